@@ -1,0 +1,40 @@
+//! What every test on a kernel starts with: a network of its own, and the tool to test.
+//!
+//! The kernel itself comes from `tests/lab/run`, the runner that cargo puts before each test program.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// The original tool, from the distribution's package `ipvsadm`.
+pub const ORIGINAL: &str = "/sbin/ipvsadm";
+
+/// Gives the calling test (its thread, and the programs it starts) an empty network namespace with `lo` up,
+/// and mounts of its own: its own `/run/netns`, so that `ip netns add` meets nobody else's names.
+pub fn isolate() {
+    assert!(
+        std::env::var_os("IPVS_LAB_INSIDE").is_some(),
+        "this test changes the kernel's IPVS table: start it with `cargo test`, whose runner is tests/lab/run"
+    );
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("namespaces of the test's own");
+    let nothing = None::<&str>;
+    mount(nothing, "/", nothing, MsFlags::MS_PRIVATE | MsFlags::MS_REC, nothing).expect("private mounts");
+    mount(Some("lab"), "/run/netns", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/netns");
+    let lo = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip starts");
+    assert!(lo.success(), "lo comes up");
+}
+
+/// A folder of the three commands as links to `tool` (a path to an `ipvsadm`), to be put first in `PATH`.
+pub fn commands(tool: &Path) -> PathBuf {
+    let folder = PathBuf::from(format!("/run/commands-{}", tool.to_string_lossy().replace('/', "-")));
+    std::fs::create_dir_all(&folder).expect("a folder in the lab's /run");
+    let beside = tool.parent().expect("an absolute path");
+    for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
+        // Another test may have made the very same link just now.
+        let _ = std::os::unix::fs::symlink(beside.join(name), folder.join(name));
+    }
+    folder
+}
