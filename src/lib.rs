@@ -1,1 +1,59 @@
-//! ipvs
+//! A typed client of IPVS, the layer-4 load balancer in the Linux kernel.
+//!
+//! Packets to a virtual service (an address and port, or a firewall mark) go to one of its real servers. This library
+//! adds, edits, deletes and reads back both, over the kernel's generic netlink family `IPVS`; it is what the tool
+//! `ipvsadm` of the same package is made of.
+//!
+//! ```
+//! use ipvs::{Client, Destination, Forwarding, Service, ServiceId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::open()?;
+//!
+//! // ipvsadm -A -t 192.0.2.1:80 -s wrr
+//! let web = ServiceId::tcp("192.0.2.1".parse()?, 80);
+//! client.add_service(&Service::new(web, "wrr".parse()?))?;
+//!
+//! // ipvsadm -a -t 192.0.2.1:80 -r 192.0.2.11 -g -w 2
+//! let mut server = Destination::new("192.0.2.11".parse()?, 80, Forwarding::DirectRouting);
+//! server.weight = 2;
+//! client.add_destination(&web, &server)?;
+//!
+//! // ipvsadm -L -n --stats
+//! for entry in client.services()? {
+//!     println!("{} {} {:?}", entry.service.id, entry.service.scheduler, entry.stats.total);
+//!     for entry in client.destinations(&entry.service.id)? {
+//!         println!("  -> {} {} active", entry.destination.id, entry.active);
+//!     }
+//! }
+//!
+//! client.delete_service(&web)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It needs `CAP_NET_ADMIN` and acts on the network namespace of the thread that opens the [`Client`].
+
+mod change;
+mod client;
+mod config;
+mod connection;
+mod daemon;
+mod destination;
+mod error;
+mod name;
+mod netlink;
+mod service;
+mod stats;
+
+pub use change::Change;
+pub use client::Client;
+pub use config::{Info, Timeouts, Version};
+pub use connection::{Connection, Connections};
+pub use daemon::{DaemonState, SyncDaemon};
+pub use destination::{Checksum, Destination, DestinationEntry, DestinationId, Forwarding, Tunnel};
+pub use error::{Error, InvalidValue, Operation, Result};
+pub use name::{Engine, Interface, Name, Scheduler};
+pub use netlink::socket::{RECEIVE_BUFFER, Transport};
+pub use service::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Service, ServiceEntry, ServiceId};
+pub use stats::{Counters, Stats};

@@ -1,2 +1,62 @@
-//! stub
-fn main() {}
+//! `ipvsadm`: administers the virtual services of the kernel's load balancer.
+//!
+//! From the words to the exit status: `args` and `words` read them, `command` says what they ask for, `run` does it.
+
+mod args;
+mod command;
+mod list;
+mod matrix;
+mod messages;
+mod names;
+mod open;
+mod restore;
+mod rule;
+mod run;
+mod save;
+mod value;
+mod words;
+
+use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use command::Command;
+use messages::Result;
+use names::Resolver;
+use run::Session;
+
+fn main() -> ExitCode {
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let result = carry_out(&mut out);
+    let written = out.flush().map_err(|error| messages::unwritten(&error));
+    match result.and(written) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                report(&failure.message);
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn carry_out(out: &mut impl Write) -> Result<()> {
+    let mut words = std::env::args_os();
+    let program = words.next().map_or("ipvsadm".to_owned(), |program| messages::text(program.as_bytes()));
+    let words: Vec<_> = words.collect();
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    let mut resolver = Resolver::default();
+    let command = match words[..] {
+        [] => Command::plain_list(),
+        _ => Command::parse(&program, &words, &mut resolver)?,
+    };
+    match command {
+        Command::Help | Command::Version => run::about(&program, &command, out),
+        _ => Session::open(program, resolver)?.run(&command, out),
+    }
+}
+
+/// The one way to stderr: what is wrong, on a line of its own. Where stderr is closed there is nobody to tell.
+fn report(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{message}");
+}

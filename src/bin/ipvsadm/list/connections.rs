@@ -1,0 +1,63 @@
+//! The lines of `-L -c`: a connection each, in the kernel's order.
+
+use std::io::Write;
+
+use ipvs::{Connection, Connections, Protocol};
+
+use super::text::Texts;
+
+/// The two lines over the connections.
+pub(crate) fn heading(with_engine: bool) -> &'static str {
+    if with_engine {
+        "IPVS connection entries\npro expire state       source             virtual            destination        pe name          pe_data\n"
+    } else {
+        "IPVS connection entries\npro expire state       source             virtual            destination\n"
+    }
+}
+
+/// Writes all connections as they are read.
+pub(crate) fn rows(
+    out: &mut impl Write,
+    connections: &mut Connections,
+    with_engine: bool,
+    texts: &mut Texts<'_>,
+) -> anyhow::Result<()> {
+    while let Some(connection) = connections.next_row()? {
+        row(out, &connection, with_engine, texts)?;
+    }
+    Ok(())
+}
+
+fn row(
+    out: &mut impl Write,
+    connection: &Connection<'_>,
+    with_engine: bool,
+    texts: &mut Texts<'_>,
+) -> std::io::Result<()> {
+    let Connection { protocol, client, service, destination, state, expires, engine } = connection;
+    let named = match *protocol {
+        "TCP" => Some(Protocol::Tcp),
+        "UDP" => Some(Protocol::Udp),
+        "SCTP" => Some(Protocol::Sctp),
+        _ => None,
+    };
+    write!(out, "{protocol:<3} ")?;
+    let (minutes, seconds) = (expires / 60, expires % 60);
+    if minutes < 100 {
+        write!(out, "{minutes:02}:{seconds:02}  ")?;
+    } else {
+        write!(out, "{:<6} ", format_args!("{minutes}:{seconds:02}").to_string())?;
+    }
+    write!(out, "{state:<11} ")?;
+    write!(out, "{:<18} ", texts.endpoint(client.ip(), client.port(), named))?;
+    write!(out, "{:<18} ", texts.endpoint(service.ip(), service.port(), named))?;
+    let destination = texts.endpoint(destination.ip(), destination.port(), named);
+    match engine.filter(|_| with_engine) {
+        Some((name, data)) => {
+            write!(out, "{destination:<16} {:<18} ", String::from_utf8_lossy(name))?;
+            out.write_all(data)?;
+            writeln!(out)
+        }
+        None => writeln!(out, "{destination}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! `-L`: what is asked of the kernel, and in which order it is shown. One file a view.
+
+mod connections;
+mod rows;
+pub(crate) mod text;
+
+use std::io::Write;
+
+use ipvs::{Client, Connections, DaemonState, Info, ServiceEntry};
+
+use crate::command::{List, What};
+use crate::names::Resolver;
+use text::Texts;
+
+/// Writes a listing.
+pub(crate) fn list(
+    out: &mut impl Write,
+    list: &List,
+    client: &mut Client,
+    info: &Info,
+    resolver: &mut Resolver,
+) -> anyhow::Result<()> {
+    let mut texts = Texts::new(list.numeric, resolver);
+    match list.what {
+        What::Table => {
+            writeln!(
+                out,
+                "IP Virtual Server version {} (size={})",
+                info.version, info.connection_table_size
+            )?;
+            out.write_all(rows::heading(list.view).as_bytes())?;
+            let services = services(client, list.sorted)?;
+            services.iter().try_for_each(|entry| service(out, list, client, entry, &mut texts))
+        }
+        What::Service(id) => {
+            let entry = client.service(&id)?;
+            out.write_all(rows::heading(list.view).as_bytes())?;
+            service(out, list, client, &entry, &mut texts)
+        }
+        What::Connections { with_engine } => {
+            let mut connections = Connections::open()?;
+            out.write_all(connections::heading(with_engine).as_bytes())?;
+            connections::rows(out, &mut connections, with_engine, &mut texts)
+        }
+        What::Timeouts => {
+            let timeouts = client.timeouts()?;
+            writeln!(
+                out,
+                "Timeout (tcp tcpfin udp): {} {} {}",
+                timeouts.tcp, timeouts.tcp_fin, timeouts.udp
+            )?;
+            Ok(())
+        }
+        What::Daemons => daemons(out, client),
+    }
+}
+
+/// The services, as a listing or a save has them.
+pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<ServiceEntry>> {
+    let mut services = client.services()?;
+    if sorted {
+        services.sort_by_key(|entry| entry.service.id);
+    }
+    Ok(services)
+}
+
+/// A service and its real servers.
+fn service(
+    out: &mut impl Write,
+    list: &List,
+    client: &mut Client,
+    entry: &ServiceEntry,
+    texts: &mut Texts<'_>,
+) -> anyhow::Result<()> {
+    let id = &entry.service.id;
+    let mut destinations = client.destinations(id)?;
+    if list.sorted {
+        destinations.sort_by_key(|entry| entry.destination.id);
+    }
+    rows::service(out, entry, list.view, list.exact, texts)?;
+    for entry in &destinations {
+        rows::destination(out, id, entry, list.view, list.exact, texts)?;
+    }
+    Ok(())
+}
+
+fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {
+    for daemon in client.daemons()? {
+        let state = match daemon.state {
+            DaemonState::Master => "master",
+            DaemonState::Backup => "backup",
+        };
+        write!(out, "{state} sync daemon (mcast={}, syncid={}", daemon.interface, daemon.sync_id)?;
+        if daemon.max_length != 0 {
+            write!(out, ", maxlen={}", daemon.max_length)?;
+        }
+        if let Some(group) = daemon.group {
+            write!(out, ", group={}", text::address(group))?;
+        }
+        if daemon.port != 0 {
+            write!(out, ", port={}", daemon.port)?;
+        }
+        if daemon.ttl != 0 {
+            write!(out, ", ttl={}", daemon.ttl)?;
+        }
+        writeln!(out, ")")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The lines of the table: a heading, a line for each service, one for each real server, in six layouts.
+
+use std::io::{Result, Write};
+
+use ipvs::{Checksum, Counters, DestinationEntry, Forwarding, Netmask, ServiceEntry, ServiceId, Tunnel};
+
+use super::text::{Texts, cut, protocol_of};
+use crate::command::View;
+use crate::value::scheduler_flags_text;
+
+/// The two lines over the table.
+pub(crate) fn heading(view: View) -> &'static str {
+    match view {
+        View::Plain => {
+            "Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
+        }
+        View::TunInfo => {
+            "Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn\n"
+        }
+        View::Stats => {
+            "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  -> RemoteAddress:Port\n"
+        }
+        View::Rate => {
+            "Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n  -> RemoteAddress:Port\n"
+        }
+        View::Thresholds => {
+            "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn \n  -> RemoteAddress:Port\n"
+        }
+        View::PersistentConn => {
+            "Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn \n  -> RemoteAddress:Port\n"
+        }
+    }
+}
+
+/// The line of a service.
+pub(crate) fn service(
+    out: &mut impl Write,
+    entry: &ServiceEntry,
+    view: View,
+    exact: bool,
+    texts: &mut Texts<'_>,
+) -> Result<()> {
+    let service = &entry.service;
+    let text = texts.service(&service.id);
+    match view {
+        View::Stats | View::Rate => {
+            write!(out, "{text:<33}")?;
+            let counters = if view == View::Stats { &entry.stats.total } else { &entry.stats.rate };
+            return five(out, counters, exact);
+        }
+        _ => write!(out, "{text} {}", service.scheduler)?,
+    }
+    if !service.scheduler_flags.is_empty() {
+        write!(out, " ({})", scheduler_flags_text(service.scheduler_flags, &service.scheduler))?;
+    }
+    if let Some(persistence) = &service.persistence {
+        write!(out, " persistent {}", persistence.timeout)?;
+        if persistence.netmask != Netmask::single(service.id.family()) {
+            write!(out, " mask {}", persistence.netmask)?;
+        }
+        if let Some(engine) = &service.engine {
+            write!(out, " pe {engine}")?;
+        }
+    }
+    if service.one_packet {
+        write!(out, " ops")?;
+    }
+    writeln!(out)
+}
+
+/// The line of a real server.
+pub(crate) fn destination(
+    out: &mut impl Write,
+    service: &ServiceId,
+    entry: &DestinationEntry,
+    view: View,
+    exact: bool,
+    texts: &mut Texts<'_>,
+) -> Result<()> {
+    const IPV4_BYTES: usize = 28;
+    let DestinationEntry { destination, active, inactive, persistent, stats } = entry;
+    let mut text = texts.endpoint(destination.id.address, destination.id.port, protocol_of(service));
+    if destination.id.address.is_ipv4() {
+        text = cut(text, IPV4_BYTES);
+    }
+    write!(out, "  -> {text:<28}")?;
+    let weight = destination.weight.cast_signed();
+    let method = forwarding(destination.forwarding);
+    match view {
+        View::Plain => writeln!(out, " {method:<7} {weight:<6} {active:<10} {inactive:<10}"),
+        View::TunInfo => {
+            let tunnel = tunnel(destination.forwarding);
+            writeln!(out, " {method:<7} {tunnel:<13} {weight:<6} {active:<10} {inactive:<10}")
+        }
+        View::Thresholds => {
+            let (upper, lower) = (destination.upper_threshold, destination.lower_threshold);
+            writeln!(out, " {upper:<10} {lower:<10} {active:<10} {inactive:<10}")
+        }
+        View::PersistentConn => {
+            writeln!(out, " {:<9} {persistent:<11} {active:<10} {inactive:<10}", destination.weight)
+        }
+        View::Stats => five(out, &stats.total, exact),
+        View::Rate => {
+            // The rates of connections and packets are never shortened here.
+            let Counters { connections, in_packets, out_packets, .. } = stats.rate;
+            write!(out, " {connections:>8} {in_packets:>8} {out_packets:>8}")?;
+            counter(out, stats.rate.in_bytes, exact)?;
+            counter(out, stats.rate.out_bytes, exact)?;
+            writeln!(out)
+        }
+    }
+}
+
+fn five(out: &mut impl Write, counters: &Counters, exact: bool) -> Result<()> {
+    let Counters { connections, in_packets, out_packets, in_bytes, out_bytes } = *counters;
+    for value in [connections, in_packets, out_packets, in_bytes, out_bytes] {
+        counter(out, value, exact)?;
+    }
+    writeln!(out)
+}
+
+/// A counter in nine columns, shortened by thousands unless it is wanted exactly.
+fn counter(out: &mut impl Write, value: u64, exact: bool) -> Result<()> {
+    match value {
+        0..100_000_000 => write!(out, "{value:>9}"),
+        _ if exact => write!(out, " {value}"),
+        100_000_000..1_000_000_000 => write!(out, "{:>8}K", value / 1_000),
+        1_000_000_000..100_000_000_000 => write!(out, "{:>8}M", value / 1_000_000),
+        100_000_000_000..100_000_000_000_000 => write!(out, "{:>8}G", value / 1_000_000_000),
+        _ => write!(out, "{:>8}T", value / 1_000_000_000_000),
+    }
+}
+
+fn forwarding(method: Forwarding) -> &'static str {
+    match method {
+        Forwarding::Masquerade => "Masq",
+        Forwarding::Local => "Local",
+        Forwarding::Tunnel(_) => "Tunnel",
+        Forwarding::DirectRouting => "Route",
+        Forwarding::Other(_) => "(null)",
+    }
+}
+
+fn tunnel(method: Forwarding) -> String {
+    const BYTES: usize = 15;
+    let text = match method {
+        Forwarding::Tunnel(Tunnel::Ipip) => "ipip".to_owned(),
+        Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => format!("gue:{port}:{}", checksums(checksum)),
+        Forwarding::Tunnel(Tunnel::Gre { checksum }) => format!("gre:{}", checksums(checksum)),
+        _ => "n/a".to_owned(),
+    };
+    cut(&text, BYTES).to_owned()
+}
+
+fn checksums(checksum: Checksum) -> String {
+    match checksum {
+        Checksum::Off => "-c".to_owned(),
+        Checksum::On => "+c".to_owned(),
+        Checksum::Remote => "r+c".to_owned(),
+        Checksum::Other(flags) => format!("{flags}"),
+    }
+}

@@ -1,0 +1,136 @@
+//! Addresses and ports as text, by number or by name.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use ipvs::{Protocol, ServiceId};
+
+use crate::names::Resolver;
+
+/// Writes addresses and ports; with a resolver by their names, where they have some.
+pub(crate) struct Texts<'a> {
+    resolver: Option<&'a mut Resolver>,
+    text: String,
+}
+
+/// The original keeps no more of an address and port.
+const ENDPOINT_BYTES: usize = 59;
+
+impl<'a> Texts<'a> {
+    pub(crate) fn new(numeric: bool, resolver: &'a mut Resolver) -> Self {
+        Self { resolver: (!numeric).then_some(resolver), text: String::with_capacity(80) }
+    }
+
+    /// `ADDRESS:PORT`; names of ports need to know the protocol.
+    pub(crate) fn endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> &str {
+        self.text.clear();
+        self.append_endpoint(address, port, protocol);
+        &self.text
+    }
+
+    fn append_endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) {
+        let text = &mut self.text;
+        let start = text.len();
+        if address.is_ipv6() {
+            text.push('[');
+        }
+        match self.resolver.as_mut().and_then(|resolver| resolver.host_name(address)) {
+            Some(name) => text.push_str(name),
+            None => push_address(text, address),
+        }
+        text.push_str(if address.is_ipv6() { "]:" } else { ":" });
+        let resolver = self.resolver.as_mut().zip(protocol);
+        match resolver.and_then(|(resolver, protocol)| resolver.service_name(port, protocol)) {
+            Some(name) => text.push_str(name),
+            None => push(text, format_args!("{port}")),
+        }
+        let end = start + cut(text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
+        text.truncate(end);
+    }
+
+    /// A service as the listing heads it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
+    pub(crate) fn service(&mut self, id: &ServiceId) -> &str {
+        const IPV4_BYTES: usize = 33;
+        self.text.clear();
+        match *id {
+            ServiceId::Address { protocol, address, port } => {
+                let name = match protocol {
+                    Protocol::Tcp => "TCP  ",
+                    Protocol::Udp => "UDP  ",
+                    Protocol::Sctp => "SCTP ",
+                    Protocol::Other(_) => "?    ",
+                };
+                self.text.push_str(name);
+                self.append_endpoint(address, port, Some(protocol));
+                if address.is_ipv4() {
+                    let end = cut(&self.text, IPV4_BYTES).len();
+                    self.text.truncate(end);
+                }
+            }
+            ServiceId::Fwmark { mark, family } => {
+                let family = if family == ipvs::Family::V6 { " IPv6" } else { "" };
+                push(&mut self.text, format_args!("FWM  {mark}{family}"));
+            }
+        }
+        &self.text
+    }
+}
+
+/// The protocol that names ports: that of a firewall mark's packets is not known.
+pub(crate) fn protocol_of(id: &ServiceId) -> Option<Protocol> {
+    match id {
+        ServiceId::Address { protocol, .. } => Some(*protocol),
+        ServiceId::Fwmark { .. } => None,
+    }
+}
+
+/// At most `bytes` bytes of a text, and only whole characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+}
+
+/// Text into a String cannot fail.
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    let _ = text.write_fmt(arguments);
+}
+
+/// An address as the C library writes it: the standard library's way, but for IPv4 addresses inside IPv6 ones.
+pub(crate) fn push_address(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V6(v6) => match v6.octets() {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if (a, b) != (0, 0) => {
+                push(text, format_args!("::{a}.{b}.{c}.{d}"));
+            }
+            _ => push(text, format_args!("{v6}")),
+        },
+        IpAddr::V4(v4) => push(text, format_args!("{v4}")),
+    }
+}
+
+/// As [`push_address`], of an IPv6 address or another.
+pub(crate) fn address(address: impl Into<IpAddr>) -> String {
+    let mut text = String::new();
+    push_address(&mut text, address.into());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_inet_ntop_writes_them() {
+        for (words, expected) in [
+            ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], "2001:db8::1"),
+            ([0, 0, 0, 0, 0, 0, 0, 1], "::1"),
+            ([0, 0, 0, 0, 0, 0, 0x102, 0x304], "::1.2.3.4"),
+            ([0, 0, 0, 0, 0, 0xffff, 0x102, 0x304], "::ffff:1.2.3.4"),
+            ([0, 8, 0, 0, 0, 0, 0, 0], "0:8::"),
+            ([1, 0, 2, 3, 4, 5, 6, 7], "1:0:2:3:4:5:6:7"),
+        ] {
+            assert_eq!(address(Ipv6Addr::from(words)), expected);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What goes with what: each command's options, and each tunnel's.
+
+use crate::args::{Column, Opt};
+use crate::messages::{self, Result};
+
+use Column::*;
+
+/// A command's options: those it needs, and those it may have.
+struct Fits {
+    name: &'static str,
+    needed: &'static [Column],
+    allowed: &'static [Column],
+}
+
+fn fits(command: Opt) -> Fits {
+    const SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags];
+    const SERVER: &[Column] =
+        &[ForwardingMethod, Weight, UThreshold, LThreshold, TunType, TunPort, TunNocsum, TunCsum, TunRemcsum];
+    const LIST: &[Column] = &[
+        Numeric,
+        Connection,
+        ServiceAddress,
+        Timeout,
+        Daemon,
+        Stats,
+        Rate,
+        Thresholds,
+        PersistentConn,
+        NoSort,
+        SyncId,
+        Exact,
+        TunInfo,
+    ];
+    let (name, needed, allowed): (_, &[Column], &[Column]) = match command {
+        Opt::AddService => ("add-service", &[ServiceAddress], SERVICE),
+        Opt::EditService => ("edit-service", &[ServiceAddress], SERVICE),
+        Opt::DeleteService => ("delete-service", &[ServiceAddress], &[]),
+        Opt::Clear => ("flush", &[], &[]),
+        Opt::AddServer => ("add-server", &[ServiceAddress, RealServer], SERVER),
+        Opt::EditServer => ("edit-server", &[ServiceAddress, RealServer], SERVER),
+        Opt::DeleteServer => ("delete-server", &[ServiceAddress, RealServer], &[]),
+        Opt::Set => ("set", &[], &[]),
+        Opt::StartDaemon => {
+            ("start-daemon", &[], &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen])
+        }
+        Opt::StopDaemon => ("stop-daemon", &[], &[SyncId]),
+        Opt::Restore => ("restore", &[], &[Replace]),
+        Opt::Save => ("save", &[], &[Numeric]),
+        Opt::Zero => ("zero", &[], &[ServiceAddress]),
+        _ => ("list", &[], LIST),
+    };
+    Fits { name, needed, allowed }
+}
+
+/// Complains of the first column that is missing, does not go with the command, or excludes another.
+pub(crate) fn check(command: Opt, given: &[Column]) -> Result<()> {
+    let exclusive: &[Column] =
+        if command == Opt::List { &[Connection, ServiceAddress, Timeout, Daemon] } else { &[] };
+    scan(&fits(command), "command", exclusive, &Column::ALL.map(|(column, _)| column), given)
+}
+
+/// The same for the options of a tunnel, of which the checksums exclude each other.
+pub(crate) fn check_tunnel(tunnel: &[u8], given: &[Column]) -> Result<()> {
+    const CHECKSUMS: &[Column] = &[TunNocsum, TunCsum, TunRemcsum];
+    let (name, needed, allowed): (_, &[Column], &[Column]) = match tunnel {
+        b"gue" => ("gue", &[TunPort], CHECKSUMS),
+        b"gre" => ("gre", &[], &[TunNocsum, TunCsum]),
+        _ => ("ipip", &[], &[]),
+    };
+    let columns = [TunPort, TunNocsum, TunCsum, TunRemcsum];
+    scan(&Fits { name, needed, allowed }, "tunnel type", CHECKSUMS, &columns, given)
+}
+
+fn scan(fits: &Fits, kind: &str, exclusive: &[Column], columns: &[Column], given: &[Column]) -> Result<()> {
+    let Fits { name, needed, allowed } = fits;
+    let mut chosen: Option<Column> = None;
+    for column in columns {
+        let is_given = given.contains(column);
+        let text = column.name();
+        if needed.contains(column) && !is_given {
+            return complain(format!("You need to supply the '{text}' option for the '{name}' {kind}"));
+        }
+        if is_given && !needed.contains(column) && !allowed.contains(column) {
+            return complain(format!("Illegal '{text}' option with the '{name}' {kind}"));
+        }
+        if is_given && exclusive.contains(column) {
+            if let Some(chosen) = chosen {
+                let other = chosen.name();
+                return complain(format!(
+                    "The option '{text}' conflicts with the '{other}' option in the '{name}' {kind}"
+                ));
+            }
+            chosen = Some(*column);
+        }
+    }
+    Ok(())
+}
+
+fn complain(sentence: String) -> Result<()> {
+    Err(messages::value(sentence))
+}

@@ -1,0 +1,204 @@
+//! What the tool says when something is wrong, and with which status it ends: the one table of sentences.
+//!
+//! The sentences and the statuses are the original's, so that scripts which look for them find them. Where such a
+//! sentence does not name the word at fault, ours goes on on the same line: `: 'WORD'; what to do`.
+
+use ipvs::{Change, Error, Operation};
+
+/// Something was wrong: what is said, and the status that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: u8,
+    /// The line for stderr; empty where the original says nothing.
+    pub(crate) message: String,
+    /// Whether `-R` goes on with the next line.
+    pub(crate) restore_goes_on: bool,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// A listing failed.
+pub(crate) const STATUS_LIST: u8 = 1;
+/// A value or a combination is wrong, or IPVS cannot be reached.
+pub(crate) const STATUS_VALUE: u8 = 2;
+/// The command line cannot be understood, or the kernel refuses.
+pub(crate) const STATUS_REFUSED: u8 = 255;
+
+/// A sentence about a value, and what would have been right.
+pub(crate) struct Complaint(pub(crate) &'static str, pub(crate) &'static str);
+
+const ADDRESS: &str = "an address or a name with :PORT behind it, an IPv6 address in brackets";
+const COUNT: &str = "a number from 0 to 2147483647";
+const PORT: &str = "a number from 1 to 65535";
+
+pub(crate) const SERVICE: Complaint = Complaint("illegal virtual server address[:port] specified", ADDRESS);
+pub(crate) const SERVER: Complaint = Complaint("illegal real server address[:port] specified", ADDRESS);
+pub(crate) const WEIGHT: Complaint = Complaint("illegal weight specified", COUNT);
+pub(crate) const UPPER: Complaint = Complaint("illegal u_threshold specified", COUNT);
+pub(crate) const LOWER: Complaint = Complaint("illegal l_threshold specified", COUNT);
+pub(crate) const MASK: Complaint =
+    Complaint("illegal virtual server persistent mask specified", "such as 255.255.255.0");
+pub(crate) const PREFIX: Complaint =
+    Complaint("illegal ipv6 netmask specified", "a prefix length from 1 to 128");
+pub(crate) const TUNNEL_TYPE: Complaint = Complaint("illegal tunnel type specified", "ipip, gue or gre");
+pub(crate) const TUNNEL_PORT: Complaint = Complaint("illegal tunnel port specified", PORT);
+pub(crate) const SYNC_ID: Complaint = Complaint("illegal syncid specified", "a number from 0 to 255");
+pub(crate) const SYNC_LENGTH: Complaint =
+    Complaint("illegal sync-maxlen specified", "a number from 1 to 65507");
+pub(crate) const MCAST_PORT: Complaint = Complaint("illegal mcast-port specified", PORT);
+pub(crate) const MCAST_TTL: Complaint = Complaint("illegal mcast-ttl specified", "a number from 1 to 255");
+pub(crate) const START: Complaint = Complaint("illegal start-daemon parameter specified", "master or backup");
+pub(crate) const STOP: Complaint = Complaint("illegal start_daemon specified", "master or backup");
+pub(crate) const ZERO_PORT: Complaint = Complaint(
+    "Zero port specified for non-persistent service",
+    "add :PORT to the address, or -p for all ports",
+);
+pub(crate) const ONE_PACKET: Complaint =
+    Complaint("One-Packet Scheduling is only for UDP virtual services", "use -u or -f, or leave -o out");
+pub(crate) const OTHER_FAMILY: Complaint = Complaint(
+    "Different address family is allowed only for tunneling servers",
+    "use -i, or an address of the same family",
+);
+pub(crate) const TUNNEL_OPTIONS: Complaint =
+    Complaint("Tunnel options conflict with forward method", "add -i");
+
+impl Complaint {
+    /// About a word.
+    pub(crate) fn about(&self, word: &[u8]) -> Failure {
+        value(format!("{}: '{}'; {}", self.0, text(word), self.1))
+    }
+
+    /// About something that the sentence itself names.
+    pub(crate) fn alone(&self) -> Failure {
+        value(format!("{}; {}", self.0, self.1))
+    }
+}
+
+/// A word as it is shown.
+pub(crate) fn text(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// A wrong value or combination.
+pub(crate) fn value(message: String) -> Failure {
+    Failure { status: STATUS_VALUE, message, restore_goes_on: false }
+}
+
+/// A listing or a save could not be written.
+pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
+    // Whoever read the output has seen enough: `ipvsadm -Ln | head -1`. The status is that of SIGPIPE.
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Failure { status: 141, message: String::new(), restore_goes_on: false };
+    }
+    let message =
+        format!("cannot write the output: {}", error.raw_os_error().map_or(error.to_string(), system));
+    Failure { status: STATUS_LIST, message, restore_goes_on: false }
+}
+
+/// A word of the command line that cannot be understood.
+pub(crate) fn unparsed(word: &[u8], what: &str) -> Failure {
+    Failure { status: STATUS_REFUSED, message: format!("{}: {what}", text(word)), restore_goes_on: true }
+}
+
+/// A command line that does not begin with a command.
+pub(crate) fn try_help(program: &str, word: Option<&[u8]>, remedy: &str) -> Failure {
+    let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
+    if let Some(word) = word {
+        message = format!("{message} '{}'; {remedy}", text(word));
+    }
+    Failure { status: STATUS_REFUSED, message, restore_goes_on: false }
+}
+
+/// IPVS cannot be reached.
+pub(crate) fn unavailable(reason: &str, remedy: &str) -> Failure {
+    value(format!("Can't initialize ipvs: {reason}; {remedy}"))
+}
+
+/// The kernel refused, or could not be asked. `change` is what it was told, if it was a change.
+pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
+    let message = match error {
+        // The original says nothing here.
+        Error::Kernel { operation: Operation::GetTimeouts | Operation::GetDaemons, .. } => String::new(),
+        Error::Kernel { operation, errno } => {
+            let sentence = sentence(*operation, *errno);
+            match change.and_then(|change| detail(change, *errno)) {
+                Some(detail) => format!("{sentence}: {detail}"),
+                None => sentence,
+            }
+        }
+        Error::Malformed { operation: Operation::GetConnections, .. } => {
+            "unexpected input from /proc/net/ip_vs_conn".to_owned()
+        }
+        other => with_source(other),
+    };
+    let status = if change.is_some() { STATUS_REFUSED } else { STATUS_LIST };
+    Failure { status, message, restore_goes_on: change.is_some() }
+}
+
+/// Which word the kernel means, and what to do, where the sentence does not say it.
+fn detail(change: &Change, errno: i32) -> Option<String> {
+    match (errno, change) {
+        (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
+            let scheduler = service.scheduler;
+            let (engine, module) = match service.engine {
+                Some(engine) => (format!(" or '{engine}'"), format!(" or ip_vs_pe_{engine}")),
+                None => Default::default(),
+            };
+            Some(format!("'{scheduler}'{engine}; the kernel has no module ip_vs_{scheduler}{module}"))
+        }
+        (libc::EINVAL, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
+            Some(format!("'{}'; a real server has the address of a single host", server.id.address))
+        }
+        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => Some(
+            format!("'-y {}'; it may not be above -x {}", server.lower_threshold, server.upper_threshold),
+        ),
+        (libc::ENODEV, Change::StartDaemon(daemon)) => {
+            Some(format!("'{}'; name an interface with --mcast-interface", daemon.interface))
+        }
+        (libc::ENETUNREACH, Change::StartDaemon(daemon)) => {
+            Some(format!("'{0}'; bring the interface up: ip link set {0} up", daemon.interface))
+        }
+        _ => None,
+    }
+}
+
+fn with_source(error: &Error) -> String {
+    match (error, std::error::Error::source(error)) {
+        // Of a file the original says no more.
+        (Error::Procfs { .. }, _) | (_, None) => error.to_string(),
+        (_, Some(source)) => format!("{error}: {source}"),
+    }
+}
+
+/// The original's sentence for an errno of the kernel's.
+fn sentence(operation: Operation, errno: i32) -> String {
+    use Operation::{
+        AddDestination, AddService, DeleteDestination, DeleteService, EditDestination, EditService,
+        GetDestinations, GetService, StartDaemon, StopDaemon, Zero,
+    };
+    let sentence = match (errno, operation) {
+        (libc::EEXIST, AddService) => "Service already exists",
+        (libc::EEXIST, AddDestination) => "Destination already exists",
+        (libc::EEXIST, StartDaemon) => "Daemon has already run",
+        (libc::ENOENT, AddService | EditService) => "Scheduler or persistence engine not found",
+        (libc::ENOENT, EditDestination | DeleteDestination) => "No such destination",
+        (libc::ESRCH, EditService | DeleteService | Zero | GetService | GetDestinations) => "No such service",
+        (libc::ESRCH, AddDestination | EditDestination | DeleteDestination) => "Service not defined",
+        (libc::ESRCH, StopDaemon) => "No daemon is running",
+        (libc::EPERM, _) => "Permission denied (you must be root)",
+        (libc::EINVAL, _) => "Invalid operation.  Possibly wrong module version, address not unicast, ...",
+        (libc::ENOPROTOOPT, _) => "Protocol not available",
+        (libc::ENOMEM, _) => "Memory allocation problem",
+        (libc::EOPNOTSUPP, _) => "Operation not supported with IPv6",
+        (libc::EAFNOSUPPORT, _) => "Operation not supported with specified address family",
+        (libc::EMSGSIZE, _) => "Module is wrong version",
+        _ => return system(errno),
+    };
+    sentence.to_owned()
+}
+
+/// The C library's text for an errno.
+pub(crate) fn system(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

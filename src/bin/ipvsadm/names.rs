@@ -1,0 +1,100 @@
+//! Host and service names, both ways, by the system's resolver, each asked for once.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use dns_lookup::{AddrInfoHints, getaddrinfo, getnameinfo};
+use ipvs::Protocol;
+
+use crate::value::classic_ipv4;
+
+/// What was asked before.
+#[derive(Debug, Default)]
+pub(crate) struct Resolver {
+    addresses: HashMap<Vec<u8>, Option<Ipv4Addr>>,
+    ports: HashMap<(Vec<u8>, u16), Option<u16>>,
+    hosts: HashMap<IpAddr, Option<String>>,
+    services: HashMap<(u16, u16), Option<String>>,
+    sctp: Option<Vec<(String, u16)>>,
+}
+
+impl Resolver {
+    /// The address that a word says, in one of the classic forms or as a host name. Names are looked up for IPv4
+    /// alone, and the first address counts, as in the original.
+    pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
+        classic_ipv4(word).or_else(|| {
+            *self.addresses.entry(word.to_vec()).or_insert_with(|| {
+                let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
+                let hints = AddrInfoHints {
+                    address: libc::AF_INET,
+                    socktype: libc::SOCK_STREAM,
+                    ..AddrInfoHints::default()
+                };
+                getaddrinfo(Some(name), None, Some(hints)).ok()?.flatten().find_map(|found| {
+                    match found.sockaddr {
+                        SocketAddr::V4(address) => Some(*address.ip()),
+                        SocketAddr::V6(_) => None,
+                    }
+                })
+            })
+        })
+    }
+
+    /// The port that a service name stands for.
+    pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Option<u16> {
+        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
+        if protocol == Protocol::Sctp {
+            return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
+        }
+        *self.ports.entry((word.to_vec(), protocol.number())).or_insert_with(|| {
+            // A number is not a name, whatever getaddrinfo makes of it.
+            if name
+                .trim_ascii_start()
+                .starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
+            {
+                return None;
+            }
+            let socktype = if protocol == Protocol::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
+            let hints = AddrInfoHints { address: libc::AF_INET, socktype, ..AddrInfoHints::default() };
+            let found = getaddrinfo(None, Some(name), Some(hints)).ok()?.flatten().next()?;
+            Some(found.sockaddr.port())
+        })
+    }
+
+    /// The name of a host, the first that the resolver knows.
+    pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<&str> {
+        let name = self.hosts.entry(address).or_insert_with(|| dns_lookup::lookup_addr(&address).ok());
+        name.as_deref()
+    }
+
+    /// The name of a port.
+    pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<&str> {
+        if protocol == Protocol::Sctp {
+            return self.sctp().iter().find(|(_, known)| *known == port).map(|(name, _)| name.as_str());
+        }
+        let name = self.services.entry((port, protocol.number())).or_insert_with(|| {
+            let datagram = if protocol == Protocol::Udp { libc::NI_DGRAM } else { 0 };
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service)
+        });
+        name.as_deref()
+    }
+
+    /// The services of SCTP, which the resolver's calls do not tell: their protocol is TCP or UDP.
+    fn sctp(&mut self) -> &[(String, u16)] {
+        self.sctp.get_or_insert_with(|| {
+            let file = std::fs::read("/etc/services").unwrap_or_default();
+            String::from_utf8_lossy(&file).lines().flat_map(sctp_line).collect()
+        })
+    }
+}
+
+/// The names in a line of `/etc/services`: `NAME PORT/sctp [ALIAS...] [# ...]`, the main one first.
+fn sctp_line(line: &str) -> Vec<(String, u16)> {
+    let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+    let (Some(name), Some(entry)) = (words.next(), words.next()) else { return Vec::new() };
+    let Some(port) = entry.strip_suffix("/sctp").and_then(|port| port.parse().ok()) else {
+        return Vec::new();
+    };
+    std::iter::once(name).chain(words).map(|name| (name.to_owned(), port)).collect()
+}

@@ -1,0 +1,237 @@
+//! Values of options: numbers, addresses with ports, masks, scheduler flags, as the original reads them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+
+use ipvs::{Family, Name, Netmask, Protocol, Scheduler, SchedulerFlags};
+
+use crate::messages::{self, Complaint, Result, text};
+use crate::names::Resolver;
+
+/// A decimal number: blanks and a `+` may stand before it, nothing behind it.
+pub(crate) fn decimal(word: &[u8], range: RangeInclusive<u32>) -> Option<u32> {
+    let word = std::str::from_utf8(word.trim_ascii_start()).ok()?;
+    let digits = word.strip_prefix('+').unwrap_or(word);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|number| range.contains(number))
+}
+
+pub(crate) fn number(word: &[u8], range: RangeInclusive<u32>, complaint: &Complaint) -> Result<u32> {
+    decimal(word, range).ok_or_else(|| complaint.about(word))
+}
+
+/// As [`number`], for fields of two bytes.
+pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, complaint: &Complaint) -> Result<u16> {
+    let range = u32::from(*range.start())..=u32::from(*range.end());
+    number(word, range, complaint).and_then(|number| u16::try_from(number).map_err(|_| complaint.about(word)))
+}
+
+/// A timeout in seconds, at most 31 days.
+pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
+    const MONTH: u32 = 31 * 24 * 3600;
+    decimal(word, least..=MONTH)
+        .ok_or_else(|| messages::value(format!("invalid timeout value `{}' specified", text(word))))
+}
+
+/// A name, cut to what the kernel keeps, as the original does.
+pub(crate) fn name<const MAX: usize>(word: &[u8]) -> Option<Name<MAX>> {
+    Name::new(word.get(..MAX).unwrap_or(word)).ok()
+}
+
+/// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Names of ports need to know the protocol.
+pub(crate) fn endpoint(
+    word: &[u8],
+    protocol: Option<Protocol>,
+    resolver: &mut Resolver,
+) -> Option<(IpAddr, Option<u16>)> {
+    if word.iter().all(u8::is_ascii_digit) {
+        return None; // nothing, or a port alone
+    }
+    let mut port = |word: &[u8]| {
+        let number = decimal(word, 0..=65535).and_then(|number| u16::try_from(number).ok());
+        number.or_else(|| resolver.port(word, protocol?))
+    };
+    if let Some(rest) = word.strip_prefix(b"[") {
+        let end = rest.iter().position(|byte| *byte == b']')?;
+        let port = port(rest.get(end + 1..)?.strip_prefix(b":")?)?;
+        let host = rest.get(..end)?;
+        let address = ipv6(host).map(IpAddr::V6).or_else(|| resolver.host(host).map(IpAddr::V4))?;
+        return Some((address, Some(port)));
+    }
+    if let Some(address) = ipv6(word) {
+        return Some((IpAddr::V6(address), None));
+    }
+    let (host, port) = match word.iter().rposition(|byte| *byte == b':') {
+        Some(colon) => (word.get(..colon)?, Some(port(word.get(colon + 1..)?)?)),
+        None => (word, None),
+    };
+    Some((IpAddr::V4(resolver.host(host)?), port))
+}
+
+fn ipv6(word: &[u8]) -> Option<Ipv6Addr> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// What `-M` says, for services of a family.
+pub(crate) fn netmask(word: &[u8], family: Family, resolver: &mut Resolver) -> Result<Netmask> {
+    match family {
+        Family::V4 => resolver.host(word).map(Netmask::V4).ok_or_else(|| messages::MASK.about(word)),
+        Family::V6 => {
+            // Digits in front are enough.
+            let word_start = word.trim_ascii_start();
+            let word_start = word_start.strip_prefix(b"+").unwrap_or(word_start);
+            let end = word_start.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word_start.len());
+            let bits = word_start.get(..end).and_then(|digits| decimal(digits, 1..=128));
+            let bits = bits.and_then(|bits| u8::try_from(bits).ok());
+            bits.map(Netmask::V6).ok_or_else(|| messages::PREFIX.about(word))
+        }
+    }
+}
+
+/// A group of `--mcast-group`.
+pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
+    let string = std::str::from_utf8(word).unwrap_or_default();
+    let (kind, group) = if word.contains(&b':') {
+        ("IPv6", string.parse().ok().map(IpAddr::V6))
+    } else {
+        ("IPv4", string.parse().ok().map(IpAddr::V4))
+    };
+    group
+        .filter(IpAddr::is_multicast)
+        .ok_or_else(|| messages::value(format!("invalid {kind} mcast-group `{}'", text(word))))
+}
+
+/// The names of scheduler flags: for any scheduler, or for one.
+const SCHEDULER_FLAGS: [(&str, Option<&str>, SchedulerFlags); 7] = [
+    ("sh-fallback", Some("sh"), SchedulerFlags::FLAG_1),
+    ("sh-port", Some("sh"), SchedulerFlags::FLAG_2),
+    ("mh-fallback", Some("mh"), SchedulerFlags::FLAG_1),
+    ("mh-port", Some("mh"), SchedulerFlags::FLAG_2),
+    ("flag-1", None, SchedulerFlags::FLAG_1),
+    ("flag-2", None, SchedulerFlags::FLAG_2),
+    ("flag-3", None, SchedulerFlags::FLAG_3),
+];
+
+/// What `-b` says, for a scheduler: names between commas, of which there may be too many.
+pub(crate) fn scheduler_flags(word: &[u8], scheduler: &Scheduler) -> Result<SchedulerFlags> {
+    let mut flags = SchedulerFlags::default();
+    for word in word.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
+        let wrong = |how: &str| messages::value(format!("{how} scheduler flag `{}'", text(word)));
+        let (_, of, flag) = SCHEDULER_FLAGS
+            .iter()
+            .find(|(name, ..)| name.as_bytes() == word)
+            .ok_or_else(|| wrong("invalid"))?;
+        if of.is_some_and(|of| *scheduler != *of) {
+            return Err(wrong("incompatible"));
+        }
+        flags = flags | *flag;
+    }
+    Ok(flags)
+}
+
+/// The flags as `-b` takes them, by the scheduler's own names where it has some.
+pub(crate) fn scheduler_flags_text(flags: SchedulerFlags, scheduler: &Scheduler) -> String {
+    let mut named = SchedulerFlags::default();
+    let mut text = String::new();
+    for (name, of, flag) in SCHEDULER_FLAGS {
+        if flags.contains(flag) && !named.contains(flag) && of.is_none_or(|of| *scheduler == *of) {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            text.push_str(name);
+            named = named | flag;
+        }
+    }
+    text
+}
+
+/// The classic forms of an IPv4 address: one to four numbers between dots, decimal, octal (`0…`) or hexadecimal
+/// (`0x…`), of which the last fills all bytes that are left. What follows a blank is not looked at.
+pub(crate) fn classic_ipv4(word: &[u8]) -> Option<Ipv4Addr> {
+    let word = word.split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b).next()?;
+    let parts = word.split(|byte| *byte == b'.').map(classic_number).collect::<Option<Vec<u32>>>()?;
+    let (last, front) = parts.split_last()?;
+    let mut address = 0;
+    for (index, part) in front.iter().enumerate() {
+        let shift = 24_u32.checked_sub(8 * u32::try_from(index).ok()?)?;
+        address |= u32::from(u8::try_from(*part).ok()?) << shift;
+    }
+    let room = u32::MAX.checked_shr(8 * u32::try_from(front.len()).ok()?)?;
+    (front.len() < 4 && *last <= room).then(|| Ipv4Addr::from_bits(address | last))
+}
+
+fn classic_number(part: &[u8]) -> Option<u32> {
+    let part = std::str::from_utf8(part).ok()?;
+    if !part.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let (digits, radix) = match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if part.len() > 1 && part.starts_with('0') => (part, 8),
+        None => (part, 10),
+    };
+    if digits.starts_with('+') {
+        return None;
+    }
+    u32::from_str_radix(digits, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn classic_addresses_are_read_as_inet_aton_reads_them() {
+        for (word, expected) in [
+            ("10.0.0.1", Some([10, 0, 0, 1])),
+            ("10.1", Some([10, 0, 0, 1])),
+            ("10.1.2", Some([10, 1, 0, 2])),
+            ("167772161", Some([10, 0, 0, 1])),
+            ("0x0a000001", Some([10, 0, 0, 1])),
+            ("012.0.0.1", Some([10, 0, 0, 1])),
+            ("10.0.0.1 junk", Some([10, 0, 0, 1])),
+            ("10.0.0.256", None),
+            ("256.1", None),
+            ("10.0.0.1.", None),
+            ("1.2.3.4.5", None),
+            ("08.0.0.1", None),
+            ("+1.2.3.4", None),
+            ("", None),
+        ] {
+            assert_eq!(classic_ipv4(word.as_bytes()), expected.map(Ipv4Addr::from), "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimal_and_whole() {
+        for (word, expected) in [
+            ("5", Some(5)),
+            (" +07", Some(7)),
+            ("", None),
+            ("+", None),
+            ("5 ", None),
+            ("0x5", None),
+            ("-1", None),
+        ] {
+            assert_eq!(decimal(word.as_bytes(), 0..=100), expected, "{word}");
+        }
+        assert_eq!(decimal(b"99999999999", 0..=u32::MAX), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_makes_the_readers_panic(word in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let mut resolver = Resolver::default();
+            let _ = (decimal(&word, 0..=9), classic_ipv4(&word), group(&word), name::<15>(&word));
+            let _ = scheduler_flags(&word, &"sh".parse().unwrap());
+            if word.is_empty() || word[0].is_ascii_digit() || word[0] == b'[' {
+                let numeric: Vec<u8> = word.iter().map(|byte| b"0123456789.:[]xfa "[*byte as usize % 18]).collect();
+                let _ = endpoint(&numeric, None, &mut resolver);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Changes of the kernel's table as values: carried out one by one, many at once, printed, or compared.
+
+use crate::config::Timeouts;
+use crate::daemon::{DaemonState, SyncDaemon};
+use crate::destination::{Destination, DestinationId};
+use crate::error::Operation;
+use crate::netlink::attr::Writer;
+use crate::netlink::socket::Request;
+use crate::netlink::uapi::*;
+use crate::service::{Service, ServiceId};
+
+/// One change of the kernel's table.
+///
+/// ```
+/// use ipvs::{Change, Client, Scheduler, Service, ServiceId};
+///
+/// # fn main() -> ipvs::Result<()> {
+/// let web = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
+/// let changes = [
+///     Change::AddService(Service::new(web, "rr".parse().unwrap())),
+///     Change::DeleteService(web),
+/// ];
+/// let refused = Client::open()?.apply_all(&changes)?;
+/// assert!(refused.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Adds a service; EEXIST if it is there, ENOENT if its scheduler or engine cannot be loaded.
+    AddService(Service),
+    /// Gives a service new values in place of all it had; ESRCH if it is not there.
+    EditService(Service),
+    /// Deletes a service and its servers; ESRCH if it is not there.
+    DeleteService(ServiceId),
+    /// Adds a real server; ESRCH if the service is not there, EEXIST if the server is, EINVAL if its address is not
+    /// one of a single host, ERANGE if its lower threshold is above the upper one.
+    AddDestination(ServiceId, Destination),
+    /// Gives a real server new values in place of all it had; ENOENT if it is not there.
+    EditDestination(ServiceId, Destination),
+    /// Deletes a real server; ENOENT if it is not there.
+    DeleteDestination(ServiceId, DestinationId),
+    /// Deletes all services. Connections, timeouts and sync daemons stay.
+    Flush,
+    /// Sets the counters of a service and its servers, or all counters, to zero.
+    Zero(Option<ServiceId>),
+    /// Sets timeouts, where they are not 0.
+    SetTimeouts(Timeouts),
+    /// Starts a sync daemon; EEXIST if one of its side runs, ENODEV if there is no such interface.
+    StartDaemon(SyncDaemon),
+    /// Stops the sync daemon of a side, whose number is given too; ESRCH if none runs.
+    StopDaemon(DaemonState, u32),
+}
+
+impl Change {
+    /// The kernel's command for it.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::AddService(_) => Operation::AddService,
+            Self::EditService(_) => Operation::EditService,
+            Self::DeleteService(_) => Operation::DeleteService,
+            Self::AddDestination(..) => Operation::AddDestination,
+            Self::EditDestination(..) => Operation::EditDestination,
+            Self::DeleteDestination(..) => Operation::DeleteDestination,
+            Self::Flush => Operation::Flush,
+            Self::Zero(_) => Operation::Zero,
+            Self::SetTimeouts(_) => Operation::SetTimeouts,
+            Self::StartDaemon(_) => Operation::StartDaemon,
+            Self::StopDaemon(..) => Operation::StopDaemon,
+        }
+    }
+
+    /// The request that carries it out.
+    pub(crate) fn request(&self) -> Request {
+        let mut top = Writer::default();
+        let service =
+            |top: &mut Writer, id: &ServiceId| top.nest(IPVS_CMD_ATTR_SERVICE, |nest| id.write(nest));
+        match self {
+            Self::AddService(whole) | Self::EditService(whole) => {
+                top.nest(IPVS_CMD_ATTR_SERVICE, |nest| whole.write(nest));
+            }
+            Self::DeleteService(id) | Self::Zero(Some(id)) => service(&mut top, id),
+            Self::AddDestination(id, destination) | Self::EditDestination(id, destination) => {
+                service(&mut top, id);
+                top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
+            }
+            Self::DeleteDestination(id, destination) => {
+                service(&mut top, id);
+                top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
+            }
+            Self::Flush | Self::Zero(None) => {}
+            Self::SetTimeouts(timeouts) => timeouts.write(&mut top),
+            Self::StartDaemon(daemon) => top.nest(IPVS_CMD_ATTR_DAEMON, |nest| daemon.write(nest)),
+            Self::StopDaemon(state, sync_id) => {
+                top.nest(IPVS_CMD_ATTR_DAEMON, |nest| SyncDaemon::write_id(*state, *sync_id, nest));
+            }
+        }
+        Request { operation: self.operation(), attributes: top }
+    }
+}

@@ -1,0 +1,90 @@
+//! The version, the size of the connection table, and the timeouts.
+
+use std::fmt;
+
+use netlink_packet_core::DecodeError;
+
+use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::uapi::*;
+
+/// What the kernel says of its IPVS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Info {
+    /// Its version, 1.2.1 for many years now.
+    pub version: Version,
+    /// The number of buckets of the table of connections (kernel: `IPVS_INFO_ATTR_CONN_TAB_SIZE`). It is the table's
+    /// current size and may change since kernel 7.1.
+    pub connection_table_size: u32,
+}
+
+impl Info {
+    pub(crate) fn read(top: &[u8]) -> Result<Self, DecodeError> {
+        let mut info = Self::default();
+        for attribute in attributes(top) {
+            let attribute = attribute?;
+            match attribute.kind {
+                IPVS_INFO_ATTR_VERSION => {
+                    let packed = attribute.u32()?;
+                    let byte = |shift: u32| u8::try_from(packed >> shift & 0xff).unwrap_or(0);
+                    info.version = Version { major: byte(16), minor: byte(8), patch: byte(0) };
+                }
+                IPVS_INFO_ATTR_CONN_TAB_SIZE => info.connection_table_size = attribute.u32()?,
+                _ => {}
+            }
+        }
+        Ok(info)
+    }
+}
+
+/// A version of IPVS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Version {
+    /// 1 in 1.2.1
+    pub major: u8,
+    /// 2 in 1.2.1
+    pub minor: u8,
+    /// 1 in 1.2.1
+    pub patch: u8,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// For how long connections are remembered without a packet, in seconds.
+///
+/// In a change, 0 leaves a value as it is; the kernel refuses more than 2,147,483 (it counts in ticks, of which some
+/// kernels have 1,000 a second). The kernel's own values are 900, 120 and 300.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// TCP sessions (kernel: `IPVS_CMD_ATTR_TIMEOUT_TCP`).
+    pub tcp: u32,
+    /// TCP sessions after a FIN (`IPVS_CMD_ATTR_TIMEOUT_TCP_FIN`).
+    pub tcp_fin: u32,
+    /// UDP (`IPVS_CMD_ATTR_TIMEOUT_UDP`).
+    pub udp: u32,
+}
+
+impl Timeouts {
+    pub(crate) fn write(&self, top: &mut Writer) {
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP, self.tcp);
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, self.tcp_fin);
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_UDP, self.udp);
+    }
+
+    pub(crate) fn read(top: &[u8]) -> Result<Self, DecodeError> {
+        let mut timeouts = Self::default();
+        for attribute in attributes(top) {
+            let attribute = attribute?;
+            match attribute.kind {
+                IPVS_CMD_ATTR_TIMEOUT_TCP => timeouts.tcp = attribute.u32()?,
+                IPVS_CMD_ATTR_TIMEOUT_TCP_FIN => timeouts.tcp_fin = attribute.u32()?,
+                IPVS_CMD_ATTR_TIMEOUT_UDP => timeouts.udp = attribute.u32()?,
+                _ => {}
+            }
+        }
+        Ok(timeouts)
+    }
+}

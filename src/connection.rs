@@ -1,0 +1,149 @@
+//! Connections: the rows of `/proc/net/ip_vs_conn`, the only place where the kernel shows them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::error::{Error, Operation, Result};
+
+const PATH: &str = "/proc/net/ip_vs_conn";
+
+/// A connection, borrowed from the line that was read last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// The protocol as the kernel writes it: `TCP`, `UDP`, `SCTP`, `ICMP` …; `IP` in the template of a firewall mark.
+    pub protocol: &'a str,
+    /// The client; with port 0 in a persistence template, whose address is masked.
+    pub client: SocketAddr,
+    /// The virtual address; the firewall mark in the template of one.
+    pub service: SocketAddr,
+    /// The real server, of another family than the service where a tunnel crosses families.
+    pub destination: SocketAddr,
+    /// The state as the kernel writes it, such as `ESTABLISHED`.
+    pub state: &'a str,
+    /// In how many seconds the kernel forgets it, if no packet comes.
+    pub expires: u64,
+    /// The name and the data of the persistence engine. The data comes from the network and may be any bytes.
+    pub engine: Option<(&'a [u8], &'a [u8])>,
+}
+
+/// The connections of a network namespace, read as they are asked for, in memory that does not grow with them.
+///
+/// There is no snapshot: while connections come and go, one may be seen twice or missed.
+///
+/// ```no_run
+/// # fn main() -> ipvs::Result<()> {
+/// let mut connections = ipvs::Connections::open()?;
+/// while let Some(connection) = connections.next_row()? {
+///     println!("{} -> {}", connection.client, connection.destination);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connections<R = BufReader<File>> {
+    reader: R,
+    line: Vec<u8>,
+}
+
+impl Connections {
+    /// Opens the table of the network namespace that the process was started in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Procfs`] where the file is missing, which it is until the module `ip_vs` is loaded, and
+    /// [`Error::Malformed`] where it does not begin with the heading.
+    pub fn open() -> Result<Self> {
+        let file = File::open(PATH).map_err(|source| Error::Procfs { path: PATH, source })?;
+        // The kernel hands out one page a read, whatever the room.
+        Self::over(BufReader::with_capacity(1 << 14, file))
+    }
+}
+
+impl<R: BufRead> Connections<R> {
+    /// Reads lines of the kernel's format from elsewhere, a file kept for later, say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connections::open`].
+    pub fn over(reader: R) -> Result<Self> {
+        let mut connections = Self { reader, line: Vec::with_capacity(512) };
+        if connections.fill()? { Ok(connections) } else { Err(unexpected("the heading is missing")) }
+    }
+
+    /// The next connection, or none at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] where a line is not one of the kernel's, and [`Error::Procfs`] where reading fails.
+    pub fn next_row(&mut self) -> Result<Option<Connection<'_>>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        parse(line).map(Some).ok_or_else(|| unexpected(&String::from_utf8_lossy(line)))
+    }
+
+    /// Reads a line; false at the end.
+    fn fill(&mut self) -> Result<bool> {
+        self.line.clear();
+        self.reader
+            .read_until(b'\n', &mut self.line)
+            .map(|length| length > 0)
+            .map_err(|source| Error::Procfs { path: PATH, source })
+    }
+}
+
+fn unexpected(line: &str) -> Error {
+    Error::Malformed { operation: Operation::GetConnections, reason: line.to_owned() }
+}
+
+fn parse(line: &[u8]) -> Option<Connection<'_>> {
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut text = || std::str::from_utf8(words.next()?).ok();
+    let protocol = text()?;
+    let client = endpoint(text()?, text()?)?;
+    let service = endpoint(text()?, text()?)?;
+    let destination = endpoint(text()?, text()?)?;
+    let state = text()?;
+    let expires = text()?.parse().ok()?;
+    let engine = words.next().zip(words.next());
+    Some(Connection { protocol, client, service, destination, state, expires, engine })
+}
+
+/// An address, eight hexadecimal digits or an IPv6 address in full, and a port in hexadecimal.
+fn endpoint(address: &str, port: &str) -> Option<SocketAddr> {
+    let address = if address.contains(':') {
+        IpAddr::V6(address.parse().ok()?)
+    } else {
+        IpAddr::V4(Ipv4Addr::from_bits(u32::from_str_radix(address, 16).ok()?))
+    };
+    Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_read_with_and_without_an_engine() {
+        let table = b"Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n\
+            TCP 0A010002 A016 0A010001 0050 0A020002 1F90 ESTABLISHED     894\n\
+            UDP 0A010002 0000 0A010001 13C4 0A020002 13C4 ASSURED          55 sip abc-123@10.1.0.2\n";
+        let mut connections = Connections::over(&table[..]).unwrap();
+        let first = connections.next_row().unwrap().unwrap();
+        assert_eq!(first.client, "10.1.0.2:40982".parse().unwrap());
+        assert_eq!((first.state, first.expires, first.engine), ("ESTABLISHED", 894, None));
+        let second = connections.next_row().unwrap().unwrap();
+        assert_eq!(second.engine, Some((&b"sip"[..], &b"abc-123@10.1.0.2"[..])));
+        assert!(connections.next_row().unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_reader_panic(line in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&line);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Real servers (the kernel says destinations): what they are, how they are written to and read from attributes.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use netlink_packet_core::DecodeError;
+
+use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::uapi::*;
+use crate::service::Family;
+use crate::stats::Stats;
+
+/// What tells one real server of a service from another. Ordered by family, address and port, each as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestinationId {
+    /// The server's own address (RIP). It may be of another family than the service's only behind a tunnel.
+    pub address: IpAddr,
+    /// The port connections go to. Direct routing and tunnels do not change ports: there it is the service's, or 0
+    /// with a firewall mark.
+    pub port: u16,
+}
+
+impl DestinationId {
+    /// Writes the part of a destination nest that names the server.
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        nest.family(IPVS_DEST_ATTR_ADDR_FAMILY, Family::from(self.address));
+        nest.address(IPVS_DEST_ATTR_ADDR, self.address);
+        nest.port(IPVS_DEST_ATTR_PORT, self.port);
+    }
+}
+
+impl fmt::Display for DestinationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", SocketAddr::new(self.address, self.port))
+    }
+}
+
+/// How packets reach a real server (kernel: `IPVS_DEST_ATTR_FWD_METHOD`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// Addresses are translated (NAT); replies come back through the director.
+    Masquerade,
+    /// The server is the director itself.
+    Local,
+    /// Packets are wrapped and sent to the server, which answers the client itself.
+    Tunnel(Tunnel),
+    /// Packets are sent on unchanged in the same network segment (gatewaying); the server answers the client itself.
+    DirectRouting,
+    /// A number that this library does not know.
+    Other(u8),
+}
+
+impl Forwarding {
+    fn number(self) -> u32 {
+        match self {
+            Self::Masquerade => IP_VS_CONN_F_MASQ,
+            Self::Local => IP_VS_CONN_F_LOCALNODE,
+            Self::Tunnel(_) => IP_VS_CONN_F_TUNNEL,
+            Self::DirectRouting => IP_VS_CONN_F_DROUTE,
+            Self::Other(number) => u32::from(number),
+        }
+    }
+}
+
+/// How a packet is wrapped (kernel: `IPVS_DEST_ATTR_TUN_TYPE`; before 5.3 only the first).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tunnel {
+    /// IP in IP
+    #[default]
+    Ipip,
+    /// Generic UDP encapsulation
+    Gue {
+        /// The UDP port of the receiver, 1 to 65,535.
+        port: u16,
+        /// Checksums of the outer packet.
+        checksum: Checksum,
+    },
+    /// Generic routing encapsulation
+    Gre {
+        /// Checksums of the outer packet.
+        checksum: Checksum,
+    },
+    /// A number that this library does not know.
+    Other(u8),
+}
+
+impl Tunnel {
+    fn parts(self) -> (u8, u16, u16) {
+        match self {
+            Self::Ipip => (IP_VS_CONN_F_TUNNEL_TYPE_IPIP, 0, 0),
+            Self::Gue { port, checksum } => (IP_VS_CONN_F_TUNNEL_TYPE_GUE, port, checksum.flags()),
+            Self::Gre { checksum } => (IP_VS_CONN_F_TUNNEL_TYPE_GRE, 0, checksum.flags()),
+            Self::Other(kind) => (kind, 0, 0),
+        }
+    }
+
+    fn from_parts(kind: u8, port: u16, flags: u16) -> Self {
+        let checksum = Checksum::from_flags(flags);
+        match kind {
+            IP_VS_CONN_F_TUNNEL_TYPE_IPIP => Self::Ipip,
+            IP_VS_CONN_F_TUNNEL_TYPE_GUE => Self::Gue { port, checksum },
+            IP_VS_CONN_F_TUNNEL_TYPE_GRE => Self::Gre { checksum },
+            kind => Self::Other(kind),
+        }
+    }
+}
+
+/// Checksums of a tunnel's outer packet (kernel: `IPVS_DEST_ATTR_TUN_FLAGS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Checksum {
+    /// None
+    #[default]
+    Off,
+    /// A checksum
+    On,
+    /// Remote checksum offload
+    Remote,
+    /// Both bits or unknown ones, which the kernel stores as well.
+    Other(u16),
+}
+
+impl Checksum {
+    fn flags(self) -> u16 {
+        match self {
+            Self::Off => IP_VS_TUNNEL_ENCAP_FLAG_NOCSUM,
+            Self::On => IP_VS_TUNNEL_ENCAP_FLAG_CSUM,
+            Self::Remote => IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM,
+            Self::Other(flags) => flags,
+        }
+    }
+
+    fn from_flags(flags: u16) -> Self {
+        match flags {
+            IP_VS_TUNNEL_ENCAP_FLAG_NOCSUM => Self::Off,
+            IP_VS_TUNNEL_ENCAP_FLAG_CSUM => Self::On,
+            IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM => Self::Remote,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// A real server of a virtual service.
+///
+/// ```
+/// use ipvs::{Destination, Forwarding};
+///
+/// let server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+/// assert_eq!(server.weight, 1);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Which server it is.
+    pub id: DestinationId,
+    /// How packets reach it.
+    pub forwarding: Forwarding,
+    /// Its share of the connections compared with the other servers', 0 to 2,147,483,647; 0 takes no new ones.
+    /// Schedulers multiply weights: values above 65,535 may overflow there.
+    pub weight: u32,
+    /// With this many connections it gets no more (kernel: `IPVS_DEST_ATTR_U_THRESH`); 0 is no limit.
+    pub upper_threshold: u32,
+    /// Below this many connections a server that was full gets new ones again; 0 stands for three quarters of
+    /// the upper threshold, and no higher value than that one is taken (`IPVS_DEST_ATTR_L_THRESH`).
+    pub lower_threshold: u32,
+}
+
+impl Destination {
+    /// A server of weight 1 without thresholds.
+    pub fn new(address: IpAddr, port: u16, forwarding: Forwarding) -> Self {
+        let id = DestinationId { address, port };
+        Self { id, forwarding, weight: 1, upper_threshold: 0, lower_threshold: 0 }
+    }
+
+    /// Writes the content of a destination nest.
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        self.id.write(nest);
+        nest.u32(IPVS_DEST_ATTR_FWD_METHOD, self.forwarding.number());
+        nest.u32(IPVS_DEST_ATTR_WEIGHT, self.weight);
+        if let Forwarding::Tunnel(tunnel) = self.forwarding {
+            let (kind, port, flags) = tunnel.parts();
+            nest.u8(IPVS_DEST_ATTR_TUN_TYPE, kind);
+            nest.port(IPVS_DEST_ATTR_TUN_PORT, port);
+            nest.u16(IPVS_DEST_ATTR_TUN_FLAGS, flags);
+        }
+        nest.u32(IPVS_DEST_ATTR_U_THRESH, self.upper_threshold);
+        nest.u32(IPVS_DEST_ATTR_L_THRESH, self.lower_threshold);
+    }
+}
+
+/// A real server as the kernel has it, with its connections and counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DestinationEntry {
+    /// Its configuration.
+    pub destination: Destination,
+    /// Connections in the state ESTABLISHED (kernel: `IPVS_DEST_ATTR_ACTIVE_CONNS`).
+    pub active: u32,
+    /// Connections in all other states, and those of UDP (`IPVS_DEST_ATTR_INACT_CONNS`).
+    pub inactive: u32,
+    /// Clients that come back to this server (`IPVS_DEST_ATTR_PERSIST_CONNS`).
+    pub persistent: u32,
+    /// Its counters and rates.
+    pub stats: Stats,
+}
+
+impl DestinationEntry {
+    /// Reads the content of a destination nest of a service of `family`, which is the server's own where a kernel
+    /// before 3.18 does not say.
+    pub(crate) fn read(nest: &[u8], mut family: Family) -> Result<Self, DecodeError> {
+        let (mut address, mut port, mut method, mut tunnel) = (None, 0, 0, (0, 0, 0));
+        let (mut weight, mut upper_threshold, mut lower_threshold) = (0, 0, 0);
+        let (mut active, mut inactive, mut persistent) = (0, 0, 0);
+        let (mut stats, mut stats64) = (None, None);
+        for attribute in attributes(nest) {
+            let attribute = attribute?;
+            match attribute.kind {
+                IPVS_DEST_ATTR_ADDR => address = Some(attribute.address()?),
+                IPVS_DEST_ATTR_PORT => port = attribute.port()?,
+                IPVS_DEST_ATTR_FWD_METHOD => method = attribute.u32()?,
+                IPVS_DEST_ATTR_WEIGHT => weight = attribute.u32()?,
+                IPVS_DEST_ATTR_U_THRESH => upper_threshold = attribute.u32()?,
+                IPVS_DEST_ATTR_L_THRESH => lower_threshold = attribute.u32()?,
+                IPVS_DEST_ATTR_ACTIVE_CONNS => active = attribute.u32()?,
+                IPVS_DEST_ATTR_INACT_CONNS => inactive = attribute.u32()?,
+                IPVS_DEST_ATTR_PERSIST_CONNS => persistent = attribute.u32()?,
+                IPVS_DEST_ATTR_ADDR_FAMILY => family = attribute.family()?.unwrap_or(family),
+                IPVS_DEST_ATTR_TUN_TYPE => tunnel.0 = attribute.u8()?,
+                IPVS_DEST_ATTR_TUN_PORT => tunnel.1 = attribute.port()?,
+                IPVS_DEST_ATTR_TUN_FLAGS => tunnel.2 = attribute.u16()?,
+                IPVS_DEST_ATTR_STATS => stats = Some(attribute.value),
+                IPVS_DEST_ATTR_STATS64 => stats64 = Some(attribute.value),
+                _ => {} // of a newer kernel
+            }
+        }
+        let id =
+            DestinationId { address: to_ip(address.ok_or("real server without an address")?, family), port };
+        let forwarding = match method {
+            IP_VS_CONN_F_MASQ => Forwarding::Masquerade,
+            IP_VS_CONN_F_LOCALNODE => Forwarding::Local,
+            IP_VS_CONN_F_TUNNEL => Forwarding::Tunnel(Tunnel::from_parts(tunnel.0, tunnel.1, tunnel.2)),
+            IP_VS_CONN_F_DROUTE => Forwarding::DirectRouting,
+            other => Forwarding::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+        };
+        let destination = Destination { id, forwarding, weight, upper_threshold, lower_threshold };
+        Ok(Self { destination, active, inactive, persistent, stats: Stats::read(stats64.or(stats))? })
+    }
+}

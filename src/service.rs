@@ -1,0 +1,382 @@
+//! Virtual services: what they are, how they are written to and read from attributes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZero;
+
+use netlink_packet_core::DecodeError;
+
+use crate::name::{Engine, Scheduler};
+use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::uapi::*;
+use crate::stats::Stats;
+
+/// The address family of a service or of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4 (`AF_INET`)
+    V4,
+    /// IPv6 (`AF_INET6`)
+    V6,
+}
+
+impl From<IpAddr> for Family {
+    fn from(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+/// The transport protocol of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `IPPROTO_TCP`
+    Tcp,
+    /// `IPPROTO_UDP`
+    Udp,
+    /// `IPPROTO_SCTP`
+    Sctp,
+    /// Another number, which the kernel stores but does not schedule.
+    Other(u16),
+}
+
+impl Protocol {
+    /// The protocol's number, as in `/etc/protocols`.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Tcp => IPPROTO_TCP,
+            Self::Udp => IPPROTO_UDP,
+            Self::Sctp => IPPROTO_SCTP,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+impl From<u16> for Protocol {
+    fn from(number: u16) -> Self {
+        match number {
+            IPPROTO_TCP => Self::Tcp,
+            IPPROTO_UDP => Self::Udp,
+            IPPROTO_SCTP => Self::Sctp,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// What tells one virtual service from another: which packets belong to it.
+///
+/// Services are ordered as a listing shows them: those with addresses before those with firewall marks, IPv4 before
+/// IPv6, then by protocol number, address and port, each as a number.
+///
+/// ```
+/// use ipvs::{Family, ServiceId};
+///
+/// let web = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
+/// let marked = ServiceId::fwmark(7, Family::V4).unwrap();
+/// assert_eq!(web.to_string(), "TCP 192.0.2.1:80");
+/// assert!(web < marked);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServiceId {
+    /// Packets of a protocol to a virtual address (VIP) and port.
+    Address {
+        /// The protocol.
+        protocol: Protocol,
+        /// The virtual address.
+        address: IpAddr,
+        /// The port; 0 stands for all ports and needs persistence.
+        port: u16,
+    },
+    /// Packets that a firewall rule has marked.
+    Fwmark {
+        /// The mark.
+        mark: NonZero<u32>,
+        /// The family of the packets. The same mark may have a service for each.
+        family: Family,
+    },
+}
+
+impl ServiceId {
+    /// The TCP service on this address and port.
+    pub fn tcp(address: IpAddr, port: u16) -> Self {
+        Self::Address { protocol: Protocol::Tcp, address, port }
+    }
+
+    /// The UDP service on this address and port.
+    pub fn udp(address: IpAddr, port: u16) -> Self {
+        Self::Address { protocol: Protocol::Udp, address, port }
+    }
+
+    /// The SCTP service on this address and port.
+    pub fn sctp(address: IpAddr, port: u16) -> Self {
+        Self::Address { protocol: Protocol::Sctp, address, port }
+    }
+
+    /// The service of a firewall mark; none for mark 0, which unmarked packets have.
+    pub fn fwmark(mark: u32, family: Family) -> Option<Self> {
+        NonZero::new(mark).map(|mark| Self::Fwmark { mark, family })
+    }
+
+    /// The family of its packets.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address { address, .. } => Family::from(*address),
+            Self::Fwmark { family, .. } => *family,
+        }
+    }
+
+    /// The port, 0 for a firewall mark.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Address { port, .. } => *port,
+            Self::Fwmark { .. } => 0,
+        }
+    }
+
+    /// Its parts in the order in which they decide between two services.
+    fn rank(&self) -> (u32, Family, u16, Option<IpAddr>, u16) {
+        match *self {
+            Self::Address { protocol, address, port } => {
+                (0, Family::from(address), protocol.number(), Some(address), port)
+            }
+            Self::Fwmark { mark, family } => (mark.get(), family, 0, None, 0),
+        }
+    }
+
+    /// Writes the part of a service nest that names the service.
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        nest.family(IPVS_SVC_ATTR_AF, self.family());
+        match *self {
+            Self::Address { protocol, address, port } => {
+                nest.u16(IPVS_SVC_ATTR_PROTOCOL, protocol.number());
+                nest.address(IPVS_SVC_ATTR_ADDR, address);
+                nest.port(IPVS_SVC_ATTR_PORT, port);
+            }
+            Self::Fwmark { mark, .. } => nest.u32(IPVS_SVC_ATTR_FWMARK, mark.get()),
+        }
+    }
+}
+
+impl Ord for ServiceId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for ServiceId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Address { protocol, address, port } => {
+                let address = std::net::SocketAddr::new(address, port);
+                match protocol {
+                    Protocol::Tcp => write!(f, "TCP {address}"),
+                    Protocol::Udp => write!(f, "UDP {address}"),
+                    Protocol::Sctp => write!(f, "SCTP {address}"),
+                    Protocol::Other(number) => write!(f, "protocol {number} {address}"),
+                }
+            }
+            Self::Fwmark { mark, family: Family::V4 } => write!(f, "FWM {mark}"),
+            Self::Fwmark { mark, family: Family::V6 } => write!(f, "FWM {mark} IPv6"),
+        }
+    }
+}
+
+/// Which clients count as the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Netmask {
+    /// The bits of an IPv4 client's address that decide.
+    V4(Ipv4Addr),
+    /// The number of leading bits of an IPv6 client's address that decide, 1 to 128.
+    V6(u8),
+}
+
+impl Netmask {
+    /// The mask that takes each address of the family as a client of its own.
+    pub fn single(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::V4(Ipv4Addr::BROADCAST),
+            Family::V6 => Self::V6(128),
+        }
+    }
+}
+
+impl fmt::Display for Netmask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(mask) => write!(f, "{mask}"),
+            Self::V6(bits) => write!(f, "{bits}"),
+        }
+    }
+}
+
+/// Clients come back to the server they had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Persistence {
+    /// For how long after its last connection, in seconds. The kernel counts in ticks of 32 bits: above 2,147,483
+    /// (24 days) the time may wrap (kernel: `IPVS_SVC_ATTR_TIMEOUT`).
+    pub timeout: u32,
+    /// Which clients are taken together; it must be of the service's family (kernel: `IPVS_SVC_ATTR_NETMASK`).
+    pub netmask: Netmask,
+}
+
+/// The three switches that a scheduler gives a meaning of its own: `sh` and `mh` read the first as "use another
+/// server when the hashed one is unavailable" and the second as "hash the port too".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SchedulerFlags(u8);
+
+impl SchedulerFlags {
+    /// `flag-1`, `sh-fallback`, `mh-fallback` (kernel: `IP_VS_SVC_F_SCHED1`)
+    pub const FLAG_1: Self = Self(1);
+    /// `flag-2`, `sh-port`, `mh-port` (kernel: `IP_VS_SVC_F_SCHED2`)
+    pub const FLAG_2: Self = Self(2);
+    /// `flag-3` (kernel: `IP_VS_SVC_F_SCHED3`)
+    pub const FLAG_3: Self = Self(4);
+
+    /// Whether none is set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all of `flags` are set.
+    pub fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
+
+impl std::ops::BitOr for SchedulerFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A virtual service: which packets, and how they are spread.
+///
+/// ```
+/// use ipvs::{Service, ServiceId};
+///
+/// let service = Service::new(ServiceId::tcp("192.0.2.1".parse().unwrap(), 80), "wlc".parse()?);
+/// assert!(service.persistence.is_none());
+/// # Ok::<(), ipvs::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Service {
+    /// Which packets belong to it.
+    pub id: ServiceId,
+    /// How a server is chosen for a new connection.
+    pub scheduler: Scheduler,
+    /// Switches of the scheduler.
+    pub scheduler_flags: SchedulerFlags,
+    /// Whether clients come back to the server they had.
+    pub persistence: Option<Persistence>,
+    /// What tells clients apart instead of their address, such as the Call-ID of SIP.
+    pub engine: Option<Engine>,
+    /// Every UDP packet is scheduled by itself (kernel: `IP_VS_SVC_F_ONEPACKET`).
+    pub one_packet: bool,
+}
+
+impl Service {
+    /// A service that is not persistent and has no flags.
+    pub fn new(id: ServiceId, scheduler: Scheduler) -> Self {
+        Self {
+            id,
+            scheduler,
+            scheduler_flags: SchedulerFlags::default(),
+            persistence: None,
+            engine: None,
+            one_packet: false,
+        }
+    }
+
+    fn flags(&self) -> u32 {
+        let mut flags = u32::from(self.scheduler_flags.0) * IP_VS_SVC_F_SCHED1;
+        if self.persistence.is_some() {
+            flags |= IP_VS_SVC_F_PERSISTENT;
+        }
+        if self.one_packet {
+            flags |= IP_VS_SVC_F_ONEPACKET;
+        }
+        flags
+    }
+
+    /// Writes the content of a service nest.
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        self.id.write(nest);
+        nest.name(IPVS_SVC_ATTR_SCHED_NAME, self.scheduler.as_bytes());
+        if let Some(engine) = &self.engine {
+            nest.name(IPVS_SVC_ATTR_PE_NAME, engine.as_bytes());
+        }
+        nest.flags(IPVS_SVC_ATTR_FLAGS, self.flags());
+        nest.u32(IPVS_SVC_ATTR_TIMEOUT, self.persistence.map_or(0, |persistence| persistence.timeout));
+        match self.persistence.map_or(Netmask::single(self.id.family()), |persistence| persistence.netmask) {
+            Netmask::V4(mask) => nest.bytes(IPVS_SVC_ATTR_NETMASK, &mask.octets()),
+            Netmask::V6(bits) => nest.u32(IPVS_SVC_ATTR_NETMASK, u32::from(bits)),
+        }
+    }
+}
+
+/// A virtual service as the kernel has it, with its counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// Its configuration.
+    pub service: Service,
+    /// Its counters and rates.
+    pub stats: Stats,
+}
+
+impl ServiceEntry {
+    /// Reads the content of a service nest.
+    pub(crate) fn read(nest: &[u8]) -> Result<Self, DecodeError> {
+        let mut family = None;
+        let (mut protocol, mut address, mut port, mut mark) = (0, None, 0, None);
+        let (mut scheduler, mut engine, mut flags, mut timeout, mut netmask) = (&b""[..], None, 0, 0, None);
+        let (mut stats, mut stats64) = (None, None);
+        for attribute in attributes(nest) {
+            let attribute = attribute?;
+            match attribute.kind {
+                IPVS_SVC_ATTR_AF => family = attribute.family()?,
+                IPVS_SVC_ATTR_PROTOCOL => protocol = attribute.u16()?,
+                IPVS_SVC_ATTR_ADDR => address = Some(attribute.address()?),
+                IPVS_SVC_ATTR_PORT => port = attribute.port()?,
+                IPVS_SVC_ATTR_FWMARK => mark = NonZero::new(attribute.u32()?),
+                IPVS_SVC_ATTR_SCHED_NAME => scheduler = attribute.name(),
+                IPVS_SVC_ATTR_PE_NAME => engine = Some(attribute.name()).filter(|name| !name.is_empty()),
+                IPVS_SVC_ATTR_FLAGS => flags = attribute.u32()?,
+                IPVS_SVC_ATTR_TIMEOUT => timeout = attribute.u32()?,
+                IPVS_SVC_ATTR_NETMASK => netmask = Some(attribute),
+                IPVS_SVC_ATTR_STATS => stats = Some(attribute.value),
+                IPVS_SVC_ATTR_STATS64 => stats64 = Some(attribute.value),
+                _ => {} // of a newer kernel
+            }
+        }
+        let family = family.ok_or("service without an address family")?;
+        let id = match (mark, address) {
+            (Some(mark), _) => ServiceId::Fwmark { mark, family },
+            (None, Some(address)) => ServiceId::Address {
+                protocol: Protocol::from(protocol),
+                address: to_ip(address, family),
+                port,
+            },
+            (None, None) => return Err("service without an address or a firewall mark".into()),
+        };
+        let netmask = match (netmask, family) {
+            (None, _) => Netmask::single(family),
+            (Some(mask), Family::V4) => Netmask::V4(Ipv4Addr::from(mask.ipv4()?)),
+            (Some(bits), Family::V6) => Netmask::V6(u8::try_from(bits.u32()?).unwrap_or(128)),
+        };
+        let mut service = Service::new(id, Scheduler::new(scheduler).map_err(|error| error.to_string())?);
+        service.engine = engine.map(Engine::new).transpose().map_err(|error| error.to_string())?;
+        service.one_packet = flags & IP_VS_SVC_F_ONEPACKET != 0;
+        service.scheduler_flags = SchedulerFlags(u8::try_from(flags / IP_VS_SVC_F_SCHED1 & 7).unwrap_or(0));
+        service.persistence =
+            (flags & IP_VS_SVC_F_PERSISTENT != 0).then_some(Persistence { timeout, netmask });
+        Ok(Self { service, stats: Stats::read(stats64.or(stats))? })
+    }
+}

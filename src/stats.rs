@@ -1,0 +1,57 @@
+//! Counters and rates.
+
+use netlink_packet_core::DecodeError;
+
+use crate::netlink::attr::attributes;
+use crate::netlink::uapi::*;
+
+/// Five numbers about traffic: totals since the object was made or its counters zeroed, or rates per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Counters {
+    /// Connections scheduled (kernel: `CONNS`, `CPS`).
+    pub connections: u64,
+    /// Packets from clients (`INPKTS`, `INPPS`).
+    pub in_packets: u64,
+    /// Packets to clients (`OUTPKTS`, `OUTPPS`). With direct routing and tunnels they do not pass the director: 0.
+    pub out_packets: u64,
+    /// Bytes from clients (`INBYTES`, `INBPS`).
+    pub in_bytes: u64,
+    /// Bytes to clients (`OUTBYTES`, `OUTBPS`).
+    pub out_bytes: u64,
+}
+
+/// The counters of a service or of a real server, a snapshot that the kernel takes every two seconds.
+///
+/// They are 64 bits wide. A kernel before 4.1 sends only 32 bits of the connections, packets and rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Stats {
+    /// Totals.
+    pub total: Counters,
+    /// Rates per second, a decaying average. The byte rates are bytes, not bits, per second.
+    pub rate: Counters,
+}
+
+impl Stats {
+    /// Reads a statistics nest of either width.
+    pub(crate) fn read(nest: Option<&[u8]>) -> Result<Self, DecodeError> {
+        let mut stats = Self::default();
+        for attribute in attributes(nest.unwrap_or_default()) {
+            let attribute = attribute?;
+            let field = match attribute.kind {
+                IPVS_STATS_ATTR_CONNS => &mut stats.total.connections,
+                IPVS_STATS_ATTR_INPKTS => &mut stats.total.in_packets,
+                IPVS_STATS_ATTR_OUTPKTS => &mut stats.total.out_packets,
+                IPVS_STATS_ATTR_INBYTES => &mut stats.total.in_bytes,
+                IPVS_STATS_ATTR_OUTBYTES => &mut stats.total.out_bytes,
+                IPVS_STATS_ATTR_CPS => &mut stats.rate.connections,
+                IPVS_STATS_ATTR_INPPS => &mut stats.rate.in_packets,
+                IPVS_STATS_ATTR_OUTPPS => &mut stats.rate.out_packets,
+                IPVS_STATS_ATTR_INBPS => &mut stats.rate.in_bytes,
+                IPVS_STATS_ATTR_OUTBPS => &mut stats.rate.out_bytes,
+                _ => continue, // filler, or of a newer kernel
+            };
+            *field = attribute.counter()?;
+        }
+        Ok(stats)
+    }
+}
