@@ -58,7 +58,7 @@ impl Client {
     /// The kernel takes no snapshot: while others add and delete services, one may be missed or come twice.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
         let mut services = Vec::new();
-        self.link.dump(request(Operation::GetService, |_| {}), |_, top| {
+        self.link.dump(request(Operation::GetServices, |_| {}), |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 services.push(ServiceEntry::read(nest?)?);
             }

@@ -115,8 +115,10 @@ pub enum Operation {
     EditService,
     /// `IPVS_CMD_DEL_SERVICE`
     DeleteService,
-    /// `IPVS_CMD_GET_SERVICE`
+    /// `IPVS_CMD_GET_SERVICE`, of one service.
     GetService,
+    /// `IPVS_CMD_GET_SERVICE`, of all.
+    GetServices,
     /// `IPVS_CMD_NEW_DEST`
     AddDestination,
     /// `IPVS_CMD_SET_DEST`
@@ -154,6 +156,7 @@ impl Operation {
             Self::EditService => (uapi::IPVS_CMD_SET_SERVICE, "edit service"),
             Self::DeleteService => (uapi::IPVS_CMD_DEL_SERVICE, "delete service"),
             Self::GetService => (uapi::IPVS_CMD_GET_SERVICE, "read service"),
+            Self::GetServices => (uapi::IPVS_CMD_GET_SERVICE, "read services"),
             Self::AddDestination => (uapi::IPVS_CMD_NEW_DEST, "add real server"),
             Self::EditDestination => (uapi::IPVS_CMD_SET_DEST, "edit real server"),
             Self::DeleteDestination => (uapi::IPVS_CMD_DEL_DEST, "delete real server"),

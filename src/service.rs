@@ -368,13 +368,13 @@ impl ServiceEntry {
         };
         let netmask = match (netmask, family) {
             (None, _) => Netmask::single(family),
-            (Some(mask), Family::V4) => Netmask::V4(Ipv4Addr::from(mask.ipv4()?)),
+            (Some(bits), Family::V4) => Netmask::V4(Ipv4Addr::from(bits.ipv4()?)),
             (Some(bits), Family::V6) => Netmask::V6(u8::try_from(bits.u32()?).unwrap_or(128)),
         };
         let mut service = Service::new(id, Scheduler::new(scheduler).map_err(|error| error.to_string())?);
         service.engine = engine.map(Engine::new).transpose().map_err(|error| error.to_string())?;
         service.one_packet = flags & IP_VS_SVC_F_ONEPACKET != 0;
-        service.scheduler_flags = SchedulerFlags(u8::try_from(flags / IP_VS_SVC_F_SCHED1 & 7).unwrap_or(0));
+        service.scheduler_flags = SchedulerFlags(u8::try_from((flags / IP_VS_SVC_F_SCHED1) & 7).unwrap_or(0));
         service.persistence =
             (flags & IP_VS_SVC_F_PERSISTENT != 0).then_some(Persistence { timeout, netmask });
         Ok(Self { service, stats: Stats::read(stats64.or(stats))? })

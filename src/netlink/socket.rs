@@ -279,7 +279,7 @@ impl Link {
 }
 
 /// What ends the replies to a question.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     AtData,
     AtDone,

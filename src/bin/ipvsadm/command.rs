@@ -166,7 +166,7 @@ impl<'a> Typed<'a> {
             Opt::Ipv6 => self.make_ipv6()?,
             Opt::Scheduler => self.scheduler = Some(word),
             Opt::Persistent => {
-                self.timeout = Some(given.value.map_or(Ok(360), |word| value::timeout(word, 1))?)
+                self.timeout = Some(given.value.map_or(Ok(360), |word| value::timeout(word, 1))?);
             }
             Opt::Netmask => {
                 let family = self.service.map_or(Family::V4, |service| service.family());

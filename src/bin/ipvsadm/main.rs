@@ -13,6 +13,8 @@ mod restore;
 mod rule;
 mod run;
 mod save;
+#[cfg(test)]
+mod tests;
 mod value;
 mod words;
 

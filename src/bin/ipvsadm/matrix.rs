@@ -3,6 +3,7 @@
 use crate::args::{Column, Opt};
 use crate::messages::{self, Result};
 
+#[allow(clippy::enum_glob_use, reason = "the table of columns is all there is here")]
 use Column::*;
 
 /// A command's options: those it needs, and those it may have.

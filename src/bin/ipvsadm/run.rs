@@ -24,7 +24,11 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn open(program: String, resolver: Resolver) -> Result<Self> {
         let (client, info) = open::open()?;
-        Ok(Self { client, info, resolver, program })
+        Ok(Self::over(client, info, program, resolver))
+    }
+
+    pub(crate) fn over(client: Client, info: Info, program: String, resolver: Resolver) -> Self {
+        Self { client, info, resolver, program }
     }
 
     /// Carries out a command.
@@ -35,7 +39,7 @@ impl Session {
                 self.client.apply(change).map_err(|error| messages::refused(&error, Some(change)))
             }
             Command::List(what) => {
-                list::list(out, what, &mut self.client, &self.info, &mut self.resolver).map_err(unlisted)
+                list::list(out, what, &mut self.client, self.info, &mut self.resolver).map_err(unlisted)
             }
             Command::Save { numeric } => {
                 save::save(out, *numeric, &mut self.client, &mut self.resolver).map_err(unlisted)

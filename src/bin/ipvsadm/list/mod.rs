@@ -17,7 +17,7 @@ pub(crate) fn list(
     out: &mut impl Write,
     list: &List,
     client: &mut Client,
-    info: &Info,
+    info: Info,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
     let mut texts = Texts::new(list.numeric, resolver);
@@ -28,8 +28,8 @@ pub(crate) fn list(
                 "IP Virtual Server version {} (size={})",
                 info.version, info.connection_table_size
             )?;
-            out.write_all(rows::heading(list.view).as_bytes())?;
             let services = services(client, list.sorted)?;
+            out.write_all(rows::heading(list.view).as_bytes())?;
             services.iter().try_for_each(|entry| service(out, list, client, entry, &mut texts))
         }
         What::Service(id) => {
