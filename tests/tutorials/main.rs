@@ -3,6 +3,7 @@
 //!
 //! A tutorial is the text file beside this one, written as a terminal shows it; `tests/lab/play` plays it and compares
 //! what comes out to the byte. Each is played with the original first: where that fails, the text is wrong.
+#![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
 #[path = "../lab/mod.rs"]
 mod lab;
