@@ -10,11 +10,11 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 /// The original tool, from the distribution's package `ipvsadm`.
-pub const ORIGINAL: &str = "/sbin/ipvsadm";
+pub(crate) const ORIGINAL: &str = "/sbin/ipvsadm";
 
 /// Gives the calling test (its thread, and the programs it starts) an empty network namespace with `lo` up,
 /// and mounts of its own: its own `/run/netns`, so that `ip netns add` meets nobody else's names.
-pub fn isolate() {
+pub(crate) fn isolate() {
     assert!(
         std::env::var_os("IPVS_LAB_INSIDE").is_some(),
         "this test changes the kernel's IPVS table: start it with `cargo test`, whose runner is tests/lab/run"
@@ -28,7 +28,7 @@ pub fn isolate() {
 }
 
 /// A folder of the three commands as links to `tool` (a path to an `ipvsadm`), to be put first in `PATH`.
-pub fn commands(tool: &Path) -> PathBuf {
+pub(crate) fn commands(tool: &Path) -> PathBuf {
     let folder = PathBuf::from(format!("/run/commands-{}", tool.to_string_lossy().replace('/', "-")));
     std::fs::create_dir_all(&folder).expect("a folder in the lab's /run");
     let beside = tool.parent().expect("an absolute path");

@@ -1,0 +1,82 @@
+//! Proves that the tutorials newcomers learn direct routing from work: each command that they type on the director,
+//! letter for letter, on a network like theirs, with real servers that serve pages and a client that fetches them.
+//!
+//! A tutorial is the text file beside this one, written as a terminal shows it; `tests/lab/play` plays it and compares
+//! what comes out to the byte. Each is played with the original first: where that fails, the text is wrong.
+#![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use std::path::Path;
+use std::process::Command;
+
+/// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+
+/// Plays `tests/tutorials/NUMBER.txt` with `tool` as `ipvsadm`.
+fn play(number: &str, tool: &str) {
+    lab::isolate();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let session = Command::new(tests.join("lab/play"))
+        .arg(tool)
+        .arg(tests.join("tutorials").join(number).with_extension("txt"))
+        .output()
+        .expect("tests/lab/play starts");
+    assert!(
+        session.status.success(),
+        "tutorial {number} with {tool}:\n{}\n{}",
+        String::from_utf8_lossy(&session.stdout),
+        String::from_utf8_lossy(&session.stderr)
+    );
+}
+
+#[test]
+fn original_000() {
+    play("000", lab::ORIGINAL);
+}
+
+#[test]
+fn original_001() {
+    play("001", lab::ORIGINAL);
+}
+
+#[test]
+fn original_002() {
+    play("002", lab::ORIGINAL);
+}
+
+#[test]
+fn original_003() {
+    play("003", lab::ORIGINAL);
+}
+
+#[test]
+fn original_004() {
+    play("004", lab::ORIGINAL);
+}
+
+#[test]
+fn ours_000() {
+    play("000", OURS);
+}
+
+#[test]
+fn ours_001() {
+    play("001", OURS);
+}
+
+#[test]
+fn ours_002() {
+    play("002", OURS);
+}
+
+#[test]
+fn ours_003() {
+    play("003", OURS);
+}
+
+#[test]
+fn ours_004() {
+    play("004", OURS);
+}
