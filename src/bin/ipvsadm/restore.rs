@@ -34,20 +34,12 @@ pub(crate) fn restore(
 /// Reports every line that cannot be understood.
 fn check(session: &mut Session, whole: &[u8]) -> Result<()> {
     let mut wrong: Option<Failure> = None;
-    let mut rules = 0;
     for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
         let words = words(line, index == 0);
-        match parse(session, &words) {
-            Some(Err(failure)) => {
-                report(&at_line(index + 1, &failure.message));
-                wrong.get_or_insert(Failure { message: String::new(), restore_goes_on: false, ..failure });
-            }
-            Some(Ok(_)) => rules += 1,
-            None => {}
+        if let Some(Err(failure)) = parse(session, &words) {
+            report(&at_line(index + 1, &failure.message));
+            wrong.get_or_insert(said(failure.status));
         }
-    }
-    if rules == 0 && wrong.is_none() {
-        report("there is no rule in the input; the table is cleared");
     }
     wrong.map_or(Ok(()), Err)
 }
