@@ -8,6 +8,9 @@ pub const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS
 /// Stands in the recorded cases for the help text, whose wording is free.
 const HELP: &str = "@@USAGE@@";
 
+/// Stands in the cases of connections for a kernel that lists none.
+pub const ABSENT: &str = "ABSENT";
+
 /// One call of the tool, with what was there before it and what is expected of it.
 #[derive(Clone, Default)]
 pub struct Case {
@@ -17,6 +20,8 @@ pub struct Case {
     pub args: Vec<String>,
     /// Without any the tool reads `/dev/null`.
     pub stdin: Option<Vec<u8>>,
+    /// What `/proc/net/ip_vs_conn` is to hold, escaped as in the file of cases; [`ABSENT`] if it is to be missing.
+    pub connections: Option<&'static str>,
     pub expected: Outcome,
 }
 
@@ -93,12 +98,31 @@ pub fn cases() -> Vec<Case> {
                 .collect(),
             args: words(args),
             stdin: stdin.strip_prefix('<').map(unescaped),
+            connections: None,
             expected: Outcome {
                 code: code.parse().expect("a status"),
                 stdout: text(stdout),
                 stderr: text(stderr),
                 state: text(state),
             },
+        })
+        .collect()
+}
+
+/// The cases of `conn-cases.tsv` that `COMPAT_ONLY` leaves.
+pub fn connection_cases() -> Vec<Case> {
+    rows(include_str!("conn-cases.tsv"))
+        .map(|[id, args, connections, code, stdout, stderr, _tags]| Case {
+            id: id.into(),
+            args: words(args),
+            connections: Some(connections.strip_prefix('<').unwrap_or(connections)),
+            expected: Outcome {
+                code: code.parse().expect("a status"),
+                stdout: text(stdout),
+                stderr: text(stderr),
+                state: String::new(),
+            },
+            ..Case::default()
         })
         .collect()
 }

@@ -23,6 +23,7 @@ mod lab;
 
 mod corpus;
 mod differences;
+mod order;
 mod stage;
 
 use std::collections::HashMap;
@@ -45,37 +46,47 @@ fn report(of: usize, failures: &[String]) {
 #[test]
 fn original_cases() {
     stage::alone(|| {
-        let cases = corpus::cases();
+        let original = Path::new(lab::ORIGINAL);
+        let (cases, connections) = (corpus::cases(), corpus::connection_cases());
         let mut failures = Vec::new();
-        Stage::new().run_all(Path::new(lab::ORIGINAL), &cases, |case, got| {
+        let mut show = |case: &Case, got: Outcome| {
             let expected = case.expected.with_help_of(&got);
             failures.extend(case.mismatch(&expected, &got));
-        });
-        report(cases.len(), &failures);
+        };
+        let mut stage = Stage::new();
+        stage.run_all(original, &cases, &mut show);
+        stage.run_connections(original, &connections, &mut show);
+        report(cases.len() + connections.len(), &failures);
     });
 }
 
 #[test]
 fn ours_cases() {
     stage::alone(|| {
-        let cases = corpus::cases();
+        let original = Path::new(lab::ORIGINAL);
+        let (cases, connections) = (corpus::cases(), corpus::connection_cases());
         let mut stage = Stage::new();
 
         // What ours takes as if something else had been typed: the original's answer to that counts.
-        let other: Vec<Case> = cases.iter().filter_map(differences::rewritten).collect();
+        let taken =
+            |cases: &[Case]| -> Vec<Case> { cases.iter().filter_map(differences::rewritten).collect() };
         let mut answers = HashMap::<String, Outcome>::new();
-        stage.run_all(Path::new(lab::ORIGINAL), &other, |case, got| {
+        let mut keep = |case: &Case, got: Outcome| {
             answers.insert(case.id.clone(), got);
-        });
+        };
+        stage.run_all(original, &taken(&cases), &mut keep);
+        stage.run_connections(original, &taken(&connections), &mut keep);
 
         let mut ledger = Ledger::default();
         let mut failures = Vec::new();
-        stage.run_all(&ours(), &cases, |case, got| {
+        let mut judge = |case: &Case, got: Outcome| {
             failures.extend(ledger.judge(case, &case.expected, answers.get(&case.id), &got));
-        });
+        };
+        stage.run_all(&ours(), &cases, &mut judge);
+        stage.run_connections(&ours(), &connections, &mut judge);
         if std::env::var_os("COMPAT_ONLY").is_none() {
             failures.extend(ledger.idle());
         }
-        report(cases.len(), &failures);
+        report(cases.len() + connections.len(), &failures);
     });
 }

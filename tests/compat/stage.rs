@@ -8,9 +8,9 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MsFlags, mount, umount};
 
-use crate::corpus::{Case, Outcome, escaped};
+use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::lab;
 
 /// Runs a test on a thread of its own, since namespaces are a thread's and libtest may have only one.
@@ -57,6 +57,23 @@ impl Stage {
             outcome.state = self.change_scene(next);
             show(case, outcome);
         }
+    }
+
+    /// Plays cases of connections: `/proc` is laid over, for the tools read `/proc/net/ip_vs_conn` of their own
+    /// process, which is there only once they run.
+    pub fn run_connections(&self, tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, Outcome)) {
+        let proc = Path::new("/run/proc");
+        let file = proc.join("net/ip_vs_conn");
+        std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
+        lay_over(proc, Path::new("/proc"));
+        for case in cases {
+            match case.connections.filter(|text| *text != ABSENT) {
+                Some(text) => std::fs::write(&file, unescaped(text)).expect("a file in the lab's /run"),
+                None => drop(std::fs::remove_file(&file)), // of the case before, if there was one
+            }
+            show(case, call(tool, &case.args, None));
+        }
+        umount("/proc").expect("/proc comes back");
     }
 
     /// Takes the table away, returning what it was, and sets up the next case.
