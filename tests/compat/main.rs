@@ -23,7 +23,10 @@ mod lab;
 
 mod corpus;
 mod differences;
+mod fuzz;
+mod grammar;
 mod order;
+mod pools;
 mod stage;
 
 use std::collections::HashMap;
@@ -55,7 +58,7 @@ fn original_cases() {
         };
         let mut stage = Stage::new();
         stage.run_all(original, &cases, &mut show);
-        stage.run_connections(original, &connections, &mut show);
+        stage::run_connections(original, &connections, &mut show);
         report(cases.len() + connections.len(), &failures);
     });
 }
@@ -75,7 +78,7 @@ fn ours_cases() {
             answers.insert(case.id.clone(), got);
         };
         stage.run_all(original, &taken(&cases), &mut keep);
-        stage.run_connections(original, &taken(&connections), &mut keep);
+        stage::run_connections(original, &taken(&connections), &mut keep);
 
         let mut ledger = Ledger::default();
         let mut failures = Vec::new();
@@ -83,7 +86,7 @@ fn ours_cases() {
             failures.extend(ledger.judge(case, &case.expected, answers.get(&case.id), &got));
         };
         stage.run_all(&ours(), &cases, &mut judge);
-        stage.run_connections(&ours(), &connections, &mut judge);
+        stage::run_connections(&ours(), &connections, &mut judge);
         if std::env::var_os("COMPAT_ONLY").is_none() {
             failures.extend(ledger.idle());
         }

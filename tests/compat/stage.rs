@@ -7,11 +7,16 @@ use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount, umount};
 
 use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::lab;
+
+/// A tool that takes longer is ended, by signal 9.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a test on a thread of its own, since namespaces are a thread's and libtest may have only one.
 pub fn alone(test: impl FnOnce() + Send + 'static) {
@@ -35,16 +40,7 @@ impl Stage {
             let file = file.expect("an entry of tests/compat/etc");
             lay_over(&file.path(), &Path::new("/etc").join(file.file_name()));
         }
-        for line in [
-            "link add eth0 type dummy",
-            "link add dum1 type dummy",
-            "link set eth0 up multicast on",
-            "link set dum1 up multicast on",
-            "addr add 172.16.0.1/24 dev eth0",
-        ] {
-            let ip = Command::new("ip").args(line.split(' ')).status().expect("ip starts");
-            assert!(ip.success(), "ip {line}");
-        }
+        connect();
         Self { touched: true }
     }
 
@@ -57,23 +53,6 @@ impl Stage {
             outcome.state = self.change_scene(next);
             show(case, outcome);
         }
-    }
-
-    /// Plays cases of connections: `/proc` is laid over, for the tools read `/proc/net/ip_vs_conn` of their own
-    /// process, which is there only once they run.
-    pub fn run_connections(&self, tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, Outcome)) {
-        let proc = Path::new("/run/proc");
-        let file = proc.join("net/ip_vs_conn");
-        std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
-        lay_over(proc, Path::new("/proc"));
-        for case in cases {
-            match case.connections.filter(|text| *text != ABSENT) {
-                Some(text) => std::fs::write(&file, unescaped(text)).expect("a file in the lab's /run"),
-                None => drop(std::fs::remove_file(&file)), // of the case before, if there was one
-            }
-            show(case, call(tool, &case.args, None));
-        }
-        umount("/proc").expect("/proc comes back");
     }
 
     /// Takes the table away, returning what it was, and sets up the next case.
@@ -102,6 +81,38 @@ impl Stage {
             next.map_or("", |case| &case.id)
         );
         done.stdout
+    }
+}
+
+/// Plays cases of connections: `/proc` is laid over, for the tools read `/proc/net/ip_vs_conn` of their own
+/// process, which is there only once they run.
+pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, Outcome)) {
+    let proc = Path::new("/run/proc");
+    let file = proc.join("net/ip_vs_conn");
+    std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
+    lay_over(proc, Path::new("/proc"));
+    for case in cases {
+        match case.connections.filter(|text| *text != ABSENT) {
+            Some(text) => std::fs::write(&file, unescaped(text)).expect("a file in the lab's /run"),
+            None => drop(std::fs::remove_file(&file)), // of the case before, if there was one
+        }
+        show(case, call(tool, &case.args, None));
+    }
+    umount("/proc").expect("/proc comes back");
+}
+
+/// Gives the calling thread's new network the interfaces that the cases speak of.
+pub fn connect() {
+    for line in [
+        "link set lo up",
+        "link add eth0 type dummy",
+        "link add dum1 type dummy",
+        "link set eth0 up multicast on",
+        "link set dum1 up multicast on",
+        "addr add 172.16.0.1/24 dev eth0",
+    ] {
+        let ip = Command::new("ip").args(line.split(' ')).status().expect("ip starts");
+        assert!(ip.success(), "ip {line}");
     }
 }
 
@@ -134,7 +145,15 @@ pub fn call(tool: &Path, args: &[String], stdin: Option<&[u8]>) -> Outcome {
     if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), stdin) {
         let _ = pipe.write_all(bytes); // a tool that ends early does not read it all
     }
+    let (ended, end) = channel::<()>();
+    let id = child.id().to_string();
+    std::thread::spawn(move || {
+        if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-9", &id]).status();
+        }
+    });
     let output = child.wait_with_output().expect("the tool ends");
+    drop(ended);
     let status = output.status;
     Outcome {
         code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()),
