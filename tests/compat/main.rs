@@ -25,6 +25,7 @@ mod corpus;
 mod differences;
 mod fuzz;
 mod grammar;
+mod judging;
 mod order;
 mod pools;
 mod stage;
