@@ -221,7 +221,8 @@ fn whole_rows(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
         let (before, shown) = line.rsplit_once(' ').unwrap_or(("", line));
         let data = row.rsplit(' ').next().unwrap_or_default();
         let cut = row.len() > SHORT && data.starts_with(shown);
-        stdout += &if cut { format!("{before} {data}\n") } else { format!("{line}\n") };
+        let line = if cut { format!("{before} {data}") } else { line.to_owned() };
+        stdout = stdout + &line + "\n";
     }
     Some(Outcome { stdout, ..expected.clone() })
 }
