@@ -15,7 +15,7 @@ pub const ABSENT: &str = "ABSENT";
 #[derive(Clone, Default)]
 pub struct Case {
     pub id: String,
-    /// Command lines carried out before, on an empty table.
+    /// Command lines carried out before, on an empty table; words without quotes or blanks.
     pub setup: Vec<String>,
     pub args: Vec<String>,
     /// Without any the tool reads `/dev/null`.

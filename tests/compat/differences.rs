@@ -116,6 +116,11 @@ impl Ledger {
     }
 }
 
+/// The headings of `docs/compatibility.md` that the table refers to.
+pub fn headings() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|difference| difference.heading)
+}
+
 /// The case as ours takes it, if that is not what the words say to the original.
 pub fn rewritten(case: &Case) -> Option<Case> {
     let mut taken = None;

@@ -16,7 +16,7 @@ use crate::stage::{self, Stage, call};
 use crate::{lab, order, ours, report};
 
 /// The lines of a plain `cargo test`.
-const LINES: usize = 2500;
+const LINES: usize = 1500;
 /// The seed of a plain `cargo test`.
 const SEED: u64 = 131;
 /// The table is compared in full and cleared after so many calls.
@@ -24,12 +24,17 @@ const ROUND: usize = 40;
 /// With more failures than this, more would tell nothing.
 const ENOUGH: usize = 50;
 
+/// The commands that change nothing.
+const LISTS: &[&str] = &["-L", "-l", "-S", "--list", "--save", "-h", "-v"];
+
 /// Two networks that see the same commands, one from each tool.
 struct Pair {
     original: File,
     ours: File,
     /// What was done since the tables were cleared.
     history: Vec<String>,
+    /// Whether more was done than the history says.
+    unclear: bool,
 }
 
 #[test]
@@ -58,7 +63,7 @@ fn fuzz() {
             let failure = pair.play(&case, &mut ledger);
             let failed = failure.is_some();
             failures.extend(failure);
-            if failed || case.stdin.is_some() && !stage::table_is_empty() || calls % ROUND == 0 {
+            if failed || pair.unclear || calls % ROUND == 0 {
                 let differs = pair.clear(&case.id);
                 failures.extend(differs.filter(|_| !failed));
             }
@@ -74,7 +79,7 @@ impl Pair {
         let original = here();
         unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own");
         stage::connect();
-        let mut pair = Self { original, ours: here(), history: Vec::new() };
+        let mut pair = Self { original, ours: here(), history: Vec::new(), unclear: false };
         let _ = pair.clear("the start");
         pair
     }
@@ -105,13 +110,21 @@ impl Pair {
         let failure = ledger.judge(case, &shown, None, &compared);
         let words: Vec<String> = case.args.iter().map(|word| quoted(word)).collect();
         let text = failure.map(|why| format!("{why}\n    {}", self.row(case, &words.join(" "), &expected)));
-        let lists = ["-L", "-l", "-S", "--list", "--save"]
-            .iter()
-            .any(|list| words.first().is_some_and(|word| word.starts_with(list)));
-        if expected.code == 0 && case.stdin.is_none() && !lists {
-            self.history.push(words.join(" "));
-        }
+        self.remember(taken, &words.join(" "), &expected);
         text
+    }
+
+    /// Adds to the history what may have changed something.
+    fn remember(&mut self, case: &Case, words: &str, expected: &Outcome) {
+        let changes = |line: &&str| !line.is_empty() && !LISTS.iter().any(|list| line.starts_with(list));
+        match case.stdin.as_deref().map(String::from_utf8_lossy) {
+            None if expected.code == 0 => self.history.extend(Some(words).filter(changes).map(str::to_owned)),
+            None => {}
+            Some(input) if expected.code == 0 && expected.stderr.is_empty() => {
+                self.history.extend(input.lines().map(str::trim).filter(changes).map(str::to_owned));
+            }
+            Some(_) => self.unclear |= !stage::table_is_empty() || stage::touches(case),
+        }
     }
 
     /// The case as a row for `cases.tsv`.
@@ -137,6 +150,7 @@ impl Pair {
             let told = call(Path::new(lab::ORIGINAL), &["-R".into()], Some(script.as_bytes()));
             order::sorted(&told.stdout)
         });
+        self.unclear = false;
         let history = std::mem::take(&mut self.history).join(";");
         let differs = format!("after {after} ({history}):\n  expected\n{expected}  got\n{got}");
         (expected != got).then_some(differs)

@@ -1,7 +1,7 @@
 //! Proves that the judge lets pass what the table of differences says, and nothing beyond it.
 
 use crate::corpus::{Case, Outcome, VERSION, words};
-use crate::differences::{Ledger, rewritten};
+use crate::differences::{Ledger, headings, rewritten};
 
 fn case(line: &str, stdin: Option<&str>) -> Case {
     Case { args: words(line), stdin: stdin.map(|text| text.as_bytes().to_vec()), ..Case::default() }
@@ -113,4 +113,17 @@ fn the_help_is_free_after_the_version() {
     assert!(passes(&call, &help("Usage:\n  old\n"), &help("Usage:\n  new\n")));
     assert!(!passes(&call, &help("@@USAGE@@"), &shows("Usage:\n  ipvsadm --diff\n")));
     assert!(!passes(&call, &help("@@USAGE@@"), &help("")));
+}
+
+#[test]
+fn every_difference_is_explained() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
+    let text = std::fs::read_to_string(path).expect("docs/compatibility.md");
+    let explained: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim())
+        .collect();
+    let missing: Vec<&str> = headings().filter(|heading| !explained.contains(heading)).collect();
+    assert!(missing.is_empty(), "docs/compatibility.md has no heading for {missing:?}");
 }

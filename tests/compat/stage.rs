@@ -117,7 +117,7 @@ pub fn connect() {
 }
 
 /// Whether a case may change more than the table of services.
-fn touches(case: &Case) -> bool {
+pub fn touches(case: &Case) -> bool {
     let stdin = case.stdin.as_deref().map(String::from_utf8_lossy);
     let mut texts = case.args.iter().chain(&case.setup).map(String::as_str).chain(stdin.as_deref());
     texts.any(|text| text.contains("--set") || text.contains("daemon"))
