@@ -57,7 +57,7 @@ fn fuzz() {
                 case.stdin = Some(grammar::input(&mut random, count));
                 done += count;
             } else {
-                case.args = grammar::line(&mut random, Mood { bad: 20, odd: 12 });
+                case.args = grammar::line(&mut random, Mood { bad: 8, odd: 5 });
                 done += 1;
             }
             let failure = pair.play(&case, &mut ledger);

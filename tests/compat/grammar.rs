@@ -99,11 +99,11 @@ fn command(random: &mut Random, mood: Mood) -> Vec<String> {
         options.push(spelled(random, REAL_SERVER, mood));
         if long != "delete-server" && random.chance(15) {
             options.push(vec!["-i".into()]);
-            options.extend((0..=random.below(3)).map(|_| pick_one(random, OF_TUNNEL, mood)));
+            options.extend(several(random, OF_TUNNEL, mood));
         }
     }
     if !fitting.is_empty() {
-        options.extend((0..random.below(4)).map(|_| pick_one(random, fitting, mood)));
+        options.extend(several(random, fitting, mood));
     }
     if random.chance(mood.odd) {
         let any = random.pick(ALL);
@@ -123,6 +123,24 @@ fn service(random: &mut Random, mood: Mood) -> Vec<String> {
         words.push(random.pick(&["-6", "--ipv6"]).into());
     }
     words
+}
+
+/// Up to three options, seldom the same twice.
+fn several(random: &mut Random, choices: &[Choice], mood: Mood) -> Vec<Vec<String>> {
+    let mut taken: Vec<&str> = Vec::new();
+    let mut options = Vec::new();
+    for _ in 0..random.below(4) {
+        let choice = random.pick(choices);
+        let name = match choice.1 {
+            "masquerading" | "ipip" | "gatewaying" => "forwarding-method",
+            name => name,
+        };
+        if !taken.contains(&name) || random.chance(mood.odd) {
+            taken.push(name);
+            options.push(spelled(random, choice, mood));
+        }
+    }
+    options
 }
 
 fn pick_one(random: &mut Random, choices: &[Choice], mood: Mood) -> Vec<String> {
@@ -161,7 +179,7 @@ pub fn input(random: &mut Random, lines: usize) -> Vec<u8> {
         text.push('\u{feff}');
     }
     for number in 1..=lines {
-        let mood = if number == lines { Mood { bad: 15, odd: 10 } } else { Mood { bad: 5, odd: 1 } };
+        let mood = if number == lines { Mood { bad: 10, odd: 5 } } else { Mood { bad: 4, odd: 1 } };
         let words: Vec<String> = line(random, mood).into_iter().filter(|word| !word.is_empty()).collect();
         match random.below(25) {
             0 => text += random.pick(&["# a comment\n", "  #x\n", "\n", "  \t\n"]),

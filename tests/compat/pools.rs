@@ -31,15 +31,7 @@ pub const STATES: &[&str] = &["master", "backup", "master", "backup", "Master"];
 pub type Pool = [&'static [&'static str]; 3];
 
 pub const SERVICE: Pool = [
-    &[
-        "10.0.0.1:80",
-        "10.0.0.1:80",
-        "10.0.0.2:443",
-        "vip1:http",
-        "200.0.0.1:65535",
-        "[2001:db8::1]:80",
-        "[2001:db8::80]:443",
-    ],
+    &["10.0.0.1:80", "10.0.0.1:80", "10.0.0.1:80", "vip1:http", "200.0.0.1:65535", "[2001:db8::1]:80"],
     &[
         "10.0.0.1",
         "192.168.1.1:53",
@@ -167,7 +159,7 @@ pub const NUMBER: Pool = [
     &["", "-1", "0x10", "abc", "1 ", " 1", "99999999999999999999", "4294967296", "5.5", "1e3", "--", "-"],
 ];
 pub const MARK: Pool = [
-    &["1", "2", "10"],
+    &["1", "2"],
     &["0", "2147483647", "2147483648", "4294967295", "+7", "007"],
     &["", "-1", "4294967296", "0x10", "abc", "1 ", " 1", "18446744073709551617"],
 ];
@@ -209,6 +201,7 @@ pub const GROUP: Pool = [
 pub type Choice = (&'static str, &'static str, Option<&'static Pool>);
 
 pub const SERVICES: &[Choice] = &[
+    ("t", "tcp-service", Some(&SERVICE)),
     ("t", "tcp-service", Some(&SERVICE)),
     ("t", "tcp-service", Some(&SERVICE)),
     ("u", "udp-service", Some(&SERVICE)),
