@@ -1,0 +1,329 @@
+//! All that ours does otherwise than the original, on purpose. Nowhere else is a case loosened.
+//!
+//! An entry turns the original's outcome into the one that ours must have; it names the heading of
+//! `docs/compatibility.md` under which it is explained. An entry that no case needs any more fails the suite.
+
+use crate::corpus::{Case, Outcome, VERSION};
+use crate::order;
+
+/// One deliberate difference.
+struct Difference {
+    /// A heading of `docs/compatibility.md`.
+    heading: &'static str,
+    rule: Rule,
+}
+
+enum Rule {
+    /// Ours does with this case what the original does with the one returned.
+    Takes(fn(&Case) -> Option<Case>),
+    /// Turns what the original does into what ours must do. What ours did is shown too, for what is free.
+    Does(fn(&Case, &Outcome, &Outcome) -> Option<Outcome>),
+    /// The original's sentence with this beginning and this end may go on with `: 'WORD'` and a remedy.
+    NamesWord(&'static str, &'static str),
+    /// The original's sentence with this beginning and this end may go on with `; ` and a remedy.
+    NamesRemedy(&'static str, &'static str),
+}
+use Rule::{Does, NamesRemedy, NamesWord, Takes};
+
+const REMEDIES: &str = "Messages name the word at fault and the remedy";
+const RESTORE: &str = "Restore reads what people write";
+const LINES: &str = "Restore names the line";
+const ROWS: &str = "Connections are shown whole";
+
+const TABLE: &[Difference] = &[
+    Difference { heading: RESTORE, rule: Takes(without_byte_order_mark) },
+    Difference { heading: RESTORE, rule: Takes(without_comments) },
+    Difference { heading: RESTORE, rule: Takes(with_last_line_ended) },
+    Difference { heading: "Only commas are no flags", rule: Takes(without_commas) },
+    Difference { heading: "A port after brackets is kept", rule: Takes(without_brackets) },
+    Difference { heading: ROWS, rule: Takes(with_short_rows) },
+    Difference { heading: ROWS, rule: Does(whole_rows) },
+    Difference { heading: "The help text is ours", rule: Does(free_help) },
+    Difference { heading: "Large firewall marks", rule: Does(unsigned_marks) },
+    Difference { heading: "The order of lists", rule: Does(strict_order) },
+    Difference { heading: LINES, rule: Does(numbered_lines) },
+    Difference { heading: "Restore tells of every refusal", rule: Does(refusals_in_status) },
+    Difference { heading: REMEDIES, rule: NamesWord("illegal ", " specified") },
+    Difference { heading: REMEDIES, rule: NamesWord("Scheduler or persistence engine not found", "") },
+    Difference { heading: REMEDIES, rule: NamesWord("Invalid operation.  ", "not unicast, ...") },
+    Difference { heading: REMEDIES, rule: NamesWord("Zero port specified for ", "service") },
+    Difference { heading: REMEDIES, rule: NamesWord("One-Packet Scheduling ", "virtual services") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("Try `", "for more information.") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("invalid IPv4 mcast-group `", "'") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("invalid IPv6 mcast-group `", "'") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("invalid timeout value `", "' specified") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("invalid fwmark value `", "' specified") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("invalid scheduler flag `", "'") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("incompatible scheduler flag `", "'") },
+];
+
+/// Judges outcomes of ours, and keeps which entries of the table were needed.
+#[derive(Default)]
+pub struct Ledger {
+    needed: Vec<usize>,
+}
+
+impl Ledger {
+    /// `None` if `got` is what ours must do, given the original's outcome and, for a case that ours takes
+    /// differently, the original's `answer` to the case as ours takes it; else a line about the failure.
+    pub fn judge(
+        &mut self,
+        case: &Case,
+        original: &Outcome,
+        answer: Option<&Outcome>,
+        got: &Outcome,
+    ) -> Option<String> {
+        case.mismatch(original, got)?;
+        let mut expected = answer.unwrap_or(original).clone();
+        let mut needed = Vec::new();
+        for (index, difference) in TABLE.iter().enumerate() {
+            let changed = match difference.rule {
+                Takes(rewrite) => {
+                    needed.extend(rewrite(case).map(|_| index));
+                    None
+                }
+                Does(change) => change(case, &expected, got),
+                NamesWord(start, end) => Some(continued(case, &expected, got, (start, end), &[": '", "; "])),
+                NamesRemedy(start, end) => Some(continued(case, &expected, got, (start, end), &["; "])),
+            };
+            if let Some(changed) = changed.filter(|changed| *changed != expected) {
+                expected = changed;
+                needed.push(index);
+            }
+        }
+        let failure = case.mismatch(&expected, got);
+        if failure.is_none() {
+            self.needed.extend(needed);
+        }
+        failure
+    }
+
+    /// A line for each entry that was not needed, so that the table stays true.
+    pub fn idle(&self) -> Vec<String> {
+        let idle = TABLE.iter().enumerate().filter(|(index, _)| !self.needed.contains(index));
+        idle.map(|(index, entry)| {
+            let detail = match entry.rule {
+                NamesWord(start, _) | NamesRemedy(start, _) => start,
+                Takes(_) | Does(_) => "",
+            };
+            let number = index + 1;
+            format!(
+                "differences.rs: entry {number}, \"{}\" {detail}: makes no difference in any case",
+                entry.heading
+            )
+        })
+        .collect()
+    }
+}
+
+/// The headings of `docs/compatibility.md` that the table refers to.
+pub fn headings() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|difference| difference.heading)
+}
+
+/// The case as ours takes it, if that is not what the words say to the original.
+pub fn rewritten(case: &Case) -> Option<Case> {
+    let mut taken = None;
+    for difference in TABLE {
+        if let Takes(rewrite) = difference.rule {
+            taken = rewrite(taken.as_ref().unwrap_or(case)).or(taken);
+        }
+    }
+    taken
+}
+
+/// The case with another input, if it restores and `edit` makes one.
+fn with_input(case: &Case, edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Option<Case> {
+    let stdin = case.stdin.as_deref().filter(|_| case.restores())?;
+    Some(Case { stdin: Some(edit(stdin)?), ..case.clone() })
+}
+
+fn without_byte_order_mark(case: &Case) -> Option<Case> {
+    with_input(case, |stdin| stdin.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec))
+}
+
+fn without_comments(case: &Case) -> Option<Case> {
+    with_input(case, |stdin| {
+        let lines = stdin.split_inclusive(|byte| *byte == b'\n');
+        let kept: Vec<u8> = lines
+            .filter(|line| line.iter().find(|byte| !b" \t\r".contains(byte)) != Some(&b'#'))
+            .flatten()
+            .copied()
+            .collect();
+        (kept != stdin).then_some(kept)
+    })
+}
+
+/// The original drops a last line that ends in two blanks and no newline.
+fn with_last_line_ended(case: &Case) -> Option<Case> {
+    with_input(case, |stdin| {
+        let [.., b' ' | b'\t', b' ' | b'\t'] = stdin else { return None };
+        Some([stdin, b"\n"].concat())
+    })
+}
+
+/// The original dies of `-b ,`.
+fn without_commas(case: &Case) -> Option<Case> {
+    let mut args = case.args.clone();
+    let mut after_option = false;
+    for word in &mut args {
+        let option = ["--sched-flags=", "-b=", "-b"].into_iter().find(|option| word.starts_with(option));
+        let (option, value) =
+            if after_option { ("", word.as_str()) } else { word.split_at(option.map_or(0, str::len)) };
+        let commas = !value.is_empty() && value.bytes().all(|byte| byte == b',');
+        let is_option = !after_option && (word == "-b" || word == "--sched-flags");
+        if commas && (after_option || !option.is_empty()) {
+            // A short option with nothing glued to it would take the next word.
+            *word = if option == "-b" { "-b=".into() } else { option.into() };
+        }
+        after_option = is_option;
+    }
+    (args != case.args).then(|| Case { args, ..case.clone() })
+}
+
+/// The original takes `[10.0.0.1]:80` for 10.0.0.1 without a port.
+fn without_brackets(case: &Case) -> Option<Case> {
+    let args: Vec<String> = case.args.iter().map(|word| unbracketed(word)).collect();
+    let stdin = case.stdin.as_deref().map(|bytes| match str::from_utf8(bytes) {
+        Ok(text) => text.split_inclusive([' ', '\t', '\n']).map(unbracketed).collect::<String>().into_bytes(),
+        Err(_) => bytes.to_vec(),
+    });
+    (args != case.args || stdin != case.stdin).then(|| Case { args, stdin, ..case.clone() })
+}
+
+fn unbracketed(word: &str) -> String {
+    if let Some((option, rest)) = word.split_once('[')
+        && let Some((host, port)) = rest.split_once("]:")
+        && !host.is_empty()
+        && !host.contains([':', '[', ']'])
+    {
+        format!("{option}{host}:{port}")
+    } else {
+        word.into()
+    }
+}
+
+/// A row of so many bytes and its newline is more than the original reads in one piece.
+const ROW: usize = 255;
+/// A row that it reads, and that ends in the data of a persistence engine where the whole row does.
+const SHORT: usize = 200;
+
+/// The original takes a row of more than 255 bytes for two.
+fn with_short_rows(case: &Case) -> Option<Case> {
+    let file = case.connections?;
+    let short: Vec<String> =
+        file.split("\\n").map(|row| row.get(..SHORT).unwrap_or(row).to_owned()).collect();
+    let long = file.split("\\n").any(|row| row.len() >= ROW);
+    let leaked: &'static str = Box::leak(short.join("\\n").into_boxed_str());
+    long.then(|| Case { connections: Some(leaked), ..case.clone() })
+}
+
+fn whole_rows(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
+    let file = case.connections.filter(|_| with_short_rows(case).is_some())?;
+    let mut stdout = String::new();
+    // Two lines of the list come before the rows, one line of the file does.
+    for (line, row) in expected.stdout.lines().zip([""].into_iter().chain(file.split("\\n"))) {
+        let (before, shown) = line.rsplit_once(' ').unwrap_or(("", line));
+        let data = row.rsplit(' ').next().unwrap_or_default();
+        let cut = row.len() > SHORT && data.starts_with(shown);
+        let line = if cut { format!("{before} {data}") } else { line.to_owned() };
+        stdout = stdout + &line + "\n";
+    }
+    Some(Outcome { stdout, ..expected.clone() })
+}
+
+/// All after the version line of the help is ours; it tells of the options that the original has not.
+fn free_help(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
+    let recorded = expected.with_help_of(got);
+    if recorded != *expected {
+        return Some(recorded);
+    }
+    let start = format!("{VERSION}Usage:\n");
+    let before = expected.stdout.get(..expected.stdout.find(&start)?)?;
+    let help = got.stdout.strip_prefix(before)?.strip_prefix(VERSION)?;
+    help.contains("Usage:").then(|| Outcome { stdout: got.stdout.clone(), ..expected.clone() })
+}
+
+/// Marks from 2^31 on are shown as what they are, not as negative numbers.
+fn unsigned_marks(_: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
+    if !expected.stdout.contains("FWM  -") && !expected.stdout.contains(" -f -") {
+        return None;
+    }
+    let stdout = expected.stdout.split_inclusive('\n').map(|line| {
+        let start = ["FWM  -", "-A -f -", "-a -f -"].into_iter().find(|start| line.starts_with(start))?;
+        let (number, rest) = line.get(start.len()..)?.split_once([' ', '\n'])?;
+        let mark = number.parse::<u32>().ok()?.wrapping_neg();
+        let end = line.get(line.len() - rest.len() - 1..)?;
+        Some(format!("{}{mark}{end}", start.strip_suffix('-')?))
+    });
+    let stdout =
+        stdout.zip(expected.stdout.split_inclusive('\n')).map(|(new, old)| new.unwrap_or(old.into()));
+    Some(Outcome { stdout: stdout.collect(), ..expected.clone() })
+}
+
+/// Addresses and marks are compared as unsigned numbers; the original's comparison wraps around.
+fn strict_order(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
+    let input = case.stdin.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let unsorted = input.contains("--nosort") || case.args.iter().any(|word| word == "--nosort");
+    (!unsorted).then(|| Outcome { stdout: order::sorted(&expected.stdout), ..expected.clone() })
+}
+
+/// What `-R` says of a line starts with `line N: `.
+fn numbered_lines(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
+    let input = case.stdin.as_deref().filter(|_| case.restores())?;
+    let count = input.split(|byte| *byte == b'\n').count();
+    let mut last = 0;
+    let mut stderr = String::new();
+    for (line, got) in expected.stderr.lines().zip(got.stderr.lines()) {
+        if let Some(number) = line_number(got)
+            && (last + 1..=count).contains(&number)
+        {
+            stderr = format!("{stderr}line {number}: {line}\n");
+            last = number;
+        } else {
+            stderr = stderr + line + "\n";
+        }
+    }
+    let same_length = expected.stderr.lines().count() == got.stderr.lines().count();
+    same_length.then(|| Outcome { stderr, ..expected.clone() })
+}
+
+fn line_number(line: &str) -> Option<usize> {
+    line.strip_prefix("line ")?.split_once(": ")?.0.parse().ok()
+}
+
+/// `-R` ends with 255 if a line was refused, also when lines after it succeeded.
+fn refusals_in_status(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
+    let refused = case.restores() && expected.code == 0 && !expected.stderr.is_empty();
+    // `-h` and `-v` in the input end the run with 0.
+    let ended = expected.stdout.contains(VERSION) && got.code == 0;
+    (refused && !ended).then(|| Outcome { code: 255, ..expected.clone() })
+}
+
+/// Lines of ours that are the original's sentence and go on may do so, if a word they quote was given.
+fn continued(
+    case: &Case,
+    expected: &Outcome,
+    got: &Outcome,
+    (start, end): (&str, &str),
+    joints: &[&str],
+) -> Outcome {
+    let mut stderr = String::new();
+    let mut lines = got.stderr.lines();
+    for line in expected.stderr.lines() {
+        let got = lines.next().unwrap_or_default();
+        let sentence = line_number(line).and_then(|_| line.split_once(": ")).map_or(line, |(_, rest)| rest);
+        let known = sentence.starts_with(start) && sentence.ends_with(end);
+        let more = got.strip_prefix(line).filter(|more| joints.iter().any(|joint| more.starts_with(joint)));
+        let honest = more.is_some_and(|more| !more.starts_with(": '") || given(case, more));
+        stderr = stderr + if known && honest { got } else { line } + "\n";
+    }
+    Outcome { stderr, ..expected.clone() }
+}
+
+/// Whether the word that a message quotes is one of those given.
+fn given(case: &Case, more: &str) -> bool {
+    let word = more.trim_start_matches(": '").split('\'').next().unwrap_or_default();
+    let input = case.stdin.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    input.contains(word) || case.args.iter().any(|arg| arg.contains(word))
+}

@@ -1,0 +1,172 @@
+//! Proves that ours does what the original does where nobody thought of a case: random command lines go to both
+//! tools, each in a network of its own, and output, status and the table left behind are compared.
+//!
+//! `COMPAT_FUZZ_LINES=100000 COMPAT_FUZZ_SEED=$RANDOM cargo test --test compat fuzz` looks for new cases (give the
+//! lab its time: `IPVS_LAB_TIMEOUT`). What fails is printed as a row of `cases.tsv`.
+
+use std::fs::File;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::corpus::{Case, Outcome, escaped, quoted};
+use crate::differences::{self, Ledger};
+use crate::grammar::{self, Mood, Random};
+use crate::stage::{self, Stage, call};
+use crate::{lab, order, ours, report};
+
+/// The lines of a plain `cargo test`.
+const LINES: usize = 1500;
+/// The seed of a plain `cargo test`.
+const SEED: u64 = 131;
+/// The table is compared in full and cleared after so many calls.
+const ROUND: usize = 40;
+/// With more failures than this, more would tell nothing.
+const ENOUGH: usize = 50;
+
+/// The commands that change nothing.
+const LISTS: &[&str] = &["-L", "-l", "-S", "--list", "--save", "-h", "-v"];
+
+/// Two networks that see the same commands, one from each tool.
+struct Pair {
+    original: File,
+    ours: File,
+    /// What was done since the tables were cleared.
+    history: Vec<String>,
+    /// Whether more was done than the history says.
+    unclear: bool,
+}
+
+#[test]
+fn fuzz() {
+    stage::alone(|| {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+        let lines = number("COMPAT_FUZZ_LINES").and_then(|lines| lines.try_into().ok()).unwrap_or(LINES);
+        let seed = number("COMPAT_FUZZ_SEED").unwrap_or(SEED);
+        let mut random = Random::new(seed);
+        let mut pair = Pair::new();
+        let mut ledger = Ledger::default();
+        let mut failures = Vec::new();
+        let (mut done, mut calls) = (0, 0);
+        while done < lines && failures.len() < ENOUGH {
+            calls += 1;
+            let mut case = Case { id: format!("fuzz-{seed}-{calls}"), ..Case::default() };
+            if random.chance(30) {
+                let count = 1 + random.below(6);
+                case.args = vec!["-R".into()];
+                case.stdin = Some(grammar::input(&mut random, count));
+                done += count;
+            } else {
+                case.args = grammar::line(&mut random, Mood { bad: 8, odd: 5 });
+                done += 1;
+            }
+            let failure = pair.play(&case, &mut ledger);
+            let failed = failure.is_some();
+            failures.extend(failure);
+            if failed || pair.unclear || calls % ROUND == 0 {
+                let differs = pair.clear(&case.id);
+                failures.extend(differs.filter(|_| !failed));
+            }
+        }
+        report(calls, &failures);
+    });
+}
+
+impl Pair {
+    fn new() -> Self {
+        let here = || File::open("/proc/thread-self/ns/net").expect("this thread's network");
+        Stage::new();
+        let original = here();
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own");
+        stage::connect();
+        let mut pair = Self { original, ours: here(), history: Vec::new(), unclear: false };
+        let _ = pair.clear("the start");
+        pair
+    }
+
+    fn enter(network: &File) {
+        setns(network, CloneFlags::CLONE_NEWNET).expect("a network made before");
+    }
+
+    /// Gives both tools the same words; a text about what ours did wrong, if it did.
+    fn play(&mut self, case: &Case, ledger: &mut Ledger) -> Option<String> {
+        Self::enter(&self.original);
+        let taken = differences::rewritten(case);
+        let taken = taken.as_ref().unwrap_or(case);
+        let mut expected = call(Path::new(lab::ORIGINAL), &taken.args, taken.stdin.as_deref());
+        expected.state = kernel_table();
+        Self::enter(&self.ours);
+        let mut got = call(&ours(), &case.args, case.stdin.as_deref());
+        got.state = kernel_table();
+
+        let unsorted = case.args.iter().any(|word| word == "--nosort")
+            || case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--nosort"));
+        let (mut shown, mut compared) = (expected.clone(), got);
+        if unsorted {
+            // The kernel's order is another one in every network.
+            shown.stdout = order::sorted(&shown.stdout);
+            compared.stdout = order::sorted(&compared.stdout);
+        }
+        let failure = ledger.judge(case, &shown, None, &compared);
+        let words: Vec<String> = case.args.iter().map(|word| quoted(word)).collect();
+        let text = failure.map(|why| format!("{why}\n    {}", self.row(case, &words.join(" "), &expected)));
+        self.remember(taken, &words.join(" "), &expected);
+        text
+    }
+
+    /// Adds to the history what may have changed something.
+    fn remember(&mut self, case: &Case, words: &str, expected: &Outcome) {
+        let changes = |line: &&str| !line.is_empty() && !LISTS.iter().any(|list| line.starts_with(list));
+        match case.stdin.as_deref().map(String::from_utf8_lossy) {
+            None if expected.code == 0 => self.history.extend(Some(words).filter(changes).map(str::to_owned)),
+            None => {}
+            Some(input) if expected.code == 0 && expected.stderr.is_empty() => {
+                self.history.extend(input.lines().map(str::trim).filter(changes).map(str::to_owned));
+            }
+            Some(_) => self.unclear |= !stage::table_is_empty() || stage::touches(case),
+        }
+    }
+
+    /// The case as a row for `cases.tsv`.
+    fn row(&self, case: &Case, words: &str, expected: &Outcome) -> String {
+        Self::enter(&self.original);
+        let table = call(Path::new(lab::ORIGINAL), &["-Sn".into()], None).stdout;
+        Self::enter(&self.ours);
+        let line = |text: &str| text.replace('\n', "\\n");
+        let stdin =
+            case.stdin.as_deref().map(|input| format!("<{}", line(&escaped(input)))).unwrap_or_default();
+        let code = expected.code.to_string();
+        let (stdout, stderr) = (line(&expected.stdout), line(&expected.stderr));
+        let setup = self.history.join(";");
+        [&case.id, &setup, words, &code, &stdout, &stderr, &stdin, &line(&table), ""].join("\t")
+    }
+
+    /// Compares all that the original can tell of both networks, then clears them.
+    fn clear(&mut self, after: &str) -> Option<String> {
+        let script = "-S -n\n-L -n --thresholds\n-L -n --persistent-conn\n-L --daemon\n-L --timeout\n\
+            -C\n--stop-daemon master\n--stop-daemon backup\n--set 900 120 300\n";
+        let [expected, got] = [&self.original, &self.ours].map(|network| {
+            Self::enter(network);
+            let told = call(Path::new(lab::ORIGINAL), &["-R".into()], Some(script.as_bytes()));
+            order::sorted(&told.stdout)
+        });
+        self.unclear = false;
+        let history = std::mem::take(&mut self.history).join(";");
+        let differs = format!("after {after} ({history}):\n  expected\n{expected}  got\n{got}");
+        (expected != got).then_some(differs)
+    }
+}
+
+/// The table of this thread's network as the kernel prints it, service by service in an order of its own.
+fn kernel_table() -> String {
+    let text = std::fs::read_to_string("/proc/thread-self/net/ip_vs").expect("a kernel with IPVS");
+    let mut blocks: Vec<String> = Vec::new();
+    for line in text.lines().skip(3) {
+        match blocks.last_mut() {
+            Some(block) if line.starts_with("  ->") => *block = format!("{block}\n{line}"),
+            _ => blocks.push(line.to_owned()),
+        }
+    }
+    blocks.sort();
+    blocks.join("\n")
+}
