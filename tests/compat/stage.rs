@@ -3,7 +3,8 @@
 //! A process costs some 40 ms in the lab, so no more than needed are started: one for the case, and at most one
 //! between two cases, an original `-R` that saves the table, clears everything and sets up the next case.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +15,9 @@ use nix::mount::{MsFlags, mount, umount};
 
 use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::lab;
+
+/// What the kernel gives in one read.
+pub const PAGE: usize = 4096;
 
 /// A tool that takes longer is ended, by signal 9.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -123,10 +127,21 @@ pub fn touches(case: &Case) -> bool {
     texts.any(|text| text.contains("--set") || text.contains("daemon"))
 }
 
-/// Whether the kernel has no service, as its own text says; a process less than asking a tool.
-pub fn table_is_empty() -> bool {
-    let table = std::fs::read_to_string("/proc/thread-self/net/ip_vs").expect("a kernel with IPVS");
-    table.lines().count() == 3
+/// The start of what the kernel prints of this thread's table, a page at most; a process less than asking a tool.
+///
+/// It is read at once: from one read to the next the kernel counts the services of other networks too, so that
+/// it skips some of this one's.
+pub fn kernel_text() -> String {
+    let mut page = vec![0; PAGE];
+    let file = File::open("/proc/thread-self/net/ip_vs");
+    let length = file.and_then(|mut file| file.read(&mut page)).expect("a kernel with IPVS");
+    page.truncate(length);
+    escaped(&page)
+}
+
+/// Whether the kernel has no service.
+fn table_is_empty() -> bool {
+    kernel_text().lines().count() == 3
 }
 
 /// Binds a file or folder over another, in the calling thread's mounts.
