@@ -18,7 +18,8 @@ enum Rule {
     Takes(fn(&Case) -> Option<Case>),
     /// Turns what the original does into what ours must do. What ours did is shown too, for what is free.
     Does(fn(&Case, &Outcome, &Outcome) -> Option<Outcome>),
-    /// The original's sentence with this beginning and this end may go on with `: 'WORD'` and a remedy.
+    /// The original's sentence with this beginning and this end may go on with `: 'WORD'` and a remedy; the
+    /// one that ends in a full stop without the colon.
     NamesWord(&'static str, &'static str),
     /// The original's sentence with this beginning and this end may go on with `; ` and a remedy.
     NamesRemedy(&'static str, &'static str),
@@ -46,15 +47,10 @@ const TABLE: &[Difference] = &[
     Difference { heading: REMEDIES, rule: NamesWord("illegal ", " specified") },
     Difference { heading: REMEDIES, rule: NamesWord("Scheduler or persistence engine not found", "") },
     Difference { heading: REMEDIES, rule: NamesWord("Invalid operation.  ", "not unicast, ...") },
-    Difference { heading: REMEDIES, rule: NamesWord("Zero port specified for ", "service") },
-    Difference { heading: REMEDIES, rule: NamesWord("One-Packet Scheduling ", "virtual services") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("Try `", "for more information.") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("invalid IPv4 mcast-group `", "'") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("invalid IPv6 mcast-group `", "'") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("invalid timeout value `", "' specified") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("invalid fwmark value `", "' specified") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("invalid scheduler flag `", "'") },
-    Difference { heading: REMEDIES, rule: NamesRemedy("incompatible scheduler flag `", "'") },
+    Difference { heading: REMEDIES, rule: NamesWord("Numerical result out of range", "") },
+    Difference { heading: REMEDIES, rule: NamesWord("No such device", "") },
+    Difference { heading: REMEDIES, rule: NamesWord("Try `", "for more information.") },
+    Difference { heading: REMEDIES, rule: NamesRemedy("Zero port specified for ", "service") },
 ];
 
 /// Judges outcomes of ours, and keeps which entries of the table were needed.
@@ -83,7 +79,7 @@ impl Ledger {
                     None
                 }
                 Does(change) => change(case, &expected, got),
-                NamesWord(start, end) => Some(continued(case, &expected, got, (start, end), &[": '", "; "])),
+                NamesWord(start, end) => Some(continued(case, &expected, got, (start, end), &[": '", " '"])),
                 NamesRemedy(start, end) => Some(continued(case, &expected, got, (start, end), &["; "])),
             };
             if let Some(changed) = changed.filter(|changed| *changed != expected) {
@@ -315,7 +311,7 @@ fn continued(
         let sentence = line_number(line).and_then(|_| line.split_once(": ")).map_or(line, |(_, rest)| rest);
         let known = sentence.starts_with(start) && sentence.ends_with(end);
         let more = got.strip_prefix(line).filter(|more| joints.iter().any(|joint| more.starts_with(joint)));
-        let honest = more.is_some_and(|more| !more.starts_with(": '") || given(case, more));
+        let honest = more.is_some_and(|more| more.starts_with("; ") || given(case, more));
         stderr = stderr + if known && honest { got } else { line } + "\n";
     }
     Outcome { stderr, ..expected.clone() }
@@ -323,7 +319,8 @@ fn continued(
 
 /// Whether the word that a message quotes is one of those given.
 fn given(case: &Case, more: &str) -> bool {
-    let word = more.trim_start_matches(": '").split('\'').next().unwrap_or_default();
+    // Of a word with control characters, which are shown by their numbers, the part before them counts.
+    let word = more.trim_start_matches([':', ' ', '\'']).split(['\'', '\\']).next().unwrap_or_default();
     let input = case.stdin.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     input.contains(word) || case.args.iter().any(|arg| arg.contains(word))
 }

@@ -123,11 +123,23 @@ impl Pair {
             shown.stdout = order::sorted(&shown.stdout);
             compared.stdout = order::sorted(&compared.stdout);
         }
+        if expected.code == stage::ENDED {
+            return self.outlived(case, &compared);
+        }
         let failure = ledger.judge(case, &shown, None, &compared);
         let words: Vec<String> = case.args.iter().map(|word| quoted(word)).collect();
         let text = failure.map(|why| format!("{why}\n    {}", self.row(case, &words.join(" "), &expected)));
         self.remember(taken, &words.join(" "), &expected);
         text
+    }
+
+    /// The original waits for ever where the kernel does not answer to a daemon's stop soon after its start:
+    /// `docs/compatibility.md`, "A daemon's stop is not waited for". Nothing can be compared then but that ours ends.
+    fn outlived(&mut self, case: &Case, ours: &Outcome) -> Option<String> {
+        let stops = case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--stop-daemon"));
+        let _ = self.clear("an original that hung");
+        let fine = stops && ours.code != stage::ENDED;
+        (!fine).then(|| format!("{}: the original hung, ours ended with {}", case.id, ours.code))
     }
 
     /// Adds to the history what may have changed something.

@@ -21,6 +21,8 @@ pub const PAGE: usize = 4096;
 
 /// A tool that takes longer is ended, by signal 9.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The code in the outcome of a tool that was ended.
+pub const ENDED: i32 = 128 + 9;
 
 /// Runs a test on a thread of its own, since namespaces are a thread's and libtest may have only one.
 pub fn alone(test: impl FnOnce() + Send + 'static) {

@@ -220,7 +220,7 @@ impl<'a> Typed<'a> {
         match &mut self.service {
             Some(ServiceId::Fwmark { family, .. }) => *family = Family::V6,
             // The original puts an empty line behind this one.
-            _ => return Err(messages::value("-6 used before -f\n".to_owned())),
+            _ => return Err(messages::value("-6 used before -f\n")),
         }
         self.netmask = None;
         Ok(())
@@ -232,7 +232,7 @@ impl<'a> Typed<'a> {
         let mut rest = positional;
         if command == Opt::Set {
             let [tcp, tcp_fin, udp, behind @ ..] = positional else {
-                return Err(messages::value("--set option requires 3 timeout values".to_owned()));
+                return Err(messages::value("--set option requires 3 timeout values"));
             };
             timeouts.tcp = value::timeout(tcp, 0)?;
             timeouts.tcp_fin = value::timeout(tcp_fin, 0)?;
@@ -288,7 +288,7 @@ impl<'a> Typed<'a> {
                 return Err(messages::ZERO_PORT.alone());
             }
             if one_packet && protocol != Protocol::Udp {
-                return Err(messages::ONE_PACKET.alone());
+                return Err(messages::value(messages::ONE_PACKET));
             }
         }
         let netmask = self.netmask.unwrap_or(Netmask::single(id.family()));
@@ -309,7 +309,7 @@ impl<'a> Typed<'a> {
     fn destination(&self, service: &ServiceId) -> Result<Destination> {
         let mut id = self.destination_id();
         if Family::from(id.address) != service.family() && self.method != Some(Opt::Ipip) {
-            return Err(messages::OTHER_FAMILY.alone());
+            return Err(messages::value(messages::OTHER_FAMILY));
         }
         let forwarding = match self.method {
             Some(Opt::Masquerading) => Forwarding::Masquerade,
@@ -318,7 +318,7 @@ impl<'a> Typed<'a> {
         };
         let tunnel_options = Column::TunType..=Column::TunRemcsum;
         if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
-            return Err(messages::TUNNEL_OPTIONS.alone());
+            return Err(messages::value(messages::TUNNEL_OPTIONS));
         }
         // Packets of these go out as they came in: with the port of the service.
         if forwarding != Forwarding::Masquerade && matches!(service, ServiceId::Address { .. }) {
@@ -366,7 +366,7 @@ impl<'a> Typed<'a> {
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
             || any(&[Timeout, Daemon]) && self.has(PersistentConn)
         {
-            return Err(messages::value("options conflicts in the list command".to_owned()));
+            return Err(messages::value("options conflicts in the list command"));
         }
         let what = match self.service {
             Some(id) => What::Service(id),

@@ -53,14 +53,10 @@ pub(crate) const ZERO_PORT: Complaint = Complaint(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",
 );
-pub(crate) const ONE_PACKET: Complaint =
-    Complaint("One-Packet Scheduling is only for UDP virtual services", "use -u or -f, or leave -o out");
-pub(crate) const OTHER_FAMILY: Complaint = Complaint(
-    "Different address family is allowed only for tunneling servers",
-    "use -i, or an address of the same family",
-);
-pub(crate) const TUNNEL_OPTIONS: Complaint =
-    Complaint("Tunnel options conflict with forward method", "add -i");
+
+pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
+pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
+pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 
 impl Complaint {
     /// About a word.
@@ -74,14 +70,22 @@ impl Complaint {
     }
 }
 
-/// A word as it is shown.
+/// A word as it is shown; control characters by their numbers, so that they control no terminal.
 pub(crate) fn text(word: &[u8]) -> String {
-    String::from_utf8_lossy(word).into_owned()
+    let mut text = String::new();
+    for character in String::from_utf8_lossy(word).chars() {
+        if character.is_control() {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 /// A wrong value or combination.
-pub(crate) fn value(message: String) -> Failure {
-    Failure { status: STATUS_VALUE, message, restore_goes_on: false }
+pub(crate) fn value(message: impl Into<String>) -> Failure {
+    Failure { status: STATUS_VALUE, message: message.into(), restore_goes_on: false }
 }
 
 /// A listing or a save could not be written.
@@ -139,19 +143,19 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
 fn detail(change: &Change, errno: i32) -> Option<String> {
     match (errno, change) {
         (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
-            let scheduler = service.scheduler;
-            let (engine, module) = match service.engine {
-                Some(engine) => (format!(" or '{engine}'"), format!(" or ip_vs_pe_{engine}")),
-                None => Default::default(),
-            };
-            Some(format!("'{scheduler}'{engine}; the kernel has no module ip_vs_{scheduler}{module}"))
+            let scheduler = (service.scheduler.to_string(), format!("ip_vs_{}", service.scheduler));
+            let engine = service.engine.map(|engine| (engine.to_string(), format!("ip_vs_pe_{engine}")));
+            // The scheduler is loaded first: where it is there, the engine is the one that is not.
+            let (name, module) = engine.filter(|_| is_loaded(&scheduler.1)).unwrap_or(scheduler);
+            Some(format!("'{name}'; the kernel has no module {module}"))
         }
         (libc::EINVAL, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
             Some(format!("'{}'; a real server has the address of a single host", server.id.address))
         }
-        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => Some(
-            format!("'-y {}'; it may not be above -x {}", server.lower_threshold, server.upper_threshold),
-        ),
+        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
+            let (lower, upper) = (server.lower_threshold, server.upper_threshold);
+            Some(format!("'{lower}'; -y may not be above -x, which is {upper}"))
+        }
         (libc::ENODEV, Change::StartDaemon(daemon)) => {
             Some(format!("'{}'; name an interface with --mcast-interface", daemon.interface))
         }
@@ -160,6 +164,10 @@ fn detail(change: &Change, errno: i32) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn is_loaded(module: &str) -> bool {
+    std::path::Path::new("/sys/module").join(module).exists()
 }
 
 fn with_source(error: &Error) -> String {
