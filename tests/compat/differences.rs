@@ -320,7 +320,8 @@ fn continued(
 /// Whether the word that a message quotes is one of those given.
 fn given(case: &Case, more: &str) -> bool {
     // Of a word with control characters, which are shown by their numbers, the part before them counts.
-    let word = more.trim_start_matches([':', ' ', '\'']).split(['\'', '\\']).next().unwrap_or_default();
+    let quoted = more.trim_start_matches(':').trim_start_matches(" '");
+    let word = quoted.split(['\'', '\\']).next().unwrap_or_default();
     let input = case.stdin.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     input.contains(word) || case.args.iter().any(|arg| arg.contains(word))
 }

@@ -27,7 +27,7 @@ fn a_sentence_may_go_on_with_the_word_and_a_remedy() {
     let may = |text: &str| passes(&call, &original, &says(2, text));
     assert!(may("illegal weight specified\n"));
     assert!(may("illegal weight specified: 'l'; a number from 0 to 2147483647\n"));
-    assert!(may("illegal weight specified; a number from 0 to 2147483647\n"));
+    assert!(!may("illegal weight specified; a number from 0 to 2147483647\n"));
     assert!(!may("illegal weight specified: 'x'; a word that was not given\n"));
     assert!(!may("illegal weight specified, sorry\n"));
     assert!(!may("illegal weight specified: 'l'; a number\nand more\n"));
@@ -41,7 +41,7 @@ fn other_sentences_stay_as_they_are() {
     assert!(!passes(&call, &says(255, "No such service\n"), &says(255, "No such service; add it\n")));
     let call = case("-A -t 10.0.0.1:80 -p abc", None);
     let original = says(2, "invalid timeout value `abc' specified\n");
-    assert!(passes(&call, &original, &says(2, "invalid timeout value `abc' specified; seconds\n")));
+    assert!(!passes(&call, &original, &says(2, "invalid timeout value `abc' specified; seconds\n")));
     assert!(!passes(&call, &original, &says(2, "invalid timeout value `abc' specified: 'abc'; seconds\n")));
 }
 

@@ -18,6 +18,9 @@ pub fn sorted(text: &str) -> String {
     let mut blocks: Vec<Block> = Vec::new();
     for line in text.split_inclusive('\n') {
         if let Some(key) = service_key(line) {
+            if blocks.iter().any(|block| block.key == key) {
+                flush(&mut blocks, &mut sorted); // a second list begins
+            }
             blocks.push(Block { key, service: line, servers: Vec::new() });
         } else if let Some(key) = server_key(line)
             && let Some(block) = blocks.last_mut()

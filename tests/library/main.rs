@@ -1,0 +1,267 @@
+//! Proves that the library says to the kernel what its types mean, and reads back what the kernel has.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::BufReader;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipvs::{
+    Change, Checksum, Client, Connections, DaemonState, Destination, Error, Family, Forwarding, Netmask,
+    Operation, Persistence, Protocol, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Version,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+const EEXIST: i32 = 17;
+const EINVAL: i32 = 22;
+const ERANGE: i32 = 34;
+
+/// A client in a network of the test's own.
+fn client() -> Client {
+    lab::isolate();
+    Client::open().unwrap()
+}
+
+fn web() -> ServiceId {
+    ServiceId::tcp("192.0.2.1".parse().unwrap(), 80)
+}
+
+fn errno(result: ipvs::Result<()>) -> Option<i32> {
+    result.unwrap_err().errno()
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
+        any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
+    ]
+}
+
+fn service_id() -> impl Strategy<Value = ServiceId> {
+    let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp), Just(Protocol::Sctp)];
+    let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
+    prop_oneof![
+        (protocol, address(), any::<u16>()).prop_map(|(protocol, address, port)| ServiceId::Address {
+            protocol,
+            address,
+            port
+        }),
+        (1..=u32::MAX, family).prop_map(|(mark, family)| ServiceId::fwmark(mark, family).unwrap()),
+    ]
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    let scheduler =
+        prop::sample::select(vec!["rr", "wrr", "lc", "wlc", "lblc", "dh", "sh", "mh", "sed", "nq", "fo"]);
+    let flags = prop::sample::subsequence(
+        vec![SchedulerFlags::FLAG_1, SchedulerFlags::FLAG_2, SchedulerFlags::FLAG_3],
+        0..=3,
+    );
+    // No kernel counts more than 1000 ticks a second in 32 bits.
+    let persistence = prop::option::of((1..=2_147_483_u32, any::<u32>(), 1..=128_u8));
+    (service_id(), scheduler, flags, persistence, any::<bool>(), any::<bool>()).prop_map(
+        |(id, scheduler, flags, persistence, engine, one_packet)| Service {
+            scheduler_flags: flags.into_iter().fold(SchedulerFlags::default(), |all, flag| all | flag),
+            persistence: persistence.map(|(timeout, mask, bits)| Persistence {
+                timeout,
+                netmask: match id.family() {
+                    Family::V4 => Netmask::V4(Ipv4Addr::from_bits(mask)),
+                    Family::V6 => Netmask::V6(bits),
+                },
+            }),
+            engine: engine.then(|| "sip".parse().unwrap()),
+            one_packet,
+            ..Service::new(id, scheduler.parse().unwrap())
+        },
+    )
+}
+
+fn destination() -> impl Strategy<Value = Destination> {
+    let checksum = || prop_oneof![Just(Checksum::Off), Just(Checksum::On), Just(Checksum::Remote)];
+    let forwarding = prop_oneof![
+        Just(Forwarding::DirectRouting),
+        Just(Forwarding::Masquerade),
+        Just(Forwarding::Tunnel(Tunnel::Ipip)),
+        (1..=u16::MAX, checksum())
+            .prop_map(|(port, checksum)| Forwarding::Tunnel(Tunnel::Gue { port, checksum })),
+        checksum().prop_map(|checksum| Forwarding::Tunnel(Tunnel::Gre { checksum })),
+    ];
+    // Addresses of single hosts, which the kernel insists on.
+    let address = prop_oneof![
+        (1..=250_u8, 1..=250_u8).prop_map(|(net, host)| IpAddr::from([10, 9, net, host])),
+        any::<u16>().prop_map(|host| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, host])),
+    ];
+    (address, any::<u16>(), forwarding, 0..=0x7fff_ffff_u32, 0..=0x7fff_ffff_u32, any::<u32>()).prop_map(
+        |(address, port, forwarding, weight, upper, lower)| {
+            let mut destination = Destination::new(address, port, forwarding);
+            destination.weight = weight;
+            destination.upper_threshold = upper;
+            destination.lower_threshold = lower % (upper + 1);
+            destination
+        },
+    )
+}
+
+fn runner() -> TestRunner {
+    // The lab forgets what is written to it: a failing case is printed, and becomes a test of its own.
+    TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() })
+}
+
+#[test]
+fn a_service_comes_back_as_it_was_written() {
+    let client = RefCell::new(client());
+    runner()
+        .run(&(service(), service()), |(first, second)| {
+            let mut client = client.borrow_mut();
+            client.add_service(&first).unwrap();
+            assert_eq!(client.service(&first.id).unwrap().service, first);
+            assert_eq!(errno(client.add_service(&first)), Some(EEXIST));
+            let second = Service { id: first.id, persistence: None, ..second };
+            client.edit_service(&second).unwrap();
+            let all = client.services().unwrap();
+            assert_eq!(all.iter().map(|entry| entry.service).collect::<Vec<_>>(), [second]);
+            client.delete_service(&first.id).unwrap();
+            assert_eq!(errno(client.edit_service(&second)), Some(ESRCH));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_destination_comes_back_as_it_was_written() {
+    let mut client = client();
+    let of = |address: IpAddr| ServiceId::tcp(address, 80);
+    let (v4, v6) = (of("192.0.2.1".parse().unwrap()), of("2001:db8::1".parse().unwrap()));
+    client.add_service(&Service::new(v4, "wlc".parse().unwrap())).unwrap();
+    client.add_service(&Service::new(v6, "wlc".parse().unwrap())).unwrap();
+    let client = RefCell::new(client);
+    runner()
+        .run(&(destination(), destination(), any::<bool>()), |(first, second, other_family)| {
+            let mut client = client.borrow_mut();
+            // Through a tunnel, a server may be of another family than its service.
+            let crosses = other_family && matches!(first.forwarding, Forwarding::Tunnel(_));
+            let service = if first.id.address.is_ipv4() == crosses { v6 } else { v4 };
+            client.add_destination(&service, &first).unwrap();
+            let all = client.destinations(&service).unwrap();
+            assert_eq!(all.iter().map(|entry| entry.destination).collect::<Vec<_>>(), [first]);
+            let second = Destination { id: first.id, ..second };
+            if !crosses || matches!(second.forwarding, Forwarding::Tunnel(_)) {
+                client.edit_destination(&service, &second).unwrap();
+                assert_eq!(client.destinations(&service).unwrap()[0].destination, second);
+            }
+            client.delete_destination(&service, &first.id).unwrap();
+            assert_eq!(errno(client.delete_destination(&service, &first.id)), Some(ENOENT));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn refusals_of_many_changes_are_told_by_position() {
+    let mut client = client();
+    let service = |number: u16| {
+        Service::new(ServiceId::tcp("192.0.2.1".parse().unwrap(), number), "rr".parse().unwrap())
+    };
+    // Far more than one datagram holds, and refusals at the seams.
+    let changes: Vec<Change> = (1..=1000)
+        .map(|number| match number {
+            1 | 128 | 129 | 1000 => Change::DeleteService(service(60000).id),
+            number if number % 100 == 50 => Change::AddService(service(number - 1)),
+            number => Change::AddService(service(number)),
+        })
+        .collect();
+    let refused = client.apply_all(&changes).unwrap();
+    let told: Vec<(usize, Option<i32>)> = refused.iter().map(|(at, error)| (at + 1, error.errno())).collect();
+    let mut expected = vec![(1, Some(ESRCH)), (128, Some(ESRCH)), (129, Some(ESRCH)), (1000, Some(ESRCH))];
+    expected.extend((0..10).map(|hundred| (hundred * 100 + 50, Some(EEXIST))));
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+    assert_eq!(client.services().unwrap().len(), 1000 - expected.len());
+}
+
+#[test]
+fn a_refusal_keeps_the_operation_and_the_reason() {
+    let mut client = client();
+    let nobody = Destination::new(Ipv4Addr::UNSPECIFIED.into(), 80, Forwarding::DirectRouting);
+    assert_eq!(errno(client.add_destination(&web(), &nobody)), Some(ESRCH));
+    client.add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
+    assert_eq!(errno(client.add_destination(&web(), &nobody)), Some(EINVAL));
+    let mut server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+    server.lower_threshold = 1;
+    assert_eq!(errno(client.add_destination(&web(), &server)), Some(ERANGE));
+    let other = ServiceId::tcp("192.0.2.1".parse().unwrap(), 81);
+    let error = client.add_service(&Service::new(other, "nosuch".parse().unwrap())).unwrap_err();
+    assert!(matches!(error, Error::Kernel { operation: Operation::AddService, errno: ENOENT }), "{error:?}");
+    assert_eq!(error.to_string(), "add service: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_flush_and_a_new_namespace_are_empty() {
+    let mut client = client();
+    assert_eq!(client.services().unwrap(), []);
+    client.add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
+    client.zero(Some(&web())).unwrap();
+    client.zero(None).unwrap();
+    std::thread::spawn(|| assert_eq!(self::client().services().unwrap(), [])).join().unwrap();
+    assert_eq!(client.destinations(&web()).unwrap(), []);
+    client.flush().unwrap();
+    assert_eq!(client.services().unwrap(), []);
+    assert_eq!(client.service(&web()).unwrap_err().errno(), Some(ESRCH));
+}
+
+#[test]
+fn timeouts_change_where_they_are_named() {
+    let mut client = client();
+    assert_eq!(client.timeouts().unwrap(), Timeouts { tcp: 900, tcp_fin: 120, udp: 300 });
+    client.set_timeouts(&Timeouts { tcp: 0, tcp_fin: 60, udp: 0 }).unwrap();
+    assert_eq!(client.timeouts().unwrap(), Timeouts { tcp: 900, tcp_fin: 60, udp: 300 });
+}
+
+#[test]
+fn the_version_is_the_kernels() {
+    let info = client().info().unwrap();
+    assert_eq!(info.version, Version { major: 1, minor: 2, patch: 1 });
+    assert!(info.connection_table_size.is_power_of_two());
+}
+
+#[test]
+fn daemons_start_show_and_stop() {
+    let mut client = client();
+    let master = SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 7);
+    let backup = SyncDaemon {
+        state: DaemonState::Backup,
+        max_length: 2000,
+        group: Some("ff02::52".parse().unwrap()),
+        port: 9000,
+        ttl: 5,
+        ..master
+    };
+    client.start_daemon(&master).unwrap();
+    client.start_daemon(&backup).unwrap();
+    assert_eq!(errno(client.start_daemon(&master)), Some(EEXIST));
+    let running = client.daemons().unwrap();
+    let defaults =
+        SyncDaemon { port: 8848, ttl: 1, group: Some("224.0.0.81".parse().unwrap()), ..running[0] };
+    assert_eq!(running, [SyncDaemon { ..defaults }, backup]);
+    // The kernel does not answer to a stop before the daemon's thread has run.
+    for state in [DaemonState::Master, DaemonState::Backup] {
+        client.stop_daemon(state, 7).unwrap();
+        assert_eq!(errno(client.stop_daemon(state, 7)), Some(ESRCH));
+    }
+    assert_eq!(client.daemons().unwrap(), []);
+}
+
+#[test]
+fn connections_are_read_from_this_network() {
+    let _client = client();
+    let table = File::open("/proc/thread-self/net/ip_vs_conn").unwrap();
+    let mut connections = Connections::over(BufReader::new(table)).unwrap();
+    assert_eq!(connections.next_row().unwrap(), None);
+}

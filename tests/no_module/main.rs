@@ -1,0 +1,62 @@
+//! Proves what people are told on a kernel whose IPVS is not loaded, and that it is loaded where it can be.
+//!
+//! The module is taken out of the kernel, so this is a test program, and with that a lab, of its own.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use std::fs;
+use std::process::Command;
+
+/// Runs a line of shell, which must succeed.
+fn sh(line: &str) -> String {
+    let output = Command::new("sh").args(["-ec", line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Status and stderr of a listing by ours.
+fn list() -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ipvsadm")).arg("-Ln").output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+fn without_the_module_the_remedy_is_named() {
+    if std::env::var("IPVS_LAB_INSIDE").as_deref() == Ok("host") {
+        eprintln!("skipped: the module of this machine's own kernel is not taken out");
+        return;
+    }
+    lab::isolate();
+    sh("/run/modprobe -r ip_vs; echo /bin/false > /proc/sys/kernel/modprobe");
+    assert!(!fs::exists("/proc/net/ip_vs").unwrap());
+    let release = sh("uname -r").trim().to_owned();
+    sh(
+        "mount -t tmpfs lab /lib/modules 2>/dev/null || { mkdir -p /lib/modules && mount -t tmpfs lab /lib/modules; }",
+    );
+
+    let refused = |remedy: &str| {
+        let expected = format!("Can't initialize ipvs: Protocol not available; {remedy}\n");
+        assert_eq!(list(), (2, expected));
+    };
+    refused(&format!(
+        "there is no /lib/modules/{release} here, as in a container: load the module on the host: modprobe ip_vs"
+    ));
+    sh(&format!(
+        "mkdir /lib/modules/{release}; echo kernel/net/other.ko: > /lib/modules/{release}/modules.dep"
+    ));
+    refused(&format!("the kernel {release} was built without IPVS: boot one that has the module ip_vs"));
+    let known = format!("echo kernel/net/netfilter/ipvs/ip_vs.ko: >> /lib/modules/{release}/modules.dep");
+    sh(&known);
+    refused("load the module, as root: modprobe ip_vs");
+
+    // The kernel may not load it by itself, but modprobe can, once it knows where this kernel's modules are.
+    sh("mkdir /run/real; cp /bin/kmod /run/real/modprobe; rm /sbin/modprobe");
+    sh(
+        r#"printf '#!/bin/sh\nexec /run/real/modprobe -d /run/modules "$@"\n' > /sbin/modprobe; chmod +x /sbin/modprobe"#,
+    );
+    assert_eq!(list(), (0, String::new()));
+    assert!(fs::exists("/proc/net/ip_vs").unwrap());
+}

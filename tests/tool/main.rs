@@ -1,0 +1,186 @@
+//! Proves what the tool does where something is wrong, and the differences from the original that need more than one
+//! command line to show. What both tools do alike is in `tests/compat`.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod restore;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+
+/// Status, stdout and stderr of a call.
+type Answer = (i32, String, String);
+
+fn answer(output: Output) -> Answer {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Runs a tool with the words of a line.
+fn run(tool: &str, line: &str) -> Answer {
+    answer(Command::new(tool).args(line.split_whitespace()).output().unwrap())
+}
+
+/// Runs a tool with the words of a line and an input.
+fn feed(tool: &str, line: &str, input: &str) -> Answer {
+    let mut command = Command::new(tool);
+    command.args(line.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    answer(child.wait_with_output().unwrap())
+}
+
+/// The table, as the original tells it.
+fn table() -> String {
+    run(lab::ORIGINAL, "-Sn").1
+}
+
+/// Adds with the original what a test starts with.
+fn set_up(lines: &str) {
+    let added = feed(lab::ORIGINAL, "-R", lines);
+    assert_eq!(added, (0, String::new(), String::new()));
+}
+
+#[test]
+fn bad_input_is_one_line_that_names_the_word() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.1:80 -s rr\n");
+    let before = table();
+    for (line, status, word, remedy) in [
+        ("-A -t 300.0.0.1:80", 2, "'300.0.0.1:80'", "an address or a name"),
+        ("-A -t 10.0.0.2:99999", 2, "'10.0.0.2:99999'", ":PORT"),
+        ("-A -t nohost.invalid:80", 2, "'nohost.invalid:80'", "an address or a name"),
+        ("-A -u [2001:db8::1]", 2, "'[2001:db8::1]'", "in brackets"),
+        ("-A -t 10.0.0.2", 2, "Zero port", "add :PORT"),
+        ("-A -f 0", 2, "`0'", "fwmark"),
+        ("-A -t 10.0.0.2:80 -p 0", 2, "`0'", "timeout"),
+        ("-A -t 10.0.0.2:80 -p 60 -M 255.0", 0, "", ""),
+        ("-D -t 10.0.0.2:80", 0, "", ""),
+        ("-a -t 10.0.0.1:80 -r bogus", 2, "'bogus'", "an address or a name"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w l", 2, "'l'", "a number from 0 to 2147483647"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w -1", 2, "'-1'", "a number from 0 to 2147483647"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type vxlan", 2, "'vxlan'", "ipip, gue or gre"),
+        ("-a -t 10.0.0.1:80 -r 224.0.0.1", 255, "'224.0.0.1'", "a single host"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -x 5 -y 9", 255, "'9'", "-y may not be above -x"),
+        ("-A -t 10.0.0.2:80 -s nosuch", 255, "'nosuch'", "no module ip_vs_nosuch"),
+        ("-A -u 10.0.0.2:80 -p --pe nosuch", 255, "'nosuch'", "no module ip_vs_pe_nosuch"),
+        ("--start-daemon master --mcast-interface eth9", 255, "'eth9'", "--mcast-interface"),
+        ("--start-daemon primary", 2, "'primary'", "master or backup"),
+        ("-k", 255, "'-k'", "no such command"),
+        ("-nL", 255, "'-nL'", "comes first"),
+        ("-A -t 10.0.0.2:80 -k", 255, "-k:", "unknown option"),
+        ("-A -t 10.0.0.2:80 --wieght 3", 255, "--wieght:", "unknown option"),
+        ("-A -t 10.0.0.2:80 rr", 2, "rr", "unexpected argument"),
+    ] {
+        let (code, stdout, stderr) = run(OURS, line);
+        assert_eq!((code, stdout.as_str()), (status, ""), "{line}: {stderr}");
+        assert_eq!(stderr.lines().count(), usize::from(status != 0), "{line}: {stderr}");
+        assert!(stderr.contains(word) && stderr.contains(remedy), "{line}: {stderr}");
+    }
+    assert_eq!(table(), before);
+}
+
+/// The tool where anyone may read it, to be run as nobody.
+fn as_nobody(line: &str) -> Answer {
+    let copy = "/run/ipvsadm-for-nobody";
+    if !std::path::Path::new(copy).exists() {
+        let mine = format!("{copy}.{:?}", std::thread::current().id());
+        std::fs::copy(OURS, &mine).unwrap();
+        std::fs::set_permissions(&mine, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(&mine, copy).unwrap();
+    }
+    let drop_all = ["--reuid=65534", "--regid=65534", "--clear-groups", copy];
+    answer(Command::new("setpriv").args(drop_all).args(line.split_whitespace()).output().unwrap())
+}
+
+#[test]
+fn help_and_complaints_need_no_privilege() {
+    lab::isolate();
+    let version = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
+    assert_eq!(as_nobody("-v"), (0, version.into(), String::new()));
+    let (code, help, complaint) = as_nobody("-h");
+    assert_eq!((code, complaint.as_str()), (0, ""));
+    assert!(help.starts_with(version) && help.contains("\n  -A, --add-service"), "{help}");
+    let (code, _, complaint) = as_nobody("-A");
+    assert_eq!(code, 2);
+    assert_eq!(complaint, "You need to supply the 'service-address' option for the 'add-service' command\n");
+}
+
+#[test]
+fn without_privilege_the_remedy_is_named() {
+    lab::isolate();
+    for line in ["", "-Ln", "-Lnc", "-C", "-A -t 10.0.0.1:80"] {
+        let (code, stdout, stderr) = as_nobody(line);
+        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (2, "", 1), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("Can't initialize ipvs: Permission denied (you must be root); "),
+            "{stderr}"
+        );
+        assert!(stderr.contains("CAP_NET_ADMIN"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_noticed() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.1:80 -s rr\n");
+    for line in ["-Sn", "-Ln", "-h"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(OURS).args(line.split(' ')).stdout(full).output().unwrap();
+        let told = answer(output);
+        assert_eq!(told, (1, String::new(), "cannot write the output: No space left on device\n".into()));
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.1:80 -s rr\n");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(OURS).arg("-Ln").stdout(writer).output().unwrap();
+    // The status of a program that SIGPIPE ended, as the original is.
+    assert_eq!(answer(output), (141, String::new(), String::new()));
+}
+
+#[test]
+fn every_flag_comes_back() {
+    lab::isolate();
+    for (scheduler, flags, shown) in [
+        ("sh", "flag-3", "flag-3"),
+        ("sh", "flag-1,sh-port,flag-3", "sh-fallback,sh-port,flag-3"),
+        ("mh", "flag-2", "mh-port"),
+        ("rr", "flag-1,flag-2,flag-3", "flag-1,flag-2,flag-3"),
+    ] {
+        assert_eq!(run(OURS, &format!("-A -t 10.0.0.1:80 -s {scheduler} -b {flags}")).0, 0);
+        let (_, saved, _) = run(OURS, "-Sn");
+        assert_eq!(saved, format!("-A -t 10.0.0.1:80 -s {scheduler} -b {shown}\n"));
+        assert!(run(OURS, "-Ln").1.ends_with(&format!("TCP  10.0.0.1:80 {scheduler} ({shown})\n")));
+        run(OURS, "-C");
+        assert_eq!(feed(OURS, "-R", &saved), (0, String::new(), String::new()));
+        assert_eq!(run(OURS, "-Sn").1, saved);
+        run(OURS, "-C");
+    }
+}
+
+/// Reads what there is to read until `done` says so, for a few seconds.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !done() {
+        assert!(std::time::Instant::now() < limit, "{what}: not within ten seconds");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// All that a pipe holds.
+fn rest(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    pipe.read_to_string(&mut text).unwrap();
+    text
+}
