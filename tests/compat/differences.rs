@@ -153,7 +153,7 @@ fn without_comments(case: &Case) -> Option<Case> {
 /// The original drops a last line that ends in two blanks and no newline.
 fn with_last_line_ended(case: &Case) -> Option<Case> {
     with_input(case, |stdin| {
-        let [.., b' ' | b'\t', b' ' | b'\t'] = stdin else { return None };
+        let [.., b' ' | b'\t' | b'\r', b' ' | b'\t' | b'\r'] = stdin else { return None };
         Some([stdin, b"\n"].concat())
     })
 }
