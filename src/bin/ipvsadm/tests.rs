@@ -1,5 +1,6 @@
 //! What the tool makes of replies that a real kernel cannot be brought to give: every errno of every command, and
-//! counters of any size. The expected texts are the original's, recorded with the same replies.
+//! counters of any size. The expected texts are the original's, recorded with the same replies. And that no words at all
+//! make it panic.
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 
@@ -7,7 +8,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use ipvs::{Client, Info, Transport};
+use proptest::prelude::*;
 
+use crate::args::OPTIONS;
 use crate::command::Command;
 use crate::messages::Failure;
 use crate::names::Resolver;
@@ -182,4 +185,37 @@ fn counters_of_servers_are_64_bits_wide() {
     result.unwrap();
     let counters = " 8589934592".repeat(5);
     assert_eq!(out.lines().last().unwrap(), format!("  -> 10.1.0.1:80                 {counters}"));
+}
+
+/// Words that mean something, and bytes that do not.
+fn word() -> impl Strategy<Value = Vec<u8>> {
+    let known = OPTIONS.iter().flat_map(|row| {
+        let shorts = row.shorts.chars().map(|letter| format!("-{letter}"));
+        shorts.chain([format!("--{}", row.long)])
+    });
+    let values =
+        ["10.0.0.1:80", "[2001:db8::1]:443", "master", "600", "-1", "", "-", "--", "=", "rr", "24", "gue"];
+    let known: Vec<String> = known.chain(values.map(str::to_owned)).collect();
+    prop_oneof![
+        4 => prop::sample::select(known.clone()).prop_map(String::into_bytes),
+        1 => (prop::sample::select(known), "[0-9=:.,\\[\\]-]{0,6}").prop_map(|(word, tail)| (word + &tail).into_bytes()),
+        // No letters: names would be asked of the resolver.
+        1 => "[0-9=:.,\\[\\] \t\u{0}\u{b}\u{ff}-]{0,12}".prop_map(String::into_bytes),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_words_make_the_parser_panic(line in prop::collection::vec(word(), 1..10)) {
+        let words: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
+        if let Err(failure) = Command::parse("ipvsadm", &words, &mut Resolver::default()) {
+            prop_assert!(!failure.message.is_empty() && [2, 255].contains(&failure.status));
+            prop_assert!(failure.message.trim_end().lines().count() == 1, "{}", failure.message);
+        }
+        // A line of a file has the same words, but for blanks and NULs.
+        let joined = words.join(&b' ');
+        let _ = crate::rule::words(&joined);
+    }
 }
