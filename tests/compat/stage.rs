@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::umount;
 
 use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::lab;
@@ -44,7 +44,7 @@ impl Stage {
         let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/etc");
         for file in std::fs::read_dir(etc).expect("tests/compat/etc") {
             let file = file.expect("an entry of tests/compat/etc");
-            lay_over(&file.path(), &Path::new("/etc").join(file.file_name()));
+            lab::lay_over(&file.path(), &Path::new("/etc").join(file.file_name()));
         }
         connect();
         Self { touched: true }
@@ -96,7 +96,7 @@ pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, 
     let proc = Path::new("/run/proc");
     let file = proc.join("net/ip_vs_conn");
     std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
-    lay_over(proc, Path::new("/proc"));
+    lab::lay_over(proc, Path::new("/proc"));
     for case in cases {
         match case.connections.filter(|text| *text != ABSENT) {
             Some(text) => std::fs::write(&file, unescaped(text)).expect("a file in the lab's /run"),
@@ -144,13 +144,6 @@ pub fn kernel_text() -> String {
 /// Whether the kernel has no service.
 fn table_is_empty() -> bool {
     kernel_text().lines().count() == 3
-}
-
-/// Binds a file or folder over another, in the calling thread's mounts.
-pub fn lay_over(new: &Path, old: &Path) {
-    let nothing = None::<&str>;
-    mount(Some(new), old, nothing, MsFlags::MS_BIND, nothing)
-        .unwrap_or_else(|why| panic!("{} over {}: {why}", new.display(), old.display()));
 }
 
 /// Calls a tool as `ipvsadm`; the table in the outcome is left empty.

@@ -3,7 +3,7 @@
 //! The kernel itself comes from `tests/lab/run`, the runner that cargo puts before each test program.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
@@ -27,14 +27,9 @@ pub(crate) fn isolate() {
     assert!(lo.success(), "lo comes up");
 }
 
-/// A folder of the three commands as links to `tool` (a path to an `ipvsadm`), to be put first in `PATH`.
-pub(crate) fn commands(tool: &Path) -> PathBuf {
-    let folder = PathBuf::from(format!("/run/commands-{}", tool.to_string_lossy().replace('/', "-")));
-    std::fs::create_dir_all(&folder).expect("a folder in the lab's /run");
-    let beside = tool.parent().expect("an absolute path");
-    for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
-        // Another test may have made the very same link just now.
-        let _ = std::os::unix::fs::symlink(beside.join(name), folder.join(name));
-    }
-    folder
+/// Binds a file or folder over another, in the calling test's mounts.
+pub(crate) fn lay_over(new: impl AsRef<Path>, old: impl AsRef<Path>) {
+    let (new, old, nothing) = (new.as_ref(), old.as_ref(), None::<&str>);
+    let mounted = mount(Some(new), old, nothing, MsFlags::MS_BIND, nothing);
+    mounted.expect("a file or folder over one of its kind");
 }

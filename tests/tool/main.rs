@@ -7,6 +7,8 @@ mod lab;
 
 mod restore;
 
+use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -167,6 +169,35 @@ fn every_flag_comes_back() {
         assert_eq!(run(OURS, "-Sn").1, saved);
         run(OURS, "-C");
     }
+}
+
+#[test]
+fn both_checksums_are_shown() {
+    lab::isolate();
+    let mut client = Client::open().unwrap();
+    let web = ServiceId::tcp("10.0.0.1".parse().unwrap(), 80);
+    client.add_service(&Service::new(web, "rr".parse().unwrap())).unwrap();
+    let both = Forwarding::Tunnel(Tunnel::Gue { port: 6080, checksum: Checksum::Other(3) });
+    client.add_destination(&web, &Destination::new("10.1.0.1".parse().unwrap(), 80, both)).unwrap();
+    let shown = "  -> 10.1.0.1:80                  Tunnel  gue:6080:+c,r+c 1      0          0         \n";
+    assert!(run(OURS, "-Ln --tun-info").1.ends_with(shown));
+    let saved =
+        "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum --tun-remcsum\n";
+    assert!(run(OURS, "-Sn").1.ends_with(saved));
+}
+
+#[test]
+fn long_names_are_saved_as_addresses() {
+    lab::isolate();
+    let name = "a-name-of-a-virtual-server-that-is-longer-than-what-is-shown.example.test";
+    std::fs::write("/run/long-hosts", format!("10.0.0.1 {name}\n10.0.0.2 short\n")).unwrap();
+    lab::lay_over("/run/long-hosts", "/etc/hosts");
+    set_up("-A -t 10.0.0.1:81 -s rr\n-A -t 10.0.0.2:81 -s rr\n");
+    let cut = &name[..59];
+    assert_eq!(run(lab::ORIGINAL, "-S").1, format!("-A -t {cut} -s rr\n-A -t short:81 -s rr\n"));
+    assert_eq!(run(OURS, "-S").1, "-A -t 10.0.0.1:81 -s rr\n-A -t short:81 -s rr\n");
+    // A listing cuts it, as the original's does.
+    assert_eq!(run(OURS, "-L"), run(lab::ORIGINAL, "-L"));
 }
 
 /// Reads what there is to read until `done` says so, for a few seconds.

@@ -16,7 +16,7 @@ pub(crate) fn save(
     client: &mut Client,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
-    let mut texts = Texts::new(numeric, resolver);
+    let mut texts = Texts::to_read_back(numeric, resolver);
     for entry in services(client, true)? {
         rule::service(out, &entry.service, &mut texts)?;
         let id = &entry.service.id;

@@ -10,15 +10,22 @@ use crate::names::Resolver;
 /// Writes addresses and ports; with a resolver by their names, where they have some.
 pub(crate) struct Texts<'a> {
     resolver: Option<&'a mut Resolver>,
+    /// Whether names that are too long are left out, not cut.
+    whole: bool,
     text: String,
 }
 
-/// The original keeps no more of an address and port.
+/// No more of an address and port is shown, as by the original.
 const ENDPOINT_BYTES: usize = 59;
 
 impl<'a> Texts<'a> {
     pub(crate) fn new(numeric: bool, resolver: &'a mut Resolver) -> Self {
-        Self { resolver: (!numeric).then_some(resolver), text: String::with_capacity(80) }
+        Self { resolver: (!numeric).then_some(resolver), whole: false, text: String::with_capacity(80) }
+    }
+
+    /// Texts that can be read back: where names are too long, there are numbers.
+    pub(crate) fn to_read_back(numeric: bool, resolver: &'a mut Resolver) -> Self {
+        Self { whole: true, ..Self::new(numeric, resolver) }
     }
 
     /// `ADDRESS:PORT`; names of ports need to know the protocol.
@@ -31,21 +38,16 @@ impl<'a> Texts<'a> {
     fn append_endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) {
         let text = &mut self.text;
         let start = text.len();
-        if address.is_ipv6() {
-            text.push('[');
+        push_endpoint(text, self.resolver.as_deref_mut(), address, port, protocol);
+        if text.len() - start > ENDPOINT_BYTES {
+            if self.whole {
+                text.truncate(start);
+                push_endpoint(text, None, address, port, protocol);
+            } else {
+                let end = start + cut(text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
+                text.truncate(end);
+            }
         }
-        match self.resolver.as_mut().and_then(|resolver| resolver.host_name(address)) {
-            Some(name) => text.push_str(name),
-            None => push_address(text, address),
-        }
-        text.push_str(if address.is_ipv6() { "]:" } else { ":" });
-        let resolver = self.resolver.as_mut().zip(protocol);
-        match resolver.and_then(|(resolver, protocol)| resolver.service_name(port, protocol)) {
-            Some(name) => text.push_str(name),
-            None => push(text, format_args!("{port}")),
-        }
-        let end = start + cut(text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
-        text.truncate(end);
     }
 
     /// A service as the listing heads it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
@@ -73,6 +75,27 @@ impl<'a> Texts<'a> {
             }
         }
         &self.text
+    }
+}
+
+fn push_endpoint(
+    text: &mut String,
+    mut resolver: Option<&mut Resolver>,
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+) {
+    if address.is_ipv6() {
+        text.push('[');
+    }
+    match resolver.as_mut().and_then(|resolver| resolver.host_name(address)) {
+        Some(name) => text.push_str(name),
+        None => push_address(text, address),
+    }
+    text.push_str(if address.is_ipv6() { "]:" } else { ":" });
+    match resolver.zip(protocol).and_then(|(resolver, protocol)| resolver.service_name(port, protocol)) {
+        Some(name) => text.push_str(name),
+        None => push(text, format_args!("{port}")),
     }
 }
 
