@@ -44,7 +44,7 @@ impl Stage {
         let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/etc");
         for file in std::fs::read_dir(etc).expect("tests/compat/etc") {
             let file = file.expect("an entry of tests/compat/etc");
-            lab::lay_over(&file.path(), &Path::new("/etc").join(file.file_name()));
+            lab::lay_over(file.path(), Path::new("/etc").join(file.file_name()));
         }
         connect();
         Self { touched: true }
