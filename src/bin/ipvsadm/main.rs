@@ -15,6 +15,7 @@ mod run;
 mod save;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod value;
 mod words;
 

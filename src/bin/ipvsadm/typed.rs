@@ -1,0 +1,323 @@
+//! The options of one command line as they are met, and what they ask for as a whole.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipvs::{
+    Change, Checksum, DaemonState, Destination, DestinationId, Engine, Family, Forwarding, Interface,
+    Netmask, Persistence, Protocol, Scheduler, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+};
+
+use crate::args::{Column, Opt};
+use crate::command::{Command, List, View, What};
+use crate::matrix;
+use crate::messages::{self, Result};
+use crate::names::Resolver;
+use crate::value;
+use crate::words::Given;
+
+/// What `--start-daemon` and `--stop-daemon` are told.
+fn daemon_state(command: Opt, word: &[u8]) -> Result<DaemonState> {
+    match word {
+        b"master" => Ok(DaemonState::Master),
+        b"backup" => Ok(DaemonState::Backup),
+        _ if command == Opt::StartDaemon => Err(messages::START.about(word)),
+        _ => Err(messages::STOP.about(word)),
+    }
+}
+
+/// What was typed so far.
+#[derive(Debug, Default)]
+pub(crate) struct Typed<'a> {
+    given: Vec<Column>,
+    state: Option<DaemonState>,
+    service: Option<ServiceId>,
+    scheduler: Option<&'a [u8]>,
+    timeout: Option<u32>,
+    netmask: Option<Netmask>,
+    engine: Option<Engine>,
+    flags: &'a [u8],
+    server: Option<(IpAddr, u16)>,
+    method: Option<Opt>,
+    weight: Option<u32>,
+    upper: u32,
+    lower: u32,
+    tunnel: &'a [u8],
+    tunnel_port: u16,
+    interface: Option<Interface>,
+    sync_id: u32,
+    max_length: u16,
+    group: Option<IpAddr>,
+    port: u16,
+    ttl: u8,
+}
+
+impl<'a> Typed<'a> {
+    /// Behind the command, which may have a value itself.
+    pub(crate) fn behind(command: &Given<'a>) -> Result<Self> {
+        let state = command.value.map(|word| daemon_state(command.row.opt, word)).transpose()?;
+        Ok(Self { state, ..Self::default() })
+    }
+
+    fn has(&self, column: Column) -> bool {
+        self.given.contains(&column)
+    }
+
+    /// Takes in one option behind the command.
+    pub(crate) fn take(&mut self, given: &Given<'a>, resolver: &mut Resolver) -> Result<()> {
+        if given.row.is_command() {
+            return Err(messages::value(format!("invalid option `{}'", messages::text(given.word))));
+        }
+        if let Some(column) = given.row.column {
+            if self.has(column) {
+                return Err(messages::value(format!("multiple '{}' options specified", column.name())));
+            }
+            self.given.push(column);
+        }
+        let word = given.value.unwrap_or_default();
+        match given.row.opt {
+            Opt::TcpService => self.service = Some(self.service(Protocol::Tcp, word, resolver)?),
+            Opt::UdpService => self.service = Some(self.service(Protocol::Udp, word, resolver)?),
+            Opt::SctpService => self.service = Some(self.service(Protocol::Sctp, word, resolver)?),
+            Opt::FwmarkService => self.service = Some(fwmark(word)?),
+            Opt::Ipv6 => self.make_ipv6()?,
+            Opt::Scheduler => self.scheduler = Some(word),
+            Opt::Persistent => {
+                self.timeout = Some(given.value.map_or(Ok(360), |word| value::timeout(word, 1))?);
+            }
+            Opt::Netmask => {
+                let family = self.service.map_or(Family::V4, |service| service.family());
+                self.netmask = Some(value::netmask(word, family, resolver)?);
+            }
+            Opt::Engine => self.engine = value::name(word).filter(|_| !word.is_empty()),
+            Opt::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
+            Opt::RealServer => self.server = Some(self.server(word, resolver)?),
+            Opt::Gatewaying | Opt::Ipip | Opt::Masquerading => self.method = Some(given.row.opt),
+            Opt::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
+            Opt::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
+            Opt::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
+            Opt::TunType if matches!(word, b"ipip" | b"gue" | b"gre") => self.tunnel = word,
+            Opt::TunType => return Err(messages::TUNNEL_TYPE.about(word)),
+            Opt::TunPort => self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?,
+            Opt::McastInterface => self.interface = value::name(word).filter(|_| !word.is_empty()),
+            Opt::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
+            Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
+            Opt::McastGroup => self.group = Some(value::group(word)?),
+            Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            Opt::McastTtl => {
+                let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
+                self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
+            }
+            _ => {} // that it was given says all
+        }
+        Ok(())
+    }
+
+    fn service(&mut self, protocol: Protocol, word: &[u8], resolver: &mut Resolver) -> Result<ServiceId> {
+        let (address, port) =
+            value::endpoint(word, Some(protocol), resolver).ok_or_else(|| messages::SERVICE.about(word))?;
+        if address.is_ipv6() {
+            self.netmask = None; // a mask before it was read as one of IPv4
+        }
+        Ok(ServiceId::Address { protocol, address, port: port.unwrap_or(0) })
+    }
+
+    /// A server without a port has the one of the service, if that was named before it.
+    fn server(&self, word: &[u8], resolver: &mut Resolver) -> Result<(IpAddr, u16)> {
+        let protocol = self.service.map(|service| match service {
+            ServiceId::Address { protocol, .. } => protocol,
+            ServiceId::Fwmark { .. } => Protocol::Tcp,
+        });
+        let (address, port) =
+            value::endpoint(word, protocol, resolver).ok_or_else(|| messages::SERVER.about(word))?;
+        Ok((address, port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()))))
+    }
+
+    fn make_ipv6(&mut self) -> Result<()> {
+        match &mut self.service {
+            Some(ServiceId::Fwmark { family, .. }) => *family = Family::V6,
+            // The original puts an empty line behind this one.
+            _ => return Err(messages::value("-6 used before -f\n")),
+        }
+        self.netmask = None;
+        Ok(())
+    }
+
+    /// Checks the whole and says what it asks for.
+    pub(crate) fn finish(mut self, command: Opt, positional: &[&[u8]]) -> Result<Command> {
+        let mut timeouts = Timeouts::default();
+        let mut rest = positional;
+        if command == Opt::Set {
+            let [tcp, tcp_fin, udp, behind @ ..] = positional else {
+                return Err(messages::value("--set option requires 3 timeout values"));
+            };
+            timeouts.tcp = value::timeout(tcp, 0)?;
+            timeouts.tcp_fin = value::timeout(tcp_fin, 0)?;
+            timeouts.udp = value::timeout(udp, 0)?;
+            rest = behind;
+        }
+        if let Some(word) = rest.first() {
+            return Err(messages::value(format!("unexpected argument {}", messages::text(word))));
+        }
+        let scheduler =
+            self.scheduler.and_then(value::name).filter(|name: &Scheduler| !name.as_bytes().is_empty());
+        let scheduler = scheduler.or_else(|| value::name(b"wlc"));
+        let flags = scheduler.map(|scheduler| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
+        self.given.sort_unstable();
+        matrix::check(command, &self.given)?;
+
+        let change = |change| Ok(Command::Change(change));
+        match (command, self.service, scheduler) {
+            (Opt::AddService | Opt::EditService, Some(id), Some(scheduler)) => {
+                let service = self.whole_service(id, scheduler, flags.unwrap_or_default())?;
+                change(if command == Opt::AddService {
+                    Change::AddService(service)
+                } else {
+                    Change::EditService(service)
+                })
+            }
+            (Opt::DeleteService, Some(id), _) => change(Change::DeleteService(id)),
+            (Opt::AddServer, Some(id), _) => change(Change::AddDestination(id, self.destination(&id)?)),
+            (Opt::EditServer, Some(id), _) => change(Change::EditDestination(id, self.destination(&id)?)),
+            (Opt::DeleteServer, Some(id), _) => change(Change::DeleteDestination(id, self.destination_id())),
+            (Opt::Clear, ..) => change(Change::Flush),
+            (Opt::Zero, id, _) => change(Change::Zero(id.filter(|id| !is_all_zero(id)))),
+            (Opt::Set, ..) => change(Change::SetTimeouts(timeouts)),
+            (Opt::StartDaemon, ..) => change(Change::StartDaemon(self.daemon())),
+            (Opt::StopDaemon, ..) => {
+                change(Change::StopDaemon(self.state.unwrap_or(DaemonState::Master), self.sync_id))
+            }
+            (Opt::Save, ..) => Ok(Command::Save { numeric: self.has(Column::Numeric) }),
+            (Opt::Restore, ..) => Ok(Command::Restore { replace: self.has(Column::Replace) }),
+            _ => self.list().map(Command::List),
+        }
+    }
+
+    fn whole_service(
+        &self,
+        id: ServiceId,
+        scheduler: Scheduler,
+        flags: ipvs::SchedulerFlags,
+    ) -> Result<Service> {
+        let one_packet = self.has(Column::Ops);
+        if let ServiceId::Address { protocol, port, .. } = id {
+            if port == 0 && self.timeout.is_none() {
+                return Err(messages::ZERO_PORT.alone());
+            }
+            if one_packet && protocol != Protocol::Udp {
+                return Err(messages::value(messages::ONE_PACKET));
+            }
+        }
+        let netmask = self.netmask.unwrap_or(Netmask::single(id.family()));
+        Ok(Service {
+            scheduler_flags: flags,
+            persistence: self.timeout.map(|timeout| Persistence { timeout, netmask }),
+            engine: self.engine,
+            one_packet,
+            ..Service::new(id, scheduler)
+        })
+    }
+
+    fn destination_id(&self) -> DestinationId {
+        let (address, port) = self.server.unwrap_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+        DestinationId { address, port }
+    }
+
+    fn destination(&self, service: &ServiceId) -> Result<Destination> {
+        let mut id = self.destination_id();
+        if Family::from(id.address) != service.family() && self.method != Some(Opt::Ipip) {
+            return Err(messages::value(messages::OTHER_FAMILY));
+        }
+        let forwarding = match self.method {
+            Some(Opt::Masquerading) => Forwarding::Masquerade,
+            Some(Opt::Ipip) => Forwarding::Tunnel(self.tunnel()?),
+            _ => Forwarding::DirectRouting,
+        };
+        let tunnel_options = Column::TunType..=Column::TunRemcsum;
+        if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
+            return Err(messages::value(messages::TUNNEL_OPTIONS));
+        }
+        // Packets of these go out as they came in: with the port of the service.
+        if forwarding != Forwarding::Masquerade && matches!(service, ServiceId::Address { .. }) {
+            id.port = service.port();
+        }
+        Ok(Destination {
+            id,
+            forwarding,
+            weight: self.weight.unwrap_or(1),
+            upper_threshold: self.upper,
+            lower_threshold: self.lower,
+        })
+    }
+
+    fn tunnel(&self) -> Result<Tunnel> {
+        let tunnel = if self.tunnel.is_empty() { b"ipip" } else { self.tunnel };
+        matrix::check_tunnel(tunnel, &self.given)?;
+        let checksum = match () {
+            () if self.has(Column::TunCsum) => Checksum::On,
+            () if self.has(Column::TunRemcsum) => Checksum::Remote,
+            () => Checksum::Off,
+        };
+        Ok(match tunnel {
+            b"gue" => Tunnel::Gue { port: self.tunnel_port, checksum },
+            b"gre" => Tunnel::Gre { checksum },
+            _ => Tunnel::Ipip,
+        })
+    }
+
+    fn daemon(&self) -> SyncDaemon {
+        SyncDaemon {
+            state: self.state.unwrap_or(DaemonState::Master),
+            interface: self.interface.or_else(|| value::name(b"eth0")).unwrap_or_default(),
+            sync_id: self.sync_id,
+            max_length: self.max_length,
+            group: self.group,
+            port: self.port,
+            ttl: self.ttl,
+        }
+    }
+
+    fn list(&self) -> Result<List> {
+        use Column::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
+        let any = |columns: &[Column]| columns.iter().any(|column| self.has(*column));
+        if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
+            || any(&[Timeout, Daemon]) && self.has(PersistentConn)
+        {
+            return Err(messages::value("options conflicts in the list command"));
+        }
+        let what = match self.service {
+            Some(id) => What::Service(id),
+            None if self.has(Connection) => What::Connections { with_engine: self.has(PersistentConn) },
+            None if self.has(Timeout) => What::Timeouts,
+            None if self.has(Daemon) => What::Daemons,
+            None => What::Table,
+        };
+        let views = [
+            (Stats, View::Stats),
+            (Rate, View::Rate),
+            (Thresholds, View::Thresholds),
+            (PersistentConn, View::PersistentConn),
+            (TunInfo, View::TunInfo),
+        ];
+        let view = views.iter().find(|(column, _)| self.has(*column)).map_or(View::Plain, |(_, view)| *view);
+        Ok(List {
+            what,
+            view,
+            numeric: self.has(Column::Numeric),
+            exact: self.has(Column::Exact),
+            sorted: !self.has(Column::NoSort),
+        })
+    }
+}
+
+const COUNTS: std::ops::RangeInclusive<u32> = 0..=2_147_483_647;
+
+fn fwmark(word: &[u8]) -> Result<ServiceId> {
+    value::decimal(word, 1..=u32::MAX)
+        .and_then(|mark| ServiceId::fwmark(mark, Family::V4))
+        .ok_or_else(|| messages::value(format!("invalid fwmark value `{}' specified", messages::text(word))))
+}
+
+/// The original takes such a service for none.
+fn is_all_zero(id: &ServiceId) -> bool {
+    matches!(id, ServiceId::Address { address, port: 0, .. } if address.is_unspecified())
+}
