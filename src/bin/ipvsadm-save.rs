@@ -1,8 +1,9 @@
-//! `ipvsadm-save [-n]`: the table to stdout; with `-n` in numbers. The work is that of `ipvsadm -S`.
+//! `ipvsadm-save [-n] [--full] [--file PATH]`: the table to stdout or to a file. The work is that of `ipvsadm -S`.
 
 #[path = "ipvsadm/sibling.rs"]
 mod sibling;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -11,10 +12,13 @@ const USAGE: &str = "ipvsadm-save: Script to save the IPVS table to stdout.
 ";
 
 fn main() -> ExitCode {
-    let mut words = vec!["-S"];
-    for word in std::env::args_os().skip(1) {
+    let mut words: Vec<OsString> = vec!["-S".into()];
+    let mut given = std::env::args_os().skip(1);
+    while let Some(word) = given.next() {
         match word.as_encoded_bytes() {
-            b"-n" => words = vec!["-S", "-n"],
+            b"-n" | b"--full" if words.contains(&word) => {}
+            b"-n" | b"--full" => words.push(word),
+            b"--file" => words.extend([word].into_iter().chain(given.next())),
             [b'-', ..] => {
                 let _ = std::io::stderr().write_all(USAGE.as_bytes());
                 return ExitCode::from(1);

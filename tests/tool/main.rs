@@ -5,7 +5,9 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod apply;
 mod restore;
+mod save;
 
 use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};
 

@@ -85,8 +85,10 @@ fn a_restore_replaces_the_table() {
         let rules = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3\n";
         assert_eq!(feed(restore, "", &format!("# saved\n{rules}")), (0, String::new(), String::new()));
         assert_eq!(table(), rules);
-        // Nothing in, nothing left.
-        assert_eq!(feed(restore, "", ""), (0, String::new(), String::new()));
+        // Nothing in, nothing left; ours says so.
+        let said =
+            if restore == RESTORE { "there is no rule in the input: the table is cleared\n" } else { "" };
+        assert_eq!(feed(restore, "", ""), (0, String::new(), said.into()));
         assert_eq!(table(), "");
     }
 }

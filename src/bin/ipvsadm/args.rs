@@ -20,7 +20,12 @@ pub(crate) enum Opt {
     Zero,
     Help,
     Version,
+    Full,
+    File,
     Replace,
+    Diff,
+    Apply,
+    DryRun,
     Numeric,
     Connection,
     TcpService,
@@ -102,11 +107,16 @@ pub(crate) enum Column {
     TunNocsum,
     TunCsum,
     TunRemcsum,
+    Full,
+    File,
     Replace,
+    Diff,
+    Apply,
+    DryRun,
 }
 
 impl Column {
-    pub(crate) const ALL: [(Self, &'static str); 35] = [
+    pub(crate) const ALL: [(Self, &'static str); 40] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -141,7 +151,12 @@ impl Column {
         (Self::TunNocsum, "tun-nocsum"),
         (Self::TunCsum, "tun-csum"),
         (Self::TunRemcsum, "tun-remcsum"),
+        (Self::Full, "full"),
+        (Self::File, "file"),
         (Self::Replace, "replace"),
+        (Self::Diff, "diff"),
+        (Self::Apply, "apply"),
+        (Self::DryRun, "dry-run"),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -179,10 +194,11 @@ const SERVICE: &str = "Virtual service";
 const SERVER: &str = "Real server";
 const LISTING: &str = "Listing";
 const SYNC: &str = "Sync daemon";
+const EXTENSIONS: &str = "Extensions";
 
 /// Every option there is.
 #[rustfmt::skip]
-pub(crate) const OPTIONS: [Row; 58] = [
+pub(crate) const OPTIONS: [Row; 63] = [
     command(Opt::AddService, "A", "add-service", Nothing, "add a virtual service (-t, -u, -f, --sctp-service)"),
     command(Opt::EditService, "E", "edit-service", Nothing, "edit a virtual service; what is not named goes back to its default"),
     command(Opt::DeleteService, "D", "delete-service", Nothing, "delete a virtual service and its real servers"),
@@ -240,7 +256,12 @@ pub(crate) const OPTIONS: [Row; 58] = [
     option(Opt::McastGroup, "", "mcast-group", Value("ADDRESS"), Column::McastGroup, SYNC, "multicast group [default: 224.0.0.81]"),
     option(Opt::McastPort, "", "mcast-port", Value("PORT"), Column::McastPort, SYNC, "UDP port [default: 8848]"),
     option(Opt::McastTtl, "", "mcast-ttl", Value("TTL"), Column::McastTtl, SYNC, "time to live [default: 1]"),
-    option(Opt::Replace, "", "replace", Nothing, Column::Replace, "Extensions", "with -R: read all lines first; if each can be carried out, clear the table before them"),
+    option(Opt::Full, "", "full", Nothing, Column::Full, EXTENSIONS, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
+    option(Opt::File, "", "file", Value("PATH"), Column::File, EXTENSIONS, "with -S and -R: the file to write, whole or not at all, or to read"),
+    option(Opt::Replace, "", "replace", Nothing, Column::Replace, EXTENSIONS, "with -R: read all lines first; if each can be understood, clear the table before them"),
+    option(Opt::Diff, "", "diff", Nothing, Column::Diff, EXTENSIONS, "with -R: print the lines that lead from the table to the input; status 1 if there are any"),
+    option(Opt::Apply, "", "apply", Nothing, Column::Apply, EXTENSIONS, "with -R: carry out just those, or none of them if one is refused"),
+    option(Opt::DryRun, "", "dry-run", Nothing, Column::DryRun, EXTENSIONS, "with a change: print the line that would be carried out"),
 ];
 
 const fn command(

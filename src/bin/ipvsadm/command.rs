@@ -1,5 +1,7 @@
 //! Command lines as values: what the words ask for, with the original's defaults and its order of complaints.
 
+use std::path::PathBuf;
+
 use ipvs::{Change, ServiceId};
 
 use crate::args::Opt;
@@ -15,8 +17,43 @@ pub(crate) enum Command {
     Version,
     Change(Change),
     List(List),
-    Save { numeric: bool },
-    Restore { replace: bool },
+    /// A change that is only printed.
+    Show(Change),
+    Save(Save),
+    Restore(Restore),
+}
+
+/// What is saved, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Save {
+    pub(crate) numeric: bool,
+    /// Thresholds, timeouts and sync daemons too, all in numbers.
+    pub(crate) full: bool,
+    /// Not stdout.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What is done with lines, and where they come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restore {
+    pub(crate) manner: Manner,
+    /// The kernel is told nothing.
+    pub(crate) dry: bool,
+    /// Not stdin.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What is done with the lines of a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Each is carried out as it arrives.
+    Stream,
+    /// All take the place of the table.
+    Replace,
+    /// What leads from the table to theirs is printed.
+    Diff,
+    /// What leads from the table to theirs is carried out.
+    Apply,
 }
 
 /// What is listed, and how.

@@ -2,8 +2,10 @@
 //!
 //! From the words to the exit status: `args` and `words` read them, `command` says what they ask for, `run` does it.
 
+mod apply;
 mod args;
 mod command;
+mod file;
 mod list;
 mod matrix;
 mod messages;
@@ -13,6 +15,7 @@ mod restore;
 mod rule;
 mod run;
 mod save;
+mod state;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -53,9 +56,9 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         [] => Command::plain_list(),
         _ => Command::parse(&program, &words, &mut resolver)?,
     };
-    match command {
-        Command::Help | Command::Version => run::about(&program, &command, out),
-        _ => Session::open(program, resolver)?.run(&command, out),
+    match run::without_kernel(&command, &program, &mut resolver, out) {
+        Some(result) => result,
+        None => Session::open(program, resolver)?.run(&command, out),
     }
 }
 

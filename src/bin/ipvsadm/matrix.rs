@@ -14,9 +14,19 @@ struct Fits {
 }
 
 fn fits(command: Opt) -> Fits {
-    const SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags];
-    const SERVER: &[Column] =
-        &[ForwardingMethod, Weight, UThreshold, LThreshold, TunType, TunPort, TunNocsum, TunCsum, TunRemcsum];
+    const SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun];
+    const SERVER: &[Column] = &[
+        ForwardingMethod,
+        Weight,
+        UThreshold,
+        LThreshold,
+        TunType,
+        TunPort,
+        TunNocsum,
+        TunCsum,
+        TunRemcsum,
+        DryRun,
+    ];
     const LIST: &[Column] = &[
         Numeric,
         Connection,
@@ -35,19 +45,21 @@ fn fits(command: Opt) -> Fits {
     let (name, needed, allowed): (_, &[Column], &[Column]) = match command {
         Opt::AddService => ("add-service", &[ServiceAddress], SERVICE),
         Opt::EditService => ("edit-service", &[ServiceAddress], SERVICE),
-        Opt::DeleteService => ("delete-service", &[ServiceAddress], &[]),
-        Opt::Clear => ("flush", &[], &[]),
+        Opt::DeleteService => ("delete-service", &[ServiceAddress], &[DryRun]),
+        Opt::Clear => ("flush", &[], &[DryRun]),
         Opt::AddServer => ("add-server", &[ServiceAddress, RealServer], SERVER),
         Opt::EditServer => ("edit-server", &[ServiceAddress, RealServer], SERVER),
-        Opt::DeleteServer => ("delete-server", &[ServiceAddress, RealServer], &[]),
-        Opt::Set => ("set", &[], &[]),
-        Opt::StartDaemon => {
-            ("start-daemon", &[], &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen])
-        }
-        Opt::StopDaemon => ("stop-daemon", &[], &[SyncId]),
-        Opt::Restore => ("restore", &[], &[Replace]),
-        Opt::Save => ("save", &[], &[Numeric]),
-        Opt::Zero => ("zero", &[], &[ServiceAddress]),
+        Opt::DeleteServer => ("delete-server", &[ServiceAddress, RealServer], &[DryRun]),
+        Opt::Set => ("set", &[], &[DryRun]),
+        Opt::StartDaemon => (
+            "start-daemon",
+            &[],
+            &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen, DryRun],
+        ),
+        Opt::StopDaemon => ("stop-daemon", &[], &[SyncId, DryRun]),
+        Opt::Restore => ("restore", &[], &[File, Replace, Diff, Apply, DryRun]),
+        Opt::Save => ("save", &[], &[Numeric, Full, File]),
+        Opt::Zero => ("zero", &[], &[ServiceAddress, DryRun]),
         _ => ("list", &[], LIST),
     };
     Fits { name, needed, allowed }
@@ -55,8 +67,11 @@ fn fits(command: Opt) -> Fits {
 
 /// Complains of the first column that is missing, does not go with the command, or excludes another.
 pub(crate) fn check(command: Opt, given: &[Column]) -> Result<()> {
-    let exclusive: &[Column] =
-        if command == Opt::List { &[Connection, ServiceAddress, Timeout, Daemon] } else { &[] };
+    let exclusive: &[Column] = match command {
+        Opt::List => &[Connection, ServiceAddress, Timeout, Daemon],
+        Opt::Restore => &[Replace, Diff, Apply],
+        _ => &[],
+    };
     scan(&fits(command), "command", exclusive, &Column::ALL.map(|(column, _)| column), given)
 }
 

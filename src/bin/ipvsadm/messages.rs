@@ -94,9 +94,16 @@ pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return Failure { status: 141, message: String::new(), restore_goes_on: false };
     }
-    let message =
-        format!("cannot write the output: {}", error.raw_os_error().map_or(error.to_string(), system));
+    let message = format!("cannot write the output: {}", reason(error));
     Failure { status: STATUS_LIST, message, restore_goes_on: false }
+}
+
+/// Why the system refused.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    // Libraries wrap the system's error in one of theirs.
+    let wrapped = error.get_ref().and_then(std::error::Error::source);
+    let wrapped = wrapped.and_then(|source| source.downcast_ref::<std::io::Error>());
+    wrapped.unwrap_or(error).raw_os_error().map_or(error.to_string(), system)
 }
 
 /// A word of the command line that cannot be understood.
@@ -206,7 +213,7 @@ fn sentence(operation: Operation, errno: i32) -> String {
 }
 
 /// The C library's text for an errno.
-pub(crate) fn system(errno: i32) -> String {
+fn system(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

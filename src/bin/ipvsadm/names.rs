@@ -2,19 +2,28 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 
 use dns_lookup::{AddrInfoHints, getaddrinfo, getnameinfo};
 use ipvs::Protocol;
 
 use crate::value::classic_ipv4;
 
+/// A name that the resolver has for a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) text: Rc<str>,
+    /// Whether a command line with the name means the same number.
+    pub(crate) leads_back: bool,
+}
+
 /// What was asked before.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
     addresses: HashMap<Vec<u8>, Option<Ipv4Addr>>,
     ports: HashMap<(Vec<u8>, u16), Option<u16>>,
-    hosts: HashMap<IpAddr, Option<String>>,
-    services: HashMap<(u16, u16), Option<String>>,
+    hosts: HashMap<IpAddr, Option<Name>>,
+    services: HashMap<(u16, u16), Option<Name>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 
@@ -61,23 +70,41 @@ impl Resolver {
         })
     }
 
-    /// The name of a host, the first that the resolver knows.
-    pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<&str> {
-        let name = self.hosts.entry(address).or_insert_with(|| dns_lookup::lookup_addr(&address).ok());
-        name.as_deref()
+    /// The name of a host, the first that the resolver knows. No name leads back to an IPv6 address.
+    pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<Name> {
+        if let Some(known) = self.hosts.get(&address) {
+            return known.clone();
+        }
+        let name = dns_lookup::lookup_addr(&address).ok().map(|text| {
+            let leads_back = self.host(text.as_bytes()).map(IpAddr::V4) == Some(address);
+            Name { text: text.into(), leads_back }
+        });
+        self.hosts.insert(address, name.clone());
+        name
     }
 
     /// The name of a port.
-    pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<&str> {
-        if protocol == Protocol::Sctp {
-            return self.sctp().iter().find(|(_, known)| *known == port).map(|(name, _)| name.as_str());
+    pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<Name> {
+        let key = (port, protocol.number());
+        if let Some(known) = self.services.get(&key) {
+            return known.clone();
         }
-        let name = self.services.entry((port, protocol.number())).or_insert_with(|| {
+        let text = if protocol == Protocol::Sctp {
+            self.sctp().iter().find(|(_, known)| *known == port).map(|(name, _)| name.clone())
+        } else {
             let datagram = if protocol == Protocol::Udp { libc::NI_DGRAM } else { 0 };
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service)
+            // A port without a name comes back as its number.
+            let found =
+                getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service);
+            found.filter(|name| *name != port.to_string())
+        };
+        let name = text.map(|text| {
+            let leads_back = self.port(text.as_bytes(), protocol) == Some(port);
+            Name { text: text.into(), leads_back }
         });
-        name.as_deref()
+        self.services.insert(key, name.clone());
+        name
     }
 
     /// The services of SCTP, which the resolver's calls do not tell: their protocol is TCP or UDP.

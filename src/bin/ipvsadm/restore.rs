@@ -1,4 +1,4 @@
-//! `-R`: lines of stdin carried out as they arrive.
+//! `-R`: lines of stdin, or of a file, carried out as they arrive.
 //!
 //! What has arrived goes to the kernel together, and nothing waits for more: whoever writes rule by rule into a pipe
 //! sees each in effect at once, and a file takes a few calls of the kernel.
@@ -7,41 +7,93 @@ use std::io::{Read, Write};
 
 use ipvs::Change;
 
-use crate::command::Command;
+use crate::apply;
+use crate::command::{Command, Manner, Restore};
+use crate::file;
+use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED};
+use crate::names::Resolver;
 use crate::report;
 use crate::rule;
 use crate::run::Session;
 
-/// Carries out the lines of `input`. With `replace` all of them are read first: if one cannot be understood nothing
-/// is changed, else the table is cleared before them.
-pub(crate) fn restore(
-    session: &mut Session,
-    mut input: impl Read,
-    replace: bool,
-    out: &mut impl Write,
-) -> Result<()> {
-    if !replace {
-        return Lines::new(session, out).stream(input);
-    }
-    let mut whole = Vec::new();
-    input.read_to_end(&mut whole).map_err(|error| unread(&error))?;
-    check(session, &whole)?;
-    session.run(&Command::Change(Change::Flush), out)?;
-    Lines::new(session, out).stream(&whole[..])
-}
-
-/// Reports every line that cannot be understood.
-fn check(session: &mut Session, whole: &[u8]) -> Result<()> {
-    let mut wrong: Option<Failure> = None;
-    for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
-        let words = words(line, index == 0);
-        if let Some(Err(failure)) = parse(session, &words) {
-            report(&at_line(index + 1, &failure.message));
-            wrong.get_or_insert(said(failure.status));
+/// Carries out the lines of the input in the manner that is wanted.
+pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl Write) -> Result<()> {
+    let mut input = open(restore)?;
+    match restore.manner {
+        Manner::Stream => Lines::new(session, out).stream(input),
+        Manner::Replace => {
+            let whole = read_whole(&mut input)?;
+            // All lines are read first: if one cannot be understood, nothing is changed.
+            if commands(&whole, &session.program, &mut session.resolver)?.is_empty() {
+                report("there is no rule in the input: the table is cleared");
+            }
+            session.run(&Command::Change(Change::Flush), out)?;
+            Lines::new(session, out).stream(&whole[..])
+        }
+        Manner::Diff | Manner::Apply => {
+            let whole = read_whole(&mut input)?;
+            let commands = commands(&whole, &session.program, &mut session.resolver)?;
+            let wanted = apply::wanted(&commands)?;
+            if restore.manner == Manner::Diff || restore.dry {
+                let any = apply::show(&mut session.client, &wanted, out)?;
+                if any && !restore.dry { Err(said(messages::STATUS_LIST)) } else { Ok(()) }
+            } else {
+                apply::apply(&mut session.client, &wanted)
+            }
         }
     }
-    wrong.map_or(Ok(()), Err)
+}
+
+/// Prints what would be carried out, which takes no kernel.
+pub(crate) fn show(
+    restore: &Restore,
+    program: &str,
+    resolver: &mut Resolver,
+    out: &mut impl Write,
+) -> Result<()> {
+    let commands = commands(&read_whole(&mut open(restore)?)?, program, resolver)?;
+    let clear = (restore.manner == Manner::Replace).then_some(Change::Flush);
+    let changes = commands.iter().filter_map(|(_, command)| match command {
+        Command::Change(change) | Command::Show(change) => Some(*change),
+        _ => None,
+    });
+    let mut texts = Texts::numeric();
+    clear
+        .into_iter()
+        .chain(changes)
+        .try_for_each(|change| rule::change(out, &change, &mut texts))
+        .map_err(|error| messages::unwritten(&error))
+}
+
+fn open(restore: &Restore) -> Result<Box<dyn Read>> {
+    file::open(restore.file.as_deref()).map_err(|error| {
+        let path = restore.file.as_deref().map_or(String::new(), |path| path.display().to_string());
+        messages::value(format!("cannot read '{path}': {}", messages::reason(&error)))
+    })
+}
+
+fn read_whole(input: &mut impl Read) -> Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    input.read_to_end(&mut whole).map_err(|error| unread(&error))?;
+    Ok(whole)
+}
+
+/// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
+fn commands(whole: &[u8], program: &str, resolver: &mut Resolver) -> Result<Vec<(usize, Command)>> {
+    let mut commands = Vec::new();
+    let mut wrong: Option<Failure> = None;
+    for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
+        match parse(program, resolver, &words(line, index == 0)) {
+            Some(Ok(command)) => commands.push((index + 1, command)),
+            Some(Err(failure)) => {
+                report(&at_line(index + 1, &failure.message));
+                wrong.get_or_insert(said(failure.status));
+            }
+            None => {}
+        }
+    }
+    wrong.map_or(Ok(commands), Err)
 }
 
 fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
@@ -50,27 +102,23 @@ fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
 }
 
 /// What the words of a line ask for; nothing if there are none.
-fn parse(session: &mut Session, words: &[&[u8]]) -> Option<Result<Command>> {
-    if words.is_empty() {
-        return None;
-    }
-    let command = match Command::parse(&session.program, words, &mut session.resolver) {
+fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
+    let first = words.first()?;
+    Some(match Command::parse(program, words, resolver) {
         Ok(Command::Restore { .. }) => {
-            let word = words.first().copied();
-            Err(messages::try_help(&session.program, word, "a restore cannot hold another"))
+            Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
         }
         command => command,
-    };
-    Some(command)
+    })
 }
 
-fn at_line(line: usize, message: &str) -> String {
+/// What is said about a line.
+pub(crate) fn at_line(line: usize, message: &str) -> String {
     format!("line {line}: {message}")
 }
 
 fn unread(error: &std::io::Error) -> Failure {
-    let reason = error.raw_os_error().map_or(error.to_string(), messages::system);
-    messages::value(format!("cannot read the rules from stdin: {reason}"))
+    messages::value(format!("cannot read the rules: {}", messages::reason(error)))
 }
 
 /// The lines so far.
@@ -129,7 +177,7 @@ impl<'a, W: Write> Lines<'a, W> {
     fn line(&mut self, line: &[u8]) -> Result<Then> {
         self.number += 1;
         let words = words(line, self.number == 1);
-        match parse(self.session, &words) {
+        match parse(&self.session.program, &mut self.session.resolver, &words) {
             None => Ok(Then::GoOn),
             Some(Ok(Command::Change(change))) => {
                 self.changes.push(change);
@@ -172,6 +220,6 @@ impl<'a, W: Write> Lines<'a, W> {
 }
 
 /// A failure that has been reported.
-fn said(status: u8) -> Failure {
+pub(crate) fn said(status: u8) -> Failure {
     Failure { status, message: String::new(), restore_goes_on: false }
 }

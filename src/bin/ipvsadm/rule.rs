@@ -1,15 +1,55 @@
-//! Lines of the save format: written by `-S`, taken apart for `-R`.
+//! Lines of the save format: written by `-S`, `--diff` and `--dry-run`, taken apart for `-R`.
 
 use std::io::{Result, Write};
 
-use ipvs::{Checksum, Destination, Family, Forwarding, Netmask, Protocol, Service, ServiceId, Tunnel};
+use ipvs::{
+    Change, Checksum, DaemonState, Destination, Family, Forwarding, Netmask, Protocol, Service, ServiceId,
+    SyncDaemon, Timeouts, Tunnel,
+};
 
-use crate::list::text::{Texts, protocol_of};
+use crate::list::text::{Texts, address, protocol_of};
 use crate::value::scheduler_flags_text;
 
+/// Writes the line that makes a change.
+pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_>) -> Result<()> {
+    match change {
+        Change::AddService(whole) => service(out, "-A", whole, texts),
+        Change::EditService(whole) => service(out, "-E", whole, texts),
+        Change::DeleteService(id) => {
+            write!(out, "-D ")?;
+            service_id(out, id, texts)?;
+            writeln!(out)
+        }
+        Change::AddDestination(id, whole) => destination(out, "-a", id, whole, true, texts),
+        Change::EditDestination(id, whole) => destination(out, "-e", id, whole, true, texts),
+        Change::DeleteDestination(id, server) => {
+            write!(out, "-d ")?;
+            service_id(out, id, texts)?;
+            writeln!(out, " -r {}", texts.endpoint(server.address, server.port, protocol_of(id)))
+        }
+        Change::Flush => writeln!(out, "-C"),
+        Change::Zero(None) => writeln!(out, "-Z"),
+        Change::Zero(Some(id)) => {
+            write!(out, "-Z ")?;
+            service_id(out, id, texts)?;
+            writeln!(out)
+        }
+        Change::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => writeln!(out, "--set {tcp} {tcp_fin} {udp}"),
+        Change::StartDaemon(whole) => daemon(out, whole),
+        Change::StopDaemon(state, sync_id) => {
+            writeln!(out, "--stop-daemon {} --syncid {sync_id}", daemon_state(*state))
+        }
+    }
+}
+
 /// `-A SERVICE -s NAME ...`
-pub(crate) fn service(out: &mut impl Write, service: &Service, texts: &mut Texts<'_>) -> Result<()> {
-    write!(out, "-A ")?;
+pub(crate) fn service(
+    out: &mut impl Write,
+    command: &str,
+    service: &Service,
+    texts: &mut Texts<'_>,
+) -> Result<()> {
+    write!(out, "{command} ")?;
     service_id(out, &service.id, texts)?;
     write!(out, " -s {}", service.scheduler)?;
     if let Some(persistence) = &service.persistence {
@@ -30,14 +70,16 @@ pub(crate) fn service(out: &mut impl Write, service: &Service, texts: &mut Texts
     writeln!(out)
 }
 
-/// `-a SERVICE -r SERVER ...`
+/// `-a SERVICE -r SERVER ...`, with thresholds if there are any and they are wanted.
 pub(crate) fn destination(
     out: &mut impl Write,
+    command: &str,
     service: &ServiceId,
     destination: &Destination,
+    thresholds: bool,
     texts: &mut Texts<'_>,
 ) -> Result<()> {
-    write!(out, "-a ")?;
+    write!(out, "{command} ")?;
     service_id(out, service, texts)?;
     let server = texts.endpoint(destination.id.address, destination.id.port, protocol_of(service));
     let method = match destination.forwarding {
@@ -47,6 +89,9 @@ pub(crate) fn destination(
         Forwarding::Other(_) => "(null)",
     };
     write!(out, " -r {server} {method} -w {}", destination.weight.cast_signed())?;
+    if thresholds && destination.upper_threshold != 0 {
+        write!(out, " -x {} -y {}", destination.upper_threshold, destination.lower_threshold)?;
+    }
     if let Forwarding::Tunnel(tunnel) = destination.forwarding {
         match tunnel {
             Tunnel::Ipip => write!(out, " --tun-type ipip")?,
@@ -58,6 +103,33 @@ pub(crate) fn destination(
         }
     }
     writeln!(out)
+}
+
+/// `--start-daemon STATE ...`
+fn daemon(out: &mut impl Write, daemon: &SyncDaemon) -> Result<()> {
+    let SyncDaemon { state, interface, sync_id, max_length, group, port, ttl } = daemon;
+    write!(out, "--start-daemon {} --mcast-interface {interface} --syncid {sync_id}", daemon_state(*state))?;
+    if *max_length != 0 {
+        write!(out, " --sync-maxlen {max_length}")?;
+    }
+    if let Some(group) = group {
+        write!(out, " --mcast-group {}", address(*group))?;
+    }
+    if *port != 0 {
+        write!(out, " --mcast-port {port}")?;
+    }
+    if *ttl != 0 {
+        write!(out, " --mcast-ttl {ttl}")?;
+    }
+    writeln!(out)
+}
+
+/// `master` or `backup`, as the options and the listing have it.
+pub(crate) fn daemon_state(state: DaemonState) -> &'static str {
+    match state {
+        DaemonState::Master => "master",
+        DaemonState::Backup => "backup",
+    }
 }
 
 fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Result<()> {

@@ -1,13 +1,15 @@
 //! Commands carried out: each a few calls of the client.
 
 use std::io::Write;
+use std::path::Path;
 
 use ipvs::{Client, Info};
 
-use crate::command::Command;
+use crate::command::{Command, Manner};
+use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
-use crate::{args, list, open, restore, save};
+use crate::{args, list, open, restore, rule, save};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -34,34 +36,47 @@ impl Session {
     /// Carries out a command.
     pub(crate) fn run(&mut self, command: &Command, out: &mut impl Write) -> Result<()> {
         match command {
-            Command::Help | Command::Version => about(&self.program, command, out),
             Command::Change(change) => {
                 self.client.apply(change).map_err(|error| messages::refused(&error, Some(change)))
             }
-            Command::List(what) => {
-                list::list(out, what, &mut self.client, self.info, &mut self.resolver).map_err(unlisted)
+            Command::List(what) => list::list(out, what, &mut self.client, self.info, &mut self.resolver)
+                .map_err(|error| unlisted(error, None)),
+            Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
+                .map_err(|error| unlisted(error, what.file.as_deref())),
+            Command::Restore(what) => restore::restore(self, what, out),
+            Command::Help | Command::Version | Command::Show(_) => {
+                without_kernel(command, &self.program, &mut self.resolver, out).unwrap_or(Ok(()))
             }
-            Command::Save { numeric } => {
-                save::save(out, *numeric, &mut self.client, &mut self.resolver).map_err(unlisted)
-            }
-            Command::Restore { replace } => restore::restore(self, std::io::stdin().lock(), *replace, out),
         }
     }
 }
 
-/// Prints the help or the version, which takes no kernel.
-pub(crate) fn about(program: &str, command: &Command, out: &mut impl Write) -> Result<()> {
-    let mut text = format!("{VERSION}\n");
-    if *command == Command::Help {
-        text.push_str(&args::clap(program.to_owned()).render_help().to_string());
-    }
-    out.write_all(text.as_bytes()).map_err(|error| messages::unwritten(&error))
+/// Carries out a command that takes no kernel; none if this one does.
+pub(crate) fn without_kernel(
+    command: &Command,
+    program: &str,
+    resolver: &mut Resolver,
+    out: &mut impl Write,
+) -> Option<Result<()>> {
+    let written = match command {
+        Command::Help => write!(out, "{VERSION}\n{}", args::clap(program.to_owned()).render_help()),
+        Command::Version => writeln!(out, "{VERSION}"),
+        Command::Show(change) => rule::change(out, change, &mut Texts::numeric()),
+        Command::Restore(what) if what.dry && matches!(what.manner, Manner::Stream | Manner::Replace) => {
+            return Some(restore::show(what, program, resolver, out));
+        }
+        _ => return None,
+    };
+    Some(written.map_err(|error| messages::unwritten(&error)))
 }
 
-/// A listing failed: the kernel, or the output.
-fn unlisted(error: anyhow::Error) -> Failure {
-    match error.downcast::<ipvs::Error>() {
-        Ok(error) => messages::refused(&error, None),
-        Err(error) => messages::unwritten(&error.downcast().unwrap_or_else(std::io::Error::other)),
-    }
+/// A listing or a save failed: the kernel, or what was written to.
+fn unlisted(error: anyhow::Error, path: Option<&Path>) -> Failure {
+    let error = match error.downcast::<ipvs::Error>() {
+        Ok(error) => return messages::refused(&error, None),
+        Err(error) => error.downcast().unwrap_or_else(std::io::Error::other),
+    };
+    let Some(path) = path else { return messages::unwritten(&error) };
+    let message = format!("cannot write '{}': {}", path.display(), messages::reason(&error));
+    Failure { status: messages::STATUS_LIST, message, restore_goes_on: false }
 }

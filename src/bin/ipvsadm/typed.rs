@@ -1,14 +1,18 @@
 //! The options of one command line as they are met, and what they ask for as a whole.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::ffi::OsStr;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use ipvs::{
     Change, Checksum, DaemonState, Destination, DestinationId, Engine, Family, Forwarding, Interface,
-    Netmask, Persistence, Protocol, Scheduler, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts,
+    Tunnel,
 };
 
 use crate::args::{Column, Opt};
-use crate::command::{Command, List, View, What};
+use crate::command::{Command, List, Manner, Restore, Save, View, What};
 use crate::matrix;
 use crate::messages::{self, Result};
 use crate::names::Resolver;
@@ -36,7 +40,7 @@ pub(crate) struct Typed<'a> {
     netmask: Option<Netmask>,
     engine: Option<Engine>,
     flags: &'a [u8],
-    server: Option<(IpAddr, u16)>,
+    server: Option<DestinationId>,
     method: Option<Opt>,
     weight: Option<u32>,
     upper: u32,
@@ -49,6 +53,7 @@ pub(crate) struct Typed<'a> {
     group: Option<IpAddr>,
     port: u16,
     ttl: u8,
+    file: Option<PathBuf>,
 }
 
 impl<'a> Typed<'a> {
@@ -103,6 +108,7 @@ impl<'a> Typed<'a> {
             Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
             Opt::McastGroup => self.group = Some(value::group(word)?),
             Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            Opt::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             Opt::McastTtl => {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
                 self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
@@ -122,14 +128,15 @@ impl<'a> Typed<'a> {
     }
 
     /// A server without a port has the one of the service, if that was named before it.
-    fn server(&self, word: &[u8], resolver: &mut Resolver) -> Result<(IpAddr, u16)> {
+    fn server(&self, word: &[u8], resolver: &mut Resolver) -> Result<DestinationId> {
         let protocol = self.service.map(|service| match service {
             ServiceId::Address { protocol, .. } => protocol,
             ServiceId::Fwmark { .. } => Protocol::Tcp,
         });
         let (address, port) =
             value::endpoint(word, protocol, resolver).ok_or_else(|| messages::SERVER.about(word))?;
-        Ok((address, port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()))))
+        let port = port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()));
+        Ok(DestinationId { address, port })
     }
 
     fn make_ipv6(&mut self) -> Result<()> {
@@ -165,39 +172,65 @@ impl<'a> Typed<'a> {
         self.given.sort_unstable();
         matrix::check(command, &self.given)?;
 
-        let change = |change| Ok(Command::Change(change));
-        match (command, self.service, scheduler) {
-            (Opt::AddService | Opt::EditService, Some(id), Some(scheduler)) => {
-                let service = self.whole_service(id, scheduler, flags.unwrap_or_default())?;
-                change(if command == Opt::AddService {
-                    Change::AddService(service)
-                } else {
-                    Change::EditService(service)
-                })
+        match command {
+            Opt::Save => Ok(Command::Save(Save {
+                numeric: self.has(Column::Numeric),
+                full: self.has(Column::Full),
+                file: self.file,
+            })),
+            Opt::Restore => Ok(Command::Restore(self.restore())),
+            Opt::List => self.list().map(Command::List),
+            _ => {
+                let dry = self.has(Column::DryRun);
+                let change =
+                    self.change(command, scheduler.unwrap_or_default(), flags.unwrap_or_default(), timeouts)?;
+                Ok(if dry { Command::Show(change) } else { Command::Change(change) })
             }
-            (Opt::DeleteService, Some(id), _) => change(Change::DeleteService(id)),
-            (Opt::AddServer, Some(id), _) => change(Change::AddDestination(id, self.destination(&id)?)),
-            (Opt::EditServer, Some(id), _) => change(Change::EditDestination(id, self.destination(&id)?)),
-            (Opt::DeleteServer, Some(id), _) => change(Change::DeleteDestination(id, self.destination_id())),
-            (Opt::Clear, ..) => change(Change::Flush),
-            (Opt::Zero, id, _) => change(Change::Zero(id.filter(|id| !is_all_zero(id)))),
-            (Opt::Set, ..) => change(Change::SetTimeouts(timeouts)),
-            (Opt::StartDaemon, ..) => change(Change::StartDaemon(self.daemon())),
-            (Opt::StopDaemon, ..) => {
-                change(Change::StopDaemon(self.state.unwrap_or(DaemonState::Master), self.sync_id))
-            }
-            (Opt::Save, ..) => Ok(Command::Save { numeric: self.has(Column::Numeric) }),
-            (Opt::Restore, ..) => Ok(Command::Restore { replace: self.has(Column::Replace) }),
-            _ => self.list().map(Command::List),
         }
     }
 
-    fn whole_service(
+    /// What a command that changes something changes.
+    fn change(
         &self,
-        id: ServiceId,
+        command: Opt,
         scheduler: Scheduler,
-        flags: ipvs::SchedulerFlags,
-    ) -> Result<Service> {
+        flags: SchedulerFlags,
+        timeouts: Timeouts,
+    ) -> Result<Change> {
+        Ok(match (command, self.service, self.server, self.state) {
+            (Opt::AddService, Some(id), ..) => Change::AddService(self.whole_service(id, scheduler, flags)?),
+            (Opt::EditService, Some(id), ..) => {
+                Change::EditService(self.whole_service(id, scheduler, flags)?)
+            }
+            (Opt::DeleteService, Some(id), ..) => Change::DeleteService(id),
+            (Opt::AddServer, Some(id), Some(server), _) => {
+                Change::AddDestination(id, self.destination(&id, server)?)
+            }
+            (Opt::EditServer, Some(id), Some(server), _) => {
+                Change::EditDestination(id, self.destination(&id, server)?)
+            }
+            (Opt::DeleteServer, Some(id), Some(server), _) => Change::DeleteDestination(id, server),
+            (Opt::Clear, ..) => Change::Flush,
+            (Opt::Zero, id, ..) => Change::Zero(id.filter(|id| !is_all_zero(id))),
+            (Opt::Set, ..) => Change::SetTimeouts(timeouts),
+            (Opt::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
+            (Opt::StopDaemon, _, _, Some(state)) => Change::StopDaemon(state, self.sync_id),
+            // The matrix lets none of these pass.
+            _ => return Err(messages::value("the command lacks what it is about")),
+        })
+    }
+
+    fn restore(self) -> Restore {
+        let manner = match () {
+            () if self.has(Column::Replace) => Manner::Replace,
+            () if self.has(Column::Diff) => Manner::Diff,
+            () if self.has(Column::Apply) => Manner::Apply,
+            () => Manner::Stream,
+        };
+        Restore { manner, dry: self.has(Column::DryRun), file: self.file }
+    }
+
+    fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
         let one_packet = self.has(Column::Ops);
         if let ServiceId::Address { protocol, port, .. } = id {
             if port == 0 && self.timeout.is_none() {
@@ -217,13 +250,7 @@ impl<'a> Typed<'a> {
         })
     }
 
-    fn destination_id(&self) -> DestinationId {
-        let (address, port) = self.server.unwrap_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
-        DestinationId { address, port }
-    }
-
-    fn destination(&self, service: &ServiceId) -> Result<Destination> {
-        let mut id = self.destination_id();
+    fn destination(&self, service: &ServiceId, mut id: DestinationId) -> Result<Destination> {
         if Family::from(id.address) != service.family() && self.method != Some(Opt::Ipip) {
             return Err(messages::value(messages::OTHER_FAMILY));
         }
@@ -264,9 +291,9 @@ impl<'a> Typed<'a> {
         })
     }
 
-    fn daemon(&self) -> SyncDaemon {
+    fn daemon(&self, state: DaemonState) -> SyncDaemon {
         SyncDaemon {
-            state: self.state.unwrap_or(DaemonState::Master),
+            state,
             interface: self.interface.or_else(|| value::name(b"eth0")).unwrap_or_default(),
             sync_id: self.sync_id,
             max_length: self.max_length,

@@ -6,10 +6,11 @@ pub(crate) mod text;
 
 use std::io::Write;
 
-use ipvs::{Client, Connections, DaemonState, Info, ServiceEntry};
+use ipvs::{Client, Connections, Info, ServiceEntry};
 
 use crate::command::{List, What};
 use crate::names::Resolver;
+use crate::rule::daemon_state;
 use text::Texts;
 
 /// Writes a listing.
@@ -86,10 +87,7 @@ fn service(
 
 fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {
     for daemon in client.daemons()? {
-        let state = match daemon.state {
-            DaemonState::Master => "master",
-            DaemonState::Backup => "backup",
-        };
+        let state = daemon_state(daemon.state);
         write!(out, "{state} sync daemon (mcast={}, syncid={}", daemon.interface, daemon.sync_id)?;
         if daemon.max_length != 0 {
             write!(out, ", maxlen={}", daemon.max_length)?;

@@ -1,17 +1,20 @@
 //! Addresses and ports as text, by number or by name.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use ipvs::{Protocol, ServiceId};
 
-use crate::names::Resolver;
+use crate::names::{Name, Resolver};
 
 /// Writes addresses and ports; with a resolver by their names, where they have some.
 pub(crate) struct Texts<'a> {
     resolver: Option<&'a mut Resolver>,
-    /// Whether names that are too long are left out, not cut.
-    whole: bool,
+    /// Whether only names that lead back to their numbers are written, and whole.
+    reversible: bool,
+    /// The names that were not, for they do not.
+    left_out: BTreeSet<String>,
     text: String,
 }
 
@@ -20,12 +23,23 @@ const ENDPOINT_BYTES: usize = 59;
 
 impl<'a> Texts<'a> {
     pub(crate) fn new(numeric: bool, resolver: &'a mut Resolver) -> Self {
-        Self { resolver: (!numeric).then_some(resolver), whole: false, text: String::with_capacity(80) }
+        let resolver = (!numeric).then_some(resolver);
+        Self { resolver, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
     }
 
-    /// Texts that can be read back: where names are too long, there are numbers.
-    pub(crate) fn to_read_back(numeric: bool, resolver: &'a mut Resolver) -> Self {
-        Self { whole: true, ..Self::new(numeric, resolver) }
+    /// Texts that can be read back: where a name is too long or leads elsewhere, there is the number.
+    pub(crate) fn reversible(numeric: bool, resolver: &'a mut Resolver) -> Self {
+        Self { reversible: true, ..Self::new(numeric, resolver) }
+    }
+
+    /// Texts without any names.
+    pub(crate) fn numeric() -> Self {
+        Self { resolver: None, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
+    }
+
+    /// The names for which numbers were written, as they lead elsewhere or are too long.
+    pub(crate) fn left_out(&self) -> &BTreeSet<String> {
+        &self.left_out
     }
 
     /// `ADDRESS:PORT`; names of ports need to know the protocol.
@@ -36,18 +50,26 @@ impl<'a> Texts<'a> {
     }
 
     fn append_endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) {
-        let text = &mut self.text;
-        let start = text.len();
-        push_endpoint(text, self.resolver.as_deref_mut(), address, port, protocol);
-        if text.len() - start > ENDPOINT_BYTES {
-            if self.whole {
-                text.truncate(start);
-                push_endpoint(text, None, address, port, protocol);
-            } else {
-                let end = start + cut(text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
-                text.truncate(end);
-            }
+        let mut host = self.resolver.as_mut().and_then(|resolver| resolver.host_name(address));
+        let mut resolver = self.resolver.as_mut().zip(protocol);
+        let mut service =
+            resolver.as_mut().and_then(|(resolver, protocol)| resolver.service_name(port, *protocol));
+        if self.reversible {
+            let length = |name: &Option<Name>| name.as_ref().map_or(0, |name| name.text.len());
+            let too_long = length(&host) + length(&service) + ":".len() > ENDPOINT_BYTES;
+            let mut keep = |name: Option<Name>| match name {
+                Some(name) if too_long || !name.leads_back => {
+                    self.left_out.insert(name.text.to_string());
+                    None
+                }
+                name => name,
+            };
+            (host, service) = (keep(host), keep(service));
         }
+        let start = self.text.len();
+        push_endpoint(&mut self.text, address, port, host.as_ref(), service.as_ref());
+        let end = start + cut(self.text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
+        self.text.truncate(end);
     }
 
     /// A service as the listing heads it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
@@ -78,23 +100,17 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn push_endpoint(
-    text: &mut String,
-    mut resolver: Option<&mut Resolver>,
-    address: IpAddr,
-    port: u16,
-    protocol: Option<Protocol>,
-) {
+fn push_endpoint(text: &mut String, address: IpAddr, port: u16, host: Option<&Name>, service: Option<&Name>) {
     if address.is_ipv6() {
         text.push('[');
     }
-    match resolver.as_mut().and_then(|resolver| resolver.host_name(address)) {
-        Some(name) => text.push_str(name),
+    match host {
+        Some(name) => text.push_str(&name.text),
         None => push_address(text, address),
     }
     text.push_str(if address.is_ipv6() { "]:" } else { ":" });
-    match resolver.zip(protocol).and_then(|(resolver, protocol)| resolver.service_name(port, protocol)) {
-        Some(name) => text.push_str(name),
+    match service {
+        Some(name) => text.push_str(&name.text),
         None => push(text, format_args!("{port}")),
     }
 }

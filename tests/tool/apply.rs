@@ -1,0 +1,199 @@
+//! `--diff`, `--apply` and `--dry-run`: only what differs is touched, and all of it or nothing.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::{OURS, as_nobody, feed, lab, run, set_up, table};
+
+const BEFORE: &str = "-A -t 10.0.0.1:80 -s rr\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1\n\
+    -A -t 10.0.0.2:80 -s rr\n\
+    -a -t 10.0.0.2:80 -r 10.1.0.1:80 -g -w 1\n";
+
+const AFTER: &str = "# the second server is another, and the second service is gone\n\
+    -A -t 10.0.0.1:80 -s wrr\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 5\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.3:80 -g -w 1 -x 10 -y 5\n\
+    -A -u 10.0.0.3:53 -s rr\n";
+
+const STEPS: &str = "-E -t 10.0.0.1:80 -s wrr\n\
+    -e -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 5\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.3:80 -g -w 1 -x 10 -y 5\n\
+    -A -u 10.0.0.3:53 -s rr\n\
+    -d -t 10.0.0.1:80 -r 10.1.0.2:80\n\
+    -D -t 10.0.0.2:80\n";
+
+fn full() -> String {
+    run(OURS, "-S --full").1.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn a_difference_is_shown_then_applied() {
+    lab::isolate();
+    set_up(BEFORE);
+    let nothing = (0, String::new(), String::new());
+    assert_eq!(feed(OURS, "-R --diff", BEFORE), nothing);
+    assert_eq!(feed(OURS, "-R --diff", AFTER), (1, STEPS.into(), String::new()));
+    assert_eq!(feed(OURS, "-R --apply --dry-run", AFTER), (0, STEPS.into(), String::new()));
+    assert_eq!(table(), BEFORE);
+    assert_eq!(feed(OURS, "-R --apply", AFTER), nothing);
+    assert_eq!(feed(OURS, "-R --diff", AFTER), nothing);
+    assert_eq!(feed(OURS, "-R --apply", AFTER), nothing);
+    // The steps are lines that the original takes, too.
+    lab::isolate();
+    set_up(BEFORE);
+    set_up(STEPS);
+    assert_eq!(feed(OURS, "-R --diff", AFTER), nothing);
+}
+
+#[test]
+fn connections_to_servers_that_stay_live_on() {
+    lab::isolate();
+    for address in ["10.0.0.1", "10.1.0.1"] {
+        assert_eq!(run("ip", &format!("addr add {address}/32 dev lo")).0, 0);
+    }
+    set_up(
+        "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 0\n",
+    );
+    let server = TcpListener::bind("10.1.0.1:80").unwrap();
+    let mut client = TcpStream::connect("10.0.0.1:80").unwrap();
+    let (mut taken, _) = server.accept().unwrap();
+    let file = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3\n";
+    assert_eq!(feed(OURS, "-R --apply", file), (0, String::new(), String::new()));
+    client.write_all(b"still there?").unwrap();
+    let mut heard = [0; 12];
+    taken.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still there?");
+    assert!(
+        run(OURS, "-Ln")
+            .1
+            .ends_with("  -> 10.1.0.1:80                  Masq    3      1          0         \n")
+    );
+}
+
+#[test]
+fn a_refused_step_leaves_the_table_as_it_was() {
+    lab::isolate();
+    set_up(BEFORE);
+    let file = format!("{AFTER}-A -t 10.0.0.4:80 -s nosuch\n-a -t 10.0.0.1:80 -r 224.0.0.1:80 -g\n");
+    let (status, shown, said) = feed(OURS, "-R --apply", &file);
+    assert_eq!((status, shown.as_str()), (255, ""));
+    assert_eq!(
+        said,
+        "line 7: Invalid operation.  Possibly wrong module version, address not unicast, ...: '224.0.0.1'; \
+         a real server has the address of a single host\n\
+         line 6: Scheduler or persistence engine not found: 'nosuch'; the kernel has no module ip_vs_nosuch\n\
+         nothing was applied: the table is as before\n"
+    );
+    assert_eq!(table(), BEFORE);
+}
+
+#[test]
+fn lines_that_lead_to_no_table_change_nothing() {
+    lab::isolate();
+    set_up(BEFORE);
+    for (file, status, said) in [
+        ("-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80\n", 255, "line 2: Service already exists\n"),
+        ("-a -t 10.0.0.9:80 -r 10.1.0.1\n", 255, "line 1: Service not defined\n"),
+        ("-L\n", 2, "line 1: only lines that change the table lead to one\n"),
+        ("-A -t 10.0.0.9:80 -w\n", 255, "line 1: -w: missing argument\n"),
+    ] {
+        for how in ["--diff", "--apply"] {
+            assert_eq!(feed(OURS, &format!("-R {how}"), file), (status, String::new(), said.into()));
+        }
+    }
+    assert_eq!(table(), BEFORE);
+    let (status, _, said) = run(OURS, "-R --diff --apply");
+    assert_eq!(
+        (status, said.as_str()),
+        (2, "The option 'apply' conflicts with the 'diff' option in the 'restore' command\n")
+    );
+}
+
+#[test]
+fn a_dry_run_asks_the_kernel_nothing() {
+    lab::isolate();
+    for (line, shown) in [
+        ("-A -t 10.0.0.1:80 --dry-run", "-A -t 10.0.0.1:80 -s wlc\n"),
+        ("-E -f 7 -6 -p --dry-run", "-E -f 7 -6 -s wlc -p 360\n"),
+        ("-D -u 10.0.0.1:53 --dry-run", "-D -u 10.0.0.1:53\n"),
+        (
+            "-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -x 5 --dry-run",
+            "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1 -x 5 -y 0\n",
+        ),
+        ("-d -t 10.0.0.1:80 -r 10.1.0.1 --dry-run", "-d -t 10.0.0.1:80 -r 10.1.0.1:80\n"),
+        ("-C --dry-run", "-C\n"),
+        ("-Z --dry-run", "-Z\n"),
+        ("--set 1 2 3 --dry-run", "--set 1 2 3\n"),
+        ("--start-daemon master --dry-run", "--start-daemon master --mcast-interface eth0 --syncid 0\n"),
+        ("--stop-daemon backup --dry-run", "--stop-daemon backup --syncid 0\n"),
+    ] {
+        // Nobody may ask it anything.
+        assert_eq!(as_nobody(line), (0, shown.into(), String::new()), "{line}");
+    }
+    let (status, shown, said) = feed(OURS, "-R --replace --dry-run", AFTER);
+    assert_eq!((status, said.as_str()), (0, ""));
+    assert_eq!(shown, format!("-C\n{}", AFTER.split_once('\n').unwrap().1));
+    assert_eq!(table(), "");
+}
+
+/// The lines of a table of few services and servers.
+fn rules() -> impl Strategy<Value = String> {
+    let service = prop::sample::select(vec![
+        "-t 10.0.0.1:80",
+        "-u 10.0.0.1:80",
+        "--sctp-service 10.0.0.1:80",
+        "-t [2001:db8::1]:80",
+        "-f 1",
+        "-f 1 -6",
+    ]);
+    let flags =
+        prop::sample::select(vec!["-s rr", "-s wlc -p 60", "-s sh -b sh-port", "-s mh -p 5 -b mh-port"]);
+    let server = (
+        1..5_u8,
+        prop::sample::select(vec!["-g", "-m", "-i", "-i --tun-type gue --tun-port 9"]),
+        0..3_u32,
+        0..3_u32,
+    );
+    prop::collection::btree_map(service, (flags, prop::collection::btree_map(1..5_u8, server, 0..4)), 0..5)
+        .prop_map(|services| {
+            let mut lines = String::new();
+            for (service, (flags, servers)) in services {
+                lines = lines + "-A " + service + " " + flags + "\n";
+                for (number, (_, method, weight, limit)) in servers {
+                    let is_ipv6 = service.contains("2001") || service.contains("-6");
+                    let server = if is_ipv6 {
+                        format!("[2001:db8:1::{number}]:80")
+                    } else {
+                        format!("10.1.0.{number}:80")
+                    };
+                    let _ = writeln!(lines, "-a {service} -r {server} {method} -w {weight} -x {limit}");
+                }
+            }
+            lines
+        })
+}
+
+#[test]
+fn any_two_files_end_in_the_table_of_the_second() {
+    lab::isolate();
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&(rules(), rules()), |(first, second)| {
+            let nothing = (0, String::new(), String::new());
+            prop_assert_eq!(feed(OURS, "-R --apply", &first), nothing.clone());
+            prop_assert_eq!(feed(OURS, "-R --apply", &second), nothing.clone());
+            let applied = full();
+            // The same as if there had been nothing before.
+            run(OURS, "-C");
+            prop_assert_eq!(feed(OURS, "-R", &second), nothing);
+            prop_assert_eq!(full(), applied);
+            Ok(())
+        })
+        .unwrap();
+}

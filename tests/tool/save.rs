@@ -1,0 +1,147 @@
+//! Save: what the original's files lose, and that ours do not.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::process::Command;
+
+use crate::{OURS, feed, lab, run, set_up, table};
+
+const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
+const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");
+
+/// Gives the test names of its own.
+fn hosts(lines: &str) {
+    let file = format!("/run/hosts-{:?}", std::thread::current().id());
+    fs::write(&file, lines).unwrap();
+    lab::lay_over(&file, "/etc/hosts");
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_saved_as_numbers() {
+    let rules = "-A -t 10.0.0.1:81 -s rr\n\
+        -a -t 10.0.0.1:81 -r 10.1.0.1:81 -g -w 1\n\
+        -a -t 10.0.0.1:81 -r 10.1.0.2:81 -g -w 1\n\
+        -A -t [2001:db8::1]:81 -s rr\n";
+    let start = || {
+        lab::isolate();
+        hosts("10.0.0.1 vip\n10.1.0.1 web\n10.1.0.2 web\n2001:db8::1 six\n");
+        set_up(rules);
+    };
+    // Two servers of one name become one, and the IPv6 name is not read back at all.
+    start();
+    let saved = run(lab::ORIGINAL, "-S").1;
+    run(lab::ORIGINAL, "-C");
+    assert_ne!(feed(lab::ORIGINAL, "-R", &saved).0, 0);
+    assert_eq!(table(), "-A -t 10.0.0.1:81 -s rr\n-a -t 10.0.0.1:81 -r 10.1.0.1:81 -g -w 1\n");
+
+    start();
+    let (status, saved, said) = run(OURS, "-S");
+    assert_eq!(status, 0);
+    assert_eq!(said, "saved as numbers, for the names would not be read back as the same: six, web\n");
+    assert!(
+        saved.starts_with("-A -t vip:81 -s rr\n-a -t vip:81 -r web:81 -g -w 1\n-a -t vip:81 -r 10.1.0.2:81 ")
+    );
+    run(OURS, "-C");
+    assert_eq!(feed(OURS, "-R", &saved), (0, String::new(), String::new()));
+    assert_eq!(table(), rules);
+}
+
+const EVERYTHING: &str = "--set 901 121 301\n\
+    -A -t 10.0.0.1:80 -s wrr\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1 -x 100 -y 50\n\
+    -a -t 10.0.0.1:80 -r 10.1.0.2:8080 -m -w 0 -x 7 -y 0\n\
+    -A -t 10.0.0.2:443 -s sh -p 600 -M 255.255.255.0 -b sh-fallback,sh-port\n\
+    -a -t 10.0.0.2:443 -r 10.1.0.2:443 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum\n\
+    -A -u 10.0.0.1:5060 -s rr -p 120 --pe sip\n\
+    -A -f 10 -6 -s lc -p 300 -M 64\n\
+    --start-daemon master --mcast-interface lo --syncid 7 --sync-maxlen 1000 --mcast-group 224.0.0.90 --mcast-port 9000 --mcast-ttl 3\n";
+
+/// A full save without its head, which has the date.
+fn full() -> String {
+    let (status, saved, said) = run(OURS, "-S --full");
+    assert_eq!((status, said.as_str()), (0, ""));
+    let (head, lines) = saved.split_once('\n').unwrap();
+    assert!(head.starts_with(concat!("# saved by ipvsadm ", env!("CARGO_PKG_VERSION"), " on 20")), "{head}");
+    lines.to_owned()
+}
+
+#[test]
+fn a_full_save_loses_nothing() {
+    // The original's own file has neither thresholds nor timeouts nor daemons.
+    lab::isolate();
+    set_up(EVERYTHING);
+    let saved = run(lab::ORIGINAL, "-Sn").1;
+    assert!(!saved.contains("-x") && !saved.contains("--set") && !saved.contains("daemon"));
+
+    assert_eq!(full(), EVERYTHING);
+    // The original takes every line of it, and so do we, with the head.
+    for (tool, lines) in [(lab::ORIGINAL, full()), (OURS, run(SAVE, "--full").1)] {
+        lab::isolate();
+        assert_eq!(feed(tool, "-R", &lines), (0, String::new(), String::new()));
+        assert_eq!(full(), EVERYTHING);
+    }
+}
+
+#[test]
+fn a_file_is_written_whole_or_not_at_all() {
+    lab::isolate();
+    set_up(EVERYTHING);
+    let dir = format!("/run/files-{:?}", std::thread::current().id());
+    fs::create_dir(&dir).unwrap();
+    let (file, link) = (format!("{dir}/ipvsadm"), format!("{dir}/link"));
+    fs::write(&file, "before\n").unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    chown(&file, Some(0), Some(4)).unwrap();
+    symlink("ipvsadm", &link).unwrap();
+    assert_eq!(run(OURS, &format!("-Sn --file {link}")), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(&file).unwrap(), run(OURS, "-Sn").1);
+    let kept = fs::metadata(&file).unwrap();
+    assert_eq!((kept.mode() & 0o7777, kept.gid()), (0o640, 4));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "nothing is left beside it");
+
+    // What was saved is read back from the file.
+    run(OURS, "-C");
+    assert_eq!(run(RESTORE, &format!("--file {file}")), (0, String::new(), String::new()));
+    assert_eq!(run(SAVE, &format!("-n --file {dir}/second")), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(format!("{dir}/second")).unwrap(), fs::read_to_string(&file).unwrap());
+
+    let (status, _, said) = run(OURS, "-Sn --file /run/no/such/folder/file");
+    assert_eq!(
+        (status, said.as_str()),
+        (1, "cannot write '/run/no/such/folder/file': No such file or directory\n")
+    );
+    let (status, _, said) = run(OURS, "-R --file /run/no-such-file");
+    assert_eq!((status, said.as_str()), (2, "cannot read '/run/no-such-file': No such file or directory\n"));
+}
+
+#[test]
+fn a_full_disk_leaves_the_file_as_it_was() {
+    lab::isolate();
+    let dir = format!("/run/full-{:?}", std::thread::current().id());
+    fs::create_dir(&dir).unwrap();
+    let options = Some("size=8k");
+    nix::mount::mount(Some("lab"), dir.as_str(), Some("tmpfs"), nix::mount::MsFlags::empty(), options)
+        .unwrap();
+    fs::write(format!("{dir}/ipvsadm"), "before\n").unwrap();
+    let rules = (1..500)
+        .fold(String::new(), |rules, port| rules + "-A -t 10.0.0.1:" + &port.to_string() + " -s rr\n");
+    set_up(&rules);
+    let (status, _, said) = run(OURS, &format!("-Sn --file {dir}/ipvsadm"));
+    assert_eq!((status, said), (1, format!("cannot write '{dir}/ipvsadm': No space left on device\n")));
+    assert_eq!(fs::read_to_string(format!("{dir}/ipvsadm")).unwrap(), "before\n");
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_save_to_a_terminal_says_that_no_file_was_written() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.1:81 -s rr\n");
+    let terminal =
+        Command::new("script").args(["-qec", &format!("{OURS} -Sn"), "/dev/null"]).output().unwrap();
+    let shown = String::from_utf8(terminal.stdout).unwrap().replace('\r', "");
+    let said = "nothing was written to a file; ipvsadm -S > FILE does, or ipvsadm -S --file FILE\n";
+    let mut lines: Vec<&str> = shown.split_inclusive('\n').collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["-A -t 10.0.0.1:81 -s rr\n", said]);
+}
