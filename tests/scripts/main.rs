@@ -1,5 +1,5 @@
-//! Proves that scripts which call or parse the original run unchanged with ours in its place: Debian's init script
-//! as its package ships it, and, of our own wording, a Red Hat style init script, a
+//! Proves that scripts which call or parse the original run unchanged with ours in its place: Debian's init script and
+//! its supervisor `ldirectord` as their packages ship them, and, of our own wording, a Red Hat style init script, a
 //! program that feeds rules through a pipe, and the pipelines people monitor with.
 //!
 //! Each is a shell script beside this file, played twice on a network of its own: with the original, then with ours
@@ -12,12 +12,10 @@ mod lab;
 
 mod stage;
 
-use stage::transcript;
-
 /// Plays `NAME.sh` with both tools. Each of `shown` must occur in what it shows, in this order: two tools that do
 /// nothing at all would agree as well.
 fn alike(script: &'static str, shown: &[&str]) {
-    let original = transcript(script, lab::ORIGINAL);
+    let (original, ours) = stage::both(script);
     let mut rest = original.as_str();
     for text in shown {
         let found = rest.split_once(text);
@@ -27,7 +25,6 @@ fn alike(script: &'static str, shown: &[&str]) {
         );
         rest = found.expect("just looked at").1;
     }
-    let ours = transcript(script, stage::OURS);
     assert!(original == ours, "{script} differs; with the original:\n{original}\nand with ours:\n{ours}");
 }
 
@@ -85,6 +82,22 @@ fn pipelines_of_monitoring() {
             "100 MB",
             "ESTABLISHED",
             "CRITICAL",
+        ],
+    );
+}
+
+#[test]
+fn a_supervisor_of_debians() {
+    alike(
+        "ldirectord.sh",
+        &[
+            "== all alive\n",
+            "10.1.0.3:8080                Masq    5 ",
+            "== servers die\n",
+            "10.1.0.3:8080                Masq    0 ",
+            "== they live again\n",
+            "== stopped, status 0\n",
+            "/sbin/ipvsadm -A -t 10.0.0.80:80 ",
         ],
     );
 }

@@ -10,15 +10,19 @@ use nix::mount::{MsFlags, mount};
 use crate::lab;
 
 /// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
-pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
-/// What the script `NAME.sh` beside this file shows, both streams as they come, with `tool` as the machine's
-/// `ipvsadm`; and after it the table that it leaves.
-pub(crate) fn transcript(script: &'static str, tool: &'static str) -> String {
-    // A thread has namespaces of its own, so the second play meets nothing of the first.
-    thread::spawn(move || play(script, tool)).join().expect("the script was played to its end")
+/// What a script beside this file shows with the original and with ours.
+pub(crate) fn both(script: &'static str) -> (String, String) {
+    // A thread has namespaces of its own, so the plays do not meet; and while one waits, the other goes on.
+    let original = thread::spawn(move || play(script, lab::ORIGINAL));
+    let ours = thread::spawn(move || play(script, OURS));
+    let (original, ours) = (original.join(), ours.join());
+    (original.expect("the original's play came to its end"), ours.expect("our play came to its end"))
 }
 
+/// What the script shows, both streams as they come, with `tool` as the machine's `ipvsadm`; and after it the table
+/// that it leaves.
 fn play(script: &str, tool: &str) -> String {
     lab::isolate();
     let witness = witness();
@@ -31,6 +35,7 @@ fn play(script: &str, tool: &str) -> String {
         .args(["-c", "exec sh \"$0\" 2>&1"])
         .arg(file)
         .current_dir("/run/scripts")
+        .env("LDIRECTORD", Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/ldirectord"))
         .env("LC_ALL", "C")
         .env("TERM", "dumb")
         .output()
