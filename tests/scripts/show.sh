@@ -16,7 +16,7 @@ instead() {
     mount --bind "$own" "$1" || exit 1
 }
 
-# until WHAT COMMAND: waits until the command succeeds.
+# until_true WHAT COMMAND: waits, some 15 seconds at most, until the command succeeds.
 until_true() {
     tries=150
     until eval "$2" >/dev/null 2>&1; do
