@@ -1,0 +1,73 @@
+//! The stage of a script: namespaces, a folder and a tool of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{fs, thread};
+
+use nix::mount::{MsFlags, mount};
+
+use crate::lab;
+
+/// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+
+/// What a script beside this file shows with the original and with ours.
+pub(crate) fn both(script: &'static str) -> (String, String) {
+    // A thread has namespaces of its own, so the plays do not meet; and while one waits, the other goes on.
+    let original = thread::spawn(move || play(script, lab::ORIGINAL));
+    let ours = thread::spawn(move || play(script, OURS));
+    let (original, ours) = (original.join(), ours.join());
+    (original.expect("the original's play came to its end"), ours.expect("our play came to its end"))
+}
+
+/// What the script shows, both streams as they come, with `tool` as the machine's `ipvsadm`; and after it the table
+/// that it leaves.
+fn play(script: &str, tool: &str) -> String {
+    lab::isolate();
+    let witness = witness();
+    put(tool);
+    fs::create_dir_all("/run/scripts").expect("a folder in the lab's /run");
+    let nothing = None::<&str>;
+    mount(Some("lab"), "/run/scripts", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/scripts");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script);
+    let played = Command::new("sh")
+        .args(["-c", "exec sh \"$0\" 2>&1"])
+        .arg(file)
+        .current_dir("/run/scripts")
+        .env("LDIRECTORD", Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/ldirectord"))
+        .env("LC_ALL", "C")
+        .env("TERM", "dumb")
+        .output()
+        .expect("sh starts");
+    let shown = String::from_utf8_lossy(&played.stdout);
+    assert!(played.status.success(), "{script} with {tool} ends with {}:\n{shown}", played.status);
+    let left = Command::new(witness).arg("-Sn").output().expect("the original starts");
+    assert!(left.status.success(), "the original lists what {script} left");
+    format!("{shown}left in the table:\n{}", String::from_utf8_lossy(&left.stdout))
+}
+
+/// A copy of the original that stays in reach when something else is in its place.
+fn witness() -> &'static str {
+    static COPY: OnceLock<&'static str> = OnceLock::new();
+    COPY.get_or_init(|| {
+        fs::copy(lab::ORIGINAL, "/run/ipvsadm-original").expect("the package ipvsadm is there");
+        "/run/ipvsadm-original"
+    })
+}
+
+/// Puts a tool in the original's place, for the calling thread and what it starts: its three commands are mounted over
+/// those of the package.
+fn put(tool: &str) {
+    let beside = Path::new(tool).parent().expect("an absolute path");
+    for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
+        // On most machines /sbin is a link to /usr/sbin; a mount goes over what a path ends at.
+        let (from, place) = (beside.join(name), Path::new("/sbin").join(name));
+        if tool != lab::ORIGINAL {
+            let nothing = None::<&str>;
+            mount(Some(&from), &place, nothing, MsFlags::MS_BIND, nothing).expect("a tool over the original");
+        }
+        let length = |path: &Path| fs::metadata(path).expect("a command").len();
+        assert_eq!(length(&from), length(&place), "{name} is in its place");
+    }
+}
