@@ -38,3 +38,20 @@ pub(crate) fn commands(tool: &Path) -> PathBuf {
     }
     folder
 }
+
+/// Plays the transcript `tests/FOLDER/NAME.txt` with `tool` as `ipvsadm`, in a network of its own.
+pub(crate) fn play(folder: &str, name: &str, tool: &str) {
+    isolate();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let session = Command::new(tests.join("lab/play"))
+        .arg(tool)
+        .arg(tests.join(folder).join(name).with_extension("txt"))
+        .output()
+        .expect("tests/lab/play starts");
+    assert!(
+        session.status.success(),
+        "tests/{folder}/{name}.txt with {tool}:\n{}\n{}",
+        String::from_utf8_lossy(&session.stdout),
+        String::from_utf8_lossy(&session.stderr)
+    );
+}
