@@ -33,3 +33,20 @@ pub(crate) fn lay_over(new: impl AsRef<Path>, old: impl AsRef<Path>) {
     let mounted = mount(Some(new), old, nothing, MsFlags::MS_BIND, nothing);
     mounted.expect("a file or folder over one of its kind");
 }
+
+/// Plays the transcript `tests/FOLDER/NAME.txt` with `tool` as `ipvsadm`, in a network of its own.
+pub(crate) fn play(folder: &str, name: &str, tool: &str) {
+    isolate();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let session = Command::new(tests.join("lab/play"))
+        .arg(tool)
+        .arg(tests.join(folder).join(name).with_extension("txt"))
+        .output()
+        .expect("tests/lab/play starts");
+    assert!(
+        session.status.success(),
+        "tests/{folder}/{name}.txt with {tool}:\n{}\n{}",
+        String::from_utf8_lossy(&session.stdout),
+        String::from_utf8_lossy(&session.stderr)
+    );
+}

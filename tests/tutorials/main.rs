@@ -8,27 +8,12 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-use std::path::Path;
-use std::process::Command;
-
 /// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
 /// Plays `tests/tutorials/NUMBER.txt` with `tool` as `ipvsadm`.
 fn play(number: &str, tool: &str) {
-    lab::isolate();
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let session = Command::new(tests.join("lab/play"))
-        .arg(tool)
-        .arg(tests.join("tutorials").join(number).with_extension("txt"))
-        .output()
-        .expect("tests/lab/play starts");
-    assert!(
-        session.status.success(),
-        "tutorial {number} with {tool}:\n{}\n{}",
-        String::from_utf8_lossy(&session.stdout),
-        String::from_utf8_lossy(&session.stderr)
-    );
+    lab::play("tutorials", number, tool);
 }
 
 #[test]
