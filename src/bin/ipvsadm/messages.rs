@@ -98,12 +98,9 @@ pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
     Failure { status: STATUS_LIST, message, restore_goes_on: false }
 }
 
-/// Why the system refused.
+/// Why the system refused, in the C library's text alone.
 pub(crate) fn reason(error: &std::io::Error) -> String {
-    // Libraries wrap the system's error in one of theirs.
-    let wrapped = error.get_ref().and_then(std::error::Error::source);
-    let wrapped = wrapped.and_then(|source| source.downcast_ref::<std::io::Error>());
-    wrapped.unwrap_or(error).raw_os_error().map_or(error.to_string(), system)
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// A word of the command line that cannot be understood.
@@ -207,13 +204,7 @@ fn sentence(operation: Operation, errno: i32) -> String {
         (libc::EOPNOTSUPP, _) => "Operation not supported with IPv6",
         (libc::EAFNOSUPPORT, _) => "Operation not supported with specified address family",
         (libc::EMSGSIZE, _) => "Module is wrong version",
-        _ => return system(errno),
+        _ => return reason(&std::io::Error::from_raw_os_error(errno)),
     };
     sentence.to_owned()
-}
-
-/// The C library's text for an errno.
-fn system(errno: i32) -> String {
-    let text = std::io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
