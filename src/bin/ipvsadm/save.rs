@@ -7,8 +7,8 @@ use ipvs::{Change, Client};
 
 use crate::command::Save;
 use crate::file;
-use crate::list::services;
 use crate::list::text::Texts;
+use crate::list::{destinations, services};
 use crate::names::Resolver;
 use crate::report;
 use crate::rule;
@@ -46,9 +46,7 @@ fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts
     for entry in services(client, true)? {
         rule::service(&mut out, "-A", &entry.service, texts)?;
         let id = &entry.service.id;
-        let mut destinations = client.destinations(id)?;
-        destinations.sort_by_key(|entry| entry.destination.id);
-        for entry in destinations {
+        for entry in destinations(client, id, true)? {
             rule::destination(&mut out, "-a", id, &entry.destination, full, texts)?;
         }
     }

@@ -6,7 +6,7 @@ pub(crate) mod text;
 
 use std::io::Write;
 
-use ipvs::{Client, Connections, Info, ServiceEntry};
+use ipvs::{Client, Connections, DestinationEntry, Info, ServiceEntry, ServiceId};
 
 use crate::command::{List, What};
 use crate::names::Resolver;
@@ -65,6 +65,19 @@ pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<Se
     Ok(services)
 }
 
+/// The real servers of a service, likewise.
+pub(crate) fn destinations(
+    client: &mut Client,
+    id: &ServiceId,
+    sorted: bool,
+) -> ipvs::Result<Vec<DestinationEntry>> {
+    let mut destinations = client.destinations(id)?;
+    if sorted {
+        destinations.sort_by_key(|entry| entry.destination.id);
+    }
+    Ok(destinations)
+}
+
 /// A service and its real servers.
 fn service(
     out: &mut impl Write,
@@ -74,10 +87,7 @@ fn service(
     texts: &mut Texts<'_>,
 ) -> anyhow::Result<()> {
     let id = &entry.service.id;
-    let mut destinations = client.destinations(id)?;
-    if list.sorted {
-        destinations.sort_by_key(|entry| entry.destination.id);
-    }
+    let destinations = destinations(client, id, list.sorted)?;
     rows::service(out, entry, list.view, list.exact, texts)?;
     for entry in &destinations {
         rows::destination(out, id, entry, list.view, list.exact, texts)?;
