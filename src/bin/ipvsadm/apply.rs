@@ -5,6 +5,7 @@ use std::io::Write;
 use ipvs::{Change, Client, Error};
 
 use crate::command::Command;
+use crate::keep;
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED};
 use crate::report;
@@ -17,19 +18,22 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<State> {
     let mut state = State::default();
     let mut wrong: Option<Failure> = None;
     for (line, command) in commands {
-        let failure = match command {
-            Command::Change(change) => match state.apply(change, *line) {
-                Ok(()) => continue,
-                Err(errno) => {
-                    messages::refused(&Error::Kernel { operation: change.operation(), errno }, Some(change))
-                }
-            },
-            _ => messages::value("only lines that change the table lead to one"),
-        };
-        report(&at_line(*line, &failure.message));
-        wrong.get_or_insert(said(failure.status));
+        if let Err(failure) = made(&mut state, command, *line) {
+            report(&at_line(*line, &failure.message));
+            wrong.get_or_insert(said(failure.status));
+        }
     }
     wrong.map_or(Ok(state), Err)
+}
+
+fn made(state: &mut State, command: &Command, line: usize) -> Result<()> {
+    let Command::Change(asked) = command else {
+        return Err(messages::value("only lines that change the table lead to one"));
+    };
+    let change = keep::complete(asked, &state.before(&asked.change))?;
+    state.apply(&change, line).map_err(|errno| {
+        messages::refused(&Error::Kernel { operation: change.operation(), errno }, Some(&change))
+    })
 }
 
 /// Prints the lines that lead to `wanted`, and says whether there are any.
@@ -79,16 +83,8 @@ fn told(step: &Step, error: &Error) -> String {
     let message = messages::refused(error, Some(&step.change)).message;
     match step.line {
         Some(line) => at_line(line, &message),
-        None => format!("{}: {message}", line_of(&step.change)),
+        None => format!("{}: {message}", rule::line(&step.change)),
     }
-}
-
-/// A change as a line, without its newline.
-fn line_of(change: &Change) -> String {
-    let mut line = Vec::new();
-    // Writing to memory does not fail.
-    let _ = rule::change(&mut line, change, &mut Texts::numeric());
-    messages::text(line.trim_ascii_end())
 }
 
 /// Takes back what was done, and ends as a refusal does.
@@ -100,7 +96,7 @@ fn undo(client: &mut Client, changes: &[Change]) -> Result<()> {
     for (at, error) in &left {
         if let Some(change) = changes.get(*at) {
             let message = messages::refused(error, Some(change)).message;
-            report(&format!("could not be undone: {}: {message}", line_of(change)));
+            report(&format!("could not be undone: {}: {message}", rule::line(change)));
         }
     }
     Err(said(STATUS_REFUSED))

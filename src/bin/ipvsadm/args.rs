@@ -26,6 +26,8 @@ pub(crate) enum Opt {
     Diff,
     Apply,
     DryRun,
+    Keep,
+    Quiet,
     Numeric,
     Connection,
     TcpService,
@@ -113,10 +115,11 @@ pub(crate) enum Column {
     Diff,
     Apply,
     DryRun,
+    Keep,
 }
 
 impl Column {
-    pub(crate) const ALL: [(Self, &'static str); 40] = [
+    pub(crate) const ALL: [(Self, &'static str); 41] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -157,6 +160,7 @@ impl Column {
         (Self::Diff, "diff"),
         (Self::Apply, "apply"),
         (Self::DryRun, "dry-run"),
+        (Self::Keep, "keep"),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -198,13 +202,13 @@ const EXTENSIONS: &str = "Extensions";
 
 /// Every option there is.
 #[rustfmt::skip]
-pub(crate) const OPTIONS: [Row; 63] = [
+pub(crate) const OPTIONS: [Row; 65] = [
     command(Opt::AddService, "A", "add-service", Nothing, "add a virtual service (-t, -u, -f, --sctp-service)"),
-    command(Opt::EditService, "E", "edit-service", Nothing, "edit a virtual service; what is not named goes back to its default"),
+    command(Opt::EditService, "E", "edit-service", Nothing, "edit a virtual service; what is not named goes back to its default, but see --keep"),
     command(Opt::DeleteService, "D", "delete-service", Nothing, "delete a virtual service and its real servers"),
     command(Opt::Clear, "C", "clear", Nothing, "clear the whole table"),
     command(Opt::AddServer, "a", "add-server", Nothing, "add a real server (-r) to a virtual service"),
-    command(Opt::EditServer, "e", "edit-server", Nothing, "edit a real server; what is not named goes back to its default"),
+    command(Opt::EditServer, "e", "edit-server", Nothing, "edit a real server; what is not named goes back to its default, but see --keep"),
     command(Opt::DeleteServer, "d", "delete-server", Nothing, "delete a real server"),
     command(Opt::List, "Ll", "list", Nothing, "list the table (also -l), a service of it, or connections (-c)"),
     command(Opt::Zero, "Z", "zero", Nothing, "zero the counters of a service, or all"),
@@ -262,6 +266,8 @@ pub(crate) const OPTIONS: [Row; 63] = [
     option(Opt::Diff, "", "diff", Nothing, Column::Diff, EXTENSIONS, "with -R: print the lines that lead from the table to the input; status 1 if there are any"),
     option(Opt::Apply, "", "apply", Nothing, Column::Apply, EXTENSIONS, "with -R: carry out just those, or none of them if one is refused"),
     option(Opt::DryRun, "", "dry-run", Nothing, Column::DryRun, EXTENSIONS, "with a change: print the line that would be carried out"),
+    option(Opt::Keep, "", "keep", Nothing, Column::Keep, EXTENSIONS, "with -E and -e: what is not named stays as it is"),
+    free(Opt::Quiet, "", "quiet", EXTENSIONS, "no warnings of a change; IPVSADM_QUIET=1 in the environment does the same"),
 ];
 
 const fn command(

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use ipvs::{Change, ServiceId};
 
-use crate::args::Opt;
+use crate::args::{Column, Opt};
+use crate::keep::Keep;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
 use crate::typed::Typed;
@@ -15,12 +16,37 @@ use crate::words::{Stumble, Walk};
 pub(crate) enum Command {
     Help,
     Version,
-    Change(Change),
+    Change(Asked),
     List(List),
     /// A change that is only printed.
-    Show(Change),
+    Show(Asked),
     Save(Save),
     Restore(Restore),
+}
+
+/// A change, and what was typed for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// What was not typed is the default; with `--keep` that is to be replaced by what the kernel has.
+    pub(crate) change: Change,
+    pub(crate) named: Vec<Column>,
+    /// The port behind the real server's address.
+    pub(crate) port: Option<u16>,
+    /// With `--keep`, what cannot be judged before it is known what is kept.
+    pub(crate) keep: Option<Keep>,
+    /// No warnings are wanted.
+    pub(crate) quiet: bool,
+}
+
+impl Asked {
+    /// A change that was typed whole.
+    pub(crate) fn whole(change: Change) -> Self {
+        Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
+    }
+
+    pub(crate) fn names(&self, column: Column) -> bool {
+        self.named.contains(&column)
+    }
 }
 
 /// What is saved, and where.

@@ -4,8 +4,10 @@
 
 mod apply;
 mod args;
+mod before;
 mod command;
 mod file;
+mod keep;
 mod list;
 mod matrix;
 mod messages;
@@ -20,6 +22,7 @@ mod state;
 mod tests;
 mod typed;
 mod value;
+mod warn;
 mod words;
 
 use std::io::{BufWriter, Write};
@@ -58,7 +61,7 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     };
     match run::without_kernel(&command, &program, &mut resolver, out) {
         Some(result) => result,
-        None => Session::open(program, resolver)?.run(&command, out),
+        None => Session::open(program, resolver)?.run_typed(&command, out),
     }
 }
 

@@ -14,8 +14,9 @@ struct Fits {
 }
 
 fn fits(command: Opt) -> Fits {
-    const SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun];
-    const SERVER: &[Column] = &[
+    const EDIT_SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun, Keep];
+    const ADD_SERVICE: &[Column] = without_keep(EDIT_SERVICE);
+    const EDIT_SERVER: &[Column] = &[
         ForwardingMethod,
         Weight,
         UThreshold,
@@ -26,7 +27,9 @@ fn fits(command: Opt) -> Fits {
         TunCsum,
         TunRemcsum,
         DryRun,
+        Keep,
     ];
+    const ADD_SERVER: &[Column] = without_keep(EDIT_SERVER);
     const LIST: &[Column] = &[
         Numeric,
         Connection,
@@ -43,12 +46,12 @@ fn fits(command: Opt) -> Fits {
         TunInfo,
     ];
     let (name, needed, allowed): (_, &[Column], &[Column]) = match command {
-        Opt::AddService => ("add-service", &[ServiceAddress], SERVICE),
-        Opt::EditService => ("edit-service", &[ServiceAddress], SERVICE),
+        Opt::AddService => ("add-service", &[ServiceAddress], ADD_SERVICE),
+        Opt::EditService => ("edit-service", &[ServiceAddress], EDIT_SERVICE),
         Opt::DeleteService => ("delete-service", &[ServiceAddress], &[DryRun]),
         Opt::Clear => ("flush", &[], &[DryRun]),
-        Opt::AddServer => ("add-server", &[ServiceAddress, RealServer], SERVER),
-        Opt::EditServer => ("edit-server", &[ServiceAddress, RealServer], SERVER),
+        Opt::AddServer => ("add-server", &[ServiceAddress, RealServer], ADD_SERVER),
+        Opt::EditServer => ("edit-server", &[ServiceAddress, RealServer], EDIT_SERVER),
         Opt::DeleteServer => ("delete-server", &[ServiceAddress, RealServer], &[DryRun]),
         Opt::Set => ("set", &[], &[DryRun]),
         Opt::StartDaemon => (
@@ -63,6 +66,11 @@ fn fits(command: Opt) -> Fits {
         _ => ("list", &[], LIST),
     };
     Fits { name, needed, allowed }
+}
+
+/// What is added has nothing to keep.
+const fn without_keep(columns: &[Column]) -> &[Column] {
+    if let [columns @ .., Keep] = columns { columns } else { columns }
 }
 
 /// Complains of the first column that is missing, does not go with the command, or excludes another.

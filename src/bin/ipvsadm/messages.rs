@@ -49,6 +49,8 @@ pub(crate) const MCAST_PORT: Complaint = Complaint("illegal mcast-port specified
 pub(crate) const MCAST_TTL: Complaint = Complaint("illegal mcast-ttl specified", "a number from 1 to 255");
 pub(crate) const START: Complaint = Complaint("illegal start-daemon parameter specified", "master or backup");
 pub(crate) const STOP: Complaint = Complaint("illegal start_daemon specified", "master or backup");
+pub(crate) const NETMASK_ALONE: Complaint =
+    Complaint("netmask specified for non-persistent service", "add -p");
 pub(crate) const ZERO_PORT: Complaint = Complaint(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",
@@ -56,6 +58,8 @@ pub(crate) const ZERO_PORT: Complaint = Complaint(
 
 pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
 pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
+pub(crate) const KEEP_UNREAD: &str =
+    "'--keep' needs the table, which a dry run of lines does not read; write the line whole";
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 
 impl Complaint {
@@ -207,4 +211,45 @@ fn sentence(operation: Operation, errno: i32) -> String {
         _ => return reason(&std::io::Error::from_raw_os_error(errno)),
     };
     sentence.to_owned()
+}
+
+/// What may not be what was meant, though it was done: each ends with what to do, if that is not so.
+pub(crate) mod warning {
+    use ipvs::{DestinationId, Scheduler};
+
+    /// A port that routing and tunnels do not know.
+    pub(crate) fn port(typed: u16, way: &str, server: &DestinationId) -> String {
+        format!(
+            "warning: the port '{typed}' was dropped, the server is {server}: with {way} it has the service's port; \
+             -m maps ports"
+        )
+    }
+
+    /// The same behind a firewall mark.
+    pub(crate) fn marked_port(typed: u16, way: &str) -> String {
+        format!(
+            "warning: the port '{typed}' has no effect: with {way} packets keep the port they came to; -m maps ports"
+        )
+    }
+
+    /// A weight without an effect, and the line that gives it one.
+    pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
+        format!(
+            "warning: the weight '{weight}' has no effect: {scheduler} heeds none but 0; ipvsadm {edit} does"
+        )
+    }
+
+    /// Another way to forward, as it was typed.
+    pub(crate) fn method(old: &str, new: &str) -> String {
+        format!("warning: '{old}' became {new}: connections that are open keep {old}; {old} brings it back")
+    }
+
+    /// Words that did not stand in an edit, and what is in effect now; nothing where there are none.
+    pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String> {
+        let was_and_is: Vec<String> = words.iter().map(|(was, is)| format!("'{was}' to {is}")).collect();
+        let list = (!words.is_empty()).then(|| was_and_is.join(", "))?;
+        Some(format!(
+            "warning: {command} reset what was not named: {list}; --keep changes only what is named"
+        ))
+    }
 }

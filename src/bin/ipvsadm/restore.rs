@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use ipvs::Change;
 
 use crate::apply;
-use crate::command::{Command, Manner, Restore};
+use crate::command::{Asked, Command, Manner, Restore};
 use crate::file;
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED};
@@ -28,7 +28,7 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
             if commands(&whole, &session.program, &mut session.resolver)?.is_empty() {
                 report("there is no rule in the input: the table is cleared");
             }
-            session.run(&Command::Change(Change::Flush), out)?;
+            session.run(&Command::Change(Asked::whole(Change::Flush)), out)?;
             Lines::new(session, out).stream(&whole[..])
         }
         Manner::Diff | Manner::Apply => {
@@ -53,9 +53,16 @@ pub(crate) fn show(
     out: &mut impl Write,
 ) -> Result<()> {
     let commands = commands(&read_whole(&mut open(restore)?)?, program, resolver)?;
+    let keeps = |asked: &Asked| asked.keep.is_some();
+    let kept = commands.iter().find(
+        |(_, command)| matches!(command, Command::Change(asked) | Command::Show(asked) if keeps(asked)),
+    );
+    if let Some((line, _)) = kept {
+        return Err(messages::value(at_line(*line, messages::KEEP_UNREAD)));
+    }
     let clear = (restore.manner == Manner::Replace).then_some(Change::Flush);
     let changes = commands.iter().filter_map(|(_, command)| match command {
-        Command::Change(change) | Command::Show(change) => Some(*change),
+        Command::Change(asked) | Command::Show(asked) => Some(asked.change),
         _ => None,
     });
     let mut texts = Texts::numeric();
@@ -179,8 +186,9 @@ impl<'a, W: Write> Lines<'a, W> {
         let words = words(line, self.number == 1);
         match parse(&self.session.program, &mut self.session.resolver, &words) {
             None => Ok(Then::GoOn),
-            Some(Ok(Command::Change(change))) => {
-                self.changes.push(change);
+            // What is kept must be there first.
+            Some(Ok(Command::Change(asked))) if asked.keep.is_none() => {
+                self.changes.push(asked.change);
                 self.numbers.push(self.number);
                 Ok(Then::GoOn)
             }

@@ -8,6 +8,7 @@ use ipvs::{
 };
 
 use crate::list::text::{Texts, address, protocol_of};
+use crate::messages;
 use crate::value::scheduler_flags_text;
 
 /// Writes the line that makes a change.
@@ -40,6 +41,14 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
             writeln!(out, "--stop-daemon {} --syncid {sync_id}", daemon_state(*state))
         }
     }
+}
+
+/// The line that makes a change, in numbers and without its newline.
+pub(crate) fn line(whole: &Change) -> String {
+    let mut line = Vec::new();
+    // Writing to memory does not fail.
+    let _ = change(&mut line, whole, &mut Texts::numeric());
+    messages::text(line.trim_ascii_end())
 }
 
 /// `-A SERVICE -s NAME ...`
@@ -82,12 +91,7 @@ pub(crate) fn destination(
     write!(out, "{command} ")?;
     service_id(out, service, texts)?;
     let server = texts.endpoint(destination.id.address, destination.id.port, protocol_of(service));
-    let method = match destination.forwarding {
-        Forwarding::Masquerade => "-m",
-        Forwarding::Local | Forwarding::DirectRouting => "-g",
-        Forwarding::Tunnel(_) => "-i",
-        Forwarding::Other(_) => "(null)",
-    };
+    let method = method_option(destination.forwarding);
     write!(out, " -r {server} {method} -w {}", destination.weight.cast_signed())?;
     if thresholds && destination.upper_threshold != 0 {
         write!(out, " -x {} -y {}", destination.upper_threshold, destination.lower_threshold)?;
@@ -148,7 +152,17 @@ fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Re
     }
 }
 
-fn checksum_option(checksum: Checksum) -> &'static str {
+/// The option of a way to forward.
+pub(crate) fn method_option(forwarding: Forwarding) -> &'static str {
+    match forwarding {
+        Forwarding::Masquerade => "-m",
+        Forwarding::Local | Forwarding::DirectRouting => "-g",
+        Forwarding::Tunnel(_) => "-i",
+        Forwarding::Other(_) => "(null)",
+    }
+}
+
+pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
     match checksum {
         Checksum::Off => " --tun-nocsum",
         Checksum::On => " --tun-csum",

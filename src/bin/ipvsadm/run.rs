@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
-use ipvs::{Client, Info};
+use ipvs::{Change, Client, Info};
 
-use crate::command::{Command, Manner};
+use crate::before::Before;
+use crate::command::{Asked, Command, Manner};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
-use crate::{args, list, open, restore, rule, save};
+use crate::{args, keep, list, open, report, restore, rule, save, warn};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -33,11 +34,41 @@ impl Session {
         Self { client, info, resolver, program }
     }
 
-    /// Carries out a command.
+    /// Carries out the command of a command line, and warns of what may not be meant.
+    pub(crate) fn run_typed(&mut self, command: &Command, out: &mut impl Write) -> Result<()> {
+        match command {
+            Command::Change(asked) => self.change(asked, warn::wanted(asked)),
+            _ => self.run(command, out),
+        }
+    }
+
+    fn change(&mut self, asked: &Asked, warns: bool) -> Result<()> {
+        let before = self.before(asked, warns)?;
+        let change = keep::complete(asked, &before)?;
+        self.client.apply(&change).map_err(|error| messages::refused(&error, Some(&change)))?;
+        if warns {
+            for warning in warn::about(asked, &change, &before) {
+                report(&warning);
+            }
+        }
+        Ok(())
+    }
+
+    fn before(&mut self, asked: &Asked, warns: bool) -> Result<Before> {
+        match Before::read(&mut self.client, asked, warns) {
+            Err(error) if asked.keep.is_some() => Err(messages::refused(&error, Some(&asked.change))),
+            // A warning is not worth a failure.
+            before => Ok(before.unwrap_or_default()),
+        }
+    }
+
+    /// Carries out a command, or a line of a restore.
     pub(crate) fn run(&mut self, command: &Command, out: &mut impl Write) -> Result<()> {
         match command {
-            Command::Change(change) => {
-                self.client.apply(change).map_err(|error| messages::refused(&error, Some(change)))
+            Command::Change(asked) => self.change(asked, false),
+            Command::Show(asked) if asked.keep.is_some() => {
+                let before = self.before(asked, false)?;
+                show(&keep::complete(asked, &before)?, out).map_err(|error| messages::unwritten(&error))
             }
             Command::List(what) => list::list(out, what, &mut self.client, self.info, &mut self.resolver)
                 .map_err(|error| unlisted(error, None)),
@@ -61,13 +92,17 @@ pub(crate) fn without_kernel(
     let written = match command {
         Command::Help => write!(out, "{VERSION}\n{}", args::clap(program.to_owned()).render_help()),
         Command::Version => writeln!(out, "{VERSION}"),
-        Command::Show(change) => rule::change(out, change, &mut Texts::numeric()),
+        Command::Show(asked) if asked.keep.is_none() => show(&asked.change, out),
         Command::Restore(what) if what.dry && matches!(what.manner, Manner::Stream | Manner::Replace) => {
             return Some(restore::show(what, program, resolver, out));
         }
         _ => return None,
     };
     Some(written.map_err(|error| messages::unwritten(&error)))
+}
+
+fn show(change: &Change, out: &mut impl Write) -> std::io::Result<()> {
+    rule::change(out, change, &mut Texts::numeric())
 }
 
 /// A listing or a save failed: the kernel, or what was written to.

@@ -6,6 +6,8 @@ use ipvs::{
     Change, Client, DaemonState, Destination, DestinationId, Service, ServiceId, SyncDaemon, Timeouts,
 };
 
+use crate::before::Before;
+
 /// What lines can say, and what the kernel has of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
@@ -53,6 +55,18 @@ impl State {
             state.daemons = Some(daemons.into_iter().map(|daemon| (daemon.state, (daemon, 0))).collect());
         }
         Ok(state)
+    }
+
+    /// What is there of that which a change is about.
+    pub(crate) fn before(&self, change: &Change) -> Before {
+        let (id, server) = match change {
+            Change::EditService(service) => (&service.id, None),
+            Change::EditDestination(id, server) => (id, Some(&server.id)),
+            _ => return Before::default(),
+        };
+        let entry = self.services.get(id);
+        let server = entry.zip(server).and_then(|(entry, server)| entry.destinations.get(server));
+        Before { service: entry.map(|entry| entry.service), server: server.map(|(server, _)| *server) }
     }
 
     /// Does to this table what the kernel would do to its own.

@@ -12,7 +12,8 @@ use ipvs::{
 };
 
 use crate::args::{Column, Opt};
-use crate::command::{Command, List, Manner, Restore, Save, View, What};
+use crate::command::{Asked, Command, List, Manner, Restore, Save, View, What};
+use crate::keep::Keep;
 use crate::matrix;
 use crate::messages::{self, Result};
 use crate::names::Resolver;
@@ -41,11 +42,12 @@ pub(crate) struct Typed<'a> {
     engine: Option<Engine>,
     flags: &'a [u8],
     server: Option<DestinationId>,
+    server_port: Option<u16>,
     method: Option<Opt>,
     weight: Option<u32>,
     upper: u32,
     lower: u32,
-    tunnel: &'a [u8],
+    tunnel: &'static [u8],
     tunnel_port: u16,
     interface: Option<Interface>,
     sync_id: u32,
@@ -54,6 +56,7 @@ pub(crate) struct Typed<'a> {
     port: u16,
     ttl: u8,
     file: Option<PathBuf>,
+    quiet: bool,
 }
 
 impl<'a> Typed<'a> {
@@ -100,8 +103,11 @@ impl<'a> Typed<'a> {
             Opt::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
             Opt::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
             Opt::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
-            Opt::TunType if matches!(word, b"ipip" | b"gue" | b"gre") => self.tunnel = word,
-            Opt::TunType => return Err(messages::TUNNEL_TYPE.about(word)),
+            Opt::TunType => {
+                let types = ["ipip", "gue", "gre"].map(str::as_bytes);
+                let known = types.into_iter().find(|known| *known == word);
+                self.tunnel = known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?;
+            }
             Opt::TunPort => self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?,
             Opt::McastInterface => self.interface = value::name(word).filter(|_| !word.is_empty()),
             Opt::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
@@ -109,6 +115,7 @@ impl<'a> Typed<'a> {
             Opt::McastGroup => self.group = Some(value::group(word)?),
             Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
             Opt::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
+            Opt::Quiet => self.quiet = true,
             Opt::McastTtl => {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
                 self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
@@ -128,13 +135,14 @@ impl<'a> Typed<'a> {
     }
 
     /// A server without a port has the one of the service, if that was named before it.
-    fn server(&self, word: &[u8], resolver: &mut Resolver) -> Result<DestinationId> {
+    fn server(&mut self, word: &[u8], resolver: &mut Resolver) -> Result<DestinationId> {
         let protocol = self.service.map(|service| match service {
             ServiceId::Address { protocol, .. } => protocol,
             ServiceId::Fwmark { .. } => Protocol::Tcp,
         });
         let (address, port) =
             value::endpoint(word, protocol, resolver).ok_or_else(|| messages::SERVER.about(word))?;
+        self.server_port = port;
         let port = port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()));
         Ok(DestinationId { address, port })
     }
@@ -168,7 +176,9 @@ impl<'a> Typed<'a> {
         let scheduler =
             self.scheduler.and_then(value::name).filter(|name: &Scheduler| !name.as_bytes().is_empty());
         let scheduler = scheduler.or_else(|| value::name(b"wlc"));
-        let flags = scheduler.map(|scheduler| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
+        let keeps = self.has(Column::Keep); // then the scheduler may be the one that is there
+        let flags = scheduler.filter(|_| !keeps);
+        let flags = flags.map(|scheduler| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
         self.given.sort_unstable();
         matrix::check(command, &self.given)?;
 
@@ -184,7 +194,8 @@ impl<'a> Typed<'a> {
                 let dry = self.has(Column::DryRun);
                 let change =
                     self.change(command, scheduler.unwrap_or_default(), flags.unwrap_or_default(), timeouts)?;
-                Ok(if dry { Command::Show(change) } else { Command::Change(change) })
+                let asked = self.asked(change);
+                Ok(if dry { Command::Show(asked) } else { Command::Change(asked) })
             }
         }
     }
@@ -220,6 +231,16 @@ impl<'a> Typed<'a> {
         })
     }
 
+    fn asked(self, change: Change) -> Asked {
+        let keep = self.has(Column::Keep).then(|| Keep {
+            netmask: self.netmask,
+            flags: self.flags.to_vec(),
+            tunnel: self.tunnel,
+            tunnel_port: self.tunnel_port,
+        });
+        Asked { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
+    }
+
     fn restore(self) -> Restore {
         let manner = match () {
             () if self.has(Column::Replace) => Manner::Replace,
@@ -233,7 +254,7 @@ impl<'a> Typed<'a> {
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
         let one_packet = self.has(Column::Ops);
         if let ServiceId::Address { protocol, port, .. } = id {
-            if port == 0 && self.timeout.is_none() {
+            if port == 0 && self.timeout.is_none() && !self.has(Column::Keep) {
                 return Err(messages::ZERO_PORT.alone());
             }
             if one_packet && protocol != Protocol::Udp {
@@ -251,44 +272,42 @@ impl<'a> Typed<'a> {
     }
 
     fn destination(&self, service: &ServiceId, mut id: DestinationId) -> Result<Destination> {
+        if self.has(Column::Keep) && matches!(self.method, None | Some(Opt::Ipip)) {
+            // Whether it is a tunnel, and which, is known only with what is kept.
+            let port = if self.method.is_some() { routed_port(service, id.port) } else { id.port };
+            let forwarding = if self.method.is_some() {
+                Forwarding::Tunnel(Tunnel::Ipip)
+            } else {
+                Forwarding::DirectRouting
+            };
+            return Ok(self.weighed(DestinationId { port, ..id }, forwarding));
+        }
         if Family::from(id.address) != service.family() && self.method != Some(Opt::Ipip) {
             return Err(messages::value(messages::OTHER_FAMILY));
         }
         let forwarding = match self.method {
             Some(Opt::Masquerading) => Forwarding::Masquerade,
-            Some(Opt::Ipip) => Forwarding::Tunnel(self.tunnel()?),
+            Some(Opt::Ipip) => Forwarding::Tunnel(tunnel(self.tunnel, self.tunnel_port, &self.given)?),
             _ => Forwarding::DirectRouting,
         };
         let tunnel_options = Column::TunType..=Column::TunRemcsum;
         if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
             return Err(messages::value(messages::TUNNEL_OPTIONS));
         }
-        // Packets of these go out as they came in: with the port of the service.
-        if forwarding != Forwarding::Masquerade && matches!(service, ServiceId::Address { .. }) {
-            id.port = service.port();
+        if forwarding != Forwarding::Masquerade {
+            id.port = routed_port(service, id.port);
         }
-        Ok(Destination {
+        Ok(self.weighed(id, forwarding))
+    }
+
+    fn weighed(&self, id: DestinationId, forwarding: Forwarding) -> Destination {
+        Destination {
             id,
             forwarding,
             weight: self.weight.unwrap_or(1),
             upper_threshold: self.upper,
             lower_threshold: self.lower,
-        })
-    }
-
-    fn tunnel(&self) -> Result<Tunnel> {
-        let tunnel = if self.tunnel.is_empty() { b"ipip" } else { self.tunnel };
-        matrix::check_tunnel(tunnel, &self.given)?;
-        let checksum = match () {
-            () if self.has(Column::TunCsum) => Checksum::On,
-            () if self.has(Column::TunRemcsum) => Checksum::Remote,
-            () => Checksum::Off,
-        };
-        Ok(match tunnel {
-            b"gue" => Tunnel::Gue { port: self.tunnel_port, checksum },
-            b"gre" => Tunnel::Gre { checksum },
-            _ => Tunnel::Ipip,
-        })
+        }
     }
 
     fn daemon(&self, state: DaemonState) -> SyncDaemon {
@@ -342,6 +361,29 @@ fn fwmark(word: &[u8]) -> Result<ServiceId> {
     value::decimal(word, 1..=u32::MAX)
         .and_then(|mark| ServiceId::fwmark(mark, Family::V4))
         .ok_or_else(|| messages::value(format!("invalid fwmark value `{}' specified", messages::text(word))))
+}
+
+/// The port of a server whose packets go out as they came in: that of the service.
+fn routed_port(service: &ServiceId, port: u16) -> u16 {
+    match service {
+        ServiceId::Address { port, .. } => *port,
+        ServiceId::Fwmark { .. } => port,
+    }
+}
+
+/// The tunnel of a type (nothing is IP in IP) with the options that were given.
+pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[Column]) -> Result<Tunnel> {
+    matrix::check_tunnel(kind, given)?;
+    let checksum = match () {
+        () if given.contains(&Column::TunCsum) => Checksum::On,
+        () if given.contains(&Column::TunRemcsum) => Checksum::Remote,
+        () => Checksum::Off,
+    };
+    Ok(match kind {
+        b"gue" => Tunnel::Gue { port, checksum },
+        b"gre" => Tunnel::Gre { checksum },
+        _ => Tunnel::Ipip,
+    })
 }
 
 /// The original takes such a service for none.

@@ -1,0 +1,53 @@
+//! What the kernel has of that which a change is about, before the change.
+
+use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
+
+use crate::args::Column;
+use crate::command::Asked;
+
+/// What was looked for, and is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) service: Option<Service>,
+    pub(crate) server: Option<Destination>,
+}
+
+impl Before {
+    /// Asks the kernel for what `--keep` or the warnings take, which for most changes is nothing.
+    pub(crate) fn read(client: &mut Client, asked: &Asked, warns: bool) -> ipvs::Result<Self> {
+        let keeps = asked.keep.is_some();
+        let mut before = Self::default();
+        match &asked.change {
+            Change::EditService(new) if keeps || warns => before.service = service(client, &new.id)?,
+            Change::AddDestination(id, new) if warns && weighs(asked, new) => {
+                before.service = service(client, id)?;
+            }
+            Change::EditDestination(id, new) if keeps || warns => {
+                before.server = server(client, id, &new.id)?;
+                // Without the server, what is missing may be the service.
+                if warns && weighs(asked, new) || keeps && before.server.is_none() {
+                    before.service = service(client, id)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(before)
+    }
+}
+
+/// Whether the scheduler decides if the weight has an effect: 0 has with every one, and 1 is what it is anyway.
+pub(crate) fn weighs(asked: &Asked, new: &Destination) -> bool {
+    asked.names(Column::Weight) && new.weight > 1
+}
+
+fn service(client: &mut Client, id: &ServiceId) -> ipvs::Result<Option<Service>> {
+    match client.service(id) {
+        Err(error) if error.errno() == Some(libc::ESRCH) => Ok(None),
+        entry => entry.map(|entry| Some(entry.service)),
+    }
+}
+
+fn server(client: &mut Client, id: &ServiceId, server: &DestinationId) -> ipvs::Result<Option<Destination>> {
+    let is_it = |entry: &DestinationEntry| entry.destination.id == *server;
+    Ok(client.destinations(id)?.into_iter().find(is_it).map(|entry| entry.destination))
+}

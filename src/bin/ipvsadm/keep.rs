@@ -1,0 +1,113 @@
+//! `--keep`: what was not named stays as it is.
+
+use ipvs::{Change, Checksum, Destination, Error, Forwarding, Netmask, Persistence, Service, Tunnel};
+
+use crate::args::Column;
+use crate::before::Before;
+use crate::command::Asked;
+use crate::messages::{self, Failure, Result};
+use crate::{typed, value};
+
+/// What was typed but cannot be judged before it is known what is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keep {
+    pub(crate) netmask: Option<Netmask>,
+    pub(crate) flags: Vec<u8>,
+    pub(crate) tunnel: &'static [u8],
+    pub(crate) tunnel_port: u16,
+}
+
+/// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
+pub(crate) fn complete(asked: &Asked, before: &Before) -> Result<Change> {
+    let Some(keep) = &asked.keep else { return Ok(asked.change) };
+    Ok(match (asked.change, before) {
+        (Change::EditService(new), Before { service: Some(old), .. }) => {
+            Change::EditService(service(asked, keep, new, *old)?)
+        }
+        (Change::EditDestination(id, new), Before { server: Some(old), .. }) => {
+            Change::EditDestination(id, server(asked, keep, new, *old)?)
+        }
+        (Change::EditDestination(..), Before { service: Some(_), .. }) => {
+            return Err(missing(asked, libc::ENOENT));
+        }
+        _ => return Err(missing(asked, libc::ESRCH)),
+    })
+}
+
+fn missing(asked: &Asked, errno: i32) -> Failure {
+    let error = Error::Kernel { operation: asked.change.operation(), errno };
+    messages::refused(&error, Some(&asked.change))
+}
+
+fn service(asked: &Asked, keep: &Keep, new: Service, old: Service) -> Result<Service> {
+    let scheduler = if asked.names(Column::Scheduler) { new.scheduler } else { old.scheduler };
+    let timeout = new.persistence.or(old.persistence).map(|persistence| persistence.timeout);
+    let netmask = keep.netmask.or(old.persistence.map(|persistence| persistence.netmask));
+    let netmask = netmask.unwrap_or(Netmask::single(old.id.family()));
+    if timeout.is_none() && keep.netmask.is_some() {
+        return Err(messages::NETMASK_ALONE.about(netmask.to_string().as_bytes()));
+    }
+    Ok(Service {
+        id: old.id,
+        scheduler,
+        scheduler_flags: if asked.names(Column::SchedFlags) {
+            value::scheduler_flags(&keep.flags, &scheduler)?
+        } else {
+            old.scheduler_flags
+        },
+        persistence: timeout.map(|timeout| Persistence { timeout, netmask }),
+        engine: new.engine.or(old.engine),
+        one_packet: new.one_packet || old.one_packet,
+    })
+}
+
+fn server(asked: &Asked, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
+    let pick = |column, new, old| if asked.names(column) { new } else { old };
+    Ok(Destination {
+        id: old.id,
+        forwarding: forwarding(asked, keep, new.forwarding, old.forwarding)?,
+        weight: pick(Column::Weight, new.weight, old.weight),
+        upper_threshold: pick(Column::UThreshold, new.upper_threshold, old.upper_threshold),
+        lower_threshold: pick(Column::LThreshold, new.lower_threshold, old.lower_threshold),
+    })
+}
+
+fn forwarding(asked: &Asked, keep: &Keep, new: Forwarding, old: Forwarding) -> Result<Forwarding> {
+    let wanted = if asked.names(Column::ForwardingMethod) { new } else { old };
+    let tunnel_options = Column::TunType..=Column::TunRemcsum;
+    let any_option = asked.named.iter().any(|column| tunnel_options.contains(column));
+    let old = if let Forwarding::Tunnel(old) = old { Some(old) } else { None };
+    match (wanted, old) {
+        (Forwarding::Tunnel(_), Some(old)) if !any_option => Ok(Forwarding::Tunnel(old)),
+        (Forwarding::Tunnel(_), old) => tunnel(asked, keep, old.unwrap_or_default()).map(Forwarding::Tunnel),
+        _ if any_option => Err(messages::value(messages::TUNNEL_OPTIONS)),
+        (other, _) => Ok(other),
+    }
+}
+
+/// A tunnel of the type that it was keeps its port and its checksum; one of another type is as it was typed.
+fn tunnel(asked: &Asked, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
+    let (kind, old_port, old_checksum): (&[u8], _, _) = match old {
+        Tunnel::Gue { port, checksum } => (b"gue", Some(port), checksum),
+        Tunnel::Gre { checksum } => (b"gre", None, checksum),
+        Tunnel::Ipip | Tunnel::Other(_) => (b"ipip", None, Checksum::Off),
+    };
+    let is_same = keep.tunnel.is_empty() || keep.tunnel == kind;
+    if !is_same {
+        return typed::tunnel(keep.tunnel, keep.tunnel_port, &asked.named);
+    }
+    let mut named = asked.named.clone();
+    let mut port = keep.tunnel_port;
+    if let Some(old_port) = old_port.filter(|_| !asked.names(Column::TunPort)) {
+        named.push(Column::TunPort);
+        port = old_port;
+    }
+    let keeps_checksum =
+        ![Column::TunNocsum, Column::TunCsum, Column::TunRemcsum].iter().any(|column| asked.names(*column));
+    let checksum = |new| if keeps_checksum { old_checksum } else { new };
+    Ok(match typed::tunnel(kind, port, &named)? {
+        Tunnel::Gue { port, checksum: new } => Tunnel::Gue { port, checksum: checksum(new) },
+        Tunnel::Gre { checksum: new } => Tunnel::Gre { checksum: checksum(new) },
+        other => other,
+    })
+}

@@ -1,0 +1,151 @@
+//! Warnings of a change that was carried out but may not be what was meant.
+
+use ipvs::{Change, Checksum, Destination, Forwarding, Netmask, Service, ServiceId, Tunnel};
+
+use crate::args::Column;
+use crate::before::{Before, weighs};
+use crate::command::Asked;
+use crate::messages::warning;
+use crate::rule;
+use crate::value::scheduler_flags_text;
+
+/// Schedulers that take all weights but 0 for the same, and their kin that do not.
+const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "lblc")];
+
+/// Whether warnings are wanted.
+pub(crate) fn wanted(asked: &Asked) -> bool {
+    !asked.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
+}
+
+/// What is to be said of `change`, which was carried out where `before` was.
+pub(crate) fn about(asked: &Asked, change: &Change, before: &Before) -> Vec<String> {
+    match change {
+        Change::EditService(new) => {
+            let reset = before.service.map_or(Vec::new(), |old| service_reset(asked, &old, new));
+            warning::reset("-E", &reset).into_iter().collect()
+        }
+        Change::AddDestination(id, new) => {
+            port(asked, id, new).into_iter().chain(weight(asked, new, before)).collect()
+        }
+        Change::EditDestination(id, new) => {
+            let mut warnings: Vec<String> = port(asked, id, new).into_iter().collect();
+            if let Some(old) = before.server {
+                let (old_way, new_way) = (way(old.forwarding), way(new.forwarding));
+                if old_way != new_way && asked.names(Column::ForwardingMethod) {
+                    warnings.push(warning::method(old_way, new_way));
+                }
+                warnings.extend(warning::reset("-e", &server_reset(asked, &old, new)));
+            }
+            warnings.extend(weight(asked, new, before));
+            warnings
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A port that was typed, but has no effect.
+fn port(asked: &Asked, id: &ServiceId, new: &Destination) -> Option<String> {
+    let typed = asked.port?;
+    let is_kept = asked.keep.is_some() && !asked.names(Column::ForwardingMethod);
+    if new.forwarding == Forwarding::Masquerade || is_kept {
+        return None;
+    }
+    match id {
+        ServiceId::Address { .. } if new.id.port == typed => None,
+        ServiceId::Address { .. } => Some(warning::port(typed, way(new.forwarding), &new.id)),
+        ServiceId::Fwmark { .. } if typed == 0 => None,
+        ServiceId::Fwmark { .. } => Some(warning::marked_port(typed, way(new.forwarding))),
+    }
+}
+
+/// A weight that the service's scheduler takes no notice of.
+fn weight(asked: &Asked, new: &Destination, before: &Before) -> Option<String> {
+    let service = before.service.filter(|_| weighs(asked, new))?;
+    let (_, other) = WEIGHTLESS.iter().find(|(name, _)| service.scheduler == **name)?;
+    let edit = Change::EditService(Service { scheduler: other.parse().ok()?, ..service });
+    Some(warning::weight(new.weight, &service.scheduler, &rule::line(&edit)))
+}
+
+/// What a service lost because it was not named: the words for it, and what it is now.
+fn service_reset(asked: &Asked, old: &Service, new: &Service) -> Vec<(String, String)> {
+    let mut reset = Vec::new();
+    let none = || "none".to_owned();
+    if !asked.names(Column::Scheduler) && old.scheduler != new.scheduler {
+        reset.push((format!("-s {}", old.scheduler), new.scheduler.to_string()));
+    }
+    if let Some(persistence) = old.persistence {
+        let masks = persistence.netmask != Netmask::single(old.id.family());
+        if new.persistence.is_none() {
+            reset.push((format!("-p {}", persistence.timeout), none()));
+        }
+        if masks
+            && new.persistence.is_none_or(|new| new.netmask != persistence.netmask)
+            && !asked.names(Column::Netmask)
+        {
+            reset.push((format!("-M {}", persistence.netmask), none()));
+        }
+    }
+    if let Some(engine) = old.engine.filter(|_| new.engine.is_none()) {
+        reset.push((format!("--pe {engine}"), none()));
+    }
+    if old.one_packet && !new.one_packet {
+        reset.push(("-o".to_owned(), none()));
+    }
+    // Another scheduler gives them another meaning, or none.
+    let flags = old.scheduler_flags;
+    if !asked.names(Column::SchedFlags)
+        && !new.scheduler_flags.contains(flags)
+        && old.scheduler == new.scheduler
+    {
+        reset.push((format!("-b {}", scheduler_flags_text(flags, &old.scheduler)), none()));
+    }
+    reset
+}
+
+/// The same for a real server.
+fn server_reset(asked: &Asked, old: &Destination, new: &Destination) -> Vec<(String, String)> {
+    let mut reset = Vec::new();
+    match (old.forwarding, new.forwarding) {
+        (Forwarding::Tunnel(old), Forwarding::Tunnel(new)) => tunnel_reset(asked, old, new, &mut reset),
+        (old, new) if way(old) != way(new) && !asked.names(Column::ForwardingMethod) => {
+            reset.push((way(old).to_owned(), way(new).to_owned()));
+        }
+        _ => {}
+    }
+    for (column, option, old, new) in [
+        (Column::Weight, "-w", old.weight, new.weight),
+        (Column::UThreshold, "-x", old.upper_threshold, new.upper_threshold),
+        (Column::LThreshold, "-y", old.lower_threshold, new.lower_threshold),
+    ] {
+        if old != new && !asked.names(column) {
+            reset.push((format!("{option} {old}"), new.to_string()));
+        }
+    }
+    reset
+}
+
+/// The same for a tunnel that stays one.
+fn tunnel_reset(asked: &Asked, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
+    let (old_type, old_checksum) = parts(old);
+    let (new_type, new_checksum) = parts(new);
+    if old_type != new_type && !asked.names(Column::TunType) {
+        reset.push((format!("--tun-type {old_type}"), new_type.to_owned()));
+    }
+    let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
+    if is_off && !asked.names(Column::TunNocsum) {
+        reset.push((rule::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
+    }
+}
+
+fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
+    match tunnel {
+        Tunnel::Gue { checksum, .. } => ("gue", checksum),
+        Tunnel::Gre { checksum } => ("gre", checksum),
+        Tunnel::Ipip | Tunnel::Other(_) => ("ipip", Checksum::Off),
+    }
+}
+
+/// The option of a way to forward.
+fn way(forwarding: Forwarding) -> &'static str {
+    rule::method_option(forwarding)
+}
