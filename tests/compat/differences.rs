@@ -43,6 +43,7 @@ const TABLE: &[Difference] = &[
     Difference { heading: "Large firewall marks", rule: Does(unsigned_marks) },
     Difference { heading: "The order of lists", rule: Does(strict_order) },
     Difference { heading: "Names are saved where they lead back", rule: Does(no_ipv6_names_saved) },
+    Difference { heading: "Warnings of a change that may not be meant", rule: Does(with_warnings) },
     Difference { heading: LINES, rule: Does(numbered_lines) },
     Difference { heading: "Restore tells of every refusal", rule: Does(refusals_in_status) },
     Difference { heading: REMEDIES, rule: NamesWord("illegal ", " specified") },
@@ -289,6 +290,17 @@ fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Ou
         }
     }
     (!left_out.is_empty()).then(|| Outcome { stdout, stderr: stderr.concat(), ..expected.clone() })
+}
+
+/// One change that was carried out may be warned of. Which are: `tests/tool/warnings.rs`.
+fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
+    const CHANGES: [&str; 6] = ["-a", "-e", "-E", "--add-server", "--edit-server", "--edit-service"];
+    let change = case.args.first().is_some_and(|first| {
+        CHANGES.iter().any(|change| first == change || (change.len() == 2 && first.starts_with(change)))
+    });
+    let only_warnings = got.stderr.lines().all(|line| line.starts_with("warning: "));
+    let is_done = expected.code == 0 && expected.stdout.is_empty() && expected.stderr.is_empty();
+    (change && is_done && only_warnings).then(|| Outcome { stderr: got.stderr.clone(), ..expected.clone() })
 }
 
 /// What `-R` says of a line starts with `line N: `.

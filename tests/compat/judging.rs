@@ -63,6 +63,24 @@ fn restore_names_lines_and_keeps_refusals() {
 }
 
 #[test]
+fn a_change_that_was_made_may_be_warned_of() {
+    let warned = says(0, "warning: the weight '5' has no effect\n");
+    let may = |line, stdin, original: &Outcome, got: &Outcome| passes(&case(line, stdin), original, got);
+    let nothing = says(0, "");
+    assert!(may("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5", None, &nothing, &warned));
+    assert!(may("-E -t 10.0.0.1:80", None, &nothing, &warned));
+    for line in ["-Ln", "-Sn", "-C", "-A -t 10.0.0.1:80", "-D -t 10.0.0.1:80"] {
+        assert!(!may(line, None, &nothing, &warned), "{line}");
+    }
+    assert!(!may("-R", Some("-E -t 10.0.0.1:80\n"), &nothing, &warned));
+    let refused = says(255, "No such service\n");
+    assert!(!may("-E -t 10.0.0.1:80", None, &refused, &warned));
+    assert!(!may("-E -t 10.0.0.1:80", None, &refused, &says(255, "No such service\nwarning: a\n")));
+    assert!(!may("-E -t 10.0.0.1:80", None, &nothing, &says(0, "something else\n")));
+    assert!(!may("-E -t 10.0.0.1:80", None, &nothing, &says(1, "warning: a\n")));
+}
+
+#[test]
 fn what_ours_takes_differently_is_asked_of_the_original() {
     let input = |text| rewritten(&case("-R", Some(text))).and_then(|case| case.stdin).map(String::from_utf8);
     assert_eq!(input("\u{feff}# a\n \t#b\n-C\n-Z # c  "), Some(Ok("-C\n-Z # c  \n".into())));

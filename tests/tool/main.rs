@@ -6,8 +6,10 @@
 mod lab;
 
 mod apply;
+mod keep;
 mod restore;
 mod save;
+mod warnings;
 
 use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};
 
@@ -43,6 +45,12 @@ fn feed(tool: &str, line: &str, input: &str) -> Answer {
 /// The table, as the original tells it.
 fn table() -> String {
     run(lab::ORIGINAL, "-Sn").1
+}
+
+/// The services and servers with all that they have, in numbers, where the timeouts are the kernel's own.
+fn services() -> String {
+    let (_, saved, _) = run(OURS, "-S --full");
+    saved.split_once("--set 900 120 300\n").unwrap().1.to_owned()
 }
 
 /// Adds with the original what a test starts with.

@@ -235,7 +235,8 @@ pub(crate) mod warning {
     /// A weight without an effect, and the line that gives it one.
     pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
         format!(
-            "warning: the weight '{weight}' has no effect: {scheduler} heeds none but 0; ipvsadm {edit} does"
+            "warning: the weight '{weight}' has no effect: the scheduler {scheduler} heeds none but 0; \
+             this changes it: ipvsadm {edit}"
         )
     }
 

@@ -1,11 +1,14 @@
 //! What the tool makes of replies that a real kernel cannot be brought to give: every errno of every command, and
-//! counters of any size. The expected texts are the original's, recorded with the same replies. And that no words at all
+//! counters of any size; and which questions it asks. The expected texts are the original's, recorded with the same replies. And that no words at all
 //! make it panic.
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io;
+use std::rc::Rc;
 
 use ipvs::{Client, Info, Transport};
 use proptest::prelude::*;
@@ -88,7 +91,7 @@ fn run(line: &str, answer: impl FnMut(u8, u32) -> Vec<Vec<u8>> + 'static) -> (Re
     let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
     let command = Command::parse("ipvsadm", &words, &mut resolver).unwrap();
     let mut out = Vec::new();
-    let result = Session::over(client, info, "ipvsadm".into(), resolver).run(&command, &mut out);
+    let result = Session::over(client, info, "ipvsadm".into(), resolver).run_typed(&command, &mut out);
     (result, String::from_utf8(out).unwrap())
 }
 
@@ -185,6 +188,51 @@ fn counters_of_servers_are_64_bits_wide() {
     result.unwrap();
     let counters = " 8589934592".repeat(5);
     assert_eq!(out.lines().last().unwrap(), format!("  -> 10.1.0.1:80                 {counters}"));
+}
+
+/// The kernel's commands that a line takes, in hexadecimal digits.
+fn asked(line: &str) -> String {
+    let commands = Rc::new(RefCell::new(String::new()));
+    let seen = Rc::clone(&commands);
+    let answer = move |command, sequence| {
+        let _ = write!(seen.borrow_mut(), "{command:x}");
+        match command {
+            GET_SERVICE => vec![data(1, sequence, &one_service(0))],
+            GET_DEST => vec![data(5, sequence, &one_server(0)), status(3, sequence, 0)],
+            _ => vec![status(2, sequence, 0)],
+        }
+    };
+    let (result, _) = run(line, answer);
+    result.unwrap();
+    commands.take()
+}
+
+#[test]
+fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
+    for (line, commands) in [
+        ("-A -t 10.0.0.1:80 -s rr", "1"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -g", "5"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 1", "5"),
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 0", "5"),
+        ("-a -f 7 -r 10.1.0.1:8080 -i", "5"),
+        ("-d -t 10.0.0.1:80 -r 10.1.0.1", "7"),
+        ("-D -t 10.0.0.1:80", "3"),
+        ("-C", "11"),
+        // And then once.
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5", "45"),
+        ("-E -t 10.0.0.1:80 -s rr", "42"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1", "86"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5", "846"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --keep", "846"),
+        // What is quiet asks only for what is kept.
+        ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --quiet", "5"),
+        ("-E -t 10.0.0.1:80 -s rr --quiet", "2"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --quiet", "6"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --keep --quiet", "86"),
+        ("-E -t 10.0.0.1:80 --keep --quiet", "42"),
+    ] {
+        assert_eq!(asked(line), commands, "{line}");
+    }
 }
 
 /// Words that mean something, and bytes that do not.

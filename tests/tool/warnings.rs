@@ -1,0 +1,268 @@
+//! Warnings of a change that may not be meant: each comes where the kernel does what it says, and only there.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+
+use crate::{Answer, OURS, answer, feed, lab, run, services, set_up};
+
+/// What is there, what is typed, what is said of it, and what the kernel then has.
+const CASES: [[&str; 4]; 16] = [
+    [
+        "-A -t 10.0.0.1:80 -s rr",
+        "-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -g",
+        "the port '8080' was dropped, the server is 10.1.0.1:80: with -g it has the service's port; -m maps ports",
+        "-r 10.1.0.1:80 -g -w 1\n",
+    ],
+    [
+        "-A -t [2001:db8::1]:80 -s rr",
+        "-a -t [2001:db8::1]:80 -r [2001:db8::2]:8080",
+        "the port '8080' was dropped, the server is [2001:db8::2]:80: with -g it has the service's port; -m maps ports",
+        "-r [2001:db8::2]:80 -g -w 1\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -i",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1:8080 -i",
+        "the port '8080' was dropped, the server is 10.1.0.1:80: with -i it has the service's port; -m maps ports",
+        "-r 10.1.0.1:80 -i -w 1 --tun-type ipip\n",
+    ],
+    [
+        "-A -f 7 -s rr",
+        "-a -f 7 -r 10.1.0.1:8080 -g",
+        "the port '8080' has no effect: with -g packets keep the port they came to; -m maps ports",
+        "-r 10.1.0.1:8080 -g -w 1\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s rr -p 60 -M 255.255.0.0",
+        "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5",
+        "the weight '5' has no effect: the scheduler rr heeds none but 0; \
+         this changes it: ipvsadm -E -t 10.0.0.1:80 -s wrr -p 60 -M 255.255.0.0",
+        "-r 10.1.0.1:80 -g -w 5\n",
+    ],
+    [
+        "-A -f 7 -6 -s lc\n-a -f 7 -6 -r [2001:db8::2]:0 -m",
+        "-e -f 7 -6 -r [2001:db8::2]:0 -m -w 5",
+        "the weight '5' has no effect: the scheduler lc heeds none but 0; this changes it: ipvsadm -E -f 7 -6 -s wlc",
+        "-r [2001:db8::2]:0 -m -w 5\n",
+    ],
+    [
+        "-A -u 10.0.0.1:53 -s dh -o",
+        "-a -u 10.0.0.1:53 -r 10.1.0.1 -w 2",
+        "the weight '2' has no effect: the scheduler dh heeds none but 0; this changes it: ipvsadm -E -u 10.0.0.1:53 -s lblc -o",
+        "-r 10.1.0.1:53 -g -w 2\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5 -x 100 -y 10",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1 -g",
+        "-e reset what was not named: '-w 5' to 1, '-x 100' to 0, '-y 10' to 0; --keep changes only what is named",
+        "-r 10.1.0.1:80 -g -w 1\n",
+    ],
+    [
+        "-A -f 7 -s wlc\n-a -f 7 -r 10.1.0.1 -m -w 0",
+        "-e -f 7 -r 10.1.0.1 -x 5",
+        "-e reset what was not named: '-m' to -g, '-w 0' to 1; --keep changes only what is named",
+        "-r 10.1.0.1:0 -g -w 1 -x 5 -y 0\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type gue --tun-port 9",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1 -i -w 3",
+        "-e reset what was not named: '--tun-type gue' to ipip; --keep changes only what is named",
+        "-r 10.1.0.1:80 -i -w 3 --tun-type ipip\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type gre --tun-csum",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1 -i -w 3 --tun-type gre",
+        "-e reset what was not named: '--tun-csum' to none; --keep changes only what is named",
+        "-r 10.1.0.1:80 -i -w 3 --tun-type gre --tun-nocsum\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -g",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1 -m",
+        "'-g' became -m: connections that are open keep -g; -g brings it back",
+        "-r 10.1.0.1:80 -m -w 1\n",
+    ],
+    [
+        "-A -u 10.0.0.1:53 -s rr -p 60 -M 255.255.255.0 --pe sip -o",
+        "-E -u 10.0.0.1:53",
+        "-E reset what was not named: '-s rr' to wlc, '-p 60' to none, '-M 255.255.255.0' to none, '--pe sip' to none, \
+         '-o' to none; --keep changes only what is named",
+        "-A -u 10.0.0.1:53 -s wlc\n",
+    ],
+    [
+        "-A -t [2001:db8::1]:80 -s rr -p 60 -M 64",
+        "-E -t [2001:db8::1]:80 -s rr -p 90",
+        "-E reset what was not named: '-M 64' to none; --keep changes only what is named",
+        "-A -t [2001:db8::1]:80 -s rr -p 90\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s sh -b sh-port",
+        "-E -t 10.0.0.1:80 -s sh -p 360",
+        "-E reset what was not named: '-b sh-port' to none; --keep changes only what is named",
+        "-A -t 10.0.0.1:80 -s sh -p 360\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s sh",
+        "-E -t 10.0.0.1:80",
+        "-E reset what was not named: '-s sh' to wlc; --keep changes only what is named",
+        "-A -t 10.0.0.1:80 -s wlc\n",
+    ],
+];
+
+/// Runs ours with `IPVSADM_QUIET` set.
+fn run_in_environment(value: &str, line: &str) -> Answer {
+    answer(Command::new(OURS).args(line.split(' ')).env("IPVSADM_QUIET", value).output().unwrap())
+}
+
+fn set_up_anew(lines: &str) {
+    set_up(&format!("-C\n{lines}\n"));
+}
+
+#[test]
+fn each_says_what_the_kernel_has() {
+    lab::isolate();
+    let nothing = (0, String::new(), String::new());
+    for [there, typed, said, left] in CASES {
+        let said = (0, String::new(), format!("warning: {said}\n"));
+        set_up_anew(there);
+        assert_eq!(run(OURS, typed), said, "{typed}");
+        let table = services();
+        assert!(table.ends_with(left), "{typed}: {table}");
+
+        // The original leaves the same, and both without a word.
+        set_up_anew(there);
+        assert_eq!(run(lab::ORIGINAL, typed), nothing, "{typed}");
+        assert_eq!(services(), table, "{typed}");
+        set_up_anew(there);
+        assert_eq!(run(OURS, &format!("{typed} --quiet")), nothing, "{typed}");
+        assert_eq!(services(), table, "{typed}");
+        set_up_anew(there);
+        assert_eq!(run_in_environment("1", typed), nothing, "{typed}");
+        assert_eq!(services(), table, "{typed}");
+        set_up_anew(there);
+        assert_eq!(feed(OURS, "-R", typed), nothing, "{typed}");
+        assert_eq!(services(), table, "{typed}");
+    }
+    let [there, typed, said, _] = CASES[0];
+    for value in ["", "0"] {
+        set_up_anew(there);
+        assert_eq!(run_in_environment(value, typed), (0, String::new(), format!("warning: {said}\n")));
+    }
+}
+
+#[test]
+fn what_is_meant_is_not_warned_of() {
+    lab::isolate();
+    set_up(
+        "-A -t 10.0.0.1:80 -s wrr -p 60\n-A -u 10.0.0.1:53 -s rr\n-A -f 7 -s lc\n\
+         -a -u 10.0.0.1:53 -r 10.1.0.9 -i --tun-type gue --tun-port 9 --tun-csum\n",
+    );
+    for line in [
+        "-A -t 10.0.0.2:80",
+        "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5",
+        "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1 -x 5 -y 2",
+        "-a -t 10.0.0.1:80 -r 10.1.0.3:8080 -m -w 5",
+        "-a -u 10.0.0.1:53 -r 10.1.0.1 -w 0",
+        "-a -u 10.0.0.1:53 -r 10.1.0.2 -w 1",
+        "-a -f 7 -r 10.1.0.1",
+        "-a -f 7 -r 10.1.0.2:0 -g",
+        "-a -f 7 -r 10.1.0.3:8080 -m",
+        "-e -t 10.0.0.1:80 -r 10.1.0.2 -g -w 3 -x 9 -y 0",
+        "-e -t 10.0.0.1:80 -r 10.1.0.2 --keep -w 4",
+        "-e -t 10.0.0.1:80 -r 10.1.0.3:8080 --keep -w 4",
+        "-e -t 10.0.0.1:80 -r 10.1.0.1 -w 0",
+        "-e -u 10.0.0.1:53 -r 10.1.0.9 -i --tun-type gre --tun-csum",
+        "-e -u 10.0.0.1:53 -r 10.1.0.9 -i --tun-type gre --tun-nocsum",
+        "-e -f 7 -r 10.1.0.3:8080 --keep -x 5",
+        "-E -t 10.0.0.1:80 -s wrr -p 90",
+        "-E -t 10.0.0.1:80 -s rr --keep",
+        "-E -t 10.0.0.2:80",
+        "-Ln --thresholds",
+        "-Sn",
+        "-Z",
+        "-d -t 10.0.0.1:80 -r 10.1.0.1",
+        "-D -t 10.0.0.1:80",
+    ] {
+        let (status, _, said) = run(OURS, line);
+        assert_eq!((status, said.as_str()), (0, ""), "{line}");
+    }
+    // A change that is not made is not warned of.
+    let (status, _, said) = run(OURS, "-e -u 10.0.0.1:53 -r 10.1.0.77:80 -g -w 7");
+    assert_eq!((status, said.as_str()), (255, "No such destination\n"));
+    let (status, _, said) = run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -g -w 7");
+    assert_eq!((status, said.as_str()), (255, "Destination already exists\n"));
+    let shown = "-a -u 10.0.0.1:53 -r 10.1.0.1:53 -g -w 7\n";
+    assert_eq!(
+        run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -w 7 --dry-run"),
+        (0, shown.into(), String::new())
+    );
+}
+
+/// How 40 connections, each from another client to another address, are spread over two servers.
+fn spread(scheduler: &str, weights: [u32; 2]) -> String {
+    lab::isolate();
+    let network = "addr add 10.1.0.1/32 dev lo\naddr add 10.1.0.2/32 dev lo\n\
+        route add local 10.2.0.0/24 dev lo\nroute add local 10.9.0.0/24 dev lo\n";
+    assert_eq!(feed("ip", "-batch -", network).0, 0);
+    let mark = "-t mangle -A OUTPUT -d 10.9.0.0/24 -j MARK --set-mark 7";
+    assert_eq!(run("iptables-legacy", mark).0, 0);
+    let [first, second] = weights;
+    set_up(&format!(
+        "-A -f 7 -s {scheduler}\n-a -f 7 -r 10.1.0.1 -m -w {first}\n-a -f 7 -r 10.1.0.2 -m -w {second}\n"
+    ));
+    for number in 1..=40 {
+        let client = UdpSocket::bind(format!("10.2.0.{number}:7")).unwrap();
+        client.send_to(b"hello", format!("10.9.0.{number}:7")).unwrap();
+    }
+    let (_, listing, _) = run(lab::ORIGINAL, "-Ln");
+    let counts = listing.lines().filter(|line| line.contains("10.1.0."));
+    let counts: Vec<&str> = counts.filter_map(|line| line.split_whitespace().last()).collect();
+    let all: u32 = counts.iter().map(|count| count.parse::<u32>().unwrap()).sum();
+    assert_eq!((counts.len(), all), (2, 40), "{scheduler}: {listing}");
+    counts.join(" ")
+}
+
+#[test]
+fn the_schedulers_heed_weights_as_the_warnings_say() {
+    // Of Linux's own, nq heeds them only while all servers are busy, which they are not here.
+    for scheduler in ["rr", "lc", "dh", "wrr", "wlc", "lblc", "lblcr", "sh", "mh", "sed", "fo", "ovf"] {
+        let heeds = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
+        set_up_anew(&format!("-A -t 10.0.0.1:80 -s {scheduler}"));
+        let (_, _, said) = run(OURS, "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 9");
+        let warns = said.contains("has no effect");
+        assert_eq!(heeds, !warns, "{scheduler}: {said}");
+    }
+}
+
+#[test]
+fn a_port_behind_a_mark_has_no_effect() {
+    lab::isolate();
+    let network = "addr add 10.0.0.1/32 dev lo\naddr add 10.1.0.1/32 dev lo\n";
+    assert_eq!(feed("ip", "-batch -", network).0, 0);
+    let mark = "-t mangle -A OUTPUT -d 10.0.0.1 -p tcp --dport 80 -j MARK --set-mark 7";
+    assert_eq!(run("iptables-legacy", mark).0, 0);
+    set_up("-A -f 7 -s rr\n-a -f 7 -r 10.1.0.1:8080 -g\n");
+    let meant = TcpListener::bind("0.0.0.0:8080").unwrap();
+    assert!(TcpStream::connect("10.0.0.1:80").is_err(), "the port of -r was used");
+    let found = TcpListener::bind("0.0.0.0:80").unwrap();
+    TcpStream::connect("10.0.0.1:80").unwrap();
+    drop((meant, found));
+}
+
+#[test]
+fn open_connections_keep_their_way() {
+    lab::isolate();
+    let network = "addr add 10.0.0.1/32 dev lo\naddr add 10.1.0.1/32 dev lo\n";
+    assert_eq!(feed("ip", "-batch -", network).0, 0);
+    set_up("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -m\n");
+    let server = TcpListener::bind("10.1.0.1:80").unwrap();
+    let mut client = TcpStream::connect("10.0.0.1:80").unwrap();
+    let (mut taken, _) = server.accept().unwrap();
+    let (_, _, said) = run(OURS, "-e -t 10.0.0.1:80 -r 10.1.0.1 -g");
+    assert!(said.contains("'-m' became -g: connections that are open keep -m"), "{said}");
+    client.write_all(b"still there?").unwrap();
+    let mut heard = [0; 12];
+    taken.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still there?");
+    // A new one goes the new way: nobody serves the service's address itself.
+    assert!(TcpStream::connect("10.0.0.1:80").is_err());
+}
