@@ -6,7 +6,7 @@ use crate::args::Column;
 use crate::before::Before;
 use crate::command::Asked;
 use crate::messages::{self, Failure, Result};
-use crate::{typed, value};
+use crate::value;
 
 /// What was typed but cannot be judged before it is known what is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn tunnel(asked: &Asked, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     };
     let is_same = keep.tunnel.is_empty() || keep.tunnel == kind;
     if !is_same {
-        return typed::tunnel(keep.tunnel, keep.tunnel_port, &asked.named);
+        return value::tunnel(keep.tunnel, keep.tunnel_port, &asked.named);
     }
     let mut named = asked.named.clone();
     let mut port = keep.tunnel_port;
@@ -105,7 +105,7 @@ fn tunnel(asked: &Asked, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     let keeps_checksum =
         ![Column::TunNocsum, Column::TunCsum, Column::TunRemcsum].iter().any(|column| asked.names(*column));
     let checksum = |new| if keeps_checksum { old_checksum } else { new };
-    Ok(match typed::tunnel(kind, port, &named)? {
+    Ok(match value::tunnel(kind, port, &named)? {
         Tunnel::Gue { port, checksum: new } => Tunnel::Gue { port, checksum: checksum(new) },
         Tunnel::Gre { checksum: new } => Tunnel::Gre { checksum: checksum(new) },
         other => other,

@@ -1,6 +1,6 @@
 //! What the tool makes of replies that a real kernel cannot be brought to give: every errno of every command, and
-//! counters of any size; and which questions it asks. The expected texts are the original's, recorded with the same replies. And that no words at all
-//! make it panic.
+//! counters of any size. The expected texts are the original's, recorded with the same replies. And which questions it
+//! asks, and that no words at all make it panic.
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 

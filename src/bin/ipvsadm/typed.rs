@@ -6,9 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ipvs::{
-    Change, Checksum, DaemonState, Destination, DestinationId, Engine, Family, Forwarding, Interface,
-    Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts,
-    Tunnel,
+    Change, DaemonState, Destination, DestinationId, Engine, Family, Forwarding, Interface, Netmask,
+    Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::args::{Column, Opt};
@@ -287,7 +286,7 @@ impl<'a> Typed<'a> {
         }
         let forwarding = match self.method {
             Some(Opt::Masquerading) => Forwarding::Masquerade,
-            Some(Opt::Ipip) => Forwarding::Tunnel(tunnel(self.tunnel, self.tunnel_port, &self.given)?),
+            Some(Opt::Ipip) => Forwarding::Tunnel(value::tunnel(self.tunnel, self.tunnel_port, &self.given)?),
             _ => Forwarding::DirectRouting,
         };
         let tunnel_options = Column::TunType..=Column::TunRemcsum;
@@ -369,21 +368,6 @@ fn routed_port(service: &ServiceId, port: u16) -> u16 {
         ServiceId::Address { port, .. } => *port,
         ServiceId::Fwmark { .. } => port,
     }
-}
-
-/// The tunnel of a type (nothing is IP in IP) with the options that were given.
-pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[Column]) -> Result<Tunnel> {
-    matrix::check_tunnel(kind, given)?;
-    let checksum = match () {
-        () if given.contains(&Column::TunCsum) => Checksum::On,
-        () if given.contains(&Column::TunRemcsum) => Checksum::Remote,
-        () => Checksum::Off,
-    };
-    Ok(match kind {
-        b"gue" => Tunnel::Gue { port, checksum },
-        b"gre" => Tunnel::Gre { checksum },
-        _ => Tunnel::Ipip,
-    })
 }
 
 /// The original takes such a service for none.

@@ -1,10 +1,12 @@
-//! Values of options: numbers, addresses with ports, masks, scheduler flags, as the original reads them.
+//! Values of options: numbers, addresses with ports, masks, tunnels, scheduler flags, as the original reads them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
-use ipvs::{Family, Name, Netmask, Protocol, Scheduler, SchedulerFlags};
+use ipvs::{Checksum, Family, Name, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
 
+use crate::args::Column;
+use crate::matrix;
 use crate::messages::{self, Complaint, Result, text};
 use crate::names::Resolver;
 
@@ -101,6 +103,21 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
     group
         .filter(IpAddr::is_multicast)
         .ok_or_else(|| messages::value(format!("invalid {kind} mcast-group `{}'", text(word))))
+}
+
+/// The tunnel of a type (nothing is IP in IP) with the options that were given.
+pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[Column]) -> Result<Tunnel> {
+    matrix::check_tunnel(kind, given)?;
+    let checksum = match () {
+        () if given.contains(&Column::TunCsum) => Checksum::On,
+        () if given.contains(&Column::TunRemcsum) => Checksum::Remote,
+        () => Checksum::Off,
+    };
+    Ok(match kind {
+        b"gue" => Tunnel::Gue { port, checksum },
+        b"gre" => Tunnel::Gre { checksum },
+        _ => Tunnel::Ipip,
+    })
 }
 
 /// The names of scheduler flags: for any scheduler, or for one.
