@@ -6,6 +6,7 @@
 mod lab;
 
 mod apply;
+mod names;
 mod restore;
 mod save;
 
