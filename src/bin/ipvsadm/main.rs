@@ -9,6 +9,8 @@ mod command;
 mod file;
 mod keep;
 mod list;
+#[cfg(test)]
+mod manual;
 mod matrix;
 mod messages;
 mod names;
