@@ -1,11 +1,18 @@
 //! Proves what the tool does where something is wrong, and the differences from the original that need more than one
 //! command line to show. What both tools do alike is in `tests/compat`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
 
 #[path = "../lab/mod.rs"]
 mod lab;
 
 mod apply;
+mod names;
 mod restore;
 mod save;
 

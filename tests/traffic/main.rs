@@ -52,6 +52,11 @@ fn original_marks() {
 }
 
 #[test]
+fn original_marks_nftables() {
+    play("marks-nftables", lab::ORIGINAL);
+}
+
+#[test]
 fn original_persistence() {
     play("persistence", lab::ORIGINAL);
 }
@@ -109,6 +114,11 @@ fn ours_one_packet() {
 #[test]
 fn ours_marks() {
     play("marks", OURS);
+}
+
+#[test]
+fn ours_marks_nftables() {
+    play("marks-nftables", OURS);
 }
 
 #[test]

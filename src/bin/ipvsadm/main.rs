@@ -7,6 +7,8 @@ mod args;
 mod command;
 mod file;
 mod list;
+#[cfg(test)]
+mod manual;
 mod matrix;
 mod messages;
 mod names;

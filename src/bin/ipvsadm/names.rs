@@ -9,21 +9,13 @@ use ipvs::Protocol;
 
 use crate::value::classic_ipv4;
 
-/// A name that the resolver has for a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name {
-    pub(crate) text: Rc<str>,
-    /// Whether a command line with the name means the same number.
-    pub(crate) leads_back: bool,
-}
-
 /// What was asked before.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
     addresses: HashMap<Vec<u8>, Option<Ipv4Addr>>,
     ports: HashMap<(Vec<u8>, u16), Option<u16>>,
-    hosts: HashMap<IpAddr, Option<Name>>,
-    services: HashMap<(u16, u16), Option<Name>>,
+    hosts: HashMap<IpAddr, Option<Rc<str>>>,
+    services: HashMap<(u16, u16), Option<Rc<str>>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 
@@ -70,21 +62,23 @@ impl Resolver {
         })
     }
 
-    /// The name of a host, the first that the resolver knows. No name leads back to an IPv6 address.
-    pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<Name> {
+    /// The name of a host, the first that the resolver knows.
+    pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<Rc<str>> {
         if let Some(known) = self.hosts.get(&address) {
             return known.clone();
         }
-        let name = dns_lookup::lookup_addr(&address).ok().map(|text| {
-            let leads_back = self.host(text.as_bytes()).map(IpAddr::V4) == Some(address);
-            Name { text: text.into(), leads_back }
-        });
+        let name: Option<Rc<str>> = dns_lookup::lookup_addr(&address).ok().map(Into::into);
         self.hosts.insert(address, name.clone());
         name
     }
 
+    /// Whether a command line with the host's name means this address, which for IPv6 it never does.
+    pub(crate) fn host_leads_back(&mut self, name: &str, address: IpAddr) -> bool {
+        self.host(name.as_bytes()).map(IpAddr::V4) == Some(address)
+    }
+
     /// The name of a port.
-    pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<Name> {
+    pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<Rc<str>> {
         let key = (port, protocol.number());
         if let Some(known) = self.services.get(&key) {
             return known.clone();
@@ -99,12 +93,14 @@ impl Resolver {
                 getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service);
             found.filter(|name| *name != port.to_string())
         };
-        let name = text.map(|text| {
-            let leads_back = self.port(text.as_bytes(), protocol) == Some(port);
-            Name { text: text.into(), leads_back }
-        });
+        let name: Option<Rc<str>> = text.map(Into::into);
         self.services.insert(key, name.clone());
         name
+    }
+
+    /// Whether a command line with the port's name means this port.
+    pub(crate) fn service_leads_back(&mut self, name: &str, port: u16, protocol: Option<Protocol>) -> bool {
+        protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Some(port))
     }
 
     /// The services of SCTP, which the resolver's calls do not tell: their protocol is TCP or UDP.

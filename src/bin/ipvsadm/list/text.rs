@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipvs::{Protocol, ServiceId};
 
-use crate::names::{Name, Resolver};
+use crate::names::Resolver;
 
 /// Writes addresses and ports; with a resolver by their names, where they have some.
 pub(crate) struct Texts<'a> {
@@ -50,26 +51,41 @@ impl<'a> Texts<'a> {
     }
 
     fn append_endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) {
-        let mut host = self.resolver.as_mut().and_then(|resolver| resolver.host_name(address));
+        let host = self.resolver.as_mut().and_then(|resolver| resolver.host_name(address));
         let mut resolver = self.resolver.as_mut().zip(protocol);
-        let mut service =
+        let service =
             resolver.as_mut().and_then(|(resolver, protocol)| resolver.service_name(port, *protocol));
-        if self.reversible {
-            let length = |name: &Option<Name>| name.as_ref().map_or(0, |name| name.text.len());
-            let too_long = length(&host) + length(&service) + ":".len() > ENDPOINT_BYTES;
-            let mut keep = |name: Option<Name>| match name {
-                Some(name) if too_long || !name.leads_back => {
-                    self.left_out.insert(name.text.to_string());
-                    None
-                }
-                name => name,
-            };
-            (host, service) = (keep(host), keep(service));
-        }
+        let (host, service) = self.readable(host, service, address, port, protocol);
         let start = self.text.len();
-        push_endpoint(&mut self.text, address, port, host.as_ref(), service.as_ref());
+        push_endpoint(&mut self.text, address, port, host.as_deref(), service.as_deref());
         let end = start + cut(self.text.get(start..).unwrap_or_default(), ENDPOINT_BYTES).len();
         self.text.truncate(end);
+    }
+
+    /// Leaves out, where the texts are to be read back, a name that is too long or leads elsewhere.
+    fn readable(
+        &mut self,
+        host: Option<Rc<str>>,
+        service: Option<Rc<str>>,
+        address: IpAddr,
+        port: u16,
+        protocol: Option<Protocol>,
+    ) -> (Option<Rc<str>>, Option<Rc<str>>) {
+        let Some(resolver) = self.resolver.as_mut().filter(|_| self.reversible) else {
+            return (host, service);
+        };
+        let length = |name: &Option<Rc<str>>| name.as_ref().map_or(0, |name| name.len());
+        let fits = length(&host) + length(&service) + ":".len() <= ENDPOINT_BYTES;
+        let left_out = &mut self.left_out;
+        let mut keep = |name: &str, leads_back: bool| {
+            if !(fits && leads_back) {
+                left_out.insert(name.to_owned());
+            }
+            fits && leads_back
+        };
+        let host = host.filter(|name| keep(name, resolver.host_leads_back(name, address)));
+        let service = service.filter(|name| keep(name, resolver.service_leads_back(name, port, protocol)));
+        (host, service)
     }
 
     /// A service as the listing heads it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
@@ -100,17 +116,17 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn push_endpoint(text: &mut String, address: IpAddr, port: u16, host: Option<&Name>, service: Option<&Name>) {
+fn push_endpoint(text: &mut String, address: IpAddr, port: u16, host: Option<&str>, service: Option<&str>) {
     if address.is_ipv6() {
         text.push('[');
     }
     match host {
-        Some(name) => text.push_str(&name.text),
+        Some(name) => text.push_str(name),
         None => push_address(text, address),
     }
     text.push_str(if address.is_ipv6() { "]:" } else { ":" });
     match service {
-        Some(name) => text.push_str(&name.text),
+        Some(name) => text.push_str(name),
         None => push(text, format_args!("{port}")),
     }
 }
