@@ -94,6 +94,30 @@ fn a_restore_replaces_the_table() {
 }
 
 #[test]
+fn a_restore_replaces_the_daemons_that_its_lines_start() {
+    let saved = "-A -t 10.0.0.1:80 -s rr\n--start-daemon master --mcast-interface lo --syncid 7\n";
+    let daemons = |sync_id| format!("master sync daemon (mcast=lo, syncid={sync_id}, ");
+    lab::isolate();
+    set_up("--start-daemon master --mcast-interface lo --syncid 3\n");
+    assert_eq!(
+        feed("/sbin/ipvsadm-restore", "", saved),
+        (255, String::new(), "Daemon has already run\n".into())
+    );
+    assert!(run(OURS, "-L --daemon").1.starts_with(&daemons(3)));
+    // A second time, too; and a daemon of which no line speaks goes on.
+    run(OURS, "--start-daemon backup --mcast-interface lo --syncid 5");
+    for _ in 0..2 {
+        assert_eq!(feed(RESTORE, "", saved), (0, String::new(), String::new()));
+        let running = run(OURS, "-L --daemon").1;
+        assert!(running.starts_with(&daemons(7)) && running.contains("backup sync daemon"), "{running}");
+    }
+    // Lines that stop it themselves find it running.
+    let stops = "--stop-daemon master\n--start-daemon master --mcast-interface lo --syncid 9\n";
+    assert_eq!(feed(RESTORE, "", stops), (0, String::new(), String::new()));
+    assert!(run(OURS, "-L --daemon").1.starts_with(&daemons(9)));
+}
+
+#[test]
 fn what_one_tool_saves_the_other_restores() {
     let rules = "-A -t 10.0.0.1:80 -s wrr\n\
         -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n\
