@@ -1,6 +1,11 @@
 //! Proves what `packaging/ipvsadm.service` does, under a systemd that boots for it: rules that are restored and cleared,
 //! a reload that keeps connections, and a save on stop where that is chosen, at a shutdown too.
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test ends where it fails"
+)]
 
 #[path = "../lab/mod.rs"]
 mod lab;
