@@ -145,12 +145,12 @@ fn a_save_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let save = |by| with_file(by, OURS, "-S -n", &file);
     let old = "-A -f 1 -s rr\n";
     fs::write(&file, old).unwrap();
-    let points = points::of(&save);
+    let points = points::of(save);
     let new = fs::read_to_string(&file).unwrap();
     let mut met = BTreeSet::new();
     for point in &points {
         fs::write(&file, old).unwrap();
-        point.kill(&save);
+        point.kill(save);
         let left = fs::read_to_string(&file).unwrap();
         assert!(left == old || left == new, "killed at {point:?}, it left {} bytes", left.len());
         // The unfinished file beside it, if there is one, has a name that nobody reads.

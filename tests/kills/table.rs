@@ -44,7 +44,9 @@ fn carry_out(table: &mut Table, line: &str) {
 /// The table that lines make of an empty one.
 pub(crate) fn after(lines: &[String]) -> Table {
     let mut table = Table::new();
-    lines.iter().for_each(|line| carry_out(&mut table, line));
+    for line in lines {
+        carry_out(&mut table, line);
+    }
     table
 }
 

@@ -78,6 +78,24 @@ fn a_bad_line_restores_nothing() {
 }
 
 #[test]
+fn comments_end_no_restore() {
+    let first = "# web\n-A -t 10.0.0.1:80 -s rr\n";
+    let behind = "-A -t 10.0.0.1:80 -s rr\n-A -t 10.0.0.2:80 -s rr # web\n-A -t 10.0.0.3:80 -s rr\n";
+    lab::isolate();
+    assert_eq!(feed(lab::ORIGINAL, "-R", first).0, 255);
+    assert_eq!(table(), "");
+    assert_eq!(feed(OURS, "-R", first), (0, String::new(), String::new()));
+    assert_eq!(table(), "-A -t 10.0.0.1:80 -s rr\n");
+
+    lab::isolate();
+    assert_eq!(feed(lab::ORIGINAL, "-R", behind).0, 2);
+    assert_eq!(table().lines().count(), 1, "the original stopped at the comment");
+    run(OURS, "-C");
+    assert_eq!(feed(OURS, "-R", behind), (0, String::new(), String::new()));
+    assert_eq!(table().lines().count(), 3);
+}
+
+#[test]
 fn a_restore_replaces_the_table() {
     for restore in ["/sbin/ipvsadm-restore", RESTORE] {
         lab::isolate();
