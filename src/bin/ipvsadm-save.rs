@@ -23,7 +23,14 @@ fn main() -> ExitCode {
                 let _ = std::io::stderr().write_all(USAGE.as_bytes());
                 return ExitCode::from(1);
             }
-            _ => {} // the original takes no notice of these
+            // The original takes no notice of these, such as a dash that a text processor made longer.
+            _ => {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "'{}' is no option, and changes nothing; the options are -n, --full and --file PATH",
+                    word.to_string_lossy().escape_debug()
+                );
+            }
         }
     }
     sibling::become_ipvsadm(&words)

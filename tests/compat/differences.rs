@@ -144,13 +144,20 @@ fn without_byte_order_mark(case: &Case) -> Option<Case> {
 fn without_comments(case: &Case) -> Option<Case> {
     with_input(case, |stdin| {
         let lines = stdin.split_inclusive(|byte| *byte == b'\n');
-        let kept: Vec<u8> = lines
-            .filter(|line| line.iter().find(|byte| !b" \t\r".contains(byte)) != Some(&b'#'))
-            .flatten()
-            .copied()
-            .collect();
+        let kept: Vec<u8> = lines.flat_map(without_comment).copied().collect();
         (kept != stdin).then_some(kept)
     })
+}
+
+/// A line up to a word that begins with `#`, and nothing of it where that is the first.
+fn without_comment(line: &[u8]) -> impl Iterator<Item = &u8> {
+    let blank = |byte: &u8| b" \t\r".contains(byte);
+    let before = std::iter::once(&b' ').chain(line);
+    let comment = line.iter().zip(before).position(|(byte, before)| *byte == b'#' && blank(before));
+    let (rule, comment) = line.split_at(comment.unwrap_or(line.len()));
+    let rule = if comment.is_empty() { rule } else { rule.trim_ascii_end() };
+    let ends = comment.ends_with(b"\n") && !rule.is_empty();
+    rule.iter().chain(if ends { b"\n" } else { &b""[..] })
 }
 
 /// The original drops a last line that ends in two blanks and no newline.

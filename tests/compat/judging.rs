@@ -83,7 +83,7 @@ fn a_change_that_was_made_may_be_warned_of() {
 #[test]
 fn what_ours_takes_differently_is_asked_of_the_original() {
     let input = |text| rewritten(&case("-R", Some(text))).and_then(|case| case.stdin).map(String::from_utf8);
-    assert_eq!(input("\u{feff}# a\n \t#b\n-C\n-Z # c  "), Some(Ok("-C\n-Z # c  \n".into())));
+    assert_eq!(input("\u{feff}# a\n \t#b\n-C\n-Z # c  "), Some(Ok("-C\n-Z".into())));
     assert_eq!(input("-A -t [10.0.0.1]:80\t-p\n"), Some(Ok("-A -t 10.0.0.1:80\t-p\n".into())));
     assert_eq!(input("-A -t [::1]:80\n"), None);
     let args = |line| rewritten(&case(line, None)).map(|case| case.args);

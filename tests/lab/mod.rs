@@ -3,6 +3,7 @@
 //! The kernel itself comes from `tests/lab/run`, the runner that cargo puts before each test program.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,6 +33,22 @@ pub(crate) fn lay_over(new: impl AsRef<Path>, old: impl AsRef<Path>) {
     let (new, old, nothing) = (new.as_ref(), old.as_ref(), None::<&str>);
     let mounted = mount(Some(new), old, nothing, MsFlags::MS_BIND, nothing);
     mounted.expect("a file or folder over one of its kind");
+}
+
+/// Puts a tool in the original's place, for the calling thread and what it starts: its three commands are mounted over
+/// those of the package.
+pub(crate) fn put(tool: &str) {
+    let beside = Path::new(tool).parent().expect("an absolute path");
+    for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
+        // On most machines /sbin is a link to /usr/sbin; a mount goes over what a path ends at.
+        let (from, place) = (beside.join(name), Path::new("/sbin").join(name));
+        if tool != ORIGINAL {
+            let nothing = None::<&str>;
+            mount(Some(&from), &place, nothing, MsFlags::MS_BIND, nothing).expect("a tool over the original");
+        }
+        let length = |path: &Path| fs::metadata(path).expect("a command").len();
+        assert_eq!(length(&from), length(&place), "{name} is in its place");
+    }
 }
 
 /// Plays the transcript `tests/FOLDER/NAME.txt` with `tool` as `ipvsadm`, in a network of its own.

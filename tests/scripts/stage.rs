@@ -26,7 +26,7 @@ pub(crate) fn both(script: &'static str) -> (String, String) {
 fn play(script: &str, tool: &str) -> String {
     lab::isolate();
     let witness = witness();
-    put(tool);
+    lab::put(tool);
     fs::create_dir_all("/run/scripts").expect("a folder in the lab's /run");
     let nothing = None::<&str>;
     mount(Some("lab"), "/run/scripts", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/scripts");
@@ -54,20 +54,4 @@ fn witness() -> &'static str {
         fs::copy(lab::ORIGINAL, "/run/ipvsadm-original").expect("the package ipvsadm is there");
         "/run/ipvsadm-original"
     })
-}
-
-/// Puts a tool in the original's place, for the calling thread and what it starts: its three commands are mounted over
-/// those of the package.
-fn put(tool: &str) {
-    let beside = Path::new(tool).parent().expect("an absolute path");
-    for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
-        // On most machines /sbin is a link to /usr/sbin; a mount goes over what a path ends at.
-        let (from, place) = (beside.join(name), Path::new("/sbin").join(name));
-        if tool != lab::ORIGINAL {
-            let nothing = None::<&str>;
-            mount(Some(&from), &place, nothing, MsFlags::MS_BIND, nothing).expect("a tool over the original");
-        }
-        let length = |path: &Path| fs::metadata(path).expect("a command").len();
-        assert_eq!(length(&from), length(&place), "{name} is in its place");
-    }
 }

@@ -78,6 +78,24 @@ fn a_bad_line_restores_nothing() {
 }
 
 #[test]
+fn comments_end_no_restore() {
+    let first = "# web\n-A -t 10.0.0.1:80 -s rr\n";
+    let behind = "-A -t 10.0.0.1:80 -s rr\n-A -t 10.0.0.2:80 -s rr # web\n-A -t 10.0.0.3:80 -s rr\n";
+    lab::isolate();
+    assert_eq!(feed(lab::ORIGINAL, "-R", first).0, 255);
+    assert_eq!(table(), "");
+    assert_eq!(feed(OURS, "-R", first), (0, String::new(), String::new()));
+    assert_eq!(table(), "-A -t 10.0.0.1:80 -s rr\n");
+
+    lab::isolate();
+    assert_eq!(feed(lab::ORIGINAL, "-R", behind).0, 2);
+    assert_eq!(table().lines().count(), 1, "the original stopped at the comment");
+    run(OURS, "-C");
+    assert_eq!(feed(OURS, "-R", behind), (0, String::new(), String::new()));
+    assert_eq!(table().lines().count(), 3);
+}
+
+#[test]
 fn a_restore_replaces_the_table() {
     for restore in ["/sbin/ipvsadm-restore", RESTORE] {
         lab::isolate();
@@ -91,6 +109,30 @@ fn a_restore_replaces_the_table() {
         assert_eq!(feed(restore, "", ""), (0, String::new(), said.into()));
         assert_eq!(table(), "");
     }
+}
+
+#[test]
+fn a_restore_replaces_the_daemons_that_its_lines_start() {
+    let saved = "-A -t 10.0.0.1:80 -s rr\n--start-daemon master --mcast-interface lo --syncid 7\n";
+    let daemons = |sync_id| format!("master sync daemon (mcast=lo, syncid={sync_id}, ");
+    lab::isolate();
+    set_up("--start-daemon master --mcast-interface lo --syncid 3\n");
+    assert_eq!(
+        feed("/sbin/ipvsadm-restore", "", saved),
+        (255, String::new(), "Daemon has already run\n".into())
+    );
+    assert!(run(OURS, "-L --daemon").1.starts_with(&daemons(3)));
+    // A second time, too; and a daemon of which no line speaks goes on.
+    run(OURS, "--start-daemon backup --mcast-interface lo --syncid 5");
+    for _ in 0..2 {
+        assert_eq!(feed(RESTORE, "", saved), (0, String::new(), String::new()));
+        let running = run(OURS, "-L --daemon").1;
+        assert!(running.starts_with(&daemons(7)) && running.contains("backup sync daemon"), "{running}");
+    }
+    // Lines that stop it themselves find it running.
+    let stops = "--stop-daemon master\n--start-daemon master --mcast-interface lo --syncid 9\n";
+    assert_eq!(feed(RESTORE, "", stops), (0, String::new(), String::new()));
+    assert!(run(OURS, "-L --daemon").1.starts_with(&daemons(9)));
 }
 
 #[test]

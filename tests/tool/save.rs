@@ -106,6 +106,10 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert_eq!(run(SAVE, &format!("-n --file {dir}/second")), (0, String::new(), String::new()));
     assert_eq!(fs::read_to_string(format!("{dir}/second")).unwrap(), fs::read_to_string(&file).unwrap());
 
+    // A device is written to as it is.
+    assert_eq!(run(OURS, "-Sn --file /proc/self/fd/1"), run(OURS, "-Sn"));
+    assert_eq!(run(OURS, "-Sn --file /dev/full").0, 1);
+
     let (status, _, said) = run(OURS, "-Sn --file /run/no/such/folder/file");
     assert_eq!(
         (status, said.as_str()),
@@ -144,4 +148,16 @@ fn a_save_to_a_terminal_says_that_no_file_was_written() {
     let mut lines: Vec<&str> = shown.split_inclusive('\n').collect();
     lines.sort_unstable();
     assert_eq!(lines, ["-A -t 10.0.0.1:81 -s rr\n", said]);
+}
+
+#[test]
+fn words_that_are_no_options_of_a_save_are_named() {
+    lab::isolate();
+    hosts("10.0.0.1 vip\n");
+    set_up("-A -t 10.0.0.1:81 -s rr\n");
+    // A dash from a text processor: the original saves names, and nobody learns why.
+    let saved = "-A -t vip:81 -s rr\n";
+    assert_eq!(run("/sbin/ipvsadm-save", "\u{2013}n"), (0, saved.into(), String::new()));
+    let said = "'\u{2013}n' is no option, and changes nothing; the options are -n, --full and --file PATH\n";
+    assert_eq!(run(SAVE, "\u{2013}n"), (0, saved.into(), said.into()));
 }

@@ -14,7 +14,8 @@ pub(crate) fn open(path: Option<&Path>) -> io::Result<Box<dyn Read>> {
 }
 
 /// Writes a file beside the one that is wanted, and puts it in its place when it is complete and on the disk, with
-/// the mode and the owner of the one before. Whatever ends this early leaves that one as it was.
+/// the mode and the owner of the one before. Whatever ends this early leaves that one as it was; only a SIGKILL leaves
+/// the new one beside it, as `.ipvsadm-` and some letters.
 pub(crate) fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
@@ -23,8 +24,10 @@ pub(crate) fn write_whole(
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let before = fs::metadata(path).ok();
     if before.as_ref().is_some_and(|before| !before.is_file()) {
-        let mut device = File::options().write(true).open(path)?; // nothing to put in the place of
-        return fill(&mut device);
+        // There is nothing to put in the place of a device.
+        let mut device = BufWriter::with_capacity(1 << 16, File::options().write(true).open(path)?);
+        fill(&mut device)?;
+        return Ok(device.flush()?);
     }
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),

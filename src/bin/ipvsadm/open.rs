@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use ipvs::{Client, Error, Info};
 
-use crate::messages::{Failure, Result, unavailable, unwritten};
+use crate::messages::{Failure, Result, reason, unavailable};
 
 /// Opens the client and asks for the version, which fails without the privilege to do anything else.
 pub(crate) fn open() -> Result<(Client, Info)> {
@@ -36,7 +36,10 @@ fn failure(error: &Error) -> Failure {
             "Permission denied (you must be root)",
             "it takes CAP_NET_ADMIN, and not that of a rootless container: try sudo",
         ),
-        Error::Socket { source, .. } => unwritten(source),
+        Error::Socket { doing, source } => unavailable(
+            &format!("{doing}: {}", reason(source)),
+            "it takes a netlink socket, which a sandbox may forbid",
+        ),
         other => unavailable(&other.to_string(), "the kernel's IPVS is not one this tool knows"),
     }
 }

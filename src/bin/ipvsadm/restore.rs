@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 
-use ipvs::Change;
+use ipvs::{Change, Client, DaemonState};
 
 use crate::apply;
 use crate::command::{Asked, Command, Manner, Restore};
@@ -25,9 +25,11 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
         Manner::Replace => {
             let whole = read_whole(&mut input)?;
             // All lines are read first: if one cannot be understood, nothing is changed.
-            if commands(&whole, &session.program, &mut session.resolver)?.is_empty() {
+            let commands = commands(&whole, &session.program, &mut session.resolver)?;
+            if commands.is_empty() {
                 report("there is no rule in the input: the table is cleared");
             }
+            stop_replaced(&mut session.client, &commands)?;
             session.run(&Command::Change(Asked::whole(Change::Flush)), out)?;
             Lines::new(session, out).stream(&whole[..])
         }
@@ -43,6 +45,31 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
             }
         }
     }
+}
+
+/// Stops the sync daemons that lines start, which would be refused while others run.
+fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
+    // Whether the first line about a daemon starts it; lines that stop it themselves need no help.
+    let is_started = |state: DaemonState| {
+        let first = commands.iter().find_map(|(_, command)| match command {
+            Command::Change(asked) => match asked.change {
+                Change::StartDaemon(daemon) if daemon.state == state => Some(true),
+                Change::StopDaemon(stopped, _) if stopped == state => Some(false),
+                _ => None,
+            },
+            _ => None,
+        });
+        first == Some(true)
+    };
+    if ![DaemonState::Master, DaemonState::Backup].into_iter().any(is_started) {
+        return Ok(());
+    }
+    let running = client.daemons().map_err(|error| messages::refused(&error, None))?;
+    for daemon in running.iter().filter(|daemon| is_started(daemon.state)) {
+        let stop = Change::StopDaemon(daemon.state, daemon.sync_id);
+        client.apply(&stop).map_err(|error| messages::refused(&error, Some(&stop)))?;
+    }
+    Ok(())
 }
 
 /// Prints what would be carried out, which takes no kernel.

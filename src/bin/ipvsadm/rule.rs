@@ -171,14 +171,13 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
     }
 }
 
-/// The words of a line. The word `ipvsadm` is left out wherever it stands, as the original does, and a line that
-/// begins with `#` has none. There is no quoting.
+/// The words of a line, up to one that begins with `#`. The word `ipvsadm` is left out wherever it stands, as the
+/// original does. There is no quoting.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let words: Vec<&[u8]> = line
-        .split(blank)
+    line.split(blank)
         .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
         .filter(|word| !word.is_empty() && *word != b"ipvsadm")
-        .collect();
-    if words.first().is_some_and(|word| word.starts_with(b"#")) { Vec::new() } else { words }
+        .take_while(|word| !word.starts_with(b"#"))
+        .collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipvs::{
-    Change, Client, DaemonState, Destination, DestinationId, Service, ServiceId, SyncDaemon, Timeouts,
+    Change, Client, DaemonState, Destination, DestinationId, Family, Service, ServiceId, SyncDaemon, Timeouts,
 };
 
 use crate::before::Before;
@@ -122,8 +122,8 @@ impl State {
     /// The changes that lead from this table to `wanted`: those that take nothing away come first, so that no
     /// service is without a server in between, and then those that do.
     pub(crate) fn steps_to(&self, wanted: &Self) -> Vec<Step> {
-        let (mut first, mut then, mut last) = (Vec::new(), Vec::new(), Vec::new());
-        self.daemon_steps(wanted, &mut first, &mut last);
+        let (mut first, mut then, mut started) = (Vec::new(), Vec::new(), Vec::new());
+        self.daemon_steps(wanted, &mut first, &mut started);
         for (id, new) in &wanted.services {
             let old = self.services.get(id);
             match old {
@@ -147,21 +147,36 @@ impl State {
         {
             then.push(Step { change: Change::SetTimeouts(new), line: Some(line) });
         }
-        for (id, old) in &self.services {
-            let Some(new) = wanted.services.get(id) else {
-                then.push(Step { change: Change::DeleteService(*id), line: None });
-                continue;
-            };
-            for server in old.destinations.keys().filter(|server| !new.destinations.contains_key(server)) {
-                then.push(Step { change: Change::DeleteDestination(*id, *server), line: None });
-            }
-        }
-        first.into_iter().chain(then).chain(last).collect()
+        let (gone, any_of_other_family) = self.steps_away(wanted);
+        let (before, after) = if any_of_other_family { (vec![], started) } else { (started, vec![]) };
+        first.into_iter().chain(then).chain(before).chain(gone).chain(after).collect()
     }
 
-    /// Daemons stop before all else and start after it: servers of another family than their service's and a daemon
-    /// do not go together.
-    fn daemon_steps(&self, wanted: &Self, first: &mut Vec<Step>, last: &mut Vec<Step>) {
+    /// The changes that take away what `wanted` does not have, and whether a server of another family than its
+    /// service's is among it.
+    fn steps_away(&self, wanted: &Self) -> (Vec<Step>, bool) {
+        let (mut gone, mut any_of_other_family) = (Vec::new(), false);
+        for (id, old) in &self.services {
+            let new = wanted.services.get(id);
+            if new.is_none() {
+                gone.push(Step { change: Change::DeleteService(*id), line: None });
+            }
+            let is_kept =
+                |server: &&DestinationId| new.is_some_and(|new| new.destinations.contains_key(*server));
+            for server in old.destinations.keys().filter(|server| !is_kept(server)) {
+                any_of_other_family |= server.address.is_ipv6() != (id.family() == Family::V6);
+                if new.is_some() {
+                    gone.push(Step { change: Change::DeleteDestination(*id, *server), line: None });
+                }
+            }
+        }
+        (gone, any_of_other_family)
+    }
+
+    /// Daemons stop before all else, and start when the rest is there but nothing is gone yet: a start that is refused
+    /// is undone without a loss. Only where servers of another family than their service's go, it waits for that: they
+    /// and a daemon do not go together.
+    fn daemon_steps(&self, wanted: &Self, first: &mut Vec<Step>, started: &mut Vec<Step>) {
         let (Some(old), Some(new)) = (&self.daemons, &wanted.daemons) else { return };
         for (state, (daemon, _)) in old {
             if !new.get(state).is_some_and(|(wanted, _)| is_satisfied(wanted, daemon)) {
@@ -170,7 +185,7 @@ impl State {
         }
         for (state, (daemon, line)) in new {
             if !old.get(state).is_some_and(|(running, _)| is_satisfied(daemon, running)) {
-                last.push(Step { change: Change::StartDaemon(*daemon), line: Some(*line) });
+                started.push(Step { change: Change::StartDaemon(*daemon), line: Some(*line) });
             }
         }
     }
@@ -301,6 +316,41 @@ mod tests {
     /// The services that have no server.
     fn without_server(state: &State) -> Vec<ServiceId> {
         state.services.iter().filter(|(_, entry)| entry.destinations.is_empty()).map(|(id, _)| *id).collect()
+    }
+
+    /// The commands of the steps from one table to another, where lines make both.
+    fn commands(old: &[Change], new: &[Change]) -> Vec<&'static str> {
+        let state = |changes: &[Change]| {
+            let mut state = State { daemons: Some(BTreeMap::new()), ..State::default() };
+            for change in changes {
+                state.apply(change, 1).unwrap();
+            }
+            state
+        };
+        let name = |step: &Step| match step.change {
+            Change::AddDestination(..) => "add",
+            Change::DeleteDestination(..) => "delete",
+            Change::StartDaemon(_) => "start",
+            Change::StopDaemon(..) => "stop",
+            _ => "other",
+        };
+        state(old).steps_to(&state(new)).iter().map(name).collect()
+    }
+
+    #[test]
+    fn daemons_start_before_anything_goes_unless_it_goes_for_them() {
+        let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
+        let add = Change::AddService(Service::new(web, "rr".parse().unwrap()));
+        let server = |address: &str| {
+            let server =
+                Destination::new(address.parse().unwrap(), 80, Forwarding::Tunnel(ipvs::Tunnel::Ipip));
+            Change::AddDestination(web, server)
+        };
+        let daemon =
+            |id| Change::StartDaemon(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), id));
+        let new = [add, server("10.1.0.2"), daemon(2)];
+        assert_eq!(commands(&[add, server("10.1.0.1"), daemon(1)], &new), ["stop", "add", "start", "delete"]);
+        assert_eq!(commands(&[add, server("2001:db8::1")], &new), ["add", "delete", "start"]);
     }
 
     proptest! {

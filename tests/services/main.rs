@@ -1,0 +1,202 @@
+//! Proves what `packaging/ipvsadm.service` does, under a systemd that boots for it: rules that are restored and cleared,
+//! a reload that keeps connections, and a save on stop where that is chosen, at a shutdown too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test ends where it fails"
+)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod machine;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use machine::Machine;
+
+const RULES: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
+
+/// What only a full save has.
+const MORE: &str = "-A -u 10.0.0.2:53 -s wrr\n\
+    -a -u 10.0.0.2:53 -r 10.1.0.2:53 -g -w 3 -x 20 -y 10\n\
+    --set 901 121 301\n\
+    --start-daemon master --mcast-interface lo --syncid 7\n";
+
+fn ipvsadm(line: &str, input: &str) -> String {
+    let mut command = Command::new("/sbin/ipvsadm");
+    command.args(line.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "ipvsadm {line}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The table, with thresholds, timeouts and daemons, but without the head, which has the date.
+fn full() -> String {
+    without_head(&ipvsadm("-S --full", ""))
+}
+
+fn without_head(saved: &str) -> String {
+    let (head, lines) = saved.split_once('\n').unwrap();
+    assert!(head.starts_with("# saved by ipvsadm "), "{head}");
+    lines.to_owned()
+}
+
+fn succeeds(machine: &Machine, line: &str) {
+    assert_eq!(
+        machine.systemctl(line),
+        (0, String::new()),
+        "systemctl {line}; the service said: {}",
+        machine.log()
+    );
+}
+
+/// A second systemd on a machine's own kernel would take control groups of that machine's.
+fn is_host() -> bool {
+    let is_host = std::env::var_os("IPVS_LAB_INSIDE").is_some_and(|lab| lab == "host");
+    if is_host {
+        eprintln!("skipped: systemd is booted on the user-mode kernel alone, not with IPVS_LAB=host");
+    }
+    is_host
+}
+
+/// The life of the service on a machine of either kind, where these are its files.
+fn life(name: &str, drop_in: Option<&str>, rules: &str, settings: &str) {
+    let mut machine = Machine::new(name, drop_in);
+    let _ = (fs::create_dir("/etc/sysconfig"), fs::remove_file(rules), fs::remove_file(settings));
+    machine.boot();
+
+    // Without a file nothing is restored, and nothing fails; the table stays as it is.
+    ipvsadm("-A -t 10.0.0.9:80", "");
+    succeeds(&machine, "start ipvsadm");
+    assert_eq!(machine.log(), format!("there is no {rules}: nothing to restore\n"));
+    assert_eq!(ipvsadm("-Sn", ""), "-A -t 10.0.0.9:80 -s wlc\n");
+    assert_ne!(machine.systemctl("reload ipvsadm").0, 0, "there is nothing to apply");
+    assert_eq!(machine.log(), format!("cannot read '{rules}': No such file or directory\n"));
+    succeeds(&machine, "stop ipvsadm");
+    assert_eq!((ipvsadm("-Sn", "").as_str(), fs::exists(rules).unwrap()), ("", false));
+
+    fs::write(rules, RULES).unwrap();
+    fs::set_permissions(rules, PermissionsExt::from_mode(0o640)).unwrap();
+    succeeds(&machine, "start ipvsadm");
+    assert_eq!(ipvsadm("-Sn", ""), RULES);
+    a_reload_keeps_connections(&machine, rules);
+    a_bad_file_changes_nothing(&machine, rules);
+
+    // Whoever has not chosen to save keeps the file as it was.
+    let before = fs::read_to_string(rules).unwrap();
+    ipvsadm("-R", MORE);
+    succeeds(&machine, "stop ipvsadm");
+    assert_eq!((ipvsadm("-Sn", ""), fs::read_to_string(rules).unwrap()), (String::new(), before));
+
+    fs::write(settings, "IPVS_SAVE_ON_STOP=\"yes\"\nAUTO=\"true\"\n").unwrap();
+    succeeds(&machine, "start ipvsadm");
+    ipvsadm("-R", &MORE[..MORE.find("--start").unwrap()]);
+    let live = full();
+    assert!(live.contains("-x 20 -y 10") && live.contains("--set 901") && live.contains("--start-daemon"));
+    succeeds(&machine, "restart ipvsadm");
+    assert_eq!(full(), live);
+    assert_eq!(without_head(&fs::read_to_string(rules).unwrap()), live);
+    assert_eq!(fs::metadata(rules).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(machine.log(), "", "all that was as it should be");
+
+    // Nor is what was added by hand lost at a shutdown; a boot brings it back.
+    ipvsadm("-A -f 7 -s rr", "");
+    let live = full();
+    machine.power_off();
+    assert_eq!((machine.log(), ipvsadm("-Sn", "")), (String::new(), String::new()));
+    machine.enable();
+    machine.boot();
+    assert_eq!(full(), live);
+
+    // What cannot be saved is not cleared.
+    fs::write(settings, "IPVS_SAVE_ON_STOP=yes\nIPVS_RULES=/no/such/folder/rules\n").unwrap();
+    machine.systemctl("stop ipvsadm");
+    assert_eq!(machine.log(), "cannot write '/no/such/folder/rules': No such file or directory\n");
+    assert_eq!(full(), live);
+}
+
+fn a_reload_keeps_connections(machine: &Machine, rules: &str) {
+    for address in ["10.0.0.1", "10.1.0.1"] {
+        let added = Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", "lo"]).status();
+        assert!(added.unwrap().success());
+    }
+    let server = TcpListener::bind("10.1.0.1:80").unwrap();
+    let mut client = TcpStream::connect("10.0.0.1:80").unwrap();
+    let (mut taken, _) = server.accept().unwrap();
+    fs::write(rules, RULES.replace("-w 1", "-w 5") + "-A -t 10.0.0.3:80 -s rr\n").unwrap();
+    succeeds(machine, "reload ipvsadm");
+    client.write_all(b"still there?").unwrap();
+    let mut heard = [0; 12];
+    taken.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still there?");
+    let listed = ipvsadm("-Ln", "");
+    assert!(
+        listed.contains("  -> 10.1.0.1:80                  Masq    5      1          0         \n"),
+        "{listed}"
+    );
+    assert!(listed.contains("TCP  10.0.0.3:80 rr\n"), "{listed}");
+}
+
+/// A file that cannot be read to its end is restored in no part, be it by a reload or by a start.
+fn a_bad_file_changes_nothing(machine: &Machine, rules: &str) {
+    let (good, live) = (fs::read_to_string(rules).unwrap(), full());
+    let bad = "-A -t 10.0.0.4:80 -s rr\n-A -t bogus\n";
+    fs::write(rules, bad).unwrap();
+    assert_ne!(machine.systemctl("reload ipvsadm").0, 0);
+    assert!(machine.log().starts_with("line 2: illegal virtual server address[:port] specified: 'bogus'"));
+    assert_eq!(full(), live);
+    assert_eq!(machine.systemctl("is-active ipvsadm"), (0, "active\n".into()));
+
+    succeeds(machine, "stop ipvsadm");
+    ipvsadm("-A -t 10.0.0.9:80", "");
+    assert_ne!(machine.systemctl("start ipvsadm").0, 0);
+    assert!(machine.log().starts_with("line 2: illegal virtual server address[:port] specified: 'bogus'"));
+    assert_eq!(ipvsadm("-Sn", ""), "-A -t 10.0.0.9:80 -s wlc\n");
+    assert_eq!(machine.systemctl("is-failed ipvsadm"), (0, "failed\n".into()));
+
+    fs::write(rules, &good).unwrap();
+    succeeds(machine, "start ipvsadm");
+    assert_eq!(full(), live);
+}
+
+#[test]
+fn systemd_has_no_complaint_about_the_units() {
+    lab::isolate();
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let beside = Path::new("/run/verified/ipvsadm.service.d");
+    fs::create_dir_all(beside).unwrap();
+    fs::copy(packaging.join("redhat.conf"), beside.join("redhat.conf")).unwrap();
+    let unit = beside.with_extension("");
+    fs::copy(packaging.join("ipvsadm.service"), &unit).unwrap();
+    let verified = || {
+        let output = Command::new("systemd-analyze").arg("verify").arg(&unit).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(verified(), (true, String::new()));
+    // It would say so.
+    fs::write(beside.join("wrong.conf"), "[Service]\nNoNewPrivilege=yes\n").unwrap();
+    assert!(verified().1.contains("NoNewPrivilege"));
+}
+
+#[test]
+fn debians_paths() {
+    if !is_host() {
+        life("debian", None, "/etc/ipvsadm.rules", "/etc/default/ipvsadm");
+    }
+}
+
+#[test]
+fn red_hats_paths() {
+    if !is_host() {
+        life("redhat", Some("redhat.conf"), "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config");
+    }
+}
