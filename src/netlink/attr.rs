@@ -8,7 +8,7 @@ use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlaBuffer};
 use super::uapi::{AF_INET, AF_INET6};
 use crate::service::Family;
 
-/// Writes attributes one behind the other.
+/// Writes attributes one behind the other, and leaves room for the headers of messages between them.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -16,8 +16,21 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// What was written.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was written, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Room of `N` bytes, then what `fill` writes: both, once that is done.
+    pub(crate) fn behind<const N: usize>(&mut self, fill: impl FnOnce(&mut Writer)) -> &mut [u8] {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; N]);
+        fill(self);
+        self.bytes.get_mut(start..).unwrap_or_default()
     }
 
     /// An attribute of plain bytes. The values of this family are all far shorter than the 64 KiB that fit.
@@ -215,7 +228,7 @@ mod tests {
             6, 0, 4, 0, 0, 80, 0, 0,
         ];
         if cfg!(target_endian = "little") {
-            assert_eq!(writer.into_bytes(), expected);
+            assert_eq!(writer.as_bytes(), expected);
         }
     }
 
@@ -233,8 +246,7 @@ mod tests {
             let mut writer = Writer::default();
             writer.bytes(kind, &value);
             writer.u32(7, 9);
-            let bytes = writer.into_bytes();
-            let read: Vec<_> = attributes(&bytes).map(Result::unwrap).collect();
+            let read: Vec<_> = attributes(writer.as_bytes()).map(Result::unwrap).collect();
             prop_assert_eq!(read.len(), 2);
             prop_assert_eq!((read[0].kind, read[0].value), (kind, value.as_slice()));
             prop_assert_eq!(read[1].u32().unwrap(), 9);

@@ -58,7 +58,13 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     };
     match run::without_kernel(&command, &program, &mut resolver, out) {
         Some(result) => result,
-        None => Session::open(program, resolver)?.run(&command, out),
+        None => {
+            let mut session = Session::open(&command, program, resolver)?;
+            let result = session.run(&command, out);
+            // Exit closes its sockets.
+            std::mem::forget(session);
+            result
+        }
     }
 }
 

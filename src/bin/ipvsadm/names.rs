@@ -1,6 +1,6 @@
 //! Host and service names, both ways, by the system's resolver, each asked for once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
@@ -17,13 +17,13 @@ pub(crate) struct Name {
     pub(crate) leads_back: bool,
 }
 
-/// What was asked before.
+/// What was asked before. Trees, for hash tables cost each start a system call for random numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    addresses: HashMap<Vec<u8>, Option<Ipv4Addr>>,
-    ports: HashMap<(Vec<u8>, u16), Option<u16>>,
-    hosts: HashMap<IpAddr, Option<Name>>,
-    services: HashMap<(u16, u16), Option<Name>>,
+    addresses: BTreeMap<Vec<u8>, Option<Ipv4Addr>>,
+    ports: BTreeMap<(Vec<u8>, u16), Option<u16>>,
+    hosts: BTreeMap<IpAddr, Option<Name>>,
+    services: BTreeMap<(u16, u16), Option<Name>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 

@@ -24,8 +24,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(program: String, resolver: Resolver) -> Result<Self> {
-        let (client, info) = open::open()?;
+    /// Opens what `command` takes.
+    pub(crate) fn open(command: &Command, program: String, resolver: Resolver) -> Result<Self> {
+        let mut client = open::open()?;
+        // A single change is refused itself where all would be: two system calls fewer.
+        let info = if matches!(command, Command::Change(_)) { Info::default() } else { open::info(&mut client)? };
         Ok(Self::over(client, info, program, resolver))
     }
 
@@ -36,9 +39,10 @@ impl Session {
     /// Carries out a command.
     pub(crate) fn run(&mut self, command: &Command, out: &mut impl Write) -> Result<()> {
         match command {
-            Command::Change(change) => {
-                self.client.apply(change).map_err(|error| messages::refused(&error, Some(change)))
-            }
+            Command::Change(change) => self.client.apply(change).map_err(|error| match error.errno() {
+                Some(libc::EPERM) => open::failure(&error),
+                _ => messages::refused(&error, Some(change)),
+            }),
             Command::List(what) => list::list(out, what, &mut self.client, self.info, &mut self.resolver)
                 .map_err(|error| unlisted(error, None)),
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
