@@ -67,38 +67,55 @@ impl Client {
     /// than one datagram, it is asked again until two answers are alike, ten times at most. A service that is there
     /// all the while is in the list, once; one that comes or goes may be.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
-        const ANSWERS: usize = 10;
-        let mut services = Vec::new();
+        let mut services: Vec<ServiceEntry> = Vec::new();
+        if self.tell_services(|entry| services.push(entry))? <= 1 {
+            return Ok(services);
+        }
+        // Nearly always the second answer is like the first, and nothing more need be kept.
+        let (mut at, mut is_alike) = (0, true);
+        self.tell_services(|entry| {
+            is_alike &= services.get(at).is_some_and(|first| first.service.id == entry.service.id);
+            at += 1;
+        })?;
+        if is_alike && at == services.len() { Ok(services) } else { self.settle(services) }
+    }
+
+    /// Asks until two answers are alike, and takes in what each tells.
+    fn settle(&mut self, mut services: Vec<ServiceEntry>) -> Result<Vec<ServiceEntry>> {
+        const ANSWERS: usize = 8;
         let mut known = HashSet::new();
+        services.retain(|entry| known.insert(entry.service.id));
         let mut before: Vec<ServiceId> = Vec::new();
-        let mut answers = 0;
-        loop {
-            answers += 1;
+        for _ in 0..ANSWERS {
             let mut told = Vec::with_capacity(before.len());
-            let chunks = self.link.dump_bulk(Operation::GetServices, |_, top| {
-                for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
-                    let entry = ServiceEntry::read(nest?)?;
-                    told.push(entry.service.id);
-                    if known.insert(entry.service.id) {
-                        services.push(entry);
-                    }
+            self.tell_services(|entry| {
+                told.push(entry.service.id);
+                if known.insert(entry.service.id) {
+                    services.push(entry);
                 }
-                Ok(())
             })?;
-            let is_settled = chunks <= 1 || told == before;
+            let is_alike = told == before;
             before = told;
-            if is_settled || answers == ANSWERS {
+            if is_alike {
                 break;
             }
         }
-        if answers > 2 {
-            self.drop_gone(&mut services, before.into_iter().collect())?;
-        }
+        self.drop_gone(&mut services, &before.into_iter().collect())?;
         Ok(services)
     }
 
+    /// Has all services told, and returns in how many datagrams.
+    fn tell_services(&mut self, mut tell: impl FnMut(ServiceEntry)) -> Result<usize> {
+        self.link.dump_bulk(Operation::GetServices, |_, top| {
+            for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
+                tell(ServiceEntry::read(nest?)?);
+            }
+            Ok(())
+        })
+    }
+
     /// Drops those services that were not `told` of last because they are gone, rather than passed over.
-    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, told: HashSet<ServiceId>) -> Result<()> {
+    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, told: &HashSet<ServiceId>) -> Result<()> {
         const ESRCH: i32 = 3;
         let mut gone = HashSet::new();
         for entry in services.iter().filter(|entry| !told.contains(&entry.service.id)) {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlaBuffer};
+use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use super::uapi::{AF_INET, AF_INET6};
 use crate::service::Family;
@@ -124,23 +124,22 @@ pub(crate) struct Attribute<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// The attributes in `bytes`, in their order; an error ends them.
+/// The attributes in `bytes`, in their order; an error ends them. A listing reads hundreds of thousands of them, so
+/// each is looked at once.
 pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, DecodeError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let header = match NlaBuffer::new_checked(rest) {
-            Ok(header) => header,
-            Err(error) => {
-                rest = &[];
-                return Some(Err(error));
-            }
+        let [length_0, length_1, kind_0, kind_1, ..] = *rest else {
+            let left = std::mem::take(&mut rest).len();
+            return (left > 0).then(|| Err(DecodeError::buffer_too_small(left, NLA_HEADER_SIZE)));
         };
-        let (kind, length) = (header.kind(), usize::from(header.length()));
-        let value = rest.get(NLA_HEADER_SIZE..length).unwrap_or_default();
+        let length = usize::from(u16::from_ne_bytes([length_0, length_1]));
+        let Some(value) = rest.get(NLA_HEADER_SIZE..length) else {
+            let left = std::mem::take(&mut rest).len();
+            return Some(Err(DecodeError::buffer_too_small(left, length)));
+        };
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        let kind = u16::from_ne_bytes([kind_0, kind_1]) & NLA_TYPE_MASK;
         Some(Ok(Attribute { kind, value }))
     })
 }

@@ -1,12 +1,12 @@
-//! The kernel's own part of a work: ready-made messages sent, replies taken and not looked into.
+//! The kernel's own part of a work: a program that sends ready-made messages, takes the replies and looks into none.
 //!
-//! The messages are those that the library sends, kept in memory before the clock starts.
+//! The messages are those that the library sends, recorded, in a file in memory. The library asks for all services
+//! twice (see `Client::services`), the kernel's part once.
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, RECEIVE_BUFFER, Transport};
 use netlink_packet_core::{NLM_F_ACK, NLMSG_DONE};
@@ -19,6 +19,9 @@ const DATAGRAM: usize = 200_000;
 /// The chunks of a dump grow to the largest room ever offered on a socket, and the kernel clears all of a chunk's
 /// memory before it fills it: for a few servers a small chunk is cheaper. This is the least that it makes.
 const SMALL_CHUNK: usize = 3_776;
+
+/// After so many small chunks, large ones are better.
+const LONG: usize = 4;
 
 /// A socket of the kernel's that keeps what is sent.
 struct Recorder {
@@ -45,7 +48,10 @@ fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
     let mut client = Client::over(Recorder { socket, sent: Rc::clone(&sent) }).unwrap();
     sent.borrow_mut().clear(); // the question for the family
     work(&mut client);
-    sent.take()
+    let mut sent = sent.take();
+    // A question that was asked again, under another number.
+    sent.dedup_by(|again, first| again.len() == first.len() && again[16..] == first[16..]);
+    sent
 }
 
 /// The messages of many changes in datagrams as large as the socket takes them, each with one acknowledgement.
@@ -75,19 +81,6 @@ fn acknowledge_last(datagram: &mut [u8]) {
     }
 }
 
-/// Has changes carried out.
-pub(crate) fn change(datagrams: &[Vec<u8>]) -> Duration {
-    let start = Instant::now();
-    let socket = Socket::new(NETLINK_GENERIC).unwrap();
-    let mut room = Vec::with_capacity(RECEIVE_BUFFER);
-    for datagram in datagrams {
-        socket.send(datagram, 0).unwrap();
-        room.clear();
-        socket.recv(&mut room, 0).unwrap();
-    }
-    start.elapsed()
-}
-
 /// The questions of a listing: for all services, then for the servers of each.
 pub(crate) fn questions() -> Vec<Vec<u8>> {
     recorded(|client| {
@@ -97,33 +90,69 @@ pub(crate) fn questions() -> Vec<Vec<u8>> {
     })
 }
 
-/// Asks and takes the answers; `small` where each service has few servers.
-pub(crate) fn ask(questions: &[Vec<u8>], small: bool) -> Duration {
-    let start = Instant::now();
+/// Keeps messages in a file for [`run`].
+pub(crate) fn keep(datagrams: &[Vec<u8>], name: &str) {
+    let mut file = Vec::new();
+    for datagram in datagrams {
+        file.extend(u32::try_from(datagram.len()).unwrap().to_ne_bytes());
+        file.extend(datagram);
+    }
+    std::fs::write(name, file).unwrap();
+}
+
+/// The word that makes this program the one that does only the kernel's part.
+pub(crate) const PART: &str = "--kernels-part";
+
+/// Does the kernel's part: of changes or of a listing, whose messages are in a file, or of reading the connections.
+pub(crate) fn run(words: &[String]) {
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["change", file] => each(file, |socket, datagram, room| {
+            socket.send(datagram, 0).unwrap();
+            room.clear();
+            socket.recv(room, 0).unwrap();
+        }),
+        ["ask", file] => each(file, ask),
+        ["connections"] => {
+            // The kernel hands out one page at a time, whatever the room.
+            let mut file = File::open("/proc/net/ip_vs_conn").unwrap();
+            let mut room = vec![0; 1 << 13];
+            while file.read(&mut room).unwrap() > 0 {}
+        }
+        _ => panic!("{words:?}"),
+    }
+}
+
+/// Sends the messages of a file, the first over a socket of its own: a dump of all services makes large chunks best.
+fn each(file: &str, mut send: impl FnMut(&Socket, &[u8], &mut Vec<u8>)) {
+    let mut file = BufReader::new(File::open(file).unwrap());
+    let (mut length, mut datagram, mut number) = ([0; 4], Vec::new(), 0);
     let mut socket = Socket::new(NETLINK_GENERIC).unwrap();
     let mut room = Vec::with_capacity(RECEIVE_BUFFER);
-    for (number, question) in questions.iter().enumerate() {
-        if number == 1 && small {
+    while file.read_exact(&mut length).is_ok() {
+        datagram.resize(usize::try_from(u32::from_ne_bytes(length)).unwrap(), 0);
+        file.read_exact(&mut datagram).unwrap();
+        send(&socket, &datagram, &mut room);
+        number += 1;
+        if number == 1 {
             socket = Socket::new(NETLINK_GENERIC).unwrap();
             room = Vec::with_capacity(SMALL_CHUNK);
         }
-        socket.send(question, 0).unwrap();
-        loop {
-            room.clear();
-            socket.recv(&mut room, 0).unwrap();
-            if u16::from_ne_bytes([room[4], room[5]]) == NLMSG_DONE {
-                break;
-            }
-        }
     }
-    start.elapsed()
 }
 
-/// Reads the connections and does nothing with them. The kernel hands out one page at a time, whatever the room.
-pub(crate) fn read_connections() -> Duration {
-    let start = Instant::now();
-    let mut file = File::open("/proc/thread-self/net/ip_vs_conn").unwrap();
-    let mut room = vec![0; 1 << 16];
-    while file.read(&mut room).unwrap() > 0 {}
-    start.elapsed()
+/// Asks a question and takes the answer.
+fn ask(socket: &Socket, question: &[u8], room: &mut Vec<u8>) {
+    socket.send(question, 0).unwrap();
+    let mut chunks = 0;
+    loop {
+        room.clear();
+        if chunks == LONG {
+            room.reserve_exact(RECEIVE_BUFFER);
+        }
+        socket.recv(room, 0).unwrap();
+        chunks += 1;
+        if u16::from_ne_bytes([room[4], room[5]]) == NLMSG_DONE {
+            return;
+        }
+    }
 }

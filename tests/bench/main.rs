@@ -29,8 +29,10 @@ use table::{Row, Rounds};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == program::MEASURE) {
-        return program::measure(&words[1..]);
+    match words.first().map(String::as_str) {
+        Some(program::MEASURE) => return program::measure(&words[1..]),
+        Some(kernel::PART) => return kernel::run(&words[1..]),
+        _ => {}
     }
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let date = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
@@ -58,7 +60,7 @@ fn short() -> Vec<Group> {
         ("tables", |rows| works::tables(100, ONCE, true, rows)),
         ("one-service", |rows| works::one_service(100, ONCE, rows)),
         ("connections", |rows| works::connections(1000, ONCE, rows)),
-        ("commands", |rows| works::commands(10, 1, rows)),
+        ("commands", |rows| works::commands(10, 2, rows)),
         ("apply", |rows| works::apply(100, ONCE, rows)),
         ("memory", |rows| works::memory(1000, rows)),
     ]
@@ -78,7 +80,7 @@ fn long() -> Vec<Group> {
             works::connections(10_000, Rounds { original: 5, ours: 15 }, rows);
             works::connections(100_000, Rounds { original: 3, ours: 9 }, rows);
         }),
-        ("commands", |rows| works::commands(200, 5, rows)),
+        ("commands", |rows| works::commands(20, 20, rows)),
         ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),
         ("memory", |rows| works::memory(33_333, rows)),
     ]

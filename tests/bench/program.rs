@@ -22,7 +22,7 @@ impl Call<'_> {
     fn command(&self, before: &[&str]) -> Command {
         let words: Vec<&str> =
             before.iter().copied().chain([self.program]).chain(self.words.split_whitespace()).collect();
-        let mut command = Command::new(words[0]);
+        let mut command = clean(Command::new(words[0]));
         let input = self.input.map_or(Stdio::null(), |path| File::open(path).unwrap().into());
         command.args(&words[1..]).stdin(input).stdout(File::create(OUTPUT).unwrap());
         command
@@ -56,6 +56,12 @@ impl Call<'_> {
         let total = counts.lines().last().unwrap();
         total.split_whitespace().nth(3).unwrap().parse().unwrap()
     }
+}
+
+/// Without what cargo sets: the loader would look for libraries in its folders first.
+pub(crate) fn clean(mut command: Command) -> Command {
+    command.env_remove("LD_LIBRARY_PATH");
+    command
 }
 
 /// The word that makes this program one that starts another, and tells on stderr what memory that took.

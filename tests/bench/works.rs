@@ -1,19 +1,25 @@
 //! The works that are measured.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client};
 
-use crate::program::Call;
+use crate::program::{Call, clean};
 use crate::rules::Table;
-use crate::table::{Row, Rounds, Times, Who, alternate, median};
+use crate::table::{Row, Rounds, Times, Who, alternate, best};
 use crate::{connections as made, fresh, kernel, lab};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
 fn call<'a>(who: Who, words: &'a str, input: Option<&'a Path>) -> Call<'a> {
     Call { program: if who == Who::Ours { OURS } else { lab::ORIGINAL }, words, input }
+}
+
+/// The kernel's own part, done by this program in another process, so that the start of a program is in all times.
+fn part(words: &str) -> Duration {
+    Call { program: "/proc/self/exe", words: &format!("{} {words}", kernel::PART), input: None }.time()
 }
 
 /// System calls of both; the tracer makes them too slow to count many.
@@ -32,29 +38,29 @@ pub(crate) fn tables(services: u32, rounds: Rounds, count: bool, rows: &mut Vec<
     let table = Table { services, servers: 2 };
     let file = &table.file("bench-rules", 0);
     let size = usize::try_from(services).unwrap();
-    let adding = &fresh(|| kernel::changes(&table.changes()));
-    let clearing = &fresh(|| kernel::changes(&[Change::Flush]));
+    kernel::keep(&fresh(|| kernel::changes(&table.changes())), "/run/bench-adding");
+    kernel::keep(&fresh(|| kernel::changes(&[Change::Flush])), "/run/bench-clearing");
 
     let mut cleared = Vec::new();
     let restored = alternate(rounds, |who| {
         let (restored, then) = fresh(|| match who {
-            Who::Kernel => (kernel::change(adding), kernel::change(clearing)),
+            Who::Kernel => (part("change /run/bench-adding"), part("change /run/bench-clearing")),
             who => (call(who, "-R", Some(file)).time(), call(who, "-C", None).time()),
         });
         cleared.push((who, then));
         restored
     });
-    let of = |who| median(cleared.iter().filter(|(by, _)| *by == who).map(|(_, time)| *time).collect());
+    let of = |who| best(cleared.iter().filter(|(by, _)| *by == who).map(|(_, time)| *time).collect());
     let cleared = Times { original: of(Who::Original), ours: of(Who::Ours), kernel: of(Who::Kernel) };
     let memory = Some(fresh(|| call(Who::Ours, "-R", Some(file)).memory()));
     keep(rows, Row { work: "restore", size, times: restored, calls: calls(count, "-R", Some(file)), memory });
     keep(rows, Row { work: "clear", size, times: cleared, calls: calls(count, "-C", None), memory: None });
 
     fresh(|| {
-        kernel::change(adding);
-        let questions = kernel::questions();
+        part("change /run/bench-adding");
+        kernel::keep(&kernel::questions(), "/run/bench-questions");
         for (work, words) in [("list", "-Ln"), ("list --stats", "-Ln --stats"), ("save", "-Sn")] {
-            listing(rows, work, size, words, rounds, || kernel::ask(&questions, true), count);
+            listing(rows, work, size, words, rounds, "ask /run/bench-questions", count);
         }
         Client::open().unwrap().flush().unwrap();
     });
@@ -67,11 +73,11 @@ fn listing(
     size: usize,
     words: &'static str,
     rounds: Rounds,
-    mut part: impl FnMut() -> Duration,
+    kernels: &str,
     count: bool,
 ) {
     let times = alternate(rounds, |who| match who {
-        Who::Kernel => part(),
+        Who::Kernel => part(kernels),
         who => call(who, words, None).time(),
     });
     let of = |who| call(who, words, None).system_calls();
@@ -84,9 +90,9 @@ pub(crate) fn one_service(servers: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let table = Table { services: 1, servers };
     fresh(|| {
         assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
-        let questions = kernel::questions();
+        kernel::keep(&kernel::questions(), "/run/bench-questions");
         let size = usize::try_from(servers).unwrap();
-        listing(rows, "list one service", size, "-Ln", rounds, || kernel::ask(&questions, false), false);
+        listing(rows, "list one service", size, "-Ln", rounds, "ask /run/bench-questions", false);
         Client::open().unwrap().flush().unwrap();
     });
 }
@@ -96,21 +102,24 @@ pub(crate) fn connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     fresh(|| {
         made::make(count);
         let size = usize::try_from(count).unwrap();
-        listing(rows, "list connections", size, "-Lnc", rounds, kernel::read_connections, count <= 1000);
+        listing(rows, "list connections", size, "-Lnc", rounds, "connections", count <= 1000);
     });
 }
 
 /// Single commands from a loop of the shell, and an empty program from the same loop.
 pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
     const EMPTY: &str = "/bin/true";
+    // Short laps in turn: what else the machine does then falls on each of the three alike.
     let lap = |program: &str| {
         fresh(|| {
             Client::open().unwrap().apply_all(&Table { services: 1, servers: 0 }.changes()).unwrap();
             let script = format!(
                 "i=0; while [ $i -lt {count} ]; do i=$((i+1)); {program} -a -t 10.0.0.1:80 -r 10.1.0.$i -m; done"
             );
+            let mut shell = clean(Command::new("sh"));
+            shell.args(["-c", &script]);
             let start = Instant::now();
-            let status = std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
+            let status = shell.status().unwrap();
             let time = start.elapsed();
             assert!(status.success(), "{script}");
             time / count
@@ -122,7 +131,7 @@ pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
             times.push(lap(program));
         }
     }
-    let [empty, original, ours] = taken.map(|times| median(times).unwrap());
+    let [empty, original, ours] = taken.map(|times| best(times).unwrap());
     let less = |time: Duration| Some(time.saturating_sub(empty));
     let one = |who| {
         fresh(|| {

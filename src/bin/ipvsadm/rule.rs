@@ -161,10 +161,11 @@ fn checksum_option(checksum: Checksum) -> &'static str {
 /// begins with `#` has none. There is no quoting.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let words: Vec<&[u8]> = line
-        .split(blank)
-        .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
-        .filter(|word| !word.is_empty() && *word != b"ipvsadm")
-        .collect();
+    let mut words = Vec::with_capacity(12); // of a line with all that there can be, it grows
+    words.extend(
+        line.split(blank)
+            .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
+            .filter(|word| !word.is_empty() && *word != b"ipvsadm"),
+    );
     if words.first().is_some_and(|word| word.starts_with(b"#")) { Vec::new() } else { words }
 }

@@ -60,7 +60,7 @@ pub(crate) fn list(
 pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<ServiceEntry>> {
     let mut services = client.services()?;
     if sorted {
-        services.sort_by_key(|entry| entry.service.id);
+        services.sort_by_cached_key(|entry| entry.service.id);
     }
     Ok(services)
 }
