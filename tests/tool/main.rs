@@ -6,6 +6,7 @@
 mod lab;
 
 mod apply;
+mod changing;
 mod restore;
 mod save;
 
