@@ -149,13 +149,18 @@ impl Client {
     /// The kernel answers a question for a service that is not there with none: it does not tell the two apart.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
         let mut destinations = Vec::new();
+        self.each_destination(id, |entry| destinations.push(entry))?;
+        Ok(destinations)
+    }
+
+    /// As [`Client::destinations`], one by one, for those who do not keep all of each.
+    pub fn each_destination(&mut self, id: &ServiceId, mut each: impl FnMut(DestinationEntry)) -> Result<()> {
         self.link.dump(Operation::GetDestinations, naming(id), |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_DEST) {
-                destinations.push(DestinationEntry::read(nest?, id.family())?);
+                each(DestinationEntry::read(nest?, id.family())?);
             }
             Ok(())
-        })?;
-        Ok(destinations)
+        })
     }
 
     /// The timeouts of connections.
