@@ -53,10 +53,14 @@ impl Client {
     /// The version of IPVS and the size of its connection table.
     pub fn info(&mut self) -> Result<Info> {
         let mut info = Info::default();
-        self.link.get(Operation::GetInfo, |_| {}, |_, top| {
-            info = Info::read(top)?;
-            Ok(())
-        })?;
+        self.link.get(
+            Operation::GetInfo,
+            |_| {},
+            |_, top| {
+                info = Info::read(top)?;
+                Ok(())
+            },
+        )?;
         Ok(info)
     }
 
@@ -166,22 +170,30 @@ impl Client {
     /// The timeouts of connections.
     pub fn timeouts(&mut self) -> Result<Timeouts> {
         let mut timeouts = Timeouts::default();
-        self.link.get(Operation::GetTimeouts, |_| {}, |_, top| {
-            timeouts = Timeouts::read(top)?;
-            Ok(())
-        })?;
+        self.link.get(
+            Operation::GetTimeouts,
+            |_| {},
+            |_, top| {
+                timeouts = Timeouts::read(top)?;
+                Ok(())
+            },
+        )?;
         Ok(timeouts)
     }
 
     /// The sync daemons that run, the master first.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>> {
         let mut daemons = Vec::new();
-        self.link.dump(Operation::GetDaemons, |_| {}, |_, top| {
-            for nest in nests(top, IPVS_CMD_ATTR_DAEMON) {
-                daemons.push(SyncDaemon::read(nest?)?);
-            }
-            Ok(())
-        })?;
+        self.link.dump(
+            Operation::GetDaemons,
+            |_| {},
+            |_, top| {
+                for nest in nests(top, IPVS_CMD_ATTR_DAEMON) {
+                    daemons.push(SyncDaemon::read(nest?)?);
+                }
+                Ok(())
+            },
+        )?;
         Ok(daemons)
     }
 

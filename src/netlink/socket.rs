@@ -158,11 +158,7 @@ impl Link {
 
     /// Carries out changes, many in a datagram, and calls `refused` with the position and the error of each that
     /// the kernel refused, in order. The others are in effect.
-    pub(crate) fn change(
-        &mut self,
-        changes: &[Change],
-        mut refused: impl FnMut(usize, Error),
-    ) -> Result<()> {
+    pub(crate) fn change(&mut self, changes: &[Change], mut refused: impl FnMut(usize, Error)) -> Result<()> {
         for (number, changes) in changes.chunks(REQUESTS_PER_DATAGRAM).enumerate() {
             self.datagram.clear();
             let first = self.line.sequence.wrapping_add(1);
@@ -244,7 +240,9 @@ impl Line {
                             return unread.map_or(Ok(chunks), Err);
                         }
                     }
-                    Reply::Ack { errno: 0 } | Reply::Done { errno: 0 } => return unread.map_or(Ok(chunks), Err),
+                    Reply::Ack { errno: 0 } | Reply::Done { errno: 0 } => {
+                        return unread.map_or(Ok(chunks), Err);
+                    }
                     Reply::Ack { errno } | Reply::Done { errno } => {
                         return Err(Error::Kernel { operation, errno });
                     }

@@ -4,6 +4,7 @@
 //! minutes and looks through it with each addition.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,7 +26,7 @@ mod works;
 
 use std::fs::File;
 
-use table::{Row, Rounds};
+use table::{Rounds, Row};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -41,8 +42,8 @@ fn main() {
     let mut rows = Vec::new();
     let groups: Vec<&str> = words.iter().filter(|word| !word.starts_with("--")).map(String::as_str).collect();
     let is_wanted = |group: &str| groups.is_empty() || groups.contains(&group);
-    let works = if words.iter().any(|word| word == "--short") { short() } else { long() };
-    for (group, work) in works {
+    let all = if words.iter().any(|word| word == "--short") { short() } else { long() };
+    for (group, work) in all {
         if is_wanted(group) {
             work(&mut rows);
         }

@@ -65,7 +65,16 @@ pub(crate) struct Row {
 pub(crate) fn heading() {
     println!(
         "| {:<26} | {:>7} | {:>9} | {:>9} | {:>9} | {:>8} | {:>8} | {:>8} | {:>8} | {:>8} |",
-        "work", "size", "original", "ours", "kernel", "orig/our", "our/kern", "orig sys", "our sys", "our KiB"
+        "work",
+        "size",
+        "original",
+        "ours",
+        "kernel",
+        "orig/our",
+        "our/kern",
+        "orig sys",
+        "our sys",
+        "our KiB"
     );
     let dash = "-".repeat(8);
     println!(
@@ -101,7 +110,9 @@ pub(crate) fn growth(rows: &[Row], from: usize, to: usize) {
     println!("| {:<26} | {:>8} | {:>8} | {:>8} |", "work", "original", "ours", "kernel");
     println!("| {} | {1}:| {1}:| {1}:|", "-".repeat(26), "-".repeat(8));
     for large in rows.iter().filter(|row| row.size == to) {
-        let Some(small) = rows.iter().find(|row| row.size == from && row.work == large.work) else { continue };
+        let Some(small) = rows.iter().find(|row| row.size == from && row.work == large.work) else {
+            continue;
+        };
         let (small, large) = (small.times, large.times);
         println!(
             "| {:<26} | {:>8} | {:>8} | {:>8} |",

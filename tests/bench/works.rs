@@ -8,7 +8,7 @@ use ipvs::{Change, Client};
 
 use crate::program::{Call, clean};
 use crate::rules::Table;
-use crate::table::{Row, Rounds, Times, Who, alternate, best};
+use crate::table::{Rounds, Row, Times, Who, alternate, best};
 use crate::{connections as made, fresh, kernel, lab};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
@@ -163,7 +163,10 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
             }
         });
         let memory = Some(call(Who::Ours, "-R --apply", Some(&files[0])).memory());
-        keep(rows, Row { work: "apply 10, beside our list", size: table.lines(), times, calls: None, memory });
+        keep(
+            rows,
+            Row { work: "apply 10, beside our list", size: table.lines(), times, calls: None, memory },
+        );
         Client::open().unwrap().flush().unwrap();
     });
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::Ipv4Addr;
 
 use ipvs::{Change, Client, Service, ServiceId, Transport};
 use netlink_sys::Socket;
@@ -13,7 +14,7 @@ use crate::lab;
 const SERVICES: u32 = 5000;
 
 fn id(number: u32) -> ServiceId {
-    ServiceId::tcp((0x0a00_0000 + number).to_be_bytes().into(), 80)
+    ServiceId::tcp(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), 80)
 }
 
 fn service(number: u32) -> Change {
@@ -36,7 +37,8 @@ impl Transport for Meddling {
         const MSG_DONTWAIT: i32 = 0x40;
         self.socket.recv(buffer, MSG_DONTWAIT)?;
         // A simple generator of random numbers, always the same ones.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let random = u32::try_from(self.random >> 33).unwrap();
         let first = random / 10 * 10 % SERVICES;
         let numbers = (first..first + 500).step_by(10).map(|number| number % SERVICES);

@@ -196,9 +196,11 @@ fn no_refusal_is_lost_however_many_there_are() {
     server.upper_threshold = 9;
     // The largest requests there are, and the errors that come back hold a copy of each.
     let nowhere = ServiceId::tcp("2001:db8::1".parse().unwrap(), 80);
-    let refused = client.apply_all(&[Change::AddDestination(nowhere, server); 2000]).unwrap();
+    let refused = client.apply_all(&vec![Change::AddDestination(nowhere, server); 2000]).unwrap();
     assert_eq!(refused.len(), 2000);
-    assert!(refused.iter().enumerate().all(|(at, (told, error))| at == *told && error.errno() == Some(ESRCH)));
+    assert!(
+        refused.iter().enumerate().all(|(at, (told, error))| at == *told && error.errno() == Some(ESRCH))
+    );
 }
 
 #[test]

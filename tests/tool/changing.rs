@@ -1,6 +1,7 @@
 //! Listings while the table changes: services that nobody touched are all there, once.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipvs::{Change, Client, Service, ServiceId};
@@ -11,7 +12,7 @@ use crate::{OURS, lab, run};
 const SERVICES: u32 = 5000;
 
 fn id(number: u32) -> ServiceId {
-    ServiceId::tcp((0x0a00_0000 + number).to_be_bytes().into(), 80)
+    ServiceId::tcp(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), 80)
 }
 
 fn service(number: u32) -> Change {
@@ -33,7 +34,8 @@ fn meddle(stop: &AtomicBool) {
 /// How many services that nobody touched are not in a listing, and how many lines there are too many.
 fn wrong(listing: &str) -> (usize, usize) {
     let mut times: HashMap<&str, usize> = HashMap::new();
-    let services = listing.lines().filter_map(|line| line.split_whitespace().find(|word| word.ends_with(":80")));
+    let services =
+        listing.lines().filter_map(|line| line.split_whitespace().find(|word| word.ends_with(":80")));
     services.for_each(|service| *times.entry(service).or_default() += 1);
     let untouched = (0..SERVICES).filter(|number| number % 10 != 0).map(|number| id(number).to_string());
     let lost = untouched.filter(|id| !times.contains_key(id.trim_start_matches("TCP ")));

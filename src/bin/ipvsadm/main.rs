@@ -56,16 +56,14 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         [] => Command::plain_list(),
         _ => Command::parse(&program, &words, &mut resolver)?,
     };
-    match run::without_kernel(&command, &program, &mut resolver, out) {
-        Some(result) => result,
-        None => {
-            let mut session = Session::open(&command, program, resolver)?;
-            let result = session.run(&command, out);
-            // Exit closes its sockets.
-            std::mem::forget(session);
-            result
-        }
+    if let Some(result) = run::without_kernel(&command, &program, &mut resolver, out) {
+        return result;
     }
+    let mut session = Session::open(&command, program, resolver)?;
+    let result = session.run(&command, out);
+    // The end of the program closes its sockets.
+    std::mem::forget(session);
+    result
 }
 
 /// The one way to stderr: what is wrong, on a line of its own. Where stderr is closed there is nobody to tell.

@@ -198,7 +198,8 @@ impl<'a, W: Write> Lines<'a, W> {
 
     /// Puts the changes that have arrived into effect.
     fn carry_out(&mut self) -> Result<()> {
-        let (mut changes, mut numbers) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
+        let (mut changes, mut numbers) =
+            (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
         let refused =
             self.session.client.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
         for (at, error) in refused {

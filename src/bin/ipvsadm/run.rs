@@ -28,7 +28,8 @@ impl Session {
     pub(crate) fn open(command: &Command, program: String, resolver: Resolver) -> Result<Self> {
         let mut client = open::open()?;
         // A single change is refused itself where all would be: two system calls fewer.
-        let info = if matches!(command, Command::Change(_)) { Info::default() } else { open::info(&mut client)? };
+        let info =
+            if matches!(command, Command::Change(_)) { Info::default() } else { open::info(&mut client)? };
         Ok(Self::over(client, info, program, resolver))
     }
 
