@@ -71,9 +71,8 @@ pub(crate) fn endpoint(
 }
 
 fn ipv6(word: &[u8]) -> Option<Ipv6Addr> {
-    if word.split(|byte| *byte == b':').nth(2).is_none() {
-        return None; // nearly all words: with fewer than two colons they are not worth a parser
-    }
+    // Nearly all words have fewer than two colons, and are not worth a parser.
+    word.split(|byte| *byte == b':').nth(2)?;
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
