@@ -64,7 +64,9 @@ pub(crate) fn changes(changes: &[Change]) -> Vec<Vec<u8>> {
             _ => datagrams.push(datagram.clone()),
         }
     }
-    datagrams.iter_mut().for_each(|datagram| acknowledge_last(datagram));
+    for datagram in &mut datagrams {
+        acknowledge_last(datagram);
+    }
     datagrams
 }
 

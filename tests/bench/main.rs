@@ -70,8 +70,8 @@ fn short() -> Vec<Group> {
 fn long() -> Vec<Group> {
     vec![
         ("tables", |rows| {
-            works::tables(100, Rounds { original: 7, ours: 15 }, true, rows);
-            works::tables(1000, Rounds { original: 3, ours: 15 }, false, rows);
+            works::tables(100, Rounds { original: 5, ours: 11 }, true, rows);
+            works::tables(1000, Rounds { original: 3, ours: 11 }, false, rows);
         }),
         ("targets", |rows| works::tables(3000, Rounds { original: 3, ours: 11 }, false, rows)),
         ("tables", |rows| works::tables(10_000, Rounds { original: 1, ours: 5 }, false, rows)),
@@ -79,7 +79,7 @@ fn long() -> Vec<Group> {
         ("connections", |rows| {
             works::connections(1000, Rounds { original: 5, ours: 15 }, rows);
             works::connections(10_000, Rounds { original: 5, ours: 15 }, rows);
-            works::connections(100_000, Rounds { original: 3, ours: 9 }, rows);
+            works::connections(100_000, Rounds { original: 2, ours: 5 }, rows);
         }),
         ("commands", |rows| works::commands(20, 20, rows)),
         ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),

@@ -155,12 +155,12 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     fresh(|| {
         assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
         let mut turn = 0;
-        let times = alternate(rounds, |who| match who {
-            Who::Kernel => call(Who::Ours, "-Ln", None).time(),
-            _ => {
-                turn += 1;
-                call(Who::Ours, "-R --apply", Some(&files[turn % 2])).time()
+        let times = alternate(rounds, |who| {
+            if who == Who::Kernel {
+                return call(Who::Ours, "-Ln", None).time();
             }
+            turn += 1;
+            call(Who::Ours, "-R --apply", Some(&files[turn % 2])).time()
         });
         let memory = Some(call(Who::Ours, "-R --apply", Some(&files[0])).memory());
         keep(

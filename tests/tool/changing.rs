@@ -57,8 +57,8 @@ fn listings(tool: &str, words: &str, count: usize) -> Vec<(usize, usize)> {
 fn rows_are_neither_lost_nor_doubled_while_the_table_changes() {
     lab::isolate();
     Client::open().unwrap().apply_all(&(0..SERVICES).map(service).collect::<Vec<_>>()).unwrap();
-    let original = listings(lab::ORIGINAL, "-Ln", 3);
+    let original = listings(lab::ORIGINAL, "-Ln", 2);
     assert!(original.iter().any(|(lost, doubled)| lost + doubled > 0), "the original: {original:?}");
     assert_eq!(listings(OURS, "-Ln", 10), [(0, 0); 10]);
-    assert_eq!(listings(OURS, "-Sn", 3), [(0, 0); 3]);
+    assert_eq!(listings(OURS, "-Sn", 1), [(0, 0)]);
 }

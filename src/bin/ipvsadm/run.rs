@@ -17,7 +17,8 @@ const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.
 /// The kernel and the resolver, for as long as the program runs.
 pub(crate) struct Session {
     pub(crate) client: Client,
-    info: Info,
+    /// None where it was not asked for.
+    info: Option<Info>,
     pub(crate) resolver: Resolver,
     /// The name the program was called by.
     pub(crate) program: String,
@@ -28,24 +29,29 @@ impl Session {
     pub(crate) fn open(command: &Command, program: String, resolver: Resolver) -> Result<Self> {
         let mut client = open::open()?;
         // A single change is refused itself where all would be: two system calls fewer.
-        let info =
-            if matches!(command, Command::Change(_)) { Info::default() } else { open::info(&mut client)? };
-        Ok(Self::over(client, info, program, resolver))
+        let is_asked = !matches!(command, Command::Change(_));
+        let info = is_asked.then(|| open::info(&mut client)).transpose()?;
+        Ok(Self { client, info, resolver, program })
     }
 
+    #[cfg(test)]
     pub(crate) fn over(client: Client, info: Info, program: String, resolver: Resolver) -> Self {
-        Self { client, info, resolver, program }
+        Self { client, info: Some(info), resolver, program }
     }
 
     /// Carries out a command.
     pub(crate) fn run(&mut self, command: &Command, out: &mut impl Write) -> Result<()> {
         match command {
-            Command::Change(change) => self.client.apply(change).map_err(|error| match error.errno() {
-                Some(libc::EPERM) => open::failure(&error),
-                _ => messages::refused(&error, Some(change)),
-            }),
-            Command::List(what) => list::list(out, what, &mut self.client, self.info, &mut self.resolver)
-                .map_err(|error| unlisted(error, None)),
+            Command::Change(change) => {
+                self.client.apply(change).map_err(|error| match (error.errno(), self.info) {
+                    (Some(libc::EPERM), None) => open::failure(&error),
+                    _ => messages::refused(&error, Some(change)),
+                })
+            }
+            Command::List(what) => {
+                list::list(out, what, &mut self.client, self.info.unwrap_or_default(), &mut self.resolver)
+                    .map_err(|error| unlisted(error, None))
+            }
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
                 .map_err(|error| unlisted(error, what.file.as_deref())),
             Command::Restore(what) => restore::restore(self, what, out),
