@@ -144,7 +144,7 @@ pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
     let whole = Times { original: Some(original), ours: Some(ours), kernel: None };
     keep(rows, Row { work: "a command", size, times: whole, calls, memory: None });
     let times = Times { original: less(original), ours: less(ours), kernel: None };
-    keep(rows, Row { work: "a command, less an empty one", size, times, calls: None, memory: None });
+    keep(rows, Row { work: "a command, less an empty", size, times, calls: None, memory: None });
 }
 
 /// A file that differs in 10 lines, carried out; beside it a listing of ours, where the kernel's own part stands else.
@@ -163,10 +163,7 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
             call(Who::Ours, "-R --apply", Some(&files[turn % 2])).time()
         });
         let memory = Some(call(Who::Ours, "-R --apply", Some(&files[0])).memory());
-        keep(
-            rows,
-            Row { work: "apply 10, beside our list", size: table.lines(), times, calls: None, memory },
-        );
+        keep(rows, Row { work: "apply 10, our list", size: table.lines(), times, calls: None, memory });
         Client::open().unwrap().flush().unwrap();
     });
 }
@@ -175,16 +172,14 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
 pub(crate) fn memory(services: u32, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let file = &table.file("bench-rules", 0);
+    let mut measure = |work, words| {
+        let memory = Some(call(Who::Ours, words, Some(file)).memory());
+        keep(rows, Row { work, size: table.lines(), times: Times::default(), calls: None, memory });
+    };
+    fresh(|| measure("memory of -R --replace", "-R --replace"));
     fresh(|| {
-        for (work, words) in [
-            ("memory of restore", "-R"),
-            ("memory of restore --replace", "-R --replace"),
-            ("memory of apply", "-R --apply"),
-            ("memory of save", "-Sn"),
-        ] {
-            let memory = Some(call(Who::Ours, words, Some(file)).memory());
-            keep(rows, Row { work, size: table.lines(), times: Times::default(), calls: None, memory });
-        }
-        Client::open().unwrap().flush().unwrap();
+        measure("memory of -R", "-R");
+        measure("memory of -R --apply", "-R --apply");
+        measure("memory of -S", "-Sn");
     });
 }

@@ -15,6 +15,7 @@ mod restore;
 mod rule;
 mod run;
 mod save;
+mod servers;
 mod state;
 #[cfg(test)]
 mod tests;
