@@ -5,7 +5,6 @@ use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationId};
 use crate::error::Operation;
 use crate::netlink::attr::Writer;
-use crate::netlink::socket::Request;
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceId};
 
@@ -70,31 +69,29 @@ impl Change {
         }
     }
 
-    /// The request that carries it out.
-    pub(crate) fn request(&self) -> Request {
-        let mut top = Writer::default();
+    /// Writes the attributes of the request that carries it out.
+    pub(crate) fn write(&self, top: &mut Writer) {
         let service =
             |top: &mut Writer, id: &ServiceId| top.nest(IPVS_CMD_ATTR_SERVICE, |nest| id.write(nest));
         match self {
             Self::AddService(whole) | Self::EditService(whole) => {
                 top.nest(IPVS_CMD_ATTR_SERVICE, |nest| whole.write(nest));
             }
-            Self::DeleteService(id) | Self::Zero(Some(id)) => service(&mut top, id),
+            Self::DeleteService(id) | Self::Zero(Some(id)) => service(top, id),
             Self::AddDestination(id, destination) | Self::EditDestination(id, destination) => {
-                service(&mut top, id);
+                service(top, id);
                 top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
             }
             Self::DeleteDestination(id, destination) => {
-                service(&mut top, id);
+                service(top, id);
                 top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
             }
             Self::Flush | Self::Zero(None) => {}
-            Self::SetTimeouts(timeouts) => timeouts.write(&mut top),
+            Self::SetTimeouts(timeouts) => timeouts.write(top),
             Self::StartDaemon(daemon) => top.nest(IPVS_CMD_ATTR_DAEMON, |nest| daemon.write(nest)),
             Self::StopDaemon(state, sync_id) => {
                 top.nest(IPVS_CMD_ATTR_DAEMON, |nest| SyncDaemon::write_id(*state, *sync_id, nest));
             }
         }
-        Request { operation: self.operation(), attributes: top }
     }
 }

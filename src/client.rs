@@ -1,12 +1,14 @@
 //! The client: one method for each thing the kernel can be asked or told.
 
+use std::collections::HashSet;
+
 use crate::change::Change;
 use crate::config::{Info, Timeouts};
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::error::{Error, Operation, Result};
 use crate::netlink::attr::{Writer, attributes};
-use crate::netlink::socket::{Kernel, Link, Request, Transport};
+use crate::netlink::socket::{Kernel, Link, Transport};
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceEntry, ServiceId};
 
@@ -26,8 +28,9 @@ impl Client {
     /// [`Error::NotAvailable`] where the kernel has no IPVS and could not load it.
     pub fn open() -> Result<Self> {
         let socket =
-            Kernel::open().map_err(|source| Error::Socket { doing: "opening a netlink socket", source })?;
-        Self::over(socket)
+            || Kernel::open().map_err(|source| Error::Socket { doing: "opening a netlink socket", source });
+        // Both now, for the thread may be in another network later.
+        Self::link(Box::new(socket()?), Some(Box::new(socket()?)))
     }
 
     /// Talks to whatever answers like the kernel; see [`Transport`].
@@ -36,8 +39,12 @@ impl Client {
     ///
     /// As [`Client::open`].
     pub fn over(transport: impl Transport + 'static) -> Result<Self> {
+        Self::link(Box::new(transport), None)
+    }
+
+    fn link(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>) -> Result<Self> {
         const ENOENT: i32 = 2;
-        match Link::new(Box::new(transport)) {
+        match Link::new(transport, bulk) {
             Err(Error::Kernel { errno: ENOENT, .. }) => Err(Error::NotAvailable),
             link => link.map(|link| Self { link }),
         }
@@ -46,25 +53,83 @@ impl Client {
     /// The version of IPVS and the size of its connection table.
     pub fn info(&mut self) -> Result<Info> {
         let mut info = Info::default();
-        self.link.get(request(Operation::GetInfo, |_| {}), |_, top| {
-            info = Info::read(top)?;
-            Ok(())
-        })?;
+        self.link.get(
+            Operation::GetInfo,
+            |_| {},
+            |_, top| {
+                info = Info::read(top)?;
+                Ok(())
+            },
+        )?;
         Ok(info)
     }
 
     /// All services, in the order the kernel has them, which means nothing and changes.
     ///
-    /// The kernel takes no snapshot: while others add and delete services, one may be missed or come twice.
+    /// The kernel takes no snapshot and goes on by position: a service that is deleted before it makes it pass over
+    /// another, one that is added makes it tell another twice, and it does not say so. Where it tells them in more
+    /// than one datagram, it is asked again until two answers are alike, ten times at most. A service that is there
+    /// all the while is in the list, once; one that comes or goes may be.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
-        let mut services = Vec::new();
-        self.link.dump(request(Operation::GetServices, |_| {}), |_, top| {
+        let mut services: Vec<ServiceEntry> = Vec::new();
+        if self.tell_services(|entry| services.push(entry))? <= 1 {
+            return Ok(services);
+        }
+        // Nearly always the second answer is like the first, and nothing more need be kept.
+        let (mut at, mut is_alike) = (0, true);
+        self.tell_services(|entry| {
+            is_alike &= services.get(at).is_some_and(|first| first.service.id == entry.service.id);
+            at += 1;
+        })?;
+        if is_alike && at == services.len() { Ok(services) } else { self.settle(services) }
+    }
+
+    /// Asks until two answers are alike, and takes in what each tells.
+    fn settle(&mut self, mut services: Vec<ServiceEntry>) -> Result<Vec<ServiceEntry>> {
+        const ANSWERS: usize = 8;
+        let mut known = HashSet::new();
+        services.retain(|entry| known.insert(entry.service.id));
+        let mut before: Vec<ServiceId> = Vec::new();
+        for _ in 0..ANSWERS {
+            let mut told = Vec::with_capacity(before.len());
+            self.tell_services(|entry| {
+                told.push(entry.service.id);
+                if known.insert(entry.service.id) {
+                    services.push(entry);
+                }
+            })?;
+            let is_alike = told == before;
+            before = told;
+            if is_alike {
+                break;
+            }
+        }
+        self.drop_gone(&mut services, &before.into_iter().collect())?;
+        Ok(services)
+    }
+
+    /// Has all services told, and returns in how many datagrams.
+    fn tell_services(&mut self, mut tell: impl FnMut(ServiceEntry)) -> Result<usize> {
+        self.link.dump_bulk(Operation::GetServices, |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
-                services.push(ServiceEntry::read(nest?)?);
+                tell(ServiceEntry::read(nest?)?);
             }
             Ok(())
-        })?;
-        Ok(services)
+        })
+    }
+
+    /// Drops those services that were not `told` of last because they are gone, rather than passed over.
+    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, told: &HashSet<ServiceId>) -> Result<()> {
+        const ESRCH: i32 = 3;
+        let mut gone = HashSet::new();
+        for entry in services.iter().filter(|entry| !told.contains(&entry.service.id)) {
+            match self.service(&entry.service.id) {
+                Err(Error::Kernel { errno: ESRCH, .. }) => drop(gone.insert(entry.service.id)),
+                answer => drop(answer?),
+            }
+        }
+        services.retain(|entry| !gone.contains(&entry.service.id));
+        Ok(())
     }
 
     /// One service.
@@ -74,7 +139,7 @@ impl Client {
     /// [`Error::Kernel`] with ESRCH (3) if it is not there.
     pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry> {
         let mut service = None;
-        self.link.get(naming(Operation::GetService, id), |_, top| {
+        self.link.get(Operation::GetService, naming(id), |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 service = Some(ServiceEntry::read(nest?)?);
             }
@@ -88,34 +153,47 @@ impl Client {
     /// The kernel answers a question for a service that is not there with none: it does not tell the two apart.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
         let mut destinations = Vec::new();
-        self.link.dump(naming(Operation::GetDestinations, id), |_, top| {
+        self.each_destination(id, |entry| destinations.push(entry))?;
+        Ok(destinations)
+    }
+
+    /// As [`Client::destinations`], one by one, for those who do not keep all of each.
+    pub fn each_destination(&mut self, id: &ServiceId, mut each: impl FnMut(DestinationEntry)) -> Result<()> {
+        self.link.dump(Operation::GetDestinations, naming(id), |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_DEST) {
-                destinations.push(DestinationEntry::read(nest?, id.family())?);
+                each(DestinationEntry::read(nest?, id.family())?);
             }
             Ok(())
-        })?;
-        Ok(destinations)
+        })
     }
 
     /// The timeouts of connections.
     pub fn timeouts(&mut self) -> Result<Timeouts> {
         let mut timeouts = Timeouts::default();
-        self.link.get(request(Operation::GetTimeouts, |_| {}), |_, top| {
-            timeouts = Timeouts::read(top)?;
-            Ok(())
-        })?;
+        self.link.get(
+            Operation::GetTimeouts,
+            |_| {},
+            |_, top| {
+                timeouts = Timeouts::read(top)?;
+                Ok(())
+            },
+        )?;
         Ok(timeouts)
     }
 
     /// The sync daemons that run, the master first.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>> {
         let mut daemons = Vec::new();
-        self.link.dump(request(Operation::GetDaemons, |_| {}), |_, top| {
-            for nest in nests(top, IPVS_CMD_ATTR_DAEMON) {
-                daemons.push(SyncDaemon::read(nest?)?);
-            }
-            Ok(())
-        })?;
+        self.link.dump(
+            Operation::GetDaemons,
+            |_| {},
+            |_, top| {
+                for nest in nests(top, IPVS_CMD_ATTR_DAEMON) {
+                    daemons.push(SyncDaemon::read(nest?)?);
+                }
+                Ok(())
+            },
+        )?;
         Ok(daemons)
     }
 
@@ -190,8 +268,7 @@ impl Client {
     /// Where the conversation itself fails: it is not known then how many of the changes are in effect.
     pub fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
         let mut refused = Vec::new();
-        let result =
-            self.link.change(changes.iter().map(Change::request), |at, error| refused.push((at, error)));
+        let result = self.link.change(changes, |at, error| refused.push((at, error)));
         match (result, changes.last()) {
             // A daemon stopped before it ran is stopped, but the kernel does not say so.
             (Err(Error::NoReply { .. }), Some(Change::StopDaemon(state, _)))
@@ -208,15 +285,9 @@ impl std::fmt::Debug for Client {
     }
 }
 
-fn request(operation: Operation, fill: impl FnOnce(&mut Writer)) -> Request {
-    let mut attributes = Writer::default();
-    fill(&mut attributes);
-    Request { operation, attributes }
-}
-
-/// A question about a service.
-fn naming(operation: Operation, id: &ServiceId) -> Request {
-    request(operation, |top| top.nest(IPVS_CMD_ATTR_SERVICE, |nest| id.write(nest)))
+/// Writes which service a question is about.
+fn naming(id: &ServiceId) -> impl FnOnce(&mut Writer) {
+    |top| top.nest(IPVS_CMD_ATTR_SERVICE, |nest| id.write(nest))
 }
 
 /// The contents of the nests of `kind` among top-level attributes.

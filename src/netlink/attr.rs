@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlaBuffer};
+use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use super::uapi::{AF_INET, AF_INET6};
 use crate::service::Family;
 
-/// Writes attributes one behind the other.
+/// Writes attributes one behind the other, and leaves room for the headers of messages between them.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -16,8 +16,21 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// What was written.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was written, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Room of `N` bytes, then what `fill` writes: both, once that is done.
+    pub(crate) fn behind<const N: usize>(&mut self, fill: impl FnOnce(&mut Writer)) -> &mut [u8] {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; N]);
+        fill(self);
+        self.bytes.get_mut(start..).unwrap_or_default()
     }
 
     /// An attribute of plain bytes. The values of this family are all far shorter than the 64 KiB that fit.
@@ -111,23 +124,22 @@ pub(crate) struct Attribute<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// The attributes in `bytes`, in their order; an error ends them.
+/// The attributes in `bytes`, in their order; an error ends them. A listing reads hundreds of thousands of them, so
+/// each is looked at once.
 pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, DecodeError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let header = match NlaBuffer::new_checked(rest) {
-            Ok(header) => header,
-            Err(error) => {
-                rest = &[];
-                return Some(Err(error));
-            }
+        let [length_0, length_1, kind_0, kind_1, ..] = *rest else {
+            let left = std::mem::take(&mut rest).len();
+            return (left > 0).then(|| Err(DecodeError::buffer_too_small(left, NLA_HEADER_SIZE)));
         };
-        let (kind, length) = (header.kind(), usize::from(header.length()));
-        let value = rest.get(NLA_HEADER_SIZE..length).unwrap_or_default();
+        let length = usize::from(u16::from_ne_bytes([length_0, length_1]));
+        let Some(value) = rest.get(NLA_HEADER_SIZE..length) else {
+            let left = std::mem::take(&mut rest).len();
+            return Some(Err(DecodeError::buffer_too_small(left, length)));
+        };
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        let kind = u16::from_ne_bytes([kind_0, kind_1]) & NLA_TYPE_MASK;
         Some(Ok(Attribute { kind, value }))
     })
 }
@@ -215,7 +227,7 @@ mod tests {
             6, 0, 4, 0, 0, 80, 0, 0,
         ];
         if cfg!(target_endian = "little") {
-            assert_eq!(writer.into_bytes(), expected);
+            assert_eq!(writer.as_bytes(), expected);
         }
     }
 
@@ -233,8 +245,7 @@ mod tests {
             let mut writer = Writer::default();
             writer.bytes(kind, &value);
             writer.u32(7, 9);
-            let bytes = writer.into_bytes();
-            let read: Vec<_> = attributes(&bytes).map(Result::unwrap).collect();
+            let read: Vec<_> = attributes(writer.as_bytes()).map(Result::unwrap).collect();
             prop_assert_eq!(read.len(), 2);
             prop_assert_eq!((read[0].kind, read[0].value), (kind, value.as_slice()));
             prop_assert_eq!(read[1].u32().unwrap(), 9);

@@ -1,91 +1,43 @@
 //! Messages: requests of the `IPVS` family as bytes, and datagrams of the kernel cut into replies.
 
-use netlink_packet_core::{
-    DecodeError, Emitable, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable, ParseableParametrized,
-};
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
-use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
+use netlink_packet_core::{DecodeError, Emitable, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
+use netlink_packet_generic::GenlHeader;
+use netlink_packet_generic::constants::{CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, GENL_ID_CTRL};
 
 use super::attr::Writer;
 use super::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 
-/// A command with its attributes already written.
-#[derive(Debug)]
-struct Payload {
-    command: u8,
-    attributes: Vec<u8>,
-}
+/// The netlink header and the generic one behind it.
+const HEADERS: usize = 20;
+const GENERIC_HEADER: std::ops::Range<usize> = 16..HEADERS;
 
-impl GenlFamily for Payload {
-    fn family_name() -> &'static str {
-        IPVS_GENL_NAME
-    }
-
-    fn command(&self) -> u8 {
-        self.command
-    }
-
-    fn version(&self) -> u8 {
-        IPVS_GENL_VERSION
-    }
-}
-
-impl Emitable for Payload {
-    fn buffer_len(&self) -> usize {
-        self.attributes.len()
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        buffer.copy_from_slice(&self.attributes);
-    }
-}
-
-impl ParseableParametrized<[u8], GenlHeader> for Payload {
-    fn parse_with_param(buffer: &[u8], header: GenlHeader) -> Result<Self, DecodeError> {
-        Ok(Self { command: header.cmd, attributes: buffer.to_vec() })
-    }
-}
-
-/// Appends a request of the family with number `family` to a datagram.
+/// Appends a request to a datagram, of the family with number `family`; `fill` writes its attributes.
 pub(crate) fn append(
-    datagram: &mut Vec<u8>,
+    datagram: &mut Writer,
     family: u16,
     command: u8,
     flags: u16,
     sequence: u32,
-    attributes: Writer,
+    fill: impl FnOnce(&mut Writer),
 ) {
-    let mut message = GenlMessage::from_payload(Payload { command, attributes: attributes.into_bytes() });
-    message.set_resolved_family_id(family);
-    serialize(datagram, message, flags, sequence);
+    let message = datagram.behind::<HEADERS>(fill);
+    if let Some(header) = message.get_mut(GENERIC_HEADER) {
+        GenlHeader { cmd: command, version: IPVS_GENL_VERSION }.emit(header);
+    }
+    // Attributes are padded, and so is the length.
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let mut header = NetlinkBuffer::new(message);
+    header.set_length(length);
+    header.set_message_type(family);
+    header.set_flags(NLM_F_REQUEST | flags);
+    header.set_sequence_number(sequence);
 }
 
 /// Appends the question for the number of the `IPVS` family.
-pub(crate) fn append_lookup(datagram: &mut Vec<u8>, sequence: u32) {
-    let lookup = GenlMessage::from_payload(GenlCtrl {
-        cmd: GenlCtrlCmd::GetFamily,
-        nlas: vec![GenlCtrlAttrs::FamilyName(IPVS_GENL_NAME.to_owned())],
+pub(crate) fn append_lookup(datagram: &mut Writer, sequence: u32) {
+    append(datagram, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, sequence, |attributes| {
+        attributes.name(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME.as_bytes());
     });
-    serialize(datagram, lookup, 0, sequence);
-}
-
-fn serialize<F>(datagram: &mut Vec<u8>, message: GenlMessage<F>, flags: u16, sequence: u32)
-where
-    F: GenlFamily + Emitable + std::fmt::Debug,
-    GenlMessage<F>: NetlinkSerializable,
-    NetlinkPayload<GenlMessage<F>>: From<GenlMessage<F>>,
-{
-    let mut message = NetlinkMessage::from(message);
-    message.header.flags = NLM_F_REQUEST | flags;
-    message.header.sequence_number = sequence;
-    message.finalize();
-    let start = datagram.len();
-    datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
-    if let Some(room) = datagram.get_mut(start..start + message.buffer_len()) {
-        message.serialize(room);
-    }
 }
 
 /// What one message of the kernel's says.
@@ -143,8 +95,9 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn the_lookup_is_the_one_the_kernel_expects() {
-        let mut datagram = Vec::new();
+        let mut datagram = Writer::default();
         append_lookup(&mut datagram, 1000);
+        let datagram = datagram.as_bytes();
         #[rustfmt::skip]
         let expected = [
             0x20, 0, 0, 0, 0x10, 0, 1, 0, 0xe8, 3, 0, 0, 0, 0, 0, 0, // REQUEST to GENL_ID_CTRL, seq 1000

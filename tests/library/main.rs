@@ -4,6 +4,8 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod changing;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::BufReader;
@@ -184,6 +186,21 @@ fn refusals_of_many_changes_are_told_by_position() {
     expected.sort_unstable();
     assert_eq!(told, expected);
     assert_eq!(client.services().unwrap().len(), 1000 - expected.len());
+}
+
+#[test]
+fn no_refusal_is_lost_however_many_there_are() {
+    let mut client = client();
+    let mut server =
+        Destination::new("2001:db8::11".parse().unwrap(), 80, Forwarding::Tunnel(Tunnel::default()));
+    server.upper_threshold = 9;
+    // The largest requests there are, and the errors that come back hold a copy of each.
+    let nowhere = ServiceId::tcp("2001:db8::1".parse().unwrap(), 80);
+    let refused = client.apply_all(&vec![Change::AddDestination(nowhere, server); 2000]).unwrap();
+    assert_eq!(refused.len(), 2000);
+    assert!(
+        refused.iter().enumerate().all(|(at, (told, error))| at == *told && error.errno() == Some(ESRCH))
+    );
 }
 
 #[test]

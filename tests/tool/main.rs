@@ -12,6 +12,7 @@
 mod lab;
 
 mod apply;
+mod changing;
 mod keep;
 mod names;
 mod restore;

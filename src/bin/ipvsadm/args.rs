@@ -311,7 +311,7 @@ impl Row {
 
 /// The option with this letter.
 pub(crate) fn by_short(letter: u8) -> Option<&'static Row> {
-    OPTIONS.iter().find(|row| row.shorts.as_bytes().contains(&letter))
+    OPTIONS.iter().find(|row| row.shorts.bytes().any(|short| short == letter))
 }
 
 /// The option with this long name, which must be complete.

@@ -19,6 +19,7 @@ mod restore;
 mod rule;
 mod run;
 mod save;
+mod servers;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -61,10 +62,14 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         [] => Command::plain_list(),
         _ => Command::parse(&program, &words, &mut resolver)?,
     };
-    match run::without_kernel(&command, &program, &mut resolver, out) {
-        Some(result) => result,
-        None => Session::open(program, resolver)?.run_typed(&command, out),
+    if let Some(result) = run::without_kernel(&command, &program, &mut resolver, out) {
+        return result;
     }
+    let mut session = Session::open(&command, program, resolver)?;
+    let result = session.run_typed(&command, out);
+    // The end of the program closes its sockets.
+    std::mem::forget(session);
+    result
 }
 
 /// The one way to stderr: what is wrong, on a line of its own. Where stderr is closed there is nobody to tell.

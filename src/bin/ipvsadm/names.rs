@@ -1,6 +1,6 @@
 //! Host and service names, both ways, by the system's resolver, each asked for once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
@@ -9,13 +9,13 @@ use ipvs::Protocol;
 
 use crate::value::classic_ipv4;
 
-/// What was asked before.
+/// What was asked before. Trees, for hash tables cost each start a system call for random numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    addresses: HashMap<Vec<u8>, Option<Ipv4Addr>>,
-    ports: HashMap<(Vec<u8>, u16), Option<u16>>,
-    hosts: HashMap<IpAddr, Option<Rc<str>>>,
-    services: HashMap<(u16, u16), Option<Rc<str>>>,
+    addresses: BTreeMap<Vec<u8>, Option<Ipv4Addr>>,
+    ports: BTreeMap<(Vec<u8>, u16), Option<u16>>,
+    hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
+    services: BTreeMap<(u16, u16), Option<Rc<str>>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 

@@ -7,16 +7,19 @@ use ipvs::{Client, Error, Info};
 
 use crate::messages::{Failure, Result, reason, unavailable};
 
-/// Opens the client and asks for the version, which fails without the privilege to do anything else.
-pub(crate) fn open() -> Result<(Client, Info)> {
-    let mut client = match Client::open() {
+/// Opens the client.
+pub(crate) fn open() -> Result<Client> {
+    match Client::open() {
         // The kernel has tried to load its module; it may not be allowed to.
         Err(Error::NotAvailable) if modprobe() => Client::open(),
         result => result,
     }
-    .map_err(|error| failure(&error))?;
-    let info = client.info().map_err(|error| failure(&error))?;
-    Ok((client, info))
+    .map_err(|error| failure(&error))
+}
+
+/// Asks for the version, which fails without the privilege to do anything else.
+pub(crate) fn info(client: &mut Client) -> Result<Info> {
+    client.info().map_err(|error| failure(&error))
 }
 
 fn modprobe() -> bool {
@@ -29,7 +32,8 @@ fn modprobe() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn failure(error: &Error) -> Failure {
+/// Why nothing can be done at all.
+pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::NotAvailable => unavailable("Protocol not available", &missing_module()),
         Error::Kernel { errno: libc::EPERM, .. } => unavailable(

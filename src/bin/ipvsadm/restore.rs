@@ -179,7 +179,7 @@ impl<'a, W: Write> Lines<'a, W> {
     }
 
     fn stream(mut self, mut input: impl Read) -> Result<()> {
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; 1 << 14];
         let mut arrived = Vec::new();
         loop {
             let length = match input.read(&mut buffer) {
@@ -233,14 +233,18 @@ impl<'a, W: Write> Lines<'a, W> {
 
     /// Puts the changes that have arrived into effect.
     fn carry_out(&mut self) -> Result<()> {
-        let changes = std::mem::take(&mut self.changes);
-        let numbers = std::mem::take(&mut self.numbers);
+        let (mut changes, mut numbers) =
+            (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
         let refused =
             self.session.client.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
         for (at, error) in refused {
             let failure = messages::refused(&error, changes.get(at));
             self.failed(numbers.get(at).copied().unwrap_or(0), &failure)?;
         }
+        // Memory that was used already is cheaper than new.
+        changes.clear();
+        numbers.clear();
+        (self.changes, self.numbers) = (changes, numbers);
         Ok(())
     }
 

@@ -175,9 +175,12 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
 /// original does. There is no quoting.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    line.split(blank)
-        .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
-        .filter(|word| !word.is_empty() && *word != b"ipvsadm")
-        .take_while(|word| !word.starts_with(b"#"))
-        .collect()
+    let mut words = Vec::with_capacity(12); // of a line with all that there can be, it grows
+    words.extend(
+        line.split(blank)
+            .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
+            .filter(|word| !word.is_empty() && *word != b"ipvsadm")
+            .take_while(|word| !word.starts_with(b"#")),
+    );
+    words
 }

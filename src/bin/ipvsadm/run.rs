@@ -18,20 +18,26 @@ const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.
 /// The kernel and the resolver, for as long as the program runs.
 pub(crate) struct Session {
     pub(crate) client: Client,
-    info: Info,
+    /// None where it was not asked for.
+    info: Option<Info>,
     pub(crate) resolver: Resolver,
     /// The name the program was called by.
     pub(crate) program: String,
 }
 
 impl Session {
-    pub(crate) fn open(program: String, resolver: Resolver) -> Result<Self> {
-        let (client, info) = open::open()?;
-        Ok(Self::over(client, info, program, resolver))
+    /// Opens what `command` takes.
+    pub(crate) fn open(command: &Command, program: String, resolver: Resolver) -> Result<Self> {
+        let mut client = open::open()?;
+        // A single change is refused itself where all would be: two system calls fewer.
+        let is_asked = !matches!(command, Command::Change(_));
+        let info = is_asked.then(|| open::info(&mut client)).transpose()?;
+        Ok(Self { client, info, resolver, program })
     }
 
+    #[cfg(test)]
     pub(crate) fn over(client: Client, info: Info, program: String, resolver: Resolver) -> Self {
-        Self { client, info, resolver, program }
+        Self { client, info: Some(info), resolver, program }
     }
 
     /// Carries out the command of a command line, and warns of what may not be meant.
@@ -45,7 +51,7 @@ impl Session {
     fn change(&mut self, asked: &Asked, warns: bool) -> Result<()> {
         let before = self.before(asked, warns)?;
         let change = keep::complete(asked, &before)?;
-        self.client.apply(&change).map_err(|error| messages::refused(&error, Some(&change)))?;
+        self.client.apply(&change).map_err(|error| self.refused(&error, &change))?;
         if warns {
             for warning in warn::about(asked, &change, &before) {
                 report(&warning);
@@ -56,9 +62,17 @@ impl Session {
 
     fn before(&mut self, asked: &Asked, warns: bool) -> Result<Before> {
         match Before::read(&mut self.client, asked, warns) {
-            Err(error) if asked.keep.is_some() => Err(messages::refused(&error, Some(&asked.change))),
+            Err(error) if asked.keep.is_some() => Err(self.refused(&error, &asked.change)),
             // A warning is not worth a failure.
             before => Ok(before.unwrap_or_default()),
+        }
+    }
+
+    /// A change was refused: the only one, perhaps, as all would be.
+    fn refused(&self, error: &ipvs::Error, change: &Change) -> Failure {
+        match (error.errno(), self.info) {
+            (Some(libc::EPERM), None) => open::failure(error),
+            _ => messages::refused(error, Some(change)),
         }
     }
 
@@ -70,8 +84,10 @@ impl Session {
                 let before = self.before(asked, false)?;
                 show(&keep::complete(asked, &before)?, out).map_err(|error| messages::unwritten(&error))
             }
-            Command::List(what) => list::list(out, what, &mut self.client, self.info, &mut self.resolver)
-                .map_err(|error| unlisted(error, None)),
+            Command::List(what) => {
+                list::list(out, what, &mut self.client, self.info.unwrap_or_default(), &mut self.resolver)
+                    .map_err(|error| unlisted(error, None))
+            }
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
                 .map_err(|error| unlisted(error, what.file.as_deref())),
             Command::Restore(what) => restore::restore(self, what, out),

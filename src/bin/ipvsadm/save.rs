@@ -46,8 +46,8 @@ fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts
     for entry in services(client, true)? {
         rule::service(&mut out, "-A", &entry.service, texts)?;
         let id = &entry.service.id;
-        for entry in destinations(client, id, true)? {
-            rule::destination(&mut out, "-a", id, &entry.destination, full, texts)?;
+        for kept in destinations(client, id, true, false)? {
+            rule::destination(&mut out, "-a", id, &kept.destination, full, texts)?;
         }
     }
     if full {

