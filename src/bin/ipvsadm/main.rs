@@ -4,6 +4,7 @@
 
 mod apply;
 mod args;
+mod check;
 mod command;
 mod file;
 mod list;

@@ -9,7 +9,7 @@ use crate::command::{Command, Manner};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
-use crate::{args, list, open, restore, rule, save};
+use crate::{args, check, list, open, restore, rule, save};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -44,6 +44,7 @@ impl Session {
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
                 .map_err(|error| unlisted(error, what.file.as_deref())),
             Command::Restore(what) => restore::restore(self, what, out),
+            Command::Check(what) => check::director(self, what, out),
             Command::Help | Command::Version | Command::Show(_) => {
                 without_kernel(command, &self.program, &mut self.resolver, out).unwrap_or(Ok(()))
             }
@@ -62,6 +63,7 @@ pub(crate) fn without_kernel(
         Command::Help => write!(out, "{VERSION}\n{}", args::clap(program.to_owned()).render_help()),
         Command::Version => writeln!(out, "{VERSION}"),
         Command::Show(change) => rule::change(out, change, &mut Texts::numeric()),
+        Command::Check(what) => return check::real_server(what, out),
         Command::Restore(what) if what.dry && matches!(what.manner, Manner::Stream | Manner::Replace) => {
             return Some(restore::show(what, program, resolver, out));
         }

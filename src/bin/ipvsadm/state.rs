@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ipvs::{
-    Change, Client, DaemonState, Destination, DestinationId, Service, ServiceId, SyncDaemon, Timeouts,
+    Change, Client, DaemonState, Destination, DestinationEntry, DestinationId, Service, ServiceEntry,
+    ServiceId, SyncDaemon, Timeouts,
 };
 
 /// What lines can say, and what the kernel has of it.
@@ -36,14 +37,22 @@ pub(crate) type Refusal = i32;
 impl State {
     /// The kernel's table, with what `wanted` speaks of beyond services.
     pub(crate) fn live(client: &mut Client, wanted: &Self) -> ipvs::Result<Self> {
+        let table = whole_table(client)?;
+        Self::with_settings(&table, client, wanted)
+    }
+
+    /// The same, where the services have been read before.
+    pub(crate) fn with_settings(
+        table: &[(ServiceEntry, Vec<DestinationEntry>)],
+        client: &mut Client,
+        wanted: &Self,
+    ) -> ipvs::Result<Self> {
         let mut state = Self::default();
-        for entry in client.services()? {
-            let id = entry.service.id;
-            let destinations = client.destinations(&id)?;
+        for (entry, destinations) in table {
             let destinations =
                 destinations.iter().map(|entry| (entry.destination.id, (entry.destination, 0)));
             let destinations = destinations.collect();
-            state.services.insert(id, Entry { service: entry.service, line: 0, destinations });
+            state.services.insert(entry.service.id, Entry { service: entry.service, line: 0, destinations });
         }
         if wanted.timeouts.is_some() {
             state.timeouts = Some((client.timeouts()?, 0));
@@ -203,6 +212,13 @@ impl State {
             Change::Flush | Change::Zero(_) => Vec::new(), // never on the way from one table to another
         }
     }
+}
+
+/// All services with their servers, as the kernel has them.
+pub(crate) fn whole_table(client: &mut Client) -> ipvs::Result<Vec<(ServiceEntry, Vec<DestinationEntry>)>> {
+    let services = client.services()?;
+    let with_servers = |entry: ServiceEntry| Ok((entry, client.destinations(&entry.service.id)?));
+    services.into_iter().map(with_servers).collect()
 }
 
 /// Timeouts after a change, where 0 leaves one as it is.

@@ -12,7 +12,7 @@ use ipvs::{
 };
 
 use crate::args::{Column, Opt};
-use crate::command::{Command, List, Manner, Restore, Save, View, What};
+use crate::command::{Check, Command, List, Manner, Method, RealServer, Restore, Save, View, What};
 use crate::matrix;
 use crate::messages::{self, Result};
 use crate::names::Resolver;
@@ -54,6 +54,8 @@ pub(crate) struct Typed<'a> {
     port: u16,
     ttl: u8,
     file: Option<PathBuf>,
+    director: Option<IpAddr>,
+    served: Option<u16>,
 }
 
 impl<'a> Typed<'a> {
@@ -108,6 +110,11 @@ impl<'a> Typed<'a> {
             Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
             Opt::McastGroup => self.group = Some(value::group(word)?),
             Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            Opt::Director => {
+                let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
+                self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
+            }
+            Opt::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
             Opt::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             Opt::McastTtl => {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
@@ -180,6 +187,7 @@ impl<'a> Typed<'a> {
             })),
             Opt::Restore => Ok(Command::Restore(self.restore())),
             Opt::List => self.list().map(Command::List),
+            Opt::Check => self.check().map(Command::Check),
             _ => {
                 let dry = self.has(Column::DryRun);
                 let change =
@@ -218,6 +226,33 @@ impl<'a> Typed<'a> {
             // The matrix lets none of these pass.
             _ => return Err(messages::value("the command lacks what it is about")),
         })
+    }
+
+    fn check(self) -> Result<Check> {
+        let method = match self.method {
+            Some(Opt::Masquerading) => Method::Masquerade,
+            Some(Opt::Ipip) => Method::Tunnel,
+            _ => Method::DirectRouting,
+        };
+        let role = self.server.map(|id| RealServer {
+            vip: id.address,
+            method,
+            director: self.director,
+            port: self.served.or(Some(id.port)).filter(|port| *port != 0),
+        });
+        let of_a_server = [Column::ForwardingMethod, Column::Director, Column::Port];
+        let stray = match role {
+            Some(_) => Some(Column::File).filter(|column| self.has(*column)),
+            None => of_a_server.into_iter().find(|column| self.has(*column)),
+        };
+        match stray {
+            Some(Column::File) => Err(messages::value("a real server has no saved table: leave out --file")),
+            Some(column) => Err(messages::value(format!(
+                "the option '{}' is about a real server: add -r VIP",
+                column.name()
+            ))),
+            None => Ok(Check { role, json: self.has(Column::Json), file: self.file }),
+        }
     }
 
     fn restore(self) -> Restore {

@@ -1,0 +1,1 @@
+//! What the lab cannot be brought to, on machines made by hand.
