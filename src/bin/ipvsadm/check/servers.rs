@@ -110,8 +110,9 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     });
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
-        let what = format!("it has {} connections of the {upper} it may have", server.active + server.inactive);
-        let wider = Destination { upper_threshold: upper.saturating_mul(2).min(i32::MAX.cast_unsigned()), ..server.destination };
+        let what = format!("it has {} connections of the {upper} it may have", server.active.saturating_add(server.inactive));
+        let room = upper.max(server.active.saturating_add(server.inactive)).saturating_mul(2).min(i32::MAX.cast_unsigned());
+        let wider = Destination { upper_threshold: room, ..server.destination };
         let cure = command_line(&Change::EditDestination(service.id, wider));
         Kind::ThresholdReached.at(at(service, server), what, cure)
     })

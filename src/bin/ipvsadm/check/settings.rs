@@ -95,7 +95,10 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         let connections = server.active.saturating_add(server.inactive);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
             let what = format!("it has weight 0, and {connections} connections whose ports clients may use again");
-            findings.push(Kind::ConnReuseMode.at(&at, what, on("conn_reuse_mode")));
+            // The director sees both directions, and the end of connections, of masqueraded servers alone.
+            let mode = if server.destination.forwarding == Forwarding::Masquerade { 1 } else { 3 };
+            let cure = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
+            findings.push(Kind::ConnReuseMode.at(&at, what, cure));
         }
     }
     findings

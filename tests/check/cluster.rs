@@ -1,0 +1,305 @@
+//! Clusters of each kind, healthy: hosts are network namespaces, segments are bridges.
+
+use std::process::{Child, Command, Stdio};
+
+use crate::lab;
+
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+/// The programs by their names: the tool, the client, and busybox's.
+const BIN: &str = "/run/check/bin";
+
+/// A kind of cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Direct routing, all on one segment, with a second director to sync with.
+    Routing,
+    /// Direct routing, with a router between the client and the cluster.
+    RoutingBehindRouter,
+    /// Direct routing with IPv6.
+    Routing6,
+    /// Direct routing by a firewall mark.
+    Marked,
+    /// Masquerading: clients on one side of the director, servers on the other.
+    Masquerade,
+    /// Masquerading by one interface, with a router between the client and the cluster.
+    MasqueradeOneArm,
+    /// Masquerading with IPv6.
+    Masquerade6,
+    /// Tunnels to servers behind a router.
+    Tunnel,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Routing,
+        Self::RoutingBehindRouter,
+        Self::Routing6,
+        Self::Marked,
+        Self::Masquerade,
+        Self::MasqueradeOneArm,
+        Self::Masquerade6,
+        Self::Tunnel,
+    ];
+
+    /// `NAME INTERFACE@SEGMENT ADDRESS ... [via GATEWAY]`
+    fn hosts(self) -> &'static [&'static str] {
+        match self {
+            Self::Routing | Self::Marked => &[
+                "client eth0@lan 192.168.1.10/24",
+                "director eth0@lan 192.168.1.1/24 eth1@sync 10.9.0.1/24",
+                "backup eth0@lan 192.168.1.2/24 eth1@sync 10.9.0.2/24",
+                "rs1 eth0@lan 192.168.1.11/24",
+                "rs2 eth0@lan 192.168.1.12/24",
+            ],
+            Self::RoutingBehindRouter => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@lan 192.168.1.254/24 eth2@far 198.51.100.254/24",
+                "director eth0@lan 192.168.1.1/24 eth1@far 198.51.100.1/24 via 192.168.1.254",
+                "rs1 eth0@lan 192.168.1.11/24 eth1@far 198.51.100.11/24 via 192.168.1.254",
+                "rs2 eth0@lan 192.168.1.12/24 via 192.168.1.254",
+            ],
+            Self::Routing6 => &[
+                "client eth0@lan 2001:db8::10/64",
+                "director eth0@lan 2001:db8::1/64",
+                "rs1 eth0@lan 2001:db8::11/64",
+                "rs2 eth0@lan 2001:db8::12/64",
+            ],
+            Self::Masquerade => &[
+                "client eth0@outside 192.0.2.10/24",
+                "director eth0@outside 192.0.2.1/24 eth1@inside 10.0.0.1/24",
+                "rs1 eth0@inside 10.0.0.11/24 via 10.0.0.1",
+                "rs2 eth0@inside 10.0.0.12/24 via 10.0.0.1",
+            ],
+            Self::MasqueradeOneArm => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@lan 192.168.1.254/24",
+                "director eth0@lan 192.168.1.1/24 via 192.168.1.254",
+                "rs1 eth0@lan 192.168.1.11/24 via 192.168.1.1",
+                "rs2 eth0@lan 192.168.1.12/24 via 192.168.1.1",
+            ],
+            Self::Masquerade6 => &[
+                "client eth0@outside 2001:db8::10/64",
+                "director eth0@outside 2001:db8::1/64 eth1@inside 2001:db8:1::1/64",
+                "rs1 eth0@inside 2001:db8:1::11/64 via 2001:db8:1::1",
+                "rs2 eth0@inside 2001:db8:1::12/64 via 2001:db8:1::1",
+            ],
+            Self::Tunnel => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@far 198.51.100.254/24",
+                "director eth0@outside 192.0.2.1/24 via 192.0.2.254",
+                "rs1 eth0@far 198.51.100.11/24 via 198.51.100.254",
+                "rs2 eth0@far 198.51.100.12/24 via 198.51.100.254",
+            ],
+        }
+    }
+
+    /// The virtual address.
+    pub(crate) fn vip(self) -> &'static str {
+        match self {
+            Self::Routing | Self::RoutingBehindRouter | Self::Marked | Self::MasqueradeOneArm => "192.168.1.100",
+            Self::Routing6 | Self::Masquerade6 => "2001:db8::100",
+            Self::Masquerade | Self::Tunnel => "192.0.2.100",
+        }
+    }
+
+    /// How a real server is looked at.
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Self::Routing | Self::Marked => "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+            Self::RoutingBehindRouter => "-r 192.168.1.100:80 -g --director 192.168.1.1",
+            Self::Routing6 => "-r 2001:db8::100 --port 80 --director 2001:db8::1",
+            Self::Masquerade => "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
+            Self::MasqueradeOneArm => "-r 192.168.1.100 -m --port 8080 --director 192.168.1.1",
+            Self::Masquerade6 => "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
+            Self::Tunnel => "-r 192.0.2.100 -i --port 80 --director 192.0.2.1",
+        }
+    }
+
+    /// What makes a healthy cluster of the hosts, by host, in the order of `docs/direct-routing.md`.
+    fn commands(self) -> Vec<(&'static str, String)> {
+        let vip = self.vip();
+        let mut commands = vec![("router", "sysctl -w net.ipv4.ip_forward=1".to_owned())];
+        let servers = |command: String| [("rs1", command.clone()), ("rs2", command)];
+        match self {
+            Self::Routing | Self::RoutingBehindRouter | Self::Marked => {
+                let quiet = "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2";
+                commands.extend(servers(format!("{quiet} && ip addr add {vip}/32 dev lo")));
+                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
+            }
+            Self::Routing6 => {
+                commands.extend(servers(format!("ip addr add {vip}/128 dev lo")));
+                commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad")));
+            }
+            Self::Masquerade => {
+                commands.push(("director", format!("sysctl -w net.ipv4.ip_forward=1 && ip addr add {vip}/32 dev eth0")));
+            }
+            Self::MasqueradeOneArm => commands.push((
+                "director",
+                format!(
+                    "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
+                     net.ipv4.conf.eth0.send_redirects=0 && ip addr add {vip}/32 dev eth0"
+                ),
+            )),
+            Self::Masquerade6 => commands.push((
+                "director",
+                format!("sysctl -w net.ipv6.conf.all.forwarding=1 && ip addr add {vip}/128 dev eth0 nodad"),
+            )),
+            Self::Tunnel => {
+                commands.extend(servers(format!(
+                    "modprobe ipip && ip addr add {vip}/32 dev tunl0 && ip link set tunl0 up && \
+                     sysctl -w net.ipv4.conf.tunl0.rp_filter=0"
+                )));
+                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
+            }
+        }
+        commands.push(("director", self.table()));
+        commands
+    }
+
+    fn table(self) -> String {
+        let (service, servers, method) = match self {
+            Self::Routing | Self::RoutingBehindRouter => ("-t 192.168.1.100:80", ["192.168.1.11", "192.168.1.12"], "-g"),
+            Self::Routing6 => ("-t [2001:db8::100]:80", ["[2001:db8::11]:80", "[2001:db8::12]:80"], "-g"),
+            Self::Marked => ("-f 1", ["192.168.1.11", "192.168.1.12"], "-g"),
+            Self::Masquerade => ("-t 192.0.2.100:80", ["10.0.0.11:8080", "10.0.0.12:8080"], "-m"),
+            Self::MasqueradeOneArm => ("-t 192.168.1.100:80", ["192.168.1.11:8080", "192.168.1.12:8080"], "-m"),
+            Self::Masquerade6 => ("-t [2001:db8::100]:80", ["[2001:db8:1::11]:8080", "[2001:db8:1::12]:8080"], "-m"),
+            Self::Tunnel => ("-t 192.0.2.100:80", ["198.51.100.11", "198.51.100.12"], "-i"),
+        };
+        let mark = match self {
+            Self::Marked => "iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 1 && ",
+            _ => "",
+        };
+        let [rs1, rs2] = servers;
+        format!(
+            "{mark}printf '%s\\n' '-A {service} -s rr' '-a {service} -r {rs1} {method}' '-a {service} -r {rs2} {method}' |
+             ipvsadm -R && ipvsadm -S --full --file /etc/sysconfig/ipvsadm"
+        )
+    }
+
+    fn port(self) -> u16 {
+        if matches!(self, Self::Masquerade | Self::Masquerade6 | Self::MasqueradeOneArm) { 8080 } else { 80 }
+    }
+}
+
+/// A cluster that runs, in namespaces of the calling thread's own.
+pub(crate) struct Cluster {
+    pub(crate) kind: Kind,
+    daemons: Vec<Child>,
+}
+
+impl Cluster {
+    pub(crate) fn new(kind: Kind) -> Self {
+        lab::isolate();
+        prepare();
+        let mut cluster = Self { kind, daemons: Vec::new() };
+        for host in kind.hosts() {
+            let words: Vec<&str> = host.split(' ').collect();
+            cluster.host(words[0], &words[1..]);
+        }
+        for (host, command) in kind.commands() {
+            if kind.hosts().iter().any(|line| line.starts_with(host)) {
+                cluster.succeed(host, &command);
+            }
+        }
+        for server in ["rs1", "rs2"] {
+            cluster.start(server, &format!("httpd -f -p {} -h /run/check/{server}", kind.port()));
+        }
+        cluster
+    }
+
+    fn host(&self, name: &str, words: &[&str]) {
+        let mut outside = format!("netns add {name}\n");
+        let mut inside = "link set lo up\n".to_owned();
+        for pair in words.chunks(2) {
+            let [what, value] = pair else { panic!("{words:?}") };
+            let Some((interface, segment)) = what.split_once('@') else {
+                inside.push_str(&format!("route add default via {value}\n"));
+                continue;
+            };
+            if !std::path::Path::new(&format!("/proc/thread-self/net/dev_snmp6/{segment}")).exists() {
+                outside.push_str(&format!("link add {segment} type bridge\nlink set {segment} up\n"));
+            }
+            outside.push_str(&format!(
+                "link add {name}-{interface} type veth peer name {interface} netns {name}\n\
+                 link set {name}-{interface} master {segment} up\n"
+            ));
+            let now = if value.contains(':') { "nodad" } else { "" };
+            inside.push_str(&format!("addr add {value} dev {interface} {now}\nlink set {interface} up\n"));
+        }
+        let batch = |arguments: &str, lines: &str| {
+            let made = shell(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n")).output().unwrap();
+            assert!(made.status.success(), "{name}: {lines}{}", String::from_utf8_lossy(&made.stderr));
+        };
+        batch("", &outside);
+        batch(&format!("-n {name}"), &inside);
+    }
+
+    /// Runs a command on a host, and returns its status and what it prints.
+    pub(crate) fn run(&self, host: &str, command: &str) -> (i32, String) {
+        let output = on(host, command).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).trim_end().to_owned())
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn succeed(&self, host: &str, command: &str) -> String {
+        let (status, text) = self.run(host, command);
+        assert_eq!(status, 0, "{host}# {command}\n{text}");
+        text
+    }
+
+    /// Starts what runs until the cluster is gone.
+    pub(crate) fn start(&mut self, host: &str, command: &str) {
+        let daemon = on(host, &format!("exec {command}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.daemons.push(daemon);
+    }
+
+    /// The command of a client that has just come: it fetches the page four times, and shows who answered.
+    pub(crate) fn fetch(&self) -> String {
+        format!("ip neigh flush dev eth0; get {} 80 4 | sort | xargs", self.kind.vip())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for daemon in &mut self.daemons {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
+
+/// What lasts longer than a cluster: programs by name, pages; and a folder for saved tables of its own.
+fn prepare() {
+    let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let made = shell(&format!(
+        "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /run/check/director /etc/sysconfig && rm -f /etc/ipvsadm.rules
+         mount -t tmpfs lab /etc/sysconfig || exit
+         for name in rs1 rs2 director; do echo $name >/run/check/$name/index.html; done
+         ln -sf {OURS} {lab}/check/get {lab}/lab/udp {BIN}
+         [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
+         for name in httpd sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
+    ));
+    let made = { made }.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn on(host: &str, command: &str) -> Command {
+    let mut nsenter = with_path("busybox");
+    nsenter.arg("nsenter").arg(format!("--net=/run/netns/{host}")).args(["/bin/sh", "-c", command]).stdin(Stdio::null());
+    nsenter
+}
+
+fn shell(command: &str) -> Command {
+    let mut shell = with_path("/bin/sh");
+    shell.args(["-c", command]).stdin(Stdio::null());
+    shell
+}
+
+fn with_path(program: &str) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    command
+}
