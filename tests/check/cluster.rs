@@ -1,6 +1,9 @@
 //! Clusters of each kind, healthy: hosts are network namespaces, segments are bridges.
 
+use std::fs::File;
 use std::process::{Child, Command, Stdio};
+
+use nix::sched::{CloneFlags, setns};
 
 use crate::lab;
 
@@ -237,7 +240,8 @@ impl Cluster {
 
     /// Runs a command on a host, and returns its status and what it prints.
     pub(crate) fn run(&self, host: &str, command: &str) -> (i32, String) {
-        let output = on(host, command).output().unwrap();
+        let mut shell = shell(command);
+        let output = spawn(host, shell.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).trim_end().to_owned())
     }
@@ -251,13 +255,13 @@ impl Cluster {
 
     /// Starts what runs until the cluster is gone.
     pub(crate) fn start(&mut self, host: &str, command: &str) {
-        let daemon = on(host, &format!("exec {command}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        self.daemons.push(daemon);
+        let mut daemon = shell(&format!("exec {command}"));
+        self.daemons.push(spawn(host, daemon.stdout(Stdio::null()).stderr(Stdio::null())));
     }
 
     /// The command of a client that has just come: it fetches the page four times, and shows who answered.
     pub(crate) fn fetch(&self) -> String {
-        format!("ip neigh flush dev eth0; get {} 80 4 | sort | xargs", self.kind.vip())
+        format!("ip neigh flush dev eth0; get {} 80 4", self.kind.vip())
     }
 }
 
@@ -273,7 +277,7 @@ impl Drop for Cluster {
 /// What lasts longer than a cluster: programs by name, pages; and a folder for saved tables of its own.
 fn prepare() {
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let made = shell(&format!(
+    let mut made = shell(&format!(
         "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /run/check/director /etc/sysconfig && rm -f /etc/ipvsadm.rules
          mount -t tmpfs lab /etc/sysconfig || exit
          for name in rs1 rs2 director; do echo $name >/run/check/$name/index.html; done
@@ -281,25 +285,24 @@ fn prepare() {
          [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
          for name in httpd sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
     ));
-    let made = { made }.output().unwrap();
+    let made = made.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn on(host: &str, command: &str) -> Command {
-    let mut nsenter = with_path("busybox");
-    nsenter.arg("nsenter").arg(format!("--net=/run/netns/{host}")).args(["/bin/sh", "-c", command]).stdin(Stdio::null());
-    nsenter
+/// Starts a program on a host: in its namespace, which the calling thread enters for that long.
+fn spawn(host: &str, command: &mut Command) -> Child {
+    let own = File::open("/proc/thread-self/ns/net").unwrap();
+    let hosts = File::open(format!("/run/netns/{host}")).unwrap();
+    setns(hosts, CloneFlags::CLONE_NEWNET).unwrap();
+    let child = command.spawn();
+    setns(own, CloneFlags::CLONE_NEWNET).unwrap();
+    child.unwrap()
 }
 
 fn shell(command: &str) -> Command {
-    let mut shell = with_path("/bin/sh");
-    shell.args(["-c", command]).stdin(Stdio::null());
-    shell
-}
-
-fn with_path(program: &str) -> Command {
-    let mut command = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
-    command
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).stdin(Stdio::null());
+    shell.env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    shell
 }

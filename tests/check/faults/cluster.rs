@@ -52,7 +52,7 @@ pub(super) const FAULTS: [Fault; 19] = [
         id: "no-server",
         stage: SECOND_PORT,
         make: "printf '%s\n' '-d -t 192.168.1.100:8080 -r 192.168.1.11' '-d -t 192.168.1.100:8080 -r 192.168.1.12' | ipvsadm -R",
-        probe: Some(("client", "get 192.168.1.100 8080 4 | sort | xargs")),
+        probe: Some(("client", "get 192.168.1.100 8080 4")),
         ..ON_DIRECTOR
     },
     Fault {

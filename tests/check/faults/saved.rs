@@ -2,8 +2,8 @@
 
 use super::{Fault, ON_DIRECTOR};
 
-const RESTART: &str = "was=$(ipvsadm -S -n)
-    back=$(unshare --net sh -c 'ip link set lo up; ipvsadm -R --replace --file /etc/sysconfig/ipvsadm; ipvsadm -S -n' 2>&1)
+const RESTART: &str = "was=$(ipvsadm -S --full | grep -v '^#')
+    back=$(unshare --net sh -c 'ip link set lo up; ipvsadm -R --replace --file /etc/sysconfig/ipvsadm; ipvsadm -S --full' 2>&1 | grep -v '^#')
     [ \"$was\" = \"$back\" ] && echo comes back";
 
 const SAVED: Fault =

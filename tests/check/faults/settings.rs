@@ -10,8 +10,8 @@ const COUNTS: &str = "count() { ipvsadm -L -n --stats --exact | awk '/^TCP/ { pr
 
 /// Whether the other director learns of what a client does.
 const LEARNS: &str = "count() { ipvsadm -L -n -c | wc -l; }
-    before=$(count); busybox nsenter --net=/run/netns/client get 192.168.1.100 80 2 >/dev/null; sleep 2
-    [ $(count) -gt $before ] && echo learns";
+    before=$(count); busybox nsenter --net=/run/netns/client get 192.168.1.100 80 2 >/dev/null
+    for i in 1 2 3 4 5; do sleep 1; [ $(count) -gt $before ] && echo learns && exit; done";
 
 pub(super) const FAULTS: [Fault; 10] = [
     Fault { id: "ip-forward", kind: Kind::Masquerade, make: "sysctl -w net.ipv4.ip_forward=0", ..ON_DIRECTOR },
@@ -25,6 +25,7 @@ pub(super) const FAULTS: [Fault; 10] = [
         id: "send-redirects",
         kind: Kind::MasqueradeOneArm,
         make: "sysctl -w net.ipv4.conf.eth0.send_redirects=1",
+        probe: Some(("client", "PAUSE=0.3 get 192.168.1.100 80 4")),
         // Servers remember what they were told.
         then: &[("rs1", "ip route flush cache"), ("rs2", "ip route flush cache")],
         ..ON_DIRECTOR

@@ -6,7 +6,7 @@ use ipvs::{Change, Destination, DestinationEntry, Forwarding, Service, ServiceEn
 
 use super::connections::Count;
 use super::finding::{Finding, Kind};
-use super::machine::{Machine, Sort, Way, full_prefix};
+use super::machine::{Link, Machine, Sort, Way, full_prefix};
 use super::marks::Marks;
 use super::{Table, address, command_line, servers, settings};
 
@@ -61,12 +61,16 @@ fn vips(director: &Director) -> Vec<Finding> {
 }
 
 fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
+    // An address stays this machine's when its interface goes down.
+    let is_shut = |link: &Link| link.sort == Sort::Wire && !link.is_up;
+    if let Some((_, link)) = machine.places(vip).next()
+        && machine.places(vip).all(|(_, link)| is_shut(link))
+    {
+        let what = format!("{vip} is on {}, which is down", link.name);
+        return Some(Kind::VipLinkDown.at(vip, what, format!("ip link set {} up", link.name)));
+    }
     let on_link = machine.on_link(vip);
     if machine.way(vip) != Way::Here {
-        if let Some((_, link)) = machine.places(vip).find(|(_, link)| !link.is_up) {
-            let what = format!("{vip} is on {}, which is down", link.name);
-            return Some(Kind::VipLinkDown.at(vip, what, format!("ip link set {} up", link.name)));
-        }
         let first_server = || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
         let by_route = || machine.default_way(vip).link().or_else(first_server);
         let link = on_link.map(|link| link.index).or_else(by_route).map_or("INTERFACE", |link| machine.name(link));

@@ -15,7 +15,7 @@ pub(crate) struct Marks {
     set: Vec<(u32, u32, Option<Family>)>,
     /// Rules copy marks from elsewhere: any may come.
     any: bool,
-    /// The command that adds rules, less its family.
+    /// The tool that adds rules: the first that has any, or else the first that works.
     tool: Tool,
 }
 
@@ -31,6 +31,7 @@ enum Tool {
 pub(crate) fn read(table: &Table) -> Option<Marks> {
     table.iter().find(|(entry, _)| matches!(entry.service.id, ServiceId::Fwmark { .. }))?;
     let mut marks: Option<Marks> = None;
+    let mut any_rules = false;
     let tools: [(&str, &[&str], Tool, Option<Family>); 5] = [
         ("iptables-save", &[], Tool::Iptables, Some(Family::V4)),
         ("ip6tables-save", &[], Tool::Iptables, Some(Family::V6)),
@@ -40,10 +41,19 @@ pub(crate) fn read(table: &Table) -> Option<Marks> {
     ];
     for (program, arguments, tool, family) in tools {
         if let Some(rules) = output(program, arguments) {
-            marks.get_or_insert(Marks { tool, ..Marks::default() }).take(&rules, family);
+            let marks = marks.get_or_insert(Marks { tool, ..Marks::default() });
+            if !any_rules && has_tables(&rules) {
+                (any_rules, marks.tool) = (true, tool);
+            }
+            marks.take(&rules, family);
         }
     }
     marks
+}
+
+/// Whether rules are kept by the tool that prints this, which may be there beside another.
+fn has_tables(rules: &str) -> bool {
+    rules.lines().any(|line| line.starts_with('*') || line.starts_with("table "))
 }
 
 /// What a program prints, if it is there and ends well.

@@ -82,12 +82,8 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         }
     }
     if machine.way(vip) != Way::Here {
-        let down = machine.places(vip).map(|(_, link)| link).find(|link| !link.is_up);
-        let (what, cure) = match down {
-            Some(link) => (format!("{vip} is on {}, which is down", link.name), format!("ip link set {} up", link.name)),
-            None => (format!("{vip} is not on this server"), add(vip, home(role, machine))),
-        };
-        findings.push(Kind::ServerVipMissing.at(vip, what, cure));
+        let what = format!("{vip} is not on this server");
+        findings.push(Kind::ServerVipMissing.at(vip, what, add(vip, home(role, machine))));
     }
     findings
 }
