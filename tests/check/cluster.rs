@@ -1,13 +1,15 @@
 //! Clusters of each kind, healthy: hosts are network namespaces, segments are bridges.
 
+use std::fmt::Write;
 use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::sched::{CloneFlags, setns};
 
 use crate::lab;
 
-const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 /// The programs by their names: the tool, the client, and busybox's.
 const BIN: &str = "/run/check/bin";
 
@@ -96,10 +98,16 @@ impl Kind {
         }
     }
 
+    fn has(self, host: &str) -> bool {
+        self.hosts().iter().any(|line| line.split(' ').next() == Some(host))
+    }
+
     /// The virtual address.
     pub(crate) fn vip(self) -> &'static str {
         match self {
-            Self::Routing | Self::RoutingBehindRouter | Self::Marked | Self::MasqueradeOneArm => "192.168.1.100",
+            Self::Routing | Self::RoutingBehindRouter | Self::Marked | Self::MasqueradeOneArm => {
+                "192.168.1.100"
+            }
             Self::Routing6 | Self::Masquerade6 => "2001:db8::100",
             Self::Masquerade | Self::Tunnel => "192.0.2.100",
         }
@@ -134,7 +142,10 @@ impl Kind {
                 commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad")));
             }
             Self::Masquerade => {
-                commands.push(("director", format!("sysctl -w net.ipv4.ip_forward=1 && ip addr add {vip}/32 dev eth0")));
+                commands.push((
+                    "director",
+                    format!("sysctl -w net.ipv4.ip_forward=1 && ip addr add {vip}/32 dev eth0"),
+                ));
             }
             Self::MasqueradeOneArm => commands.push((
                 "director",
@@ -161,16 +172,24 @@ impl Kind {
 
     fn table(self) -> String {
         let (service, servers, method) = match self {
-            Self::Routing | Self::RoutingBehindRouter => ("-t 192.168.1.100:80", ["192.168.1.11", "192.168.1.12"], "-g"),
+            Self::Routing | Self::RoutingBehindRouter => {
+                ("-t 192.168.1.100:80", ["192.168.1.11", "192.168.1.12"], "-g")
+            }
             Self::Routing6 => ("-t [2001:db8::100]:80", ["[2001:db8::11]:80", "[2001:db8::12]:80"], "-g"),
             Self::Marked => ("-f 1", ["192.168.1.11", "192.168.1.12"], "-g"),
             Self::Masquerade => ("-t 192.0.2.100:80", ["10.0.0.11:8080", "10.0.0.12:8080"], "-m"),
-            Self::MasqueradeOneArm => ("-t 192.168.1.100:80", ["192.168.1.11:8080", "192.168.1.12:8080"], "-m"),
-            Self::Masquerade6 => ("-t [2001:db8::100]:80", ["[2001:db8:1::11]:8080", "[2001:db8:1::12]:8080"], "-m"),
+            Self::MasqueradeOneArm => {
+                ("-t 192.168.1.100:80", ["192.168.1.11:8080", "192.168.1.12:8080"], "-m")
+            }
+            Self::Masquerade6 => {
+                ("-t [2001:db8::100]:80", ["[2001:db8:1::11]:8080", "[2001:db8:1::12]:8080"], "-m")
+            }
             Self::Tunnel => ("-t 192.0.2.100:80", ["198.51.100.11", "198.51.100.12"], "-i"),
         };
         let mark = match self {
-            Self::Marked => "iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 1 && ",
+            Self::Marked => {
+                "iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 1 && "
+            }
             _ => "",
         };
         let [rs1, rs2] = servers;
@@ -198,10 +217,10 @@ impl Cluster {
         let mut cluster = Self { kind, daemons: Vec::new() };
         for host in kind.hosts() {
             let words: Vec<&str> = host.split(' ').collect();
-            cluster.host(words[0], &words[1..]);
+            host_of(words[0], &words[1..]);
         }
         for (host, command) in kind.commands() {
-            if kind.hosts().iter().any(|line| line.starts_with(host)) {
+            if kind.has(host) {
                 cluster.succeed(host, &command);
             }
         }
@@ -211,37 +230,12 @@ impl Cluster {
         cluster
     }
 
-    fn host(&self, name: &str, words: &[&str]) {
-        let mut outside = format!("netns add {name}\n");
-        let mut inside = "link set lo up\n".to_owned();
-        for pair in words.chunks(2) {
-            let [what, value] = pair else { panic!("{words:?}") };
-            let Some((interface, segment)) = what.split_once('@') else {
-                inside.push_str(&format!("route add default via {value}\n"));
-                continue;
-            };
-            if !std::path::Path::new(&format!("/proc/thread-self/net/dev_snmp6/{segment}")).exists() {
-                outside.push_str(&format!("link add {segment} type bridge\nlink set {segment} up\n"));
-            }
-            outside.push_str(&format!(
-                "link add {name}-{interface} type veth peer name {interface} netns {name}\n\
-                 link set {name}-{interface} master {segment} up\n"
-            ));
-            let now = if value.contains(':') { "nodad" } else { "" };
-            inside.push_str(&format!("addr add {value} dev {interface} {now}\nlink set {interface} up\n"));
-        }
-        let batch = |arguments: &str, lines: &str| {
-            let made = shell(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n")).output().unwrap();
-            assert!(made.status.success(), "{name}: {lines}{}", String::from_utf8_lossy(&made.stderr));
-        };
-        batch("", &outside);
-        batch(&format!("-n {name}"), &inside);
-    }
-
     /// Runs a command on a host, and returns its status and what it prints.
     pub(crate) fn run(&self, host: &str, command: &str) -> (i32, String) {
+        assert!(self.kind.has(host), "{:?} has no {host}", self.kind);
         let mut shell = shell(command);
-        let output = spawn(host, shell.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap();
+        let output =
+            spawn(host, shell.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).trim_end().to_owned())
     }
@@ -272,6 +266,33 @@ impl Drop for Cluster {
             let _ = daemon.wait();
         }
     }
+}
+
+/// Makes a host and its cables.
+fn host_of(name: &str, words: &[&str]) {
+    let mut outside = format!("netns add {name}\n");
+    let mut inside = "link set lo up\n".to_owned();
+    for pair in words.chunks(2) {
+        let [what, value] = pair else { panic!("{words:?}") };
+        let Some((interface, segment)) = what.split_once('@') else {
+            writeln!(inside, "route add default via {value}").unwrap();
+            continue;
+        };
+        if !Path::new("/proc/thread-self/net/dev_snmp6").join(segment).exists() {
+            writeln!(outside, "link add {segment} type bridge\nlink set {segment} up").unwrap();
+        }
+        let cable = format!("{name}-{interface}");
+        writeln!(outside, "link add {cable} type veth peer name {interface} netns {name}").unwrap();
+        writeln!(outside, "link set {cable} master {segment} up").unwrap();
+        let now = if value.contains(':') { "nodad" } else { "" };
+        writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
+    }
+    let batch = |arguments: &str, lines: &str| {
+        let made = shell(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n")).output().unwrap();
+        assert!(made.status.success(), "{name}: {lines}{}", String::from_utf8_lossy(&made.stderr));
+    };
+    batch("", &outside);
+    batch(&format!("-n {name}"), &inside);
 }
 
 /// What lasts longer than a cluster: programs by name, pages; and a folder for saved tables of its own.

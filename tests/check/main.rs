@@ -9,11 +9,12 @@ mod faults;
 mod lab;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Kind};
+use cluster::{Cluster, Kind, OURS};
 use faults::{FAULTS, Fault};
 
 /// Does each piece of work in a network of its own, several at a time: most of the time is spent waiting for clients
@@ -36,13 +37,11 @@ fn a_healthy_cluster_gives_no_finding() {
     each(&Kind::ALL, |kind| {
         let cluster = Cluster::new(*kind);
         let nothing = (0, String::new());
-        for _ in 0..2 {
-            assert_eq!(cluster.run("client", &cluster.fetch()), (0, "rs1 rs1 rs2 rs2".to_owned()), "{kind:?}");
-            assert_eq!(cluster.run("director", "ipvsadm --check"), nothing, "{kind:?}");
-            for server in ["rs1", "rs2"] {
-                let line = format!("ipvsadm --check {}", kind.role());
-                assert_eq!(cluster.run(server, &line), nothing, "{kind:?} {server}");
-            }
+        assert_eq!(cluster.run("director", "ipvsadm --check"), nothing, "{kind:?}");
+        assert_eq!(cluster.run("client", &cluster.fetch()), (0, "rs1 rs1 rs2 rs2".to_owned()), "{kind:?}");
+        for server in ["rs1", "rs2"] {
+            let line = format!("ipvsadm --check {}", kind.role());
+            assert_eq!(cluster.run(server, &line), nothing, "{kind:?} {server}");
         }
         assert_eq!(cluster.run("director", "ipvsadm --check --json"), (0, "[]".to_owned()));
     });
@@ -51,7 +50,8 @@ fn a_healthy_cluster_gives_no_finding() {
 /// The ids and the commands of what is found.
 fn findings(cluster: &Cluster, fault: &Fault) -> Vec<(String, String)> {
     let (status, json) = cluster.run(fault.at, &format!("ipvsadm --check --json {}", fault.options));
-    let findings: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    let findings: Vec<serde_json::Value> =
+        serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
     assert_eq!(status, i32::from(!findings.is_empty()), "{json}");
     let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
     findings.iter().map(|finding| (text(finding, "id"), text(finding, "cure"))).collect()
@@ -91,7 +91,8 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
 
     let found = findings(&cluster, fault);
     let cure = found.iter().find(|(id, _)| id == fault.id).map(|(_, cure)| cure.clone());
-    let mut cure = cure.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
+    let mut cure =
+        cure.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
     for (blank, value) in fault.blanks {
         assert!(cure.contains(blank), "{cure}");
         cure = cure.replace(blank, value);
@@ -147,5 +148,79 @@ fn every_finding_of_the_guide_has_a_fault() {
     let guide = include_str!("../../docs/direct-routing.md");
     for id in guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
         assert!(FAULTS.iter().flat_map(|faults| faults.iter()).any(|fault| fault.id == id), "{id}");
+    }
+}
+
+#[test]
+fn a_thousand_services_take_less_than_a_second() {
+    use std::fmt::Write;
+    lab::isolate();
+    let mut links = "link add eth0 type dummy\nlink set eth0 up\naddr add 10.1.0.1/16 dev eth0\n".to_owned();
+    let mut rules = String::new();
+    for number in 0..1000 {
+        let (high, low) = (number / 250, number % 250 + 2);
+        writeln!(links, "addr add 10.0.{high}.{low}/32 dev eth0").unwrap();
+        writeln!(rules, "-A -t 10.0.{high}.{low}:80 -s wlc").unwrap();
+        for server in [high, high + 4] {
+            writeln!(rules, "-a -t 10.0.{high}.{low}:80 -r 10.1.{server}.{low} -g -w 1").unwrap();
+        }
+    }
+    std::fs::write("/run/check-links", links).unwrap();
+    std::fs::write("/run/check-rules", rules).unwrap();
+    let run = |line: &str| Command::new("/bin/sh").args(["-c", line]).output().unwrap();
+    assert!(run("ip -batch /run/check-links").status.success());
+    assert!(run(&format!("{OURS} -R --file /run/check-rules")).status.success());
+    let times = [(); 3].map(|()| {
+        let start = Instant::now();
+        let checked = run(&format!("{OURS} --check --file /run/check-rules"));
+        assert_eq!((checked.status.code(), String::from_utf8_lossy(&checked.stdout).as_ref()), (Some(0), ""));
+        start.elapsed()
+    });
+    // The machine may be busy with something else once.
+    assert!(times.iter().min().unwrap() < &Duration::from_secs(1), "{times:?}");
+}
+
+#[test]
+fn who_may_not_look_is_told_so() {
+    lab::isolate();
+    let nobody = "/run/check-nobody";
+    std::fs::copy(OURS, nobody).unwrap();
+    let run = |line: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", nobody, "--check"]);
+        command.args(line.split_whitespace()).output().unwrap()
+    };
+    let blind = run("");
+    let told = String::from_utf8_lossy(&blind.stderr).into_owned();
+    assert_eq!((blind.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.starts_with("Can't initialize ipvs: Permission denied (you must be root); "), "{told}");
+    // A real server takes no privilege to look at.
+    let server = run("-r ::1 --json");
+    assert_eq!((server.status.code(), server.stdout, server.stderr), (Some(0), b"[]\n".to_vec(), vec![]));
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    lab::isolate();
+    for (line, complaint) in [
+        ("--check --director 10.0.0.1", "the option 'director' is about a real server: add -r VIP"),
+        ("--check --port 80", "the option 'port' is about a real server: add -r VIP"),
+        ("--check -m", "the option 'forwarding-method' is about a real server: add -r VIP"),
+        ("--check -r 10.0.0.1 --file x", "a real server has no saved table: leave out --file"),
+        ("--check -r 10.0.0.1 --port 0", "illegal port specified: '0'; a number from 1 to 65535"),
+        (
+            "--check -r 10.0.0.1 --director 300.0.0.1",
+            "illegal director address specified: '300.0.0.1'; its own, not the VIP",
+        ),
+        ("--check -n", "Illegal 'numeric' option with the 'check' command"),
+        ("-L --json", "Illegal 'json' option with the 'list' command"),
+    ] {
+        let output = Command::new(OURS).args(line.split(' ')).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            (output.status.code(), told.trim_end(), output.stdout.is_empty()),
+            (Some(2), complaint, true),
+            "{line}"
+        );
     }
 }

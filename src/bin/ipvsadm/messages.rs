@@ -49,7 +49,8 @@ pub(crate) const MCAST_PORT: Complaint = Complaint("illegal mcast-port specified
 pub(crate) const MCAST_TTL: Complaint = Complaint("illegal mcast-ttl specified", "a number from 1 to 255");
 pub(crate) const START: Complaint = Complaint("illegal start-daemon parameter specified", "master or backup");
 pub(crate) const STOP: Complaint = Complaint("illegal start_daemon specified", "master or backup");
-pub(crate) const DIRECTOR: Complaint = Complaint("illegal director address specified", "its own, not the VIP");
+pub(crate) const DIRECTOR: Complaint =
+    Complaint("illegal director address specified", "its own, not the VIP");
 pub(crate) const SERVED: Complaint = Complaint("illegal port specified", PORT);
 pub(crate) const ZERO_PORT: Complaint = Complaint(
     "Zero port specified for non-persistent service",

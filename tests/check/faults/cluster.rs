@@ -25,7 +25,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 
 /// Eight at once, and time enough for those that wait.
 const CROWD: &str =
-    "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 2";
+    "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
 pub(super) const FAULTS: [Fault; 19] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },

@@ -11,7 +11,11 @@ const SAVED: Fault =
 
 pub(super) const FAULTS: [Fault; 5] = [
     Fault { id: "save-missing", make: "rm /etc/sysconfig/ipvsadm", ..SAVED },
-    Fault { id: "save-unreadable", make: "echo '-A -t 192.168.1.100:443 -s' >>/etc/sysconfig/ipvsadm", ..SAVED },
+    Fault {
+        id: "save-unreadable",
+        make: "echo '-A -t 192.168.1.100:443 -s' >>/etc/sysconfig/ipvsadm",
+        ..SAVED
+    },
     // As the original saves two servers of one name without -n.
     Fault {
         id: "save-names",

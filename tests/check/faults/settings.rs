@@ -14,7 +14,12 @@ const LEARNS: &str = "count() { ipvsadm -L -n -c | wc -l; }
     for i in 1 2 3 4 5; do sleep 1; [ $(count) -gt $before ] && echo learns && exit; done";
 
 pub(super) const FAULTS: [Fault; 10] = [
-    Fault { id: "ip-forward", kind: Kind::Masquerade, make: "sysctl -w net.ipv4.ip_forward=0", ..ON_DIRECTOR },
+    Fault {
+        id: "ip-forward",
+        kind: Kind::Masquerade,
+        make: "sysctl -w net.ipv4.ip_forward=0",
+        ..ON_DIRECTOR
+    },
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade6,
@@ -41,7 +46,10 @@ pub(super) const FAULTS: [Fault; 10] = [
         stage: &[
             ("rs1", "udp answer 192.168.1.100 53 rs1 >/dev/null 2>&1"),
             ("rs2", "udp answer 192.168.1.100 53 rs2 >/dev/null 2>&1"),
-            ("director", "ipvsadm -A -u 192.168.1.100:53 -s rr && ipvsadm -a -u 192.168.1.100:53 -r 192.168.1.11"),
+            (
+                "director",
+                "ipvsadm -A -u 192.168.1.100:53 -s rr && ipvsadm -a -u 192.168.1.100:53 -r 192.168.1.11",
+            ),
         ],
         make: "ipvsadm -a -u 192.168.1.100:53 -r 192.168.1.12 && ipvsadm -d -u 192.168.1.100:53 -r 192.168.1.11:53",
         probe: Some(("client", "udp ask 192.168.1.100 53 1 5000")),

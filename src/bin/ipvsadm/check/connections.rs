@@ -10,7 +10,7 @@ use super::Table;
 
 /// The kernel before 6.14 takes ever longer for each row: more are not looked at.
 const ROWS: usize = 20_000;
-/// The kernel keeps a connection in SYN_RECV for a minute after its last packet. One that had none for two seconds
+/// The kernel keeps a connection in `SYN_RECV` for a minute after its last packet. One that had none for two seconds
 /// waits in vain.
 const STUCK: u64 = 58;
 
@@ -23,7 +23,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// How many connections to a server stay in SYN_RECV, and how many there are.
+    /// How many connections to a server stay in `SYN_RECV`, and how many there are.
     pub(crate) fn stuck(&self, service: &ServiceId, server: &DestinationId) -> (usize, usize) {
         let of = |counts: &HashMap<_, usize>| counts.get(&(*service, *server)).copied().unwrap_or(0);
         (of(&self.stuck), of(&self.all))
@@ -49,7 +49,9 @@ impl Count {
         let known = [service(row.service.port()), service(0)];
         let Some((service, servers)) = known.iter().find_map(|id| table.get_key_value(id)) else { return };
         let is_whole = service.port() != 0;
-        let wanted = |id: &&DestinationId| id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port());
+        let wanted = |id: &&DestinationId| {
+            id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port())
+        };
         if let Some(server) = servers.iter().find(wanted) {
             *self.all.entry((*service, *server)).or_default() += 1;
             if row.state == "SYN_RECV" && row.expires <= STUCK {
@@ -66,7 +68,7 @@ pub(crate) fn count(table: &Table) -> ipvs::Result<Count> {
     count_rows(table, Connections::open()?)
 }
 
-fn count_rows(table: &Table, mut rows: Connections<impl BufRead>) -> ipvs::Result<Count> {
+pub(crate) fn count_rows(table: &Table, mut rows: Connections<impl BufRead>) -> ipvs::Result<Count> {
     let ids = |servers: &[DestinationEntry]| servers.iter().map(|server| server.destination.id).collect();
     let table = table.iter().map(|(entry, servers)| (entry.service.id, ids(servers))).collect();
     let mut count = Count::default();

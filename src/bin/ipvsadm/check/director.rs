@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId, SyncDaemon};
+use ipvs::{
+    Change, DaemonState, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId,
+    SyncDaemon,
+};
 
 use super::connections::Count;
 use super::finding::{Finding, Kind};
@@ -44,7 +47,9 @@ impl Director {
 
     /// Every server with its service.
     pub(crate) fn servers(&self) -> impl Iterator<Item = (&Service, &DestinationEntry)> {
-        self.table.iter().flat_map(|(entry, servers)| servers.iter().map(move |server| (&entry.service, server)))
+        self.table
+            .iter()
+            .flat_map(|(entry, servers)| servers.iter().map(move |server| (&entry.service, server)))
     }
 
     fn services(&self) -> impl Iterator<Item = (&Service, &[DestinationEntry])> {
@@ -54,6 +59,10 @@ impl Director {
 
 /// The virtual addresses: on an interface that is up, and where the network's questions are answered.
 fn vips(director: &Director) -> Vec<Finding> {
+    let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
+    if runs(DaemonState::Backup) && !runs(DaemonState::Master) {
+        return Vec::new(); // the standby of a pair: the addresses are on the other
+    }
     let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
     let mut last = None;
     let new = vips.filter(|(vip, _)| last.replace(*vip) != Some(*vip));
@@ -67,15 +76,17 @@ fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<F
         && machine.places(vip).all(|(_, link)| is_shut(link))
     {
         let what = format!("{vip} is on {}, which is down", link.name);
-        return Some(Kind::VipLinkDown.at(vip, what, format!("ip link set {} up", link.name)));
+        return Some(Kind::VipLinkDown.at(&vip, what, format!("ip link set {} up", link.name)));
     }
     let on_link = machine.on_link(vip);
     if machine.way(vip) != Way::Here {
-        let first_server = || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
+        let first_server =
+            || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
         let by_route = || machine.default_way(vip).link().or_else(first_server);
-        let link = on_link.map(|link| link.index).or_else(by_route).map_or("INTERFACE", |link| machine.name(link));
+        let link =
+            on_link.map(|link| link.index).or_else(by_route).map_or("INTERFACE", |link| machine.name(link));
         let what = format!("no interface of this director has the address {vip}");
-        return Some(Kind::VipMissing.at(vip, what, add(vip, link)));
+        return Some(Kind::VipMissing.at(&vip, what, add(vip, link)));
     }
     // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
     let link = on_link?;
@@ -87,7 +98,7 @@ fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<F
     }
     let what = format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name);
     let cure = format!("ip addr del {vip}/{} dev {} && {}", place.prefix, holder.name, add(vip, &link.name));
-    Some(Kind::VipOnLoopback.at(vip, what, cure))
+    Some(Kind::VipOnLoopback.at(&vip, what, cure))
 }
 
 /// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.
@@ -119,13 +130,14 @@ fn no_server(director: &Director) -> Vec<Finding> {
                 })
                 .collect();
             let cure = if lines.is_empty() {
-                let unnamed = Destination::new([0, 0, 0, 0].into(), service.id.port(), Forwarding::DirectRouting);
+                let unnamed =
+                    Destination::new([0, 0, 0, 0].into(), service.id.port(), Forwarding::DirectRouting);
                 let line = command_line(&Change::AddDestination(service.id, unnamed));
                 line.replace(&format!("-r {}", unnamed.id), "-r SERVER")
             } else {
                 lines.join(" && ")
             };
-            Kind::NoServer.at(service.id, "the service has no real server", cure)
+            Kind::NoServer.at(&service.id, "the service has no real server", cure)
         })
         .collect()
 }
@@ -138,7 +150,7 @@ fn all_weights_zero(director: &Director) -> Vec<Finding> {
     still
         .map(|(service, servers)| {
             let lines: Vec<String> = servers.iter().map(|server| reweigh(&service.id, server, 1)).collect();
-            Kind::AllWeightsZero.at(service.id, "all real servers have weight 0", lines.join(" && "))
+            Kind::AllWeightsZero.at(&service.id, "all real servers have weight 0", lines.join(" && "))
         })
         .collect()
 }
@@ -154,7 +166,8 @@ const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr
 fn weights_ignored(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (service, servers) in director.services() {
-        let weighing = WEIGHTLESS.iter().find(|(name, _)| service.scheduler == **name).map(|(_, other)| other);
+        let weighing =
+            WEIGHTLESS.iter().find(|(name, _)| service.scheduler == **name).map(|(_, other)| other);
         let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
         let first = weights.next();
         if let Some(other) = weighing.and_then(|name| name.parse().ok())
@@ -162,7 +175,7 @@ fn weights_ignored(director: &Director) -> Vec<Finding> {
         {
             let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
             let cure = command_line(&Change::EditService(Service { scheduler: other, ..*service }));
-            findings.push(Kind::WeightsIgnored.at(service.id, what, cure));
+            findings.push(Kind::WeightsIgnored.at(&service.id, what, cure));
         }
     }
     findings
@@ -170,12 +183,13 @@ fn weights_ignored(director: &Director) -> Vec<Finding> {
 
 fn persistent_one_packet(director: &Director) -> Vec<Finding> {
     // An engine tells clients apart by what is in the packets: then the two go together.
-    let both = |service: &Service| service.one_packet && service.persistence.is_some() && service.engine.is_none();
+    let both =
+        |service: &Service| service.one_packet && service.persistence.is_some() && service.engine.is_none();
     let services = director.services().filter(|(service, _)| both(service));
     services
         .map(|(service, _)| {
             let cure = command_line(&Change::EditService(Service { persistence: None, ..*service }));
-            Kind::PersistentOnePacket.at(service.id, "the service is persistent, and one-packet (-o)", cure)
+            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", cure)
         })
         .collect()
 }
@@ -189,7 +203,7 @@ fn marks(director: &Director) -> Vec<Finding> {
         {
             let what = format!("no rule of the packet filter sets the mark {mark}");
             let cure = marks.rule(mark.get(), family, &director.machine);
-            findings.push(Kind::MarkUnset.at(service.id, what, cure));
+            findings.push(Kind::MarkUnset.at(&service.id, what, cure));
         }
     }
     findings

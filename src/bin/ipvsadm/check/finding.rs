@@ -1,5 +1,7 @@
 //! What can be found: the one table of ids, and why each matters.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Something that is wrong.
@@ -26,14 +28,14 @@ pub(crate) enum Kind {
     NoServer,
     AllWeightsZero,
     WeightsIgnored,
+    PersistentOnePacket,
+    MarkUnset,
     ServerBehindGateway,
     ServerUnreachable,
     ServerSilent,
     ServerIsDirector,
     SynRecv,
     ThresholdReached,
-    PersistentOnePacket,
-    MarkUnset,
     IpForward,
     SendRedirects,
     RpFilter,
@@ -58,6 +60,7 @@ pub(crate) enum Kind {
     NoListener,
 }
 
+#[allow(clippy::enum_glob_use, reason = "the table of kinds is all there is here")]
 use Kind::*;
 
 /// Every kind: its id, and why it matters.
@@ -69,14 +72,14 @@ const KINDS: [(Kind, &str, &str); 36] = [
     (NoServer, "no-server", "every client is refused"),
     (AllWeightsZero, "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused"),
     (WeightsIgnored, "weights-ignored", "the connections are not shared out as the weights say"),
+    (PersistentOnePacket, "persistent-one-packet", "persistence sends all packets of a client to one server, and -o is there to spread them"),
+    (MarkUnset, "mark-unset", "no packet bears the mark, so the service gets none"),
     (ServerBehindGateway, "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it"),
     (ServerUnreachable, "server-unreachable", "clients that are sent to it wait in vain"),
     (ServerSilent, "server-silent", "clients that are sent to it wait in vain"),
     (ServerIsDirector, "server-is-director", "what is sent to it is delivered here, and refused"),
     (SynRecv, "syn-recv", "the server does not answer clients, or its answers go astray: they wait in vain"),
     (ThresholdReached, "threshold-reached", "it gets no new connections until enough of them are over"),
-    (PersistentOnePacket, "persistent-one-packet", "persistence sends all packets of a client to one server, and -o is there to spread them"),
-    (MarkUnset, "mark-unset", "no packet bears the mark, so the service gets none"),
     (IpForward, "ip-forward", "the answers of masqueraded servers pass the director, which drops them"),
     (SendRedirects, "send-redirects", "the director tells servers of a shorter way to clients; answers that take it bear the server's address"),
     (RpFilter, "rp-filter", "packets that come in by another way than answers would go out are dropped"),
@@ -103,7 +106,12 @@ const KINDS: [(Kind, &str, &str); 36] = [
 
 impl Kind {
     /// A finding of this kind.
-    pub(crate) fn at(self, at: impl ToString, what: impl Into<String>, cure: impl Into<String>) -> Finding {
+    pub(crate) fn at(
+        self,
+        at: &dyn fmt::Display,
+        what: impl Into<String>,
+        cure: impl Into<String>,
+    ) -> Finding {
         let (_, id, why) = KINDS.iter().find(|(kind, ..)| *kind == self).copied().unwrap_or((self, "", ""));
         Finding { id, at: at.to_string(), what: what.into(), why, cure: cure.into() }
     }
@@ -116,7 +124,8 @@ mod tests {
     #[test]
     fn every_id_stands_in_the_guide_with_its_reason() {
         let guide = include_str!("../../../../docs/direct-routing.md");
-        let headings: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+        let headings: Vec<&str> =
+            guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
         let ids: Vec<&str> = KINDS.iter().map(|(_, id, _)| *id).collect();
         assert_eq!(headings, ids);
     }

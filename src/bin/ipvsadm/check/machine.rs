@@ -42,6 +42,7 @@ pub(crate) enum Sort {
 }
 
 /// An address of this machine.
+#[allow(clippy::struct_field_names, reason = "an address, less what belongs to it, is called no better")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) address: IpAddr,
@@ -52,11 +53,17 @@ pub(crate) struct Address {
 impl Address {
     /// Whether an address lies in the network of this one.
     pub(crate) fn spans(&self, other: IpAddr) -> bool {
-        let differ = |own: u128, other: u128, bits: u8| (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)));
+        let differ = |own: u128, other: u128, bits: u8| {
+            (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)))
+        };
         match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0),
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0)
+            }
             // A shift by all 128 bits leaves nothing.
-            (IpAddr::V6(own), IpAddr::V6(other)) => differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0,
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0
+            }
             _ => false,
         }
     }
@@ -177,7 +184,7 @@ pub(crate) fn full_prefix(address: IpAddr) -> u8 {
 /// An address that nobody has, of the same family: the way there is the default route.
 pub(crate) fn far_away(like: IpAddr) -> IpAddr {
     match like {
-        IpAddr::V4(_) => [240, 0, 0, 1].into(),            // reserved (class E)
+        IpAddr::V4(_) => [240, 0, 0, 1].into(), // reserved (class E)
         IpAddr::V6(_) => [0x3ffe, 0, 0, 0, 0, 0, 0, 1].into(), // given back (6bone)
     }
 }

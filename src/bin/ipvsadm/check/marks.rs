@@ -73,9 +73,15 @@ impl Marks {
                 let next = words.get(index + 1).copied().unwrap_or_default();
                 match *word {
                     "--restore-mark" => self.any = true,
-                    "--set-mark" | "--set-xmark" | "--or-mark" => self.set.extend(value(next).map(|(value, mask)| (value, mask, family))),
+                    "--set-mark" | "--set-xmark" | "--or-mark" => {
+                        self.set.extend(value(next).map(|(value, mask)| (value, mask, family)));
+                    }
                     // nft: `meta mark set 0x1`, or what is no number
-                    "set" if index > 0 && words.get(index - 1) == Some(&"mark") && words.get(index.wrapping_sub(2)) != Some(&"ct") => {
+                    "set"
+                        if index > 0
+                            && words.get(index - 1) == Some(&"mark")
+                            && words.get(index.wrapping_sub(2)) != Some(&"ct") =>
+                    {
                         match value(next) {
                             Some((value, mask)) => self.set.push((value, mask, family)),
                             None => self.any = true,
@@ -91,15 +97,18 @@ impl Marks {
     pub(crate) fn may_be_set(&self, mark: u32, family: Family) -> bool {
         let of_family = |of: &Option<Family>| of.is_none_or(|of| of == family);
         // A rule with a mask sets some bits, and another may set the rest.
-        let fits = |value: u32, mask: u32| value == mark || mask != u32::MAX && value != 0 && value & mark == value;
+        let fits =
+            |value: u32, mask: u32| value == mark || mask != u32::MAX && value != 0 && value & mark == value;
         self.any || self.set.iter().any(|(value, mask, of)| of_family(of) && fits(*value, *mask))
     }
 
     /// The command that sets a mark on the TCP packets to the address that is most likely meant.
     pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
-        let is_vip = |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
+        let is_vip =
+            |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
         let on_wire = |link| machine.link(link).is_some_and(|link| link.sort == Sort::Wire);
-        let mut own = machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
+        let mut own =
+            machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
         let vip = own.next().map_or("VIP".to_owned(), |own| own.address.to_string());
         let (six, ip) = if family == Family::V4 { ("", "ip") } else { ("6", "ip6") };
         let suffix = match self.tool {
@@ -153,7 +162,11 @@ mod tests {
             assert!(!marks.may_be_set(unset, Family::V4), "{rules}");
             assert!(set.is_none_or(|mark| !marks.may_be_set(mark, Family::V6)), "{rules}");
         }
-        for rules in ["-A PREROUTING -j CONNMARK --restore-mark", "meta mark set ct mark", "meta mark set jhash ip saddr mod 2"] {
+        for rules in [
+            "-A PREROUTING -j CONNMARK --restore-mark",
+            "meta mark set ct mark",
+            "meta mark set jhash ip saddr mod 2",
+        ] {
             assert!(marks(rules).may_be_set(7, Family::V4), "{rules}");
         }
     }

@@ -19,7 +19,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 
@@ -107,7 +107,7 @@ fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
         links: routing.links().map_err(unread)?,
         addresses: routing.addresses().map_err(unread)?,
         neighbours: routing.neighbours().map_err(unread)?,
-        ways: Default::default(),
+        ways: BTreeMap::new(),
         listeners: procfs::listeners(),
         filtered: procfs::filtered(),
         sysctls: procfs::sysctls(),
@@ -138,7 +138,7 @@ fn set(settings: &[(String, u32)]) -> String {
     for (path, value) in settings {
         // An interface may have a dot in its name: then the slashes stay.
         let path = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
-        line.push_str(&format!(" {path}={value}"));
+        line.extend([" ", &path, "=", &value.to_string()]);
     }
     line
 }

@@ -14,7 +14,8 @@ pub(crate) fn sysctls() -> Sysctls {
 pub(crate) fn listeners() -> Vec<Listener> {
     const TCP_LISTEN: &str = "0A";
     const UDP_UNCONNECTED: &str = "07";
-    let files = [("tcp", TCP_LISTEN), ("tcp6", TCP_LISTEN), ("udp", UDP_UNCONNECTED), ("udp6", UDP_UNCONNECTED)];
+    let files =
+        [("tcp", TCP_LISTEN), ("tcp6", TCP_LISTEN), ("udp", UDP_UNCONNECTED), ("udp6", UDP_UNCONNECTED)];
     let mut listeners = Vec::new();
     for (file, state) in files {
         let rows = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
@@ -25,6 +26,7 @@ pub(crate) fn listeners() -> Vec<Listener> {
 }
 
 /// A row `SL: LOCAL:PORT REMOTE:PORT STATE ...`, whose addresses are words of the machine's byte order.
+#[expect(clippy::host_endian_bytes, reason = "the kernel prints addresses as numbers")]
 fn listener(row: &str, wanted: &str, is_tcp: bool) -> Option<Listener> {
     let mut words = row.split_whitespace().skip(1);
     let (local, _, state) = (words.next()?, words.next()?, words.next()?);
@@ -60,8 +62,11 @@ mod tests {
 
     #[test]
     fn rows_of_sockets_are_read() {
-        let row = |local: &str, state: &str| format!("   0: {local} 00000000:0000 {state} 00000000:00000000 00:0");
-        let read = |local: &str, state: &str| listener(&row(local, state), "0A", true).map(|found| (found.address, found.port));
+        let row =
+            |local: &str, state: &str| format!("   0: {local} 00000000:0000 {state} 00000000:00000000 00:0");
+        let read = |local: &str, state: &str| {
+            listener(&row(local, state), "0A", true).map(|found| (found.address, found.port))
+        };
         if cfg!(target_endian = "little") {
             assert_eq!(read("0100007F:0050", "0A"), Some(("127.0.0.1".parse().unwrap(), 80)));
             let documentation = "B80D0120000000000000000001000000:01BB";

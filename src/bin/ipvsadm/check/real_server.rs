@@ -48,13 +48,15 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         let path = |name: &str, setting: &str| format!("net/ipv4/conf/{name}/{setting}");
         let ignore = machine.higher(&link.name, "arp_ignore");
         if !keeps_quiet(ignore) {
-            let what = format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
+            let what =
+                format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
             let cure = set(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
             findings.push(Kind::ArpIgnore.at(&link.name, what, cure));
         }
         let announce = machine.higher(&link.name, "arp_announce");
         if announce < 2 {
-            let what = format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
+            let what =
+                format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
             findings.push(Kind::ArpAnnounce.at(&link.name, what, set(&[(path("all", "arp_announce"), 2)])));
         }
     }
@@ -75,15 +77,20 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         if link.sort == Sort::Wire {
             let what = format!("{vip} is on {}, which has a network behind it", link.name);
             let cure = format!("{del} && {}", add(vip, home(role, machine)));
-            findings.push(Kind::ServerVipOnWire.at(vip, what, cure));
+            findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
         } else if place.prefix != full_prefix(vip) {
-            let what = format!("{vip} is on {} with the mask /{}, not /{}", link.name, place.prefix, full_prefix(vip));
-            findings.push(Kind::ServerVipMask.at(vip, what, format!("{del} && {}", add(vip, &link.name))));
+            let what = format!(
+                "{vip} is on {} with the mask /{}, not /{}",
+                link.name,
+                place.prefix,
+                full_prefix(vip)
+            );
+            findings.push(Kind::ServerVipMask.at(&vip, what, format!("{del} && {}", add(vip, &link.name))));
         }
     }
     if machine.way(vip) != Way::Here {
         let what = format!("{vip} is not on this server");
-        findings.push(Kind::ServerVipMissing.at(vip, what, add(vip, home(role, machine))));
+        findings.push(Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine))));
     }
     findings
 }
@@ -95,9 +102,10 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         let has_it = tunnels().any(|link| link.name == name);
         let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
         let cure = format!("{load}ip link set {name} up");
-        return vec![Kind::TunnelDown.at(name, "no tunnel is up on this server", cure)];
+        return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", cure)];
     }
-    let strict = tunnels().filter(|link| role.vip.is_ipv4() && link.is_up && machine.higher(&link.name, "rp_filter") == 1);
+    let strict = tunnels()
+        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.higher(&link.name, "rp_filter") == 1);
     strict
         .map(|link| {
             let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
@@ -123,13 +131,13 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
         Method::Masquerade if !is_director => {
             let what = format!("the default route is not by the director, {director}");
             let cure = format!("ip{six} route replace default via {director}");
-            Some(Kind::GatewayNotDirector.at("default route", what, cure))
+            Some(Kind::GatewayNotDirector.at(&"default route", what, cure))
         }
         Method::DirectRouting | Method::Tunnel if is_director => {
             let what = format!("the default route is by the director, {director}");
             let link = link.map_or("INTERFACE", |link| machine.name(link));
             let cure = format!("ip{six} route replace default via GATEWAY dev {link}");
-            Some(Kind::GatewayIsDirector.at("default route", what, cure))
+            Some(Kind::GatewayIsDirector.at(&"default route", what, cure))
         }
         _ => None,
     }
@@ -137,7 +145,8 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
 
 fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let port = role.port?;
-    let listens = |address: IpAddr| [true, false].iter().any(|is_tcp| machine.listens(address, port, *is_tcp));
+    let listens =
+        |address: IpAddr| [true, false].iter().any(|is_tcp| machine.listens(address, port, *is_tcp));
     // What is masqueraded comes to an address of the server's own.
     let is_own = |address: IpAddr| !address.is_loopback() && address.is_ipv4() == role.vip.is_ipv4();
     let is_served = match role.method {
@@ -149,7 +158,8 @@ fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
     }
     let elsewhere = machine.listeners.iter().find(|listener| listener.port == port);
     let elsewhere = elsewhere.map_or(String::new(), |listener| format!(", only on {}", listener.address));
-    let wanted = if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
+    let wanted =
+        if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
     let what = format!("nobody listens on port {port} of {wanted}{elsewhere}");
-    Some(Kind::NoListener.at(port, what, "systemctl restart SERVICE"))
+    Some(Kind::NoListener.at(&port, what, "systemctl restart SERVICE"))
 }

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, InfoKind};
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
@@ -43,7 +45,8 @@ impl Routing {
     /// The way of a packet to an address, by all rules and tables; from an address of this machine's, if one is given.
     pub(crate) fn way(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Way> {
         let mut question = RouteMessage::default();
-        question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        question.header.address_family =
+            if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         question.header.destination_prefix_length = full_prefix(to);
         question.attributes.push(RouteAttribute::Destination(to.into()));
         if let Some(from) = from {
@@ -77,7 +80,7 @@ impl Routing {
             if self.socket.recv(&mut buffer, MSG_DONTWAIT_TRUNC)? > buffer.len() {
                 return Err(io::Error::other("an answer of the kernel's routing is too long"));
             }
-            if self.take(&buffer, flags != NLM_F_DUMP, &mut answers) {
+            if self.take(&buffer, flags, &mut answers)? {
                 return Ok(answers);
             }
         }
@@ -85,31 +88,26 @@ impl Routing {
 
     /// Takes the answers out of a datagram; true at the end. What this library cannot read is passed over: interfaces
     /// have attributes without number.
-    fn take(&self, datagram: &[u8], is_alone: bool, answers: &mut Vec<RouteNetlinkMessage>) -> bool {
+    fn take(&self, datagram: &[u8], flags: u16, answers: &mut Vec<RouteNetlinkMessage>) -> io::Result<bool> {
+        let is_dump = flags == NLM_F_DUMP;
         let mut rest = datagram;
-        while let Some(length) = rest.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)) {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let is_whole = (16..=rest.len()).contains(&length);
-            let message = rest.get(..length).filter(|_| is_whole).map(NetlinkMessage::<RouteNetlinkMessage>::deserialize);
-            match message {
-                Some(Ok(message)) if message.header.sequence_number != self.sequence => {}
-                Some(Ok(message)) => match message.payload {
-                    NetlinkPayload::InnerMessage(inner) => {
-                        answers.push(inner);
-                        if is_alone {
-                            return true;
-                        }
-                    }
-                    NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return true,
-                    _ => {}
-                },
-                Some(Err(_)) if is_alone => return true,
-                Some(Err(_)) => {}
-                None => return true,
+        while let Ok(header) = NetlinkBuffer::new_checked(rest) {
+            let length = usize::try_from(header.length()).unwrap_or(usize::MAX);
+            let is_answer = header.sequence_number() == self.sequence;
+            match NetlinkMessage::deserialize(rest).map(|message| message.payload) {
+                _ if !is_answer => {}
+                Ok(NetlinkPayload::InnerMessage(inner)) => answers.push(inner),
+                Ok(NetlinkPayload::Error(error)) if is_dump => return Err(error.to_io()),
+                Ok(NetlinkPayload::Done(_) | NetlinkPayload::Error(_)) => return Ok(true),
+                Ok(_) | Err(_) => {}
             }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            if is_answer && !is_dump {
+                return Ok(true);
+            }
+            let next = length.checked_next_multiple_of(4);
+            rest = next.and_then(|next| rest.get(next..)).unwrap_or_default();
         }
-        false
+        Ok(false)
     }
 }
 
@@ -118,16 +116,20 @@ fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let flags = message.header.flags;
     let has_kind = |wanted: &InfoKind| {
         message.attributes.iter().any(|attribute| match attribute {
-            LinkAttribute::LinkInfo(infos) => infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if kind == wanted)),
+            LinkAttribute::LinkInfo(infos) => {
+                infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if kind == wanted))
+            }
             _ => false,
         })
     };
     let sort = match message.header.link_layer_type {
         _ if flags.contains(LinkFlags::Loopback) => Sort::Loopback,
         _ if has_kind(&InfoKind::Dummy) => Sort::Nobody,
-        LinkLayerType::Tunnel | LinkLayerType::Tunnel6 | LinkLayerType::Sit | LinkLayerType::Ipgre | LinkLayerType::Ip6gre => {
-            Sort::Tunnel
-        }
+        LinkLayerType::Tunnel
+        | LinkLayerType::Tunnel6
+        | LinkLayerType::Sit
+        | LinkLayerType::Ipgre
+        | LinkLayerType::Ip6gre => Sort::Tunnel,
         _ if flags.contains(LinkFlags::Noarp) => Sort::Nobody,
         _ => Sort::Wire,
     };
@@ -142,8 +144,11 @@ fn address(message: RouteNetlinkMessage) -> Option<Address> {
     let RouteNetlinkMessage::NewAddress(message) = message else { return None };
     let of = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
     // Between two ends of a line, the other is the one that is not local.
-    let local = of(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
-    let plain = of(|attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None });
+    let local =
+        of(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
+    let plain = of(
+        |attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None },
+    );
     Some(Address { address: local.or(plain)?, prefix: message.header.prefix_len, link: message.header.index })
 }
 
@@ -169,10 +174,12 @@ fn way(message: RouteNetlinkMessage) -> Option<Way> {
     for attribute in message.attributes {
         match attribute {
             RouteAttribute::Oif(index) => link = Some(index),
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) | RouteAttribute::Via(RouteVia::Inet(address)) => {
+            RouteAttribute::Gateway(RouteAddress::Inet(address))
+            | RouteAttribute::Via(RouteVia::Inet(address)) => {
                 gateway = Some(IpAddr::V4(address));
             }
-            RouteAttribute::Gateway(RouteAddress::Inet6(address)) | RouteAttribute::Via(RouteVia::Inet6(address)) => {
+            RouteAttribute::Gateway(RouteAddress::Inet6(address))
+            | RouteAttribute::Via(RouteVia::Inet6(address)) => {
                 gateway = Some(IpAddr::V6(address));
             }
             _ => {}

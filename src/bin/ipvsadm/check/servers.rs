@@ -28,24 +28,31 @@ fn way(machine: &Machine, service: &Service, server: &DestinationEntry) -> Optio
     match machine.way(id.address) {
         Way::None => {
             let cure = direct.unwrap_or_else(|| reweigh(&service.id, server, 0));
-            Some(Kind::ServerUnreachable.at(at(service, server), format!("no route leads to {}", id.address), cure))
+            Some(Kind::ServerUnreachable.at(
+                &at(service, server),
+                format!("no route leads to {}", id.address),
+                cure,
+            ))
         }
         Way::Gateway(gateway, _) if is_direct_routing => {
             let what = format!("{} is routed by {gateway}, not on a network of this director's", id.address);
             let cure = direct.unwrap_or_else(|| {
                 let forwarding = Forwarding::Tunnel(Tunnel::Ipip);
-                command_line(&Change::EditDestination(service.id, Destination { forwarding, ..server.destination }))
+                command_line(&Change::EditDestination(
+                    service.id,
+                    Destination { forwarding, ..server.destination },
+                ))
             });
-            Some(Kind::ServerBehindGateway.at(at(service, server), what, cure))
+            Some(Kind::ServerBehindGateway.at(&at(service, server), what, cure))
         }
         Way::Here => is_unserved(machine, service, server).then(|| {
             let what = format!("{} is this director, where nobody listens for the service", id.address);
             let cure = command_line(&Change::DeleteDestination(service.id, id));
-            Kind::ServerIsDirector.at(at(service, server), what, cure)
+            Kind::ServerIsDirector.at(&at(service, server), what, cure)
         }),
         Way::Direct(_) | Way::Gateway(..) => machine.silent_hop(id.address).map(|(hop, link)| {
             let what = format!("{hop} does not answer on {} (ip neigh)", machine.name(link));
-            Kind::ServerSilent.at(at(service, server), what, reweigh(&service.id, server, 0))
+            Kind::ServerSilent.at(&at(service, server), what, reweigh(&service.id, server, 0))
         }),
     }
 }
@@ -85,7 +92,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
         });
         let what = format!("{stuck} of {all} connections are in SYN_RECV");
         let cure = if can_spare { reweigh(&service.id, server, 0) } else { look_there(service, server) };
-        findings.push(Kind::SynRecv.at(at(service, server), what, cure));
+        findings.push(Kind::SynRecv.at(&at(service, server), what, cure));
     }
     findings
 }
@@ -110,11 +117,17 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     });
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
-        let what = format!("it has {} connections of the {upper} it may have", server.active.saturating_add(server.inactive));
-        let room = upper.max(server.active.saturating_add(server.inactive)).saturating_mul(2).min(i32::MAX.cast_unsigned());
+        let what = format!(
+            "it has {} connections of the {upper} it may have",
+            server.active.saturating_add(server.inactive)
+        );
+        let room = upper
+            .max(server.active.saturating_add(server.inactive))
+            .saturating_mul(2)
+            .min(i32::MAX.cast_unsigned());
         let wider = Destination { upper_threshold: room, ..server.destination };
         let cure = command_line(&Change::EditDestination(service.id, wider));
-        Kind::ThresholdReached.at(at(service, server), what, cure)
+        Kind::ThresholdReached.at(&at(service, server), what, cure)
     })
     .collect()
 }

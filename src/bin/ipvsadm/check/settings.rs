@@ -31,13 +31,16 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
         if !forwards(machine, to) {
             let path = if to.is_ipv4() { "net/ipv4/ip_forward" } else { "net/ipv6/conf/all/forwarding" };
             let what = format!("{} is 0, and real servers are masqueraded", path.replace('/', "."));
-            findings.push(Kind::IpForward.at(path.replace('/', "."), what, set(&[(path.to_owned(), 1)])));
+            findings.push(Kind::IpForward.at(&path.replace('/', "."), what, set(&[(path.to_owned(), 1)])));
         }
         let Some(link) = machine.way(to).link().and_then(|link| machine.link(link)) else { continue };
         let is_shared = address(&service.id)
             .is_some_and(|vip| machine.places(vip).any(|(_, place)| place.index == link.index));
         if to.is_ipv4() && is_shared && machine.higher(&link.name, "send_redirects") > 0 {
-            let what = format!("clients and masqueraded servers are both behind {}, and it sends redirects", link.name);
+            let what = format!(
+                "clients and masqueraded servers are both behind {}, and it sends redirects",
+                link.name
+            );
             let paths = ["all", &link.name].map(|name| (format!("net/ipv4/conf/{name}/send_redirects"), 0));
             findings.push(Kind::SendRedirects.at(&link.name, what, set(&paths)));
         }
@@ -65,7 +68,10 @@ pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Findin
     {
         return None;
     }
-    let what = format!("rp_filter has dropped {} packets; the default route is not by {}", machine.filtered, link.name);
+    let what = format!(
+        "rp_filter has dropped {} packets; the default route is not by {}",
+        machine.filtered, link.name
+    );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let cure = match back {
         Some(_) => set(&[path(&link.name, 2)]),
@@ -83,18 +89,20 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         for (service, server, count) in director.connections.orphans() {
             let what = format!("{count} connections are to a server that is no longer in the table");
             let cure = on("expire_nodest_conn");
-            findings.push(Kind::ExpireNodestConn.at(format!("{service} -> {server}"), what, cure));
+            findings.push(Kind::ExpireNodestConn.at(&format!("{service} -> {server}"), what, cure));
         }
     }
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight == 0) {
         let at = servers::at(service, server);
         if is_off("expire_quiescent_template") && service.persistence.is_some() && server.persistent > 0 {
-            let what = format!("it has weight 0, and {} clients come back to it by persistence", server.persistent);
+            let what =
+                format!("it has weight 0, and {} clients come back to it by persistence", server.persistent);
             findings.push(Kind::ExpireQuiescentTemplate.at(&at, what, on("expire_quiescent_template")));
         }
         let connections = server.active.saturating_add(server.inactive);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
-            let what = format!("it has weight 0, and {connections} connections whose ports clients may use again");
+            let what =
+                format!("it has weight 0, and {connections} connections whose ports clients may use again");
             // The director sees both directions, and the end of connections, of masqueraded servers alone.
             let mode = if server.destination.forwarding == Forwarding::Masquerade { 1 } else { 3 };
             let cure = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
@@ -111,7 +119,11 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
     let path = "net/ipv4/vs/run_estimation";
     if machine.sysctl(path) == Some(0) && !director.table.is_empty() {
         let at = path.replace('/', ".");
-        findings.push(Kind::CountersFrozen.at(&at, format!("{at} is 0: the kernel counts nothing"), set(&[(path.to_owned(), 1)])));
+        findings.push(Kind::CountersFrozen.at(
+            &at,
+            format!("{at} is 0: the kernel counts nothing"),
+            set(&[(path.to_owned(), 1)]),
+        ));
     }
     for daemon in &director.daemons {
         let name = daemon.interface.to_string();
@@ -123,7 +135,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
             DaemonState::Backup => "backup",
         };
         let what = format!("the sync daemon ({side}) is on {name}, which is down");
-        findings.push(Kind::SyncLinkDown.at(name.clone(), what, format!("ip link set {name} up")));
+        findings.push(Kind::SyncLinkDown.at(&name.clone(), what, format!("ip link set {name} up")));
     }
     findings
 }

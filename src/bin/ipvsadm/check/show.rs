@@ -18,7 +18,8 @@ pub(crate) fn show(out: &mut impl Write, findings: &[Finding], json: bool) -> io
     if findings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{}", table(findings))
+    let table = table(findings).to_string();
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
 fn table(findings: &[Finding]) -> Table {
