@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -295,19 +296,24 @@ fn host_of(name: &str, words: &[&str]) {
     batch(&format!("-n {name}"), &inside);
 }
 
-/// What lasts longer than a cluster: programs by name, pages; and a folder for saved tables of its own.
+/// What lasts longer than a cluster: programs by name, and pages; and a folder of its own for the saved table.
 fn prepare() {
+    static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let mut made = shell(&format!(
-        "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /run/check/director /etc/sysconfig && rm -f /etc/ipvsadm.rules
-         mount -t tmpfs lab /etc/sysconfig || exit
-         for name in rs1 rs2 director; do echo $name >/run/check/$name/index.html; done
-         ln -sf {OURS} {lab}/check/get {lab}/lab/udp {BIN}
-         [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
-         for name in httpd sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
-    ));
-    let made = made.output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let done = |command: &str| {
+        let made = shell(command).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    ONCE.call_once(|| {
+        done(&format!(
+            "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig && rm -f /etc/ipvsadm.rules
+             echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
+             ln -s {OURS} {lab}/check/get {lab}/lab/udp {BIN}
+             [ ! -e /run/modprobe ] || ln -s /run/modprobe {BIN}/modprobe
+             for name in httpd sysctl; do ln -s $(command -v busybox) {BIN}/$name; done"
+        ));
+    });
+    done("mount -t tmpfs lab /etc/sysconfig");
 }
 
 /// Starts a program on a host: in its namespace, which the calling thread enters for that long.

@@ -116,6 +116,8 @@ pub(super) const FAULTS: [Fault; 19] = [
     },
     Fault {
         id: "syn-recv",
+        // Connections of earlier clients would count.
+        stage: &[("rs1", "true")],
         make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
         probe: Some(("client", CROWD)),
         healthy: "4 rs1 4 rs2",

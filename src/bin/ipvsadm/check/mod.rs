@@ -34,7 +34,7 @@ use crate::{rule, state};
 
 use director::Director;
 use finding::Finding;
-use machine::{Machine, far_away};
+use machine::{Machine, Way, far_away};
 use rtnetlink::Routing;
 
 /// There are findings.
@@ -112,15 +112,14 @@ fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
         filtered: procfs::filtered(),
         sysctls: procfs::sysctls(),
     };
-    for to in ways {
-        machine.ways.insert(*to, routing.way(*to, None).map_err(unread)?);
-    }
+    // What is its own is known.
+    let (own, others): (Vec<_>, Vec<_>) = ways.iter().partition(|to| machine.places(**to).next().is_some());
+    machine.ways.extend(own.into_iter().map(|to| (to, Way::Here)));
+    machine.ways.extend(routing.ways(&others, None).map_err(unread)?);
     let far: HashSet<IpAddr> = ways.iter().map(|to| far_away(*to)).collect();
-    for to in far {
-        // Answers leave by the way of the address that they are from, where that is one of this machine's.
-        let from = from.filter(|from| machine.places(*from).next().is_some());
-        machine.ways.insert(to, routing.way(to, from).map_err(unread)?);
-    }
+    // Answers leave by the way of the address that they are from, where that is one of this machine's.
+    let from = from.filter(|from| machine.places(*from).next().is_some());
+    machine.ways.extend(routing.ways(&Vec::from_iter(far), from).map_err(unread)?);
     Ok(machine)
 }
 

@@ -16,6 +16,9 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::machine::{Address, Link, Neighbour, Sort, Way, full_prefix};
 
+/// Answers queue up while a datagram is worked through, and what does not fit into the socket's buffer is lost.
+const AT_ONCE: usize = 16;
+
 /// A conversation with the kernel's routing.
 pub(crate) struct Routing {
     socket: Socket,
@@ -42,73 +45,107 @@ impl Routing {
         Ok(neighbours.into_iter().filter_map(neighbour).collect())
     }
 
-    /// The way of a packet to an address, by all rules and tables; from an address of this machine's, if one is given.
-    pub(crate) fn way(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Way> {
-        let mut question = RouteMessage::default();
-        question.header.address_family =
-            if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-        question.header.destination_prefix_length = full_prefix(to);
-        question.attributes.push(RouteAttribute::Destination(to.into()));
-        if let Some(from) = from {
-            question.header.source_prefix_length = full_prefix(from);
-            question.attributes.push(RouteAttribute::Source(from.into()));
+    /// The ways of packets to addresses, by all rules and tables; from an address of this machine's, if one is given.
+    pub(crate) fn ways(&mut self, to: &[IpAddr], from: Option<IpAddr>) -> io::Result<Vec<(IpAddr, Way)>> {
+        let mut ways = Vec::new();
+        for to in to.chunks(AT_ONCE) {
+            let questions = to.iter().map(|to| RouteNetlinkMessage::GetRoute(to_and_from(*to, from)));
+            let first = self.send(questions, 0)?;
+            let mut answers: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::None)).collect();
+            self.receive(first, to.len(), |at, answer| {
+                if let (Some((_, slot)), Some(way)) = (answers.get_mut(at), answer.ok().and_then(way)) {
+                    *slot = way;
+                }
+                Ok(())
+            })?;
+            ways.append(&mut answers);
         }
-        let answers = self.ask(RouteNetlinkMessage::GetRoute(question), 0)?;
-        Ok(answers.into_iter().next().and_then(way).unwrap_or(Way::None))
+        Ok(ways)
     }
 
     fn dump(&mut self, question: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.ask(question, NLM_F_DUMP)
+        let first = self.send(std::iter::once(question), NLM_F_DUMP)?;
+        let mut answers = Vec::new();
+        self.receive(first, 0, |_, answer| {
+            answers.push(answer?);
+            Ok(())
+        })?;
+        Ok(answers)
     }
 
-    /// Sends a question and reads its answers to the end: the one there is, or all of a dump. A refusal is no answer.
-    fn ask(&mut self, question: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(question);
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut datagram = vec![0; message.buffer_len()];
-        message.serialize(&mut datagram);
+    /// Sends questions in one datagram, and returns the number of the first.
+    fn send(&mut self, questions: impl Iterator<Item = RouteNetlinkMessage>, flags: u16) -> io::Result<u32> {
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::new();
+        for question in questions {
+            self.sequence = self.sequence.wrapping_add(1);
+            let mut message = NetlinkMessage::from(question);
+            message.header.flags = NLM_F_REQUEST | flags;
+            message.header.sequence_number = self.sequence;
+            message.finalize();
+            let start = datagram.len();
+            datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
+            message.serialize(datagram.get_mut(start..).unwrap_or_default());
+        }
         self.socket.send(&datagram, 0)?;
-        let mut answers = Vec::new();
+        Ok(first)
+    }
+
+    /// Reads the answers to questions, each with its place among them: one for each of `alone` questions, or those of
+    /// a dump up to its end, where what this library cannot read is passed over: interfaces have attributes without
+    /// number.
+    fn receive(
+        &mut self,
+        first: u32,
+        alone: usize,
+        mut take: impl FnMut(usize, io::Result<RouteNetlinkMessage>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        const MSG_DONTWAIT_TRUNC: i32 = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+        let mut left = alone;
         let mut buffer = Vec::with_capacity(ipvs::RECEIVE_BUFFER);
         loop {
-            const MSG_DONTWAIT_TRUNC: i32 = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
             buffer.clear();
             // The kernel has answered before `send` is over.
             if self.socket.recv(&mut buffer, MSG_DONTWAIT_TRUNC)? > buffer.len() {
                 return Err(io::Error::other("an answer of the kernel's routing is too long"));
             }
-            if self.take(&buffer, flags, &mut answers)? {
-                return Ok(answers);
+            let mut rest = &buffer[..];
+            while let Ok(header) = NetlinkBuffer::new_checked(rest) {
+                let at = usize::try_from(header.sequence_number().wrapping_sub(first)).unwrap_or(usize::MAX);
+                let next = usize::try_from(header.length())
+                    .ok()
+                    .and_then(|length| length.checked_next_multiple_of(4));
+                if at < alone.max(1) {
+                    match NetlinkMessage::deserialize(rest).map(|message| message.payload) {
+                        Ok(NetlinkPayload::InnerMessage(inner)) => take(at, Ok(inner))?,
+                        Ok(NetlinkPayload::Error(error)) => take(at, Err(error.to_io()))?,
+                        Ok(NetlinkPayload::Done(_)) => return Ok(()),
+                        Err(_) if alone > 0 => {
+                            return Err(io::Error::other("a route is not of a known form"));
+                        }
+                        Ok(_) | Err(_) => {}
+                    }
+                    left = left.saturating_sub(1);
+                    if alone > 0 && left == 0 {
+                        return Ok(());
+                    }
+                }
+                rest = next.and_then(|next| rest.get(next..)).unwrap_or_default();
             }
         }
     }
+}
 
-    /// Takes the answers out of a datagram; true at the end. What this library cannot read is passed over: interfaces
-    /// have attributes without number.
-    fn take(&self, datagram: &[u8], flags: u16, answers: &mut Vec<RouteNetlinkMessage>) -> io::Result<bool> {
-        let is_dump = flags == NLM_F_DUMP;
-        let mut rest = datagram;
-        while let Ok(header) = NetlinkBuffer::new_checked(rest) {
-            let length = usize::try_from(header.length()).unwrap_or(usize::MAX);
-            let is_answer = header.sequence_number() == self.sequence;
-            match NetlinkMessage::deserialize(rest).map(|message| message.payload) {
-                _ if !is_answer => {}
-                Ok(NetlinkPayload::InnerMessage(inner)) => answers.push(inner),
-                Ok(NetlinkPayload::Error(error)) if is_dump => return Err(error.to_io()),
-                Ok(NetlinkPayload::Done(_) | NetlinkPayload::Error(_)) => return Ok(true),
-                Ok(_) | Err(_) => {}
-            }
-            if is_answer && !is_dump {
-                return Ok(true);
-            }
-            let next = length.checked_next_multiple_of(4);
-            rest = next.and_then(|next| rest.get(next..)).unwrap_or_default();
-        }
-        Ok(false)
+fn to_and_from(to: IpAddr, from: Option<IpAddr>) -> RouteMessage {
+    let mut question = RouteMessage::default();
+    question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    question.header.destination_prefix_length = full_prefix(to);
+    question.attributes.push(RouteAttribute::Destination(to.into()));
+    if let Some(from) = from {
+        question.header.source_prefix_length = full_prefix(from);
+        question.attributes.push(RouteAttribute::Source(from.into()));
     }
+    question
 }
 
 fn link(message: RouteNetlinkMessage) -> Option<Link> {
