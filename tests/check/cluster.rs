@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 
@@ -117,7 +116,7 @@ impl Kind {
     /// How a real server is looked at.
     pub(crate) fn role(self) -> &'static str {
         match self {
-            Self::Routing | Self::Marked => "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+            Self::Routing | Self::Marked => "--real-server 192.168.1.100 --port 80 --director 192.168.1.1",
             Self::RoutingBehindRouter => "-r 192.168.1.100:80 -g --director 192.168.1.1",
             Self::Routing6 => "-r 2001:db8::100 --port 80 --director 2001:db8::1",
             Self::Masquerade => "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
@@ -216,10 +215,7 @@ impl Cluster {
         lab::isolate();
         prepare();
         let mut cluster = Self { kind, daemons: Vec::new() };
-        for host in kind.hosts() {
-            let words: Vec<&str> = host.split(' ').collect();
-            host_of(words[0], &words[1..]);
-        }
+        build(kind.hosts());
         for (host, command) in kind.commands() {
             if kind.has(host) {
                 cluster.succeed(host, &command);
@@ -269,41 +265,47 @@ impl Drop for Cluster {
     }
 }
 
-/// Makes a host and its cables.
-fn host_of(name: &str, words: &[&str]) {
-    let mut outside = format!("netns add {name}\n");
-    let mut inside = "link set lo up\n".to_owned();
-    for pair in words.chunks(2) {
-        let [what, value] = pair else { panic!("{words:?}") };
-        let Some((interface, segment)) = what.split_once('@') else {
-            writeln!(inside, "route add default via {value}").unwrap();
-            continue;
-        };
-        if !Path::new("/proc/thread-self/net/dev_snmp6").join(segment).exists() {
-            writeln!(outside, "link add {segment} type bridge\nlink set {segment} up").unwrap();
+/// Makes the hosts and their cables, `ip` being told everything at once: each program costs its time here.
+fn build(hosts: &[&str]) {
+    let (mut outside, mut insides, mut segments) = (String::new(), Vec::new(), Vec::new());
+    for host in hosts {
+        let words: Vec<&str> = host.split(' ').collect();
+        let name = words[0];
+        let mut inside = "link set lo up\n".to_owned();
+        writeln!(outside, "netns add {name}").unwrap();
+        for pair in words[1..].chunks(2) {
+            let [what, value] = pair else { panic!("{host}") };
+            let Some((interface, segment)) = what.split_once('@') else {
+                writeln!(inside, "route add default via {value}").unwrap();
+                continue;
+            };
+            if !segments.contains(&segment) {
+                segments.push(segment);
+                writeln!(outside, "link add {segment} type bridge\nlink set {segment} up").unwrap();
+            }
+            let cable = format!("{name}-{interface}");
+            writeln!(outside, "link add {cable} type veth peer name {interface} netns {name}").unwrap();
+            writeln!(outside, "link set {cable} master {segment} up").unwrap();
+            let now = if value.contains(':') { "nodad" } else { "" };
+            writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
         }
-        let cable = format!("{name}-{interface}");
-        writeln!(outside, "link add {cable} type veth peer name {interface} netns {name}").unwrap();
-        writeln!(outside, "link set {cable} master {segment} up").unwrap();
-        let now = if value.contains(':') { "nodad" } else { "" };
-        writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
+        insides.push((format!("-n {name}"), inside));
     }
-    let batch = |arguments: &str, lines: &str| {
-        let made = shell(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n")).output().unwrap();
-        assert!(made.status.success(), "{name}: {lines}{}", String::from_utf8_lossy(&made.stderr));
-    };
-    batch("", &outside);
-    batch(&format!("-n {name}"), &inside);
+    for (arguments, lines) in std::iter::once((String::new(), outside)).chain(insides) {
+        done(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n"));
+    }
+}
+
+/// Runs a command that must succeed.
+fn done(command: &str) {
+    let made = shell(command).output().unwrap();
+    assert!(made.status.success(), "{command}\n{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// What lasts longer than a cluster: programs by name, and pages; and a folder of its own for the saved table.
 fn prepare() {
     static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let done = |command: &str| {
-        let made = shell(command).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    };
     ONCE.call_once(|| {
         done(&format!(
             "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig && rm -f /etc/ipvsadm.rules

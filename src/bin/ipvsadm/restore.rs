@@ -117,6 +117,7 @@ fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Resu
         Ok(Command::Restore { .. }) => {
             Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
         }
+        Ok(Command::Check { .. }) => Err(messages::try_help(program, Some(first), "a check is no rule")),
         command => command,
     })
 }
