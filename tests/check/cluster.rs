@@ -211,20 +211,31 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// A healthy one.
     pub(crate) fn new(kind: Kind) -> Self {
-        lab::isolate();
-        prepare();
-        let mut cluster = Self { kind, daemons: Vec::new() };
-        build(kind.hosts());
+        let mut cluster = Self::bare(kind);
         for (host, command) in kind.commands() {
             if kind.has(host) {
                 cluster.succeed(host, &command);
             }
         }
         for server in ["rs1", "rs2"] {
-            cluster.start(server, &format!("httpd -f -p {} -h /run/check/{server}", kind.port()));
+            cluster.serve(server);
         }
         cluster
+    }
+
+    /// Hosts with their own addresses alone.
+    pub(crate) fn bare(kind: Kind) -> Self {
+        lab::isolate();
+        prepare();
+        build(kind.hosts());
+        Self { kind, daemons: Vec::new() }
+    }
+
+    /// Starts the web server of a real server.
+    pub(crate) fn serve(&mut self, server: &str) {
+        self.start(server, &format!("httpd -f -p {} -h /run/check/{server}", self.kind.port()));
     }
 
     /// Runs a command on a host, and returns its status and what it prints.

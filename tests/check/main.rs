@@ -157,10 +157,56 @@ fn what_makes_clients_suffer_is_found_and_mended() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+const GUIDE: &str = include_str!("../../docs/direct-routing.md");
+
+/// The commands that the guide shows between two headings.
+fn guide(from: &str, to: &str) -> Vec<&'static str> {
+    let section = GUIDE.split(from).nth(1).and_then(|rest| rest.split(to).next()).expect(from);
+    let blocks = section.split("```").skip(1).step_by(2);
+    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("# ")).collect()
+}
+
+#[test]
+fn the_guide_leads_from_nothing_to_a_checked_cluster() {
+    let mut cluster = Cluster::bare(Kind::Routing);
+    let on_servers = guide("### The real servers\n", "### The director\n");
+    let on_director = guide("### The director\n", "### The client\n");
+    assert_eq!((on_servers.len(), on_director.len()), (3, 6));
+    for server in ["rs1", "rs2"] {
+        let [.., check] = on_servers[..] else { panic!("{on_servers:?}") };
+        let (status, text) = cluster.run(server, &format!("{check} --json"));
+        assert_eq!(status, 1, "nothing is done yet: {text}");
+        for id in ["arp-ignore", "arp-announce", "server-vip-missing", "no-listener"] {
+            assert!(text.contains(id), "{id}: {text}");
+        }
+        cluster.serve(server);
+        for command in &on_servers {
+            cluster.succeed(server, command);
+        }
+        assert_eq!(cluster.run(server, check), (0, String::new()));
+    }
+    for command in &on_director {
+        cluster.succeed("director", &command.replace("/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"));
+    }
+    assert_eq!(cluster.run("client", &cluster.fetch()), (0, "rs1 rs1 rs2 rs2".to_owned()));
+    assert_eq!(cluster.run("director", "ipvsadm --check"), (0, String::new()));
+}
+
+#[test]
+fn findings_that_cannot_be_written_are_no_findings() {
+    lab::isolate();
+    for line in ["--check -r 192.0.2.1", "--check -r ::1 --json"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(OURS).args(line.split(' ')).stdout(full).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaint = "cannot write the output: No space left on device";
+        assert_eq!((output.status.code(), told.trim_end()), (Some(2), complaint), "{line}");
+    }
+}
+
 #[test]
 fn every_finding_of_the_guide_has_a_fault() {
-    let guide = include_str!("../../docs/direct-routing.md");
-    for id in guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
+    for id in GUIDE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
         assert!(FAULTS.iter().flat_map(|faults| faults.iter()).any(|fault| fault.id == id), "{id}");
     }
 }

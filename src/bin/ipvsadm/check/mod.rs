@@ -47,7 +47,10 @@ type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Checks this machine as a director.
 pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Write) -> Result<()> {
-    let refused = |error: ipvs::Error| blind(messages::refused(&error, None).message);
+    let refused = |error: ipvs::Error| {
+        let message = messages::refused(&error, None).message;
+        blind(if message.is_empty() { error.to_string() } else { message })
+    };
     let client = &mut session.client;
     let mut table = state::whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
@@ -75,7 +78,11 @@ pub(crate) fn real_server(check: &Check, out: &mut impl Write) -> Option<Result<
 fn tell(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
     let mut seen = HashSet::new();
     findings.retain(|finding| seen.insert((finding.id, finding.at.clone())));
-    show::show(out, &findings, check.json).map_err(|error| messages::unwritten(&error))?;
+    show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
+        let failure = messages::unwritten(&error);
+        // What nobody could read is not told by a status of its own.
+        if failure.status == STATUS_FOUND { blind(failure.message) } else { failure }
+    })?;
     if findings.is_empty() { Ok(()) } else { Err(said(STATUS_FOUND)) }
 }
 
