@@ -64,9 +64,7 @@ fn vips(director: &Director) -> Vec<Finding> {
         return Vec::new(); // the standby of a pair: the addresses are on the other
     }
     let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
-    let mut last = None;
-    let new = vips.filter(|(vip, _)| last.replace(*vip) != Some(*vip));
-    new.filter_map(|(vip, servers)| self::vip(&director.machine, vip, servers)).collect()
+    vips.filter_map(|(vip, servers)| self::vip(&director.machine, vip, servers)).collect()
 }
 
 fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
