@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -255,10 +256,21 @@ impl Cluster {
         text
     }
 
-    /// Starts what runs until the cluster is gone.
+    /// Starts a web server, `httpd ... -p PORT ...`, that runs until the cluster is gone.
     pub(crate) fn start(&mut self, host: &str, command: &str) {
         let mut daemon = shell(&format!("exec {command}"));
-        self.daemons.push(spawn(host, daemon.stdout(Stdio::null()).stderr(Stdio::null())));
+        let daemon = spawn(host, daemon.stdout(Stdio::null()).stderr(Stdio::null()));
+        let sockets = format!("/proc/{}/net/tcp6", daemon.id());
+        self.daemons.push(daemon);
+        let port: u16 = command.split(' ').skip_while(|word| *word != "-p").nth(1).unwrap().parse().unwrap();
+        let listens = format!(":{port:04X} 00000000000000000000000000000000:0000 0A");
+        for _ in 0..100 {
+            if std::fs::read_to_string(&sockets).unwrap().contains(&listens) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nobody listens: {host}# {command}");
     }
 
     /// The command of a client that has just come: it fetches the page four times, and shows who answered.

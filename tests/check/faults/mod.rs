@@ -13,7 +13,7 @@ pub(crate) struct Fault {
     /// What `--check` calls it.
     pub(crate) id: &'static str,
     pub(crate) kind: Kind,
-    /// What is done before, host by host; `start COMMAND` runs until the end.
+    /// What is done before, host by host; `start COMMAND` starts a web server.
     pub(crate) stage: &'static [(&'static str, &'static str)],
     /// Where the fault is, and where it is looked for.
     pub(crate) at: &'static str,
