@@ -48,7 +48,7 @@ const CASES: [[&str; 4]; 16] = [
     [
         "-A -u 10.0.0.1:53 -s dh -o",
         "-a -u 10.0.0.1:53 -r 10.1.0.1 -w 2",
-        "the weight '2' has no effect: the scheduler dh heeds none but 0; this changes it: ipvsadm -E -u 10.0.0.1:53 -s lblc -o",
+        "the weight '2' has no effect: the scheduler dh heeds none but 0; this changes it: ipvsadm -E -u 10.0.0.1:53 -s wrr -o",
         "-r 10.1.0.1:53 -g -w 2\n",
     ],
     [

@@ -26,7 +26,8 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<State> {
     wrong.map_or(Ok(state), Err)
 }
 
-fn made(state: &mut State, command: &Command, line: usize) -> Result<()> {
+/// Does what a line asks for to a table that is made of lines.
+pub(crate) fn made(state: &mut State, command: &Command, line: usize) -> Result<()> {
     let Command::Change(asked) = command else {
         return Err(messages::value("only lines that change the table lead to one"));
     };

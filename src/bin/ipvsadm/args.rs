@@ -28,6 +28,10 @@ pub(crate) enum Opt {
     DryRun,
     Keep,
     Quiet,
+    Check,
+    Director,
+    Port,
+    Json,
     Numeric,
     Connection,
     TcpService,
@@ -116,10 +120,13 @@ pub(crate) enum Column {
     Apply,
     DryRun,
     Keep,
+    Director,
+    Port,
+    Json,
 }
 
 impl Column {
-    pub(crate) const ALL: [(Self, &'static str); 41] = [
+    pub(crate) const ALL: [(Self, &'static str); 44] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -161,6 +168,9 @@ impl Column {
         (Self::Apply, "apply"),
         (Self::DryRun, "dry-run"),
         (Self::Keep, "keep"),
+        (Self::Director, "director"),
+        (Self::Port, "port"),
+        (Self::Json, "json"),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -202,7 +212,7 @@ const EXTENSIONS: &str = "Extensions";
 
 /// Every option there is.
 #[rustfmt::skip]
-pub(crate) const OPTIONS: [Row; 65] = [
+pub(crate) const OPTIONS: [Row; 69] = [
     command(Opt::AddService, "A", "add-service", Nothing, "add a virtual service (-t, -u, -f, --sctp-service)"),
     command(Opt::EditService, "E", "edit-service", Nothing, "edit a virtual service; what is not named goes back to its default, but see --keep"),
     command(Opt::DeleteService, "D", "delete-service", Nothing, "delete a virtual service and its real servers"),
@@ -217,6 +227,7 @@ pub(crate) const OPTIONS: [Row; 65] = [
     command(Opt::Restore, "R", "restore", Nothing, "carry out the lines of stdin, each the options of one ipvsadm call"),
     command(Opt::StartDaemon, "", "start-daemon", Value("STATE"), "start the sync daemon: master or backup"),
     command(Opt::StopDaemon, "", "stop-daemon", Value("STATE"), "stop the sync daemon: master or backup"),
+    command(Opt::Check, "", "check", Nothing, "say what is wrong with this director, or with a real server of VIP (-r VIP); status 1 if anything is"),
     command(Opt::Help, "h", "help", Nothing, "print this help"),
     command(Opt::Version, "v", "version", Nothing, "print the version"),
     option(Opt::TcpService, "t", "tcp-service", Value("ADDRESS[:PORT]"), Column::ServiceAddress, SERVICE, "a TCP service"),
@@ -261,13 +272,16 @@ pub(crate) const OPTIONS: [Row; 65] = [
     option(Opt::McastPort, "", "mcast-port", Value("PORT"), Column::McastPort, SYNC, "UDP port [default: 8848]"),
     option(Opt::McastTtl, "", "mcast-ttl", Value("TTL"), Column::McastTtl, SYNC, "time to live [default: 1]"),
     option(Opt::Full, "", "full", Nothing, Column::Full, EXTENSIONS, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
-    option(Opt::File, "", "file", Value("PATH"), Column::File, EXTENSIONS, "with -S and -R: the file to write, whole or not at all, or to read"),
+    option(Opt::File, "", "file", Value("PATH"), Column::File, EXTENSIONS, "with -S, -R and --check: the file to write, whole or not at all, to read, or to look at"),
     option(Opt::Replace, "", "replace", Nothing, Column::Replace, EXTENSIONS, "with -R: read all lines first; if each can be understood, clear the table before them"),
     option(Opt::Diff, "", "diff", Nothing, Column::Diff, EXTENSIONS, "with -R: print the lines that lead from the table to the input; status 1 if there are any"),
     option(Opt::Apply, "", "apply", Nothing, Column::Apply, EXTENSIONS, "with -R: carry out just those, or none of them if one is refused"),
     option(Opt::DryRun, "", "dry-run", Nothing, Column::DryRun, EXTENSIONS, "with a change: print the line that would be carried out"),
     option(Opt::Keep, "", "keep", Nothing, Column::Keep, EXTENSIONS, "with -E and -e: what is not named stays as it is"),
     free(Opt::Quiet, "", "quiet", EXTENSIONS, "no warnings of a change; IPVSADM_QUIET=1 in the environment does the same"),
+    option(Opt::Director, "", "director", Value("ADDRESS"), Column::Director, EXTENSIONS, "with --check -r: the director's own address"),
+    option(Opt::Port, "", "port", Value("PORT"), Column::Port, EXTENSIONS, "with --check -r: the port to serve"),
+    option(Opt::Json, "", "json", Nothing, Column::Json, EXTENSIONS, "with --check: for programs"),
 ];
 
 const fn command(
@@ -356,42 +370,9 @@ const USAGE: &str = "ipvsadm -A|-E SERVICE [-s NAME] [-p [SECONDS]] [-M NETMASK]
        ipvsadm --set TCP TCPFIN UDP
        ipvsadm --start-daemon STATE [--mcast-interface INTERFACE] [--syncid NUMBER] ...
        ipvsadm --stop-daemon STATE
+       ipvsadm --check [--json] [--file PATH]
+       ipvsadm --check [--json] -r VIP [-g|-i|-m] [--director ADDRESS] [--port PORT]
 SERVICE is -t|-u|--sctp-service ADDRESS:PORT, or -f MARK [-6]. The command comes first.";
 
 #[cfg(test)]
-mod tests {
-    use clap::parser::ValueSource;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::words::Walk;
-
-    #[test]
-    fn clap_finds_the_table_in_order() {
-        clap("ipvsadm".into()).debug_assert();
-    }
-
-    #[test]
-    fn the_columns_stand_in_their_order() {
-        assert!(Column::ALL.is_sorted());
-    }
-
-    proptest! {
-        #[test]
-        fn the_help_describes_what_the_walk_takes(rows in prop::sample::subsequence(OPTIONS.iter().collect::<Vec<_>>(), 1..20)) {
-            let typed = |row: &&Row| match row.takes {
-                _ if row.opt == Opt::Set => format!("--{} 1 2 3", row.long),
-                Nothing => format!("--{}", row.long),
-                Value(_) | Perhaps(_) => format!("--{}=7", row.long),
-            };
-            let line: Vec<String> = rows.iter().map(typed).collect();
-            let line = line.join(" ");
-            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-            let mut walk = Walk::new(&words);
-            let walked: Vec<&str> = std::iter::from_fn(|| walk.next_option().unwrap()).map(|given| given.row.long).collect();
-            let matches = clap("ipvsadm".into()).try_get_matches_from(["ipvsadm"].into_iter().chain(line.split(' '))).unwrap();
-            let given = |row: &&Row| matches.value_source(row.long) == Some(ValueSource::CommandLine);
-            prop_assert_eq!(walked, OPTIONS.iter().filter(given).map(|row| row.long).collect::<Vec<_>>());
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Command lines as values: what the words ask for, with the original's defaults and its order of complaints.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipvs::{Change, ServiceId};
@@ -22,6 +23,37 @@ pub(crate) enum Command {
     Show(Asked),
     Save(Save),
     Restore(Restore),
+    Check(Check),
+}
+
+/// What is looked at, and how it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Check {
+    /// This machine as a real server; none where it is a director.
+    pub(crate) role: Option<RealServer>,
+    /// For programs, not for people.
+    pub(crate) json: bool,
+    /// Not the usual place of a saved table.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What a real server is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RealServer {
+    /// The cluster's address.
+    pub(crate) vip: IpAddr,
+    pub(crate) method: Method,
+    /// The director's own address.
+    pub(crate) director: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+}
+
+/// How packets come to a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    DirectRouting,
+    Tunnel,
+    Masquerade,
 }
 
 /// A change, and what was typed for it.

@@ -5,6 +5,7 @@
 mod apply;
 mod args;
 mod before;
+mod check;
 mod command;
 mod file;
 mod keep;

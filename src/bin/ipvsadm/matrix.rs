@@ -62,6 +62,7 @@ fn fits(command: Opt) -> Fits {
         Opt::StopDaemon => ("stop-daemon", &[], &[SyncId, DryRun]),
         Opt::Restore => ("restore", &[], &[File, Replace, Diff, Apply, DryRun]),
         Opt::Save => ("save", &[], &[Numeric, Full, File]),
+        Opt::Check => ("check", &[], &[RealServer, ForwardingMethod, File, Director, Port, Json]),
         Opt::Zero => ("zero", &[], &[ServiceAddress, DryRun]),
         _ => ("list", &[], LIST),
     };

@@ -51,6 +51,9 @@ pub(crate) const START: Complaint = Complaint("illegal start-daemon parameter sp
 pub(crate) const STOP: Complaint = Complaint("illegal start_daemon specified", "master or backup");
 pub(crate) const NETMASK_ALONE: Complaint =
     Complaint("netmask specified for non-persistent service", "add -p");
+pub(crate) const DIRECTOR: Complaint =
+    Complaint("illegal director address specified", "its own, not the VIP");
+pub(crate) const SERVED: Complaint = Complaint("illegal port specified", PORT);
 pub(crate) const ZERO_PORT: Complaint = Complaint(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",

@@ -16,14 +16,24 @@ pub(crate) struct Resolver {
     ports: BTreeMap<(Vec<u8>, u16), Option<u16>>,
     hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
     services: BTreeMap<(u16, u16), Option<Rc<str>>>,
+    /// Nobody is asked: a name stands for nothing.
+    numbers_only: bool,
     sctp: Option<Vec<(String, u16)>>,
 }
 
 impl Resolver {
+    /// One that knows no names.
+    pub(crate) fn numbers_only() -> Self {
+        Self { numbers_only: true, ..Self::default() }
+    }
+
     /// The address that a word says, in one of the classic forms or as a host name. Names are looked up for IPv4
     /// alone, and the first address counts, as in the original.
     pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
         classic_ipv4(word).or_else(|| {
+            if self.numbers_only {
+                return None;
+            }
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
                 let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
                 let hints = AddrInfoHints {
@@ -43,7 +53,7 @@ impl Resolver {
 
     /// The port that a service name stands for.
     pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Option<u16> {
-        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
+        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty() && !self.numbers_only)?;
         if protocol == Protocol::Sctp {
             return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
         }

@@ -117,17 +117,26 @@ fn read_whole(input: &mut impl Read) -> Result<Vec<u8>> {
 fn commands(whole: &[u8], program: &str, resolver: &mut Resolver) -> Result<Vec<(usize, Command)>> {
     let mut commands = Vec::new();
     let mut wrong: Option<Failure> = None;
-    for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
-        match parse(program, resolver, &words(line, index == 0)) {
-            Some(Ok(command)) => commands.push((index + 1, command)),
-            Some(Err(failure)) => {
-                report(&at_line(index + 1, &failure.message));
+    for (line, command) in parsed(whole, program, resolver) {
+        match command {
+            Ok(command) => commands.push((line, command)),
+            Err(failure) => {
+                report(&at_line(line, &failure.message));
                 wrong.get_or_insert(said(failure.status));
             }
-            None => {}
         }
     }
     wrong.map_or(Ok(commands), Err)
+}
+
+/// What each line asks for, by its number.
+pub(crate) fn parsed(
+    whole: &[u8],
+    program: &str,
+    resolver: &mut Resolver,
+) -> impl Iterator<Item = (usize, Result<Command>)> {
+    let lines = whole.split(|byte| *byte == b'\n').enumerate();
+    lines.filter_map(|(index, line)| Some((index + 1, parse(program, resolver, &words(line, index == 0))?)))
 }
 
 fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
@@ -142,6 +151,7 @@ fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Resu
         Ok(Command::Restore { .. }) => {
             Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
         }
+        Ok(Command::Check { .. }) => Err(messages::try_help(program, Some(first), "a check is no rule")),
         command => command,
     })
 }

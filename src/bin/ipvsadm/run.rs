@@ -10,7 +10,7 @@ use crate::command::{Asked, Command, Manner};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
-use crate::{args, keep, list, open, report, restore, rule, save, warn};
+use crate::{args, check, keep, list, open, report, restore, rule, save, warn};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -91,6 +91,7 @@ impl Session {
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
                 .map_err(|error| unlisted(error, what.file.as_deref())),
             Command::Restore(what) => restore::restore(self, what, out),
+            Command::Check(what) => check::director(self, what, out),
             Command::Help | Command::Version | Command::Show(_) => {
                 without_kernel(command, &self.program, &mut self.resolver, out).unwrap_or(Ok(()))
             }
@@ -109,6 +110,7 @@ pub(crate) fn without_kernel(
         Command::Help => write!(out, "{VERSION}\n{}", args::clap(program.to_owned()).render_help()),
         Command::Version => writeln!(out, "{VERSION}"),
         Command::Show(asked) if asked.keep.is_none() => show(&asked.change, out),
+        Command::Check(what) => return check::real_server(what, out),
         Command::Restore(what) if what.dry && matches!(what.manner, Manner::Stream | Manner::Replace) => {
             return Some(restore::show(what, program, resolver, out));
         }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ipvs::{Change, Client, DaemonState, DestinationId, Family, Service, ServiceId, SyncDaemon, Timeouts};
+use ipvs::{
+    Change, Client, DaemonState, DestinationEntry, DestinationId, Family, Service, ServiceEntry, ServiceId,
+    SyncDaemon, Timeouts,
+};
 
 use crate::before::Before;
 use crate::servers::Servers;
@@ -39,20 +42,41 @@ impl State {
     pub(crate) fn live(client: &mut Client, wanted: &Self) -> ipvs::Result<Self> {
         let mut state = Self::default();
         for entry in client.services()? {
-            let id = entry.service.id;
             let mut destinations = Vec::new();
-            client.each_destination(&id, |entry| destinations.push((entry.destination, 0)))?;
-            let destinations = destinations.into_iter().collect();
-            state.services.insert(id, Entry { service: entry.service, line: 0, destinations });
+            client.each_destination(&entry.service.id, |entry| destinations.push((entry.destination, 0)))?;
+            state.put(entry.service, destinations.into_iter().collect());
         }
+        state.read_settings(client, wanted)?;
+        Ok(state)
+    }
+
+    /// The same, where the services have been read before.
+    pub(crate) fn with_settings(
+        table: &[(ServiceEntry, Vec<DestinationEntry>)],
+        client: &mut Client,
+        wanted: &Self,
+    ) -> ipvs::Result<Self> {
+        let mut state = Self::default();
+        for (entry, destinations) in table {
+            state.put(entry.service, destinations.iter().map(|entry| (entry.destination, 0)).collect());
+        }
+        state.read_settings(client, wanted)?;
+        Ok(state)
+    }
+
+    fn put(&mut self, service: Service, destinations: Servers) {
+        self.services.insert(service.id, Entry { service, line: 0, destinations });
+    }
+
+    fn read_settings(&mut self, client: &mut Client, wanted: &Self) -> ipvs::Result<()> {
         if wanted.timeouts.is_some() {
-            state.timeouts = Some((client.timeouts()?, 0));
+            self.timeouts = Some((client.timeouts()?, 0));
         }
         if wanted.daemons.is_some() {
             let daemons = client.daemons()?;
-            state.daemons = Some(daemons.into_iter().map(|daemon| (daemon.state, (daemon, 0))).collect());
+            self.daemons = Some(daemons.into_iter().map(|daemon| (daemon.state, (daemon, 0))).collect());
         }
-        Ok(state)
+        Ok(())
     }
 
     /// What is there of that which a change is about.

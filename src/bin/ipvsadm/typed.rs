@@ -11,7 +11,7 @@ use ipvs::{
 };
 
 use crate::args::{Column, Opt};
-use crate::command::{Asked, Command, List, Manner, Restore, Save, View, What};
+use crate::command::{Asked, Check, Command, List, Manner, Method, RealServer, Restore, Save, View, What};
 use crate::keep::Keep;
 use crate::matrix;
 use crate::messages::{self, Result};
@@ -56,6 +56,8 @@ pub(crate) struct Typed<'a> {
     ttl: u8,
     file: Option<PathBuf>,
     quiet: bool,
+    director: Option<IpAddr>,
+    served: Option<u16>,
 }
 
 impl<'a> Typed<'a> {
@@ -113,6 +115,11 @@ impl<'a> Typed<'a> {
             Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
             Opt::McastGroup => self.group = Some(value::group(word)?),
             Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            Opt::Director => {
+                let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
+                self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
+            }
+            Opt::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
             Opt::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             Opt::Quiet => self.quiet = true,
             Opt::McastTtl => {
@@ -189,6 +196,7 @@ impl<'a> Typed<'a> {
             })),
             Opt::Restore => Ok(Command::Restore(self.restore())),
             Opt::List => self.list().map(Command::List),
+            Opt::Check => self.check().map(Command::Check),
             _ => {
                 let dry = self.has(Column::DryRun);
                 let change =
@@ -238,6 +246,33 @@ impl<'a> Typed<'a> {
             tunnel_port: self.tunnel_port,
         });
         Asked { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
+    }
+
+    fn check(self) -> Result<Check> {
+        let method = match self.method {
+            Some(Opt::Masquerading) => Method::Masquerade,
+            Some(Opt::Ipip) => Method::Tunnel,
+            _ => Method::DirectRouting,
+        };
+        let role = self.server.map(|id| RealServer {
+            vip: id.address,
+            method,
+            director: self.director,
+            port: self.served.or(Some(id.port)).filter(|port| *port != 0),
+        });
+        let of_a_server = [Column::ForwardingMethod, Column::Director, Column::Port];
+        let stray = match role {
+            Some(_) => Some(Column::File).filter(|column| self.has(*column)),
+            None => of_a_server.into_iter().find(|column| self.has(*column)),
+        };
+        match stray {
+            Some(Column::File) => Err(messages::value("a real server has no saved table: leave out --file")),
+            Some(column) => Err(messages::value(format!(
+                "the option '{}' is about a real server: add -r VIP",
+                column.name()
+            ))),
+            None => Ok(Check { role, json: self.has(Column::Json), file: self.file }),
+        }
     }
 
     fn restore(self) -> Restore {

@@ -1,6 +1,6 @@
 //! Warnings of a change that was carried out but may not be what was meant.
 
-use ipvs::{Change, Checksum, Destination, Forwarding, Netmask, Service, ServiceId, Tunnel};
+use ipvs::{Change, Checksum, Destination, Forwarding, Netmask, Scheduler, Service, ServiceId, Tunnel};
 
 use crate::args::Column;
 use crate::before::{Before, weighs};
@@ -9,8 +9,13 @@ use crate::messages::warning;
 use crate::rule;
 use crate::value::scheduler_flags_text;
 
-/// Schedulers that take all weights but 0 for the same, and their kin that do not.
-const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "lblc")];
+/// Schedulers that take all weights but 0 for the same, and those to take instead.
+const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
+
+/// The scheduler to take if weights are to count; none where they do.
+pub(crate) fn weighing(scheduler: Scheduler) -> Option<Scheduler> {
+    WEIGHTLESS.iter().find(|(name, _)| scheduler == **name)?.1.parse().ok()
+}
 
 /// Whether warnings are wanted.
 pub(crate) fn wanted(asked: &Asked) -> bool {
@@ -61,8 +66,7 @@ fn port(asked: &Asked, id: &ServiceId, new: &Destination) -> Option<String> {
 /// A weight that the service's scheduler takes no notice of.
 fn weight(asked: &Asked, new: &Destination, before: &Before) -> Option<String> {
     let service = before.service.filter(|_| weighs(asked, new))?;
-    let (_, other) = WEIGHTLESS.iter().find(|(name, _)| service.scheduler == **name)?;
-    let edit = Change::EditService(Service { scheduler: other.parse().ok()?, ..service });
+    let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
     Some(warning::weight(new.weight, &service.scheduler, &rule::line(&edit)))
 }
 

@@ -1,0 +1,205 @@
+//! A director: its services and their addresses.
+
+use std::net::IpAddr;
+
+use ipvs::{
+    Change, DaemonState, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId,
+    SyncDaemon,
+};
+
+use crate::warn::weighing;
+
+use super::connections::Count;
+use super::finding::{Finding, Kind};
+use super::machine::{Link, Machine, Sort, Way, full_prefix};
+use super::marks::Marks;
+use super::{Table, address, command_line, servers, settings};
+
+/// What is known of a director.
+pub(crate) struct Director {
+    pub(crate) table: Table,
+    pub(crate) daemons: Vec<SyncDaemon>,
+    pub(crate) connections: Count,
+    /// The marks that the packet filter sets; none where nobody may read its rules.
+    pub(crate) marks: Option<Marks>,
+    pub(crate) machine: Machine,
+}
+
+/// Each finds one thing, or what excludes each other; causes come before what follows from them.
+const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
+    vips,
+    no_server,
+    all_weights_zero,
+    weights_ignored,
+    persistent_one_packet,
+    marks,
+    servers::ways,
+    servers::syn_recv,
+    servers::thresholds,
+    settings::forwarding,
+    settings::reverse_path,
+    settings::draining,
+    settings::machinery,
+];
+
+impl Director {
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        CHECKS.iter().flat_map(|check| check(self)).collect()
+    }
+
+    /// Every server with its service.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (&Service, &DestinationEntry)> {
+        self.table
+            .iter()
+            .flat_map(|(entry, servers)| servers.iter().map(move |server| (&entry.service, server)))
+    }
+
+    fn services(&self) -> impl Iterator<Item = (&Service, &[DestinationEntry])> {
+        self.table.iter().map(|(entry, servers): &(ServiceEntry, Vec<_>)| (&entry.service, &servers[..]))
+    }
+}
+
+/// The virtual addresses: on an interface that is up, and where the network's questions are answered.
+fn vips(director: &Director) -> Vec<Finding> {
+    let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
+    if runs(DaemonState::Backup) && !runs(DaemonState::Master) {
+        return Vec::new(); // the standby of a pair: the addresses are on the other
+    }
+    let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
+    vips.filter_map(|(vip, servers)| self::vip(&director.machine, vip, servers)).collect()
+}
+
+fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
+    // An address stays this machine's when its interface goes down.
+    let is_shut = |link: &Link| link.sort == Sort::Wire && !link.is_up;
+    if let Some((_, link)) = machine.places(vip).next()
+        && machine.places(vip).all(|(_, link)| is_shut(link))
+    {
+        let what = format!("{vip} is on {}, which is down", link.name);
+        return Some(Kind::VipLinkDown.at(&vip, what, format!("ip link set {} up", link.name)));
+    }
+    let on_link = machine.on_link(vip);
+    if machine.way(vip) != Way::Here {
+        let first_server =
+            || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
+        let by_route = || machine.default_way(vip).link().or_else(first_server);
+        let link =
+            on_link.map(|link| link.index).or_else(by_route).map_or("INTERFACE", |link| machine.name(link));
+        let what = format!("no interface of this director has the address {vip}");
+        return Some(Kind::VipMissing.at(&vip, what, add(vip, link)));
+    }
+    // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
+    let link = on_link?;
+    let is_answered = vip.is_ipv4() && !keeps_quiet(machine.higher(&link.name, "arp_ignore"));
+    let is_on_wire = machine.places(vip).any(|(_, link)| link.sort == Sort::Wire);
+    let (place, holder) = machine.places(vip).next()?;
+    if is_on_wire || is_answered {
+        return None;
+    }
+    let what = format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name);
+    let cure = format!("ip addr del {vip}/{} dev {} && {}", place.prefix, holder.name, add(vip, &link.name));
+    Some(Kind::VipOnLoopback.at(&vip, what, cure))
+}
+
+/// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.
+pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
+    matches!(arp_ignore, 1 | 2 | 8)
+}
+
+/// The command that puts an address on an interface, where it serves at once.
+pub(crate) fn add(address: IpAddr, link: &str) -> String {
+    let now = if address.is_ipv6() { " nodad" } else { "" };
+    format!("ip addr add {address}/{} dev {link}{now}", full_prefix(address))
+}
+
+fn no_server(director: &Director) -> Vec<Finding> {
+    let empty = director.services().filter(|(_, servers)| servers.is_empty());
+    empty
+        .map(|(service, _)| {
+            // What serves another port of the address may serve this one.
+            let sibling = director.services().find(|(other, servers)| {
+                !servers.is_empty() && address(&other.id).is_some_and(|vip| Some(vip) == address(&service.id))
+            });
+            let servers = sibling.map_or(&[][..], |(_, servers)| servers);
+            let lines: Vec<String> = servers
+                .iter()
+                .map(|server| {
+                    let mut server = server.destination;
+                    server.id.port = service.id.port();
+                    command_line(&Change::AddDestination(service.id, server))
+                })
+                .collect();
+            let cure = if lines.is_empty() {
+                let unnamed =
+                    Destination::new([0, 0, 0, 0].into(), service.id.port(), Forwarding::DirectRouting);
+                let line = command_line(&Change::AddDestination(service.id, unnamed));
+                line.replace(&format!("-r {}", unnamed.id), "-r SERVER")
+            } else {
+                lines.join(" && ")
+            };
+            Kind::NoServer.at(&service.id, "the service has no real server", cure)
+        })
+        .collect()
+}
+
+fn all_weights_zero(director: &Director) -> Vec<Finding> {
+    let is_still = |servers: &[DestinationEntry]| {
+        !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
+    };
+    let still = director.services().filter(|(_, servers)| is_still(servers));
+    still
+        .map(|(service, servers)| {
+            let lines: Vec<String> = servers.iter().map(|server| reweigh(&service.id, server, 1)).collect();
+            Kind::AllWeightsZero.at(&service.id, "all real servers have weight 0", lines.join(" && "))
+        })
+        .collect()
+}
+
+/// The command that gives a server another weight and leaves all else as it is.
+pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
+    command_line(&Change::EditDestination(*service, Destination { weight, ..server.destination }))
+}
+
+fn weights_ignored(director: &Director) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (service, servers) in director.services() {
+        let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
+        let first = weights.next();
+        if let Some(scheduler) = weighing(service.scheduler)
+            && weights.any(|weight| Some(weight) != first)
+        {
+            let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
+            let cure = command_line(&Change::EditService(Service { scheduler, ..*service }));
+            findings.push(Kind::WeightsIgnored.at(&service.id, what, cure));
+        }
+    }
+    findings
+}
+
+fn persistent_one_packet(director: &Director) -> Vec<Finding> {
+    // An engine tells clients apart by what is in the packets: then the two go together.
+    let both =
+        |service: &Service| service.one_packet && service.persistence.is_some() && service.engine.is_none();
+    let services = director.services().filter(|(service, _)| both(service));
+    services
+        .map(|(service, _)| {
+            let cure = command_line(&Change::EditService(Service { persistence: None, ..*service }));
+            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", cure)
+        })
+        .collect()
+}
+
+fn marks(director: &Director) -> Vec<Finding> {
+    let Some(marks) = &director.marks else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (service, _) in director.services() {
+        if let ServiceId::Fwmark { mark, family } = service.id
+            && !marks.may_be_set(mark.get(), family)
+        {
+            let what = format!("no rule of the packet filter sets the mark {mark}");
+            let cure = marks.rule(mark.get(), family, &director.machine);
+            findings.push(Kind::MarkUnset.at(&service.id, what, cure));
+        }
+    }
+    findings
+}

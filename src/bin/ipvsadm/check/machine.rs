@@ -1,0 +1,190 @@
+//! What this machine is, as plain values: its interfaces, addresses, neighbours, settings, and the ways that its
+//! packets take.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What was looked at.
+pub(crate) struct Machine {
+    pub(crate) links: Vec<Link>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) neighbours: Vec<Neighbour>,
+    /// The ways that were asked for.
+    pub(crate) ways: BTreeMap<IpAddr, Way>,
+    /// Who listens for TCP connections or UDP packets.
+    pub(crate) listeners: Vec<Listener>,
+    /// How many packets `rp_filter` has dropped.
+    pub(crate) filtered: u64,
+    pub(crate) sysctls: Sysctls,
+}
+
+/// The settings below `/proc/sys`, by their paths.
+pub(crate) type Sysctls = Box<dyn Fn(&str) -> Option<u32>>;
+
+/// An interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) is_up: bool,
+    pub(crate) sort: Sort,
+}
+
+/// What stands behind an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Loopback,
+    /// Nothing, as with a dummy.
+    Nobody,
+    Tunnel,
+    /// A network, whose questions (ARP, neighbour discovery) it answers.
+    Wire,
+}
+
+/// An address of this machine.
+#[allow(clippy::struct_field_names, reason = "an address, less what belongs to it, is called no better")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) address: IpAddr,
+    pub(crate) prefix: u8,
+    pub(crate) link: u32,
+}
+
+impl Address {
+    /// Whether an address lies in the network of this one.
+    pub(crate) fn spans(&self, other: IpAddr) -> bool {
+        let differ = |own: u128, other: u128, bits: u8| {
+            (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)))
+        };
+        match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0)
+            }
+            // A shift by all 128 bits leaves nothing.
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+
+    fn is_single(&self) -> bool {
+        self.prefix == full_prefix(self.address)
+    }
+}
+
+/// A neighbour that was asked for its link address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Neighbour {
+    pub(crate) address: IpAddr,
+    pub(crate) link: u32,
+    pub(crate) is_silent: bool,
+}
+
+/// The way of a packet to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// There is none.
+    None,
+    /// It is this machine.
+    Here,
+    /// A neighbour behind an interface.
+    Direct(u32),
+    /// By a gateway behind an interface.
+    Gateway(IpAddr, u32),
+}
+
+impl Way {
+    /// The interface that packets leave by.
+    pub(crate) fn link(self) -> Option<u32> {
+        match self {
+            Self::Direct(link) | Self::Gateway(_, link) => Some(link),
+            Self::None | Self::Here => None,
+        }
+    }
+}
+
+/// A socket that waits for clients; an unspecified address stands for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) is_tcp: bool,
+}
+
+impl Machine {
+    /// The interface of a number.
+    pub(crate) fn link(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The name of an interface.
+    pub(crate) fn name(&self, index: u32) -> &str {
+        self.link(index).map_or("?", |link| &link.name)
+    }
+
+    /// The way to an address, of which it was asked before.
+    pub(crate) fn way(&self, to: IpAddr) -> Way {
+        self.ways.get(&to).copied().unwrap_or(Way::None)
+    }
+
+    /// The way of what has no way of its own.
+    pub(crate) fn default_way(&self, like: IpAddr) -> Way {
+        self.way(far_away(like))
+    }
+
+    /// Where an address is, interface by interface.
+    pub(crate) fn places(&self, address: IpAddr) -> impl Iterator<Item = (&Address, &Link)> {
+        let own = self.addresses.iter().filter(move |own| own.address == address);
+        own.filter_map(|own| Some((own, self.link(own.link)?)))
+    }
+
+    /// The interface, up and with a network behind it, in whose network an address lies.
+    pub(crate) fn on_link(&self, address: IpAddr) -> Option<&Link> {
+        let around = self.addresses.iter().filter(|own| own.spans(address) && !own.is_single());
+        around.filter_map(|own| self.link(own.link)).find(|link| link.is_up && link.sort == Sort::Wire)
+    }
+
+    /// The neighbour that packets to an address go to, if it was asked in vain.
+    pub(crate) fn silent_hop(&self, to: IpAddr) -> Option<(IpAddr, u32)> {
+        let (hop, link) = match self.way(to) {
+            Way::Direct(link) => (to, link),
+            Way::Gateway(gateway, link) => (gateway, link),
+            Way::None | Way::Here => return None,
+        };
+        let is_hop = |neighbour: &&Neighbour| (neighbour.address, neighbour.link) == (hop, link);
+        self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
+    }
+
+    /// A setting.
+    pub(crate) fn sysctl(&self, path: &str) -> Option<u32> {
+        (self.sysctls)(path)
+    }
+
+    /// A setting of an IPv4 interface and that of all, of which the kernel takes the higher.
+    pub(crate) fn higher(&self, link: &str, name: &str) -> u32 {
+        let of = |link: &str| self.sysctl(&format!("net/ipv4/conf/{link}/{name}")).unwrap_or(0);
+        of("all").max(of(link))
+    }
+
+    /// Whether somebody listens on an address and a port here.
+    pub(crate) fn listens(&self, address: IpAddr, port: u16, is_tcp: bool) -> bool {
+        self.listeners.iter().any(|listener| {
+            let any = listener.address.is_unspecified() && (listener.address.is_ipv6() || address.is_ipv4());
+            (listener.port, listener.is_tcp) == (port, is_tcp) && (any || listener.address == address)
+        })
+    }
+}
+
+/// The length of a prefix that is one address.
+pub(crate) fn full_prefix(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// An address that nobody has, of the same family: the way there is the default route.
+pub(crate) fn far_away(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => [240, 0, 0, 1].into(), // reserved (class E)
+        IpAddr::V6(_) => [0x3ffe, 0, 0, 0, 0, 0, 0, 1].into(), // given back (6bone)
+    }
+}

@@ -1,0 +1,173 @@
+//! Firewall marks: which the packet filter sets, as far as its own tools tell.
+
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+
+use ipvs::{Family, ServiceId};
+
+use super::Table;
+use super::machine::{Machine, Sort, full_prefix};
+
+/// The marks that rules set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Marks {
+    /// Value and mask, and the family of the rule's packets if it has one.
+    set: Vec<(u32, u32, Option<Family>)>,
+    /// Rules copy marks from elsewhere: any may come.
+    any: bool,
+    /// The tool that adds rules: the first that has any, or else the first that works.
+    tool: Tool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Tool {
+    #[default]
+    Iptables,
+    IptablesLegacy,
+    Nft,
+}
+
+/// Reads the rules, if the table has a service that needs them; none where no tool could be asked.
+pub(crate) fn read(table: &Table) -> Option<Marks> {
+    table.iter().find(|(entry, _)| matches!(entry.service.id, ServiceId::Fwmark { .. }))?;
+    let mut marks: Option<Marks> = None;
+    let mut any_rules = false;
+    let tools: [(&str, &[&str], Tool, Option<Family>); 5] = [
+        ("iptables-save", &[], Tool::Iptables, Some(Family::V4)),
+        ("ip6tables-save", &[], Tool::Iptables, Some(Family::V6)),
+        ("iptables-legacy-save", &[], Tool::IptablesLegacy, Some(Family::V4)),
+        ("ip6tables-legacy-save", &[], Tool::IptablesLegacy, Some(Family::V6)),
+        ("nft", &["list", "ruleset"], Tool::Nft, None),
+    ];
+    for (program, arguments, tool, family) in tools {
+        if let Some(rules) = output(program, arguments) {
+            let marks = marks.get_or_insert(Marks { tool, ..Marks::default() });
+            if !any_rules && has_tables(&rules) {
+                (any_rules, marks.tool) = (true, tool);
+            }
+            marks.take(&rules, family);
+        }
+    }
+    marks
+}
+
+/// Whether rules are kept by the tool that prints this, which may be there beside another.
+fn has_tables(rules: &str) -> bool {
+    rules.lines().any(|line| line.starts_with('*') || line.starts_with("table "))
+}
+
+/// What a program prints, if it is there and ends well.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let mut command = Command::new(program);
+    let output = command.args(arguments).env("PATH", path).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+impl Marks {
+    /// Takes in the rules that one of the tools prints.
+    fn take(&mut self, rules: &str, family: Option<Family>) {
+        for rule in rules.lines() {
+            let words: Vec<&str> = rule.split_whitespace().collect();
+            for (index, word) in words.iter().enumerate() {
+                let next = words.get(index + 1).copied().unwrap_or_default();
+                match *word {
+                    "--restore-mark" => self.any = true,
+                    "--set-mark" | "--set-xmark" | "--or-mark" => {
+                        self.set.extend(value(next).map(|(value, mask)| (value, mask, family)));
+                    }
+                    // nft: `meta mark set 0x1`, or what is no number
+                    "set"
+                        if index > 0
+                            && words.get(index - 1) == Some(&"mark")
+                            && words.get(index.wrapping_sub(2)) != Some(&"ct") =>
+                    {
+                        match value(next) {
+                            Some((value, mask)) => self.set.push((value, mask, family)),
+                            None => self.any = true,
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether a packet of a family may bear a mark.
+    pub(crate) fn may_be_set(&self, mark: u32, family: Family) -> bool {
+        let of_family = |of: &Option<Family>| of.is_none_or(|of| of == family);
+        // A rule with a mask sets some bits, and another may set the rest.
+        let fits =
+            |value: u32, mask: u32| value == mark || mask != u32::MAX && value != 0 && value & mark == value;
+        self.any || self.set.iter().any(|(value, mask, of)| of_family(of) && fits(*value, *mask))
+    }
+
+    /// The command that sets a mark on the TCP packets to the address that is most likely meant.
+    pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
+        let is_vip =
+            |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
+        let on_wire = |link| machine.link(link).is_some_and(|link| link.sort == Sort::Wire);
+        let mut own =
+            machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
+        let vip = own.next().map_or("VIP".to_owned(), |own| own.address.to_string());
+        let (six, ip) = if family == Family::V4 { ("", "ip") } else { ("6", "ip6") };
+        let suffix = match self.tool {
+            Tool::Iptables => "",
+            Tool::IptablesLegacy => "-legacy",
+            Tool::Nft => {
+                return format!(
+                    "nft 'add table inet ipvs; add chain inet ipvs marks {{ type filter hook prerouting priority mangle; }}; \
+                     add rule inet ipvs marks {ip} daddr {vip} meta l4proto tcp meta mark set {mark}'"
+                );
+            }
+        };
+        format!("ip{six}tables{suffix} -t mangle -A PREROUTING -d {vip} -p tcp -j MARK --set-mark {mark}")
+    }
+}
+
+/// `VALUE` or `VALUE/MASK`.
+fn value(word: &str) -> Option<(u32, u32)> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    match word.split_once('/') {
+        Some((value, mask)) => Some((number(value)?, number(mask)?)),
+        None => Some((number(word)?, u32::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(rules: &str) -> Marks {
+        let mut marks = Marks::default();
+        marks.take(rules, Some(Family::V4));
+        marks
+    }
+
+    #[test]
+    fn rules_of_each_tool_are_read() {
+        for (rules, set, unset) in [
+            ("-A PREROUTING -d 192.0.2.1/32 -p tcp -j MARK --set-xmark 0x7/0xffffffff", Some(7), 8),
+            ("-A PREROUTING -j MARK --set-xmark 0x4/0x4", Some(7), 8),
+            ("\t\tip daddr 192.0.2.1 meta mark set 0x0000000a", Some(10), 7),
+            ("\t\tct mark set 0x0000000a", None, 10),
+            ("-A FORWARD -m mark --mark 0x7 -j ACCEPT", None, 7),
+            ("", None, 7),
+        ] {
+            let marks = marks(rules);
+            assert!(set.is_none_or(|mark| marks.may_be_set(mark, Family::V4)), "{rules}");
+            assert!(!marks.may_be_set(unset, Family::V4), "{rules}");
+            assert!(set.is_none_or(|mark| !marks.may_be_set(mark, Family::V6)), "{rules}");
+        }
+        for rules in [
+            "-A PREROUTING -j CONNMARK --restore-mark",
+            "meta mark set ct mark",
+            "meta mark set jhash ip saddr mod 2",
+        ] {
+            assert!(marks(rules).may_be_set(7, Family::V4), "{rules}");
+        }
+    }
+}

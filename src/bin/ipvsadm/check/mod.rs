@@ -1,0 +1,153 @@
+//! `--check`: looks at this machine, as a director or as a real server, and says what is wrong, why it matters, and
+//! what mends it. It changes nothing.
+//!
+//! `machine` is what there is, `finding` what can be found; `director` with its neighbours, and `real_server`, lead
+//! from one to the other; `show` prints it.
+
+mod connections;
+mod director;
+mod finding;
+mod machine;
+mod marks;
+mod procfs;
+mod real_server;
+mod rtnetlink;
+mod saved;
+mod servers;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use ipvs::{Change, Client, DestinationEntry, ServiceEntry, ServiceId};
+
+use crate::command::Check;
+use crate::messages::{self, Failure, Result};
+use crate::restore::said;
+use crate::rule;
+use crate::run::Session;
+
+use director::Director;
+use finding::Finding;
+use machine::{Machine, Way, far_away};
+use rtnetlink::Routing;
+
+/// There are findings.
+const STATUS_FOUND: u8 = 1;
+/// It could not be looked.
+const STATUS_BLIND: u8 = 2;
+
+/// A table: services with their servers.
+type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
+
+/// Checks this machine as a director.
+pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Write) -> Result<()> {
+    let refused = |error: ipvs::Error| {
+        let message = messages::refused(&error, None).message;
+        blind(if message.is_empty() { error.to_string() } else { message })
+    };
+    let client = &mut session.client;
+    let mut table = whole_table(client).map_err(refused)?;
+    table.sort_by_key(|(entry, _)| entry.service.id);
+    let director = Director {
+        daemons: client.daemons().map_err(refused)?,
+        connections: connections::count(&table).map_err(refused)?,
+        marks: marks::read(&table),
+        machine: look(&ways_of(&table), None)?,
+        table,
+    };
+    let mut findings = director.findings();
+    findings.extend(saved::findings(check.file.as_deref(), &director.table, client).map_err(refused)?);
+    tell(findings, check, out)
+}
+
+/// All services with their servers, as the kernel has them.
+fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
+    let services = client.services()?;
+    let with_servers = |entry: ServiceEntry| Ok((entry, client.destinations(&entry.service.id)?));
+    services.into_iter().map(with_servers).collect()
+}
+
+/// Checks this machine as a real server, which takes no IPVS; nothing where it is to be a director.
+pub(crate) fn real_server(check: &Check, out: &mut impl Write) -> Option<Result<()>> {
+    let role = check.role.as_ref()?;
+    let ways = [Some(role.vip), role.director].into_iter().flatten();
+    let findings = look(&ways.collect(), Some(role.vip)).map(|machine| real_server::findings(role, &machine));
+    Some(findings.and_then(|findings| tell(findings, check, out)))
+}
+
+/// Prints what was found, each thing once.
+fn tell(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
+    let mut seen = HashSet::new();
+    findings.retain(|finding| seen.insert((finding.id, finding.at.clone())));
+    show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
+        let failure = messages::unwritten(&error);
+        // What nobody could read is not told by a status of its own.
+        if failure.status == STATUS_FOUND { blind(failure.message) } else { failure }
+    })?;
+    if findings.is_empty() { Ok(()) } else { Err(said(STATUS_FOUND)) }
+}
+
+fn blind(message: String) -> Failure {
+    Failure { status: STATUS_BLIND, message, restore_goes_on: false }
+}
+
+/// The addresses to which the ways matter: those of the services and their servers.
+fn ways_of(table: &Table) -> HashSet<IpAddr> {
+    let services = table.iter().filter_map(|(entry, _)| address(&entry.service.id));
+    let servers = table.iter().flat_map(|(_, servers)| servers).map(|entry| entry.destination.id.address);
+    services.chain(servers).collect()
+}
+
+/// The virtual address of a service; none with a firewall mark.
+fn address(id: &ServiceId) -> Option<IpAddr> {
+    match id {
+        ServiceId::Address { address, .. } if !address.is_unspecified() => Some(*address),
+        _ => None,
+    }
+}
+
+/// Reads what this machine is, with the ways to addresses, and the default one of their families: the way of answers
+/// `from` an address, if one is given.
+fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
+    let unread = |error: io::Error| blind(format!("cannot read the routes: {}", messages::reason(&error)));
+    let mut routing = Routing::open().map_err(unread)?;
+    let mut machine = Machine {
+        links: routing.links().map_err(unread)?,
+        addresses: routing.addresses().map_err(unread)?,
+        neighbours: routing.neighbours().map_err(unread)?,
+        ways: BTreeMap::new(),
+        listeners: procfs::listeners(),
+        filtered: procfs::filtered(),
+        sysctls: procfs::sysctls(),
+    };
+    // What is its own is known.
+    let (own, others): (Vec<_>, Vec<_>) = ways.iter().partition(|to| machine.places(**to).next().is_some());
+    machine.ways.extend(own.into_iter().map(|to| (to, Way::Here)));
+    machine.ways.extend(routing.ways(&others, None).map_err(unread)?);
+    let far: HashSet<IpAddr> = ways.iter().map(|to| far_away(*to)).collect();
+    // Answers leave by the way of the address that they are from, where that is one of this machine's.
+    let from = from.filter(|from| machine.places(*from).next().is_some());
+    machine.ways.extend(routing.ways(&Vec::from_iter(far), from).map_err(unread)?);
+    Ok(machine)
+}
+
+/// The command line that makes a change.
+fn command_line(change: &Change) -> String {
+    format!("ipvsadm {}", rule::line(change))
+}
+
+/// The command line that sets settings, by their paths below `/proc/sys`.
+fn set(settings: &[(String, u32)]) -> String {
+    let mut line = "sysctl -w".to_owned();
+    for (path, value) in settings {
+        // An interface may have a dot in its name: then the slashes stay.
+        let path = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
+        line.extend([" ", &path, "=", &value.to_string()]);
+    }
+    line
+}

@@ -1,0 +1,133 @@
+//! The real servers as the director sees them.
+
+use ipvs::{Change, Destination, DestinationEntry, Forwarding, Protocol, Service, ServiceId, Tunnel};
+
+use super::command_line;
+use super::director::{Director, reweigh};
+use super::finding::{Finding, Kind};
+use super::machine::{Machine, Way};
+
+/// A server as findings name it.
+pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
+    format!("{} -> {}", service.id, server.destination.id)
+}
+
+/// The ways to the servers that get connections.
+pub(crate) fn ways(director: &Director) -> Vec<Finding> {
+    let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
+    used.filter_map(|(service, server)| way(&director.machine, service, server)).collect()
+}
+
+fn way(machine: &Machine, service: &Service, server: &DestinationEntry) -> Option<Finding> {
+    let id = server.destination.id;
+    let direct = machine.on_link(id.address).map(|link| {
+        let prefix = super::machine::full_prefix(id.address);
+        format!("ip route replace {}/{prefix} dev {}", id.address, link.name)
+    });
+    let is_direct_routing = server.destination.forwarding == Forwarding::DirectRouting;
+    match machine.way(id.address) {
+        Way::None => {
+            let cure = direct.unwrap_or_else(|| reweigh(&service.id, server, 0));
+            Some(Kind::ServerUnreachable.at(
+                &at(service, server),
+                format!("no route leads to {}", id.address),
+                cure,
+            ))
+        }
+        Way::Gateway(gateway, _) if is_direct_routing => {
+            let what = format!("{} is routed by {gateway}, not on a network of this director's", id.address);
+            let cure = direct.unwrap_or_else(|| {
+                let forwarding = Forwarding::Tunnel(Tunnel::Ipip);
+                command_line(&Change::EditDestination(
+                    service.id,
+                    Destination { forwarding, ..server.destination },
+                ))
+            });
+            Some(Kind::ServerBehindGateway.at(&at(service, server), what, cure))
+        }
+        Way::Here => is_unserved(machine, service, server).then(|| {
+            let what = format!("{} is this director, where nobody listens for the service", id.address);
+            let cure = command_line(&Change::DeleteDestination(service.id, id));
+            Kind::ServerIsDirector.at(&at(service, server), what, cure)
+        }),
+        Way::Direct(_) | Way::Gateway(..) => machine.silent_hop(id.address).map(|(hop, link)| {
+            let what = format!("{hop} does not answer on {} (ip neigh)", machine.name(link));
+            Kind::ServerSilent.at(&at(service, server), what, reweigh(&service.id, server, 0))
+        }),
+    }
+}
+
+/// Whether nobody listens on the director for what it keeps for itself, as far as that can be told.
+fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) -> bool {
+    let ServiceId::Address { protocol, address, port } = service.id else { return false };
+    let (address, port) = match server.destination.forwarding {
+        Forwarding::Masquerade => (server.destination.id.address, server.destination.id.port),
+        _ => (address, port),
+    };
+    match protocol {
+        _ if port == 0 => false,
+        Protocol::Tcp => !machine.listens(address, port, true),
+        Protocol::Udp => !machine.listens(address, port, false),
+        _ => false,
+    }
+}
+
+/// Connections that clients began and that got no further.
+pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (service, server) in director.servers().filter(|(_, server)| server.destination.weight > 0) {
+        let id = server.destination.id;
+        let (stuck, all) = director.connections.stuck(&service.id, &id);
+        let has_reason = way(&director.machine, service, server).is_some()
+            || server.destination.forwarding == Forwarding::Masquerade
+                && !super::settings::forwards(&director.machine, id.address);
+        // Others may just have begun, or their clients be gone.
+        if stuck < 3 || stuck * 4 < all || has_reason {
+            continue;
+        }
+        let others = director.servers().filter(|(other, _)| other.id == service.id);
+        let can_spare = others.into_iter().any(|(_, other)| {
+            let (stuck, _) = director.connections.stuck(&service.id, &other.destination.id);
+            other.destination.weight > 0 && stuck == 0
+        });
+        let what = format!("{stuck} of {all} connections are in SYN_RECV");
+        let cure = if can_spare { reweigh(&service.id, server, 0) } else { look_there(service, server) };
+        findings.push(Kind::SynRecv.at(&at(service, server), what, cure));
+    }
+    findings
+}
+
+/// The command that looks at the server itself.
+fn look_there(service: &Service, server: &DestinationEntry) -> String {
+    let method = match server.destination.forwarding {
+        Forwarding::Masquerade => "-m",
+        Forwarding::Tunnel(_) => "-i",
+        _ => "-g",
+    };
+    let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
+    let port = server.destination.id.port;
+    format!("ssh {} ipvsadm --check -r {vip} {method} --port {port}", server.destination.id.address)
+}
+
+/// Servers that have as many connections as they may.
+pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
+    let full = director.servers().filter(|(_, server)| {
+        let upper = server.destination.upper_threshold;
+        upper > 0 && server.active.saturating_add(server.inactive) >= upper
+    });
+    full.map(|(service, server)| {
+        let upper = server.destination.upper_threshold;
+        let what = format!(
+            "it has {} connections of the {upper} it may have",
+            server.active.saturating_add(server.inactive)
+        );
+        let room = upper
+            .max(server.active.saturating_add(server.inactive))
+            .saturating_mul(2)
+            .min(i32::MAX.cast_unsigned());
+        let wider = Destination { upper_threshold: room, ..server.destination };
+        let cure = command_line(&Change::EditDestination(service.id, wider));
+        Kind::ThresholdReached.at(&at(service, server), what, cure)
+    })
+    .collect()
+}

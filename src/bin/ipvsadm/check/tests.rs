@@ -1,0 +1,253 @@
+//! What the lab cannot be brought to, on machines made by hand.
+
+use std::net::IpAddr;
+
+use ipvs::{
+    DaemonState, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId, Stats,
+    SyncDaemon,
+};
+
+use super::connections::{Count, count_rows};
+use super::director::Director;
+use super::machine::{Address, Link, Listener, Machine, Neighbour, Sort, Way, far_away};
+use super::{Table, real_server, set};
+use crate::command::{Method, RealServer};
+
+const ETH0: u32 = 2;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
+fn machine() -> Machine {
+    let link = |index, name: &str, sort| Link { index, name: name.to_owned(), is_up: true, sort };
+    let own = |address, prefix, link| Address { address: ip(address), prefix, link };
+    let ways = [
+        ("192.168.1.100", Way::Here),
+        ("192.168.1.11", Way::Direct(ETH0)),
+        ("192.168.1.12", Way::Direct(ETH0)),
+        ("240.0.0.1", Way::Gateway(ip("192.168.1.254"), ETH0)),
+    ];
+    Machine {
+        links: vec![link(1, "lo", Sort::Loopback), link(ETH0, "eth0", Sort::Wire)],
+        addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)],
+        neighbours: Vec::new(),
+        ways: ways.into_iter().map(|(to, way)| (ip(to), way)).collect(),
+        listeners: Vec::new(),
+        filtered: 0,
+        sysctls: Box::new(|_| None),
+    }
+}
+
+fn web() -> ServiceId {
+    ServiceId::tcp(ip("192.168.1.100"), 80)
+}
+
+fn server(address: &str, port: u16, forwarding: Forwarding) -> DestinationEntry {
+    let destination = Destination::new(ip(address), port, forwarding);
+    DestinationEntry { destination, active: 0, inactive: 0, persistent: 0, stats: Stats::default() }
+}
+
+fn table(scheduler: &str, servers: Vec<DestinationEntry>) -> Table {
+    let service = Service::new(web(), scheduler.parse().unwrap());
+    vec![(ServiceEntry { service, stats: Stats::default() }, servers)]
+}
+
+fn two_servers() -> Vec<DestinationEntry> {
+    ["192.168.1.11", "192.168.1.12"].map(|address| server(address, 80, Forwarding::DirectRouting)).into()
+}
+
+fn director(table: Table) -> Director {
+    Director { table, daemons: Vec::new(), connections: Count::default(), marks: None, machine: machine() }
+}
+
+/// Ids and commands of what is found.
+fn found(director: &Director) -> Vec<(&'static str, String)> {
+    director.findings().into_iter().map(|finding| (finding.id, finding.cure)).collect()
+}
+
+#[test]
+fn schedulers_without_weights_are_known() {
+    for (scheduler, cure) in [
+        ("rr", Some("wrr")),
+        ("lc", Some("wlc")),
+        ("dh", Some("wrr")),
+        ("wrr", None),
+        ("sh", None),
+        ("mh", None),
+        ("lblc", None),
+        ("nosuch", None),
+    ] {
+        let mut servers = two_servers();
+        servers[0].destination.weight = 5;
+        let line = cure.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
+        assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
+        // A server that is being taken out is no difference.
+        servers[0].destination.weight = 0;
+        assert_eq!(found(&director(table(scheduler, servers))), vec![], "{scheduler}");
+    }
+}
+
+#[test]
+fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
+    let mut director = director(table("rr", two_servers()));
+    director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+    director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
+    assert_eq!(found(&director)[0].0, "vip-on-loopback");
+    director.machine.addresses.retain(|own| own.link != ETH0);
+    assert_eq!(found(&director), vec![]);
+}
+
+#[test]
+fn the_standby_of_a_pair_has_no_address() {
+    let mut director = director(table("rr", two_servers()));
+    director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    director.machine.ways.insert(ip("192.168.1.100"), Way::Direct(ETH0));
+    assert_eq!(found(&director), vec![("vip-missing", "ip addr add 192.168.1.100/32 dev eth0".into())]);
+    director.daemons.push(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 1));
+    assert_eq!(found(&director), vec![]);
+    director.daemons.push(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), 1));
+    assert_eq!(found(&director)[0].0, "vip-missing");
+}
+
+/// So many rows of connections to a server, `IDLE` seconds after the last packet.
+fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
+    let row =
+        |port| format!("TCP C0A8010A {port:04X} C0A80164 0050 {server} 0050 {state:<11} {:7}\n", 60 - idle);
+    (1..=count).map(row).collect()
+}
+
+#[test]
+fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
+    const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
+    let (rs1, rs2) = ("C0A8010B", "C0A8010C");
+    let weight_0 = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
+    let look = |server| format!("ssh {server} ipvsadm --check -r 192.168.1.100 -g --port 80");
+    for (lines, expected) in [
+        (rows(rs1, "SYN_RECV", 3, 3), vec![weight_0.to_owned()]),
+        (rows(rs1, "SYN_RECV", 2, 3), vec![]),
+        (rows(rs1, "SYN_RECV", 30, 0), vec![]),
+        (rows(rs1, "SYN_RECV", 3, 3) + &rows(rs1, "ESTABLISHED", 10, 3), vec![]),
+        (
+            rows(rs1, "SYN_RECV", 3, 3) + &rows(rs2, "SYN_RECV", 3, 3),
+            vec![look("192.168.1.11"), look("192.168.1.12")],
+        ),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        let file = HEADING.to_owned() + &lines;
+        let opened = ipvs::Connections::over(file.as_bytes()).unwrap();
+        director.connections = count_rows(&director.table, opened).unwrap();
+        let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
+        assert_eq!(found(&director), expected, "{lines}");
+        // Where the cause is known, what follows from it is not told.
+        let silent = |address| Neighbour { address: ip(address), link: ETH0, is_silent: true };
+        director.machine.neighbours = ["192.168.1.11", "192.168.1.12"].map(silent).into();
+        assert!(found(&director).iter().all(|(id, _)| *id == "server-silent"));
+    }
+}
+
+#[test]
+fn a_gateway_that_is_silent_is_named() {
+    let mut director = director(table("rr", vec![server("10.9.9.9", 80, Forwarding::Masquerade)]));
+    director.machine.ways.insert(ip("10.9.9.9"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    director.machine.neighbours.push(Neighbour { address: ip("192.168.1.254"), link: ETH0, is_silent: true });
+    let finding = &director.findings()[0];
+    assert_eq!((finding.id, finding.at.as_str()), ("server-silent", "TCP 192.168.1.100:80 -> 10.9.9.9:80"));
+    assert_eq!(finding.what, "192.168.1.254 does not answer on eth0 (ip neigh)");
+}
+
+#[test]
+fn the_directors_own_address_serves_if_somebody_listens() {
+    let mut director = director(table("rr", vec![server("192.168.1.1", 8080, Forwarding::Masquerade)]));
+    director.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+    let listens = |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp }];
+    for (listeners, is_served) in [
+        (vec![], false),
+        (listens("0.0.0.0", 8080, true), true),
+        (listens("::", 8080, true), true),
+        (listens("192.168.1.1", 8080, true), true),
+        (listens("127.0.0.1", 8080, true), false),
+        (listens("0.0.0.0", 8080, false), false),
+        (listens("0.0.0.0", 80, true), false),
+    ] {
+        director.machine.listeners = listeners;
+        assert_eq!(found(&director).is_empty(), is_served, "{:?}", director.machine.listeners);
+    }
+}
+
+#[test]
+fn limits_stay_within_what_the_kernel_takes() {
+    let mut servers = two_servers();
+    servers[0].destination.upper_threshold = 2_000_000_000;
+    (servers[0].active, servers[0].inactive) = (u32::MAX, u32::MAX);
+    let cure = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
+    assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", cure.to_owned())]);
+}
+
+#[test]
+fn settings_of_interfaces_with_dots_are_written_with_slashes() {
+    let path = |link: &str| format!("net/ipv4/conf/{link}/rp_filter");
+    assert_eq!(
+        set(&[(path("eth0"), 2), (path("all"), 0)]),
+        "sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.all.rp_filter=0"
+    );
+    assert_eq!(set(&[(path("eth0.7"), 2)]), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
+}
+
+#[test]
+fn networks_span_what_their_prefix_says() {
+    for (own, prefix, other, is_inside) in [
+        ("192.168.1.1", 24, "192.168.1.254", true),
+        ("192.168.1.1", 24, "192.168.2.1", false),
+        ("192.168.1.1", 0, "8.8.8.8", true),
+        ("192.168.1.1", 32, "192.168.1.1", true),
+        ("192.168.1.1", 32, "192.168.1.2", false),
+        ("192.168.1.1", 99, "192.168.1.2", false),
+        ("2001:db8::1", 64, "2001:db8::ffff", true),
+        ("2001:db8::1", 64, "2001:db8:1::1", false),
+        ("2001:db8::1", 0, "::1", true),
+        ("2001:db8::1", 24, "192.168.1.1", false),
+    ] {
+        let own = Address { address: ip(own), prefix, link: ETH0 };
+        assert_eq!(own.spans(ip(other)), is_inside, "{own:?} {other}");
+    }
+}
+
+#[test]
+fn a_real_server_asks_the_interface_that_faces_the_director() {
+    let mut machine = machine();
+    machine.links.push(Link { index: 3, name: "docker0".into(), is_up: true, sort: Sort::Wire });
+    machine.addresses.push(Address { address: ip("172.17.0.1"), prefix: 16, link: 3 });
+    machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    machine.sysctls = Box::new(|path| {
+        let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
+        path.starts_with("net/ipv4/conf/eth0/arp_").then_some(value)
+    });
+    let mut role =
+        RealServer { vip: ip("192.168.1.100"), method: Method::DirectRouting, director: None, port: None };
+    assert_eq!(real_server::findings(&role, &machine), vec![]);
+    machine.ways.insert(ip("192.168.1.1"), Way::Direct(3));
+    role.director = Some(ip("192.168.1.1"));
+    let ids: Vec<_> = real_server::findings(&role, &machine).iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, ["arp-ignore", "arp-announce"]);
+}
+
+#[test]
+fn without_a_default_route_filters_are_turned_off() {
+    let mut machine = machine();
+    machine.ways.remove(&far_away(ip("192.168.1.100")));
+    machine.links.push(Link { index: 3, name: "tunl0".into(), is_up: true, sort: Sort::Tunnel });
+    machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
+    machine.filtered = 5;
+    let role = RealServer { vip: ip("192.168.1.100"), method: Method::Tunnel, director: None, port: None };
+    let cures: Vec<_> = real_server::findings(&role, &machine)
+        .into_iter()
+        .map(|finding| (finding.id, finding.cure))
+        .collect();
+    let off =
+        |link: &str| format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{link}.rp_filter=0");
+    assert!(cures.contains(&("rp-filter", off("eth0"))), "{cures:?}");
+    assert!(cures.contains(&("tunnel-rp-filter", off("tunl0"))), "{cures:?}");
+}

@@ -1,0 +1,360 @@
+//! Clusters of each kind, healthy: hosts are network namespaces, segments are bridges.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::lab;
+
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+/// The programs by their names: the tool, the client, and busybox's.
+const BIN: &str = "/run/check/bin";
+
+/// A kind of cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Direct routing, all on one segment, with a second director to sync with.
+    Routing,
+    /// Direct routing, with a router between the client and the cluster.
+    RoutingBehindRouter,
+    /// Direct routing with IPv6.
+    Routing6,
+    /// Direct routing by a firewall mark.
+    Marked,
+    /// Masquerading: clients on one side of the director, servers on the other.
+    Masquerade,
+    /// Masquerading by one interface, with a router between the client and the cluster.
+    MasqueradeOneArm,
+    /// Masquerading with IPv6.
+    Masquerade6,
+    /// Tunnels to servers behind a router.
+    Tunnel,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Routing,
+        Self::RoutingBehindRouter,
+        Self::Routing6,
+        Self::Marked,
+        Self::Masquerade,
+        Self::MasqueradeOneArm,
+        Self::Masquerade6,
+        Self::Tunnel,
+    ];
+
+    /// `NAME INTERFACE@SEGMENT ADDRESS ... [via GATEWAY]`
+    fn hosts(self) -> &'static [&'static str] {
+        match self {
+            Self::Routing | Self::Marked => &[
+                "client eth0@lan 192.168.1.10/24",
+                "director eth0@lan 192.168.1.1/24 eth1@sync 10.9.0.1/24",
+                "backup eth0@lan 192.168.1.2/24 eth1@sync 10.9.0.2/24",
+                "rs1 eth0@lan 192.168.1.11/24",
+                "rs2 eth0@lan 192.168.1.12/24",
+            ],
+            Self::RoutingBehindRouter => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@lan 192.168.1.254/24 eth2@far 198.51.100.254/24",
+                "director eth0@lan 192.168.1.1/24 eth1@far 198.51.100.1/24 via 192.168.1.254",
+                "rs1 eth0@lan 192.168.1.11/24 eth1@far 198.51.100.11/24 via 192.168.1.254",
+                "rs2 eth0@lan 192.168.1.12/24 via 192.168.1.254",
+            ],
+            Self::Routing6 => &[
+                "client eth0@lan 2001:db8::10/64",
+                "director eth0@lan 2001:db8::1/64",
+                "rs1 eth0@lan 2001:db8::11/64",
+                "rs2 eth0@lan 2001:db8::12/64",
+            ],
+            Self::Masquerade => &[
+                "client eth0@outside 192.0.2.10/24",
+                "director eth0@outside 192.0.2.1/24 eth1@inside 10.0.0.1/24",
+                "rs1 eth0@inside 10.0.0.11/24 via 10.0.0.1",
+                "rs2 eth0@inside 10.0.0.12/24 via 10.0.0.1",
+            ],
+            Self::MasqueradeOneArm => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@lan 192.168.1.254/24",
+                "director eth0@lan 192.168.1.1/24 via 192.168.1.254",
+                "rs1 eth0@lan 192.168.1.11/24 via 192.168.1.1",
+                "rs2 eth0@lan 192.168.1.12/24 via 192.168.1.1",
+            ],
+            Self::Masquerade6 => &[
+                "client eth0@outside 2001:db8::10/64",
+                "director eth0@outside 2001:db8::1/64 eth1@inside 2001:db8:1::1/64",
+                "rs1 eth0@inside 2001:db8:1::11/64 via 2001:db8:1::1",
+                "rs2 eth0@inside 2001:db8:1::12/64 via 2001:db8:1::1",
+            ],
+            Self::Tunnel => &[
+                "client eth0@outside 192.0.2.10/24 via 192.0.2.254",
+                "router eth0@outside 192.0.2.254/24 eth1@far 198.51.100.254/24",
+                "director eth0@outside 192.0.2.1/24 via 192.0.2.254",
+                "rs1 eth0@far 198.51.100.11/24 via 198.51.100.254",
+                "rs2 eth0@far 198.51.100.12/24 via 198.51.100.254",
+            ],
+        }
+    }
+
+    fn has(self, host: &str) -> bool {
+        self.hosts().iter().any(|line| line.split(' ').next() == Some(host))
+    }
+
+    /// The virtual address.
+    pub(crate) fn vip(self) -> &'static str {
+        match self {
+            Self::Routing | Self::RoutingBehindRouter | Self::Marked | Self::MasqueradeOneArm => {
+                "192.168.1.100"
+            }
+            Self::Routing6 | Self::Masquerade6 => "2001:db8::100",
+            Self::Masquerade | Self::Tunnel => "192.0.2.100",
+        }
+    }
+
+    /// How a real server is looked at.
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Self::Routing | Self::Marked => "--real-server 192.168.1.100 --port 80 --director 192.168.1.1",
+            Self::RoutingBehindRouter => "-r 192.168.1.100:80 -g --director 192.168.1.1",
+            Self::Routing6 => "-r 2001:db8::100 --port 80 --director 2001:db8::1",
+            Self::Masquerade => "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
+            Self::MasqueradeOneArm => "-r 192.168.1.100 -m --port 8080 --director 192.168.1.1",
+            Self::Masquerade6 => "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
+            Self::Tunnel => "-r 192.0.2.100 -i --port 80 --director 192.0.2.1",
+        }
+    }
+
+    /// What makes a healthy cluster of the hosts, by host, in the order of `docs/direct-routing.md`.
+    fn commands(self) -> Vec<(&'static str, String)> {
+        let vip = self.vip();
+        let mut commands = vec![("router", "sysctl -w net.ipv4.ip_forward=1".to_owned())];
+        let servers = |command: String| [("rs1", command.clone()), ("rs2", command)];
+        match self {
+            Self::Routing | Self::RoutingBehindRouter | Self::Marked => {
+                let quiet = "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2";
+                commands.extend(servers(format!("{quiet} && ip addr add {vip}/32 dev lo")));
+                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
+            }
+            Self::Routing6 => {
+                commands.extend(servers(format!("ip addr add {vip}/128 dev lo")));
+                commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad")));
+            }
+            Self::Masquerade => {
+                commands.push((
+                    "director",
+                    format!("sysctl -w net.ipv4.ip_forward=1 && ip addr add {vip}/32 dev eth0"),
+                ));
+            }
+            Self::MasqueradeOneArm => commands.push((
+                "director",
+                format!(
+                    "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
+                     net.ipv4.conf.eth0.send_redirects=0 && ip addr add {vip}/32 dev eth0"
+                ),
+            )),
+            Self::Masquerade6 => commands.push((
+                "director",
+                format!("sysctl -w net.ipv6.conf.all.forwarding=1 && ip addr add {vip}/128 dev eth0 nodad"),
+            )),
+            Self::Tunnel => {
+                commands.extend(servers(format!(
+                    "modprobe ipip && ip addr add {vip}/32 dev tunl0 && ip link set tunl0 up && \
+                     sysctl -w net.ipv4.conf.tunl0.rp_filter=0"
+                )));
+                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
+            }
+        }
+        commands.push(("director", self.table()));
+        commands
+    }
+
+    fn table(self) -> String {
+        let (service, servers, method) = match self {
+            Self::Routing | Self::RoutingBehindRouter => {
+                ("-t 192.168.1.100:80", ["192.168.1.11", "192.168.1.12"], "-g")
+            }
+            Self::Routing6 => ("-t [2001:db8::100]:80", ["[2001:db8::11]:80", "[2001:db8::12]:80"], "-g"),
+            Self::Marked => ("-f 1", ["192.168.1.11", "192.168.1.12"], "-g"),
+            Self::Masquerade => ("-t 192.0.2.100:80", ["10.0.0.11:8080", "10.0.0.12:8080"], "-m"),
+            Self::MasqueradeOneArm => {
+                ("-t 192.168.1.100:80", ["192.168.1.11:8080", "192.168.1.12:8080"], "-m")
+            }
+            Self::Masquerade6 => {
+                ("-t [2001:db8::100]:80", ["[2001:db8:1::11]:8080", "[2001:db8:1::12]:8080"], "-m")
+            }
+            Self::Tunnel => ("-t 192.0.2.100:80", ["198.51.100.11", "198.51.100.12"], "-i"),
+        };
+        let mark = match self {
+            Self::Marked => {
+                "iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 1 && "
+            }
+            _ => "",
+        };
+        let [rs1, rs2] = servers;
+        format!(
+            "{mark}printf '%s\\n' '-A {service} -s rr' '-a {service} -r {rs1} {method}' '-a {service} -r {rs2} {method}' |
+             ipvsadm -R && ipvsadm -S --full --file /etc/sysconfig/ipvsadm"
+        )
+    }
+
+    fn port(self) -> u16 {
+        if matches!(self, Self::Masquerade | Self::Masquerade6 | Self::MasqueradeOneArm) { 8080 } else { 80 }
+    }
+}
+
+/// A cluster that runs, in namespaces of the calling thread's own.
+pub(crate) struct Cluster {
+    pub(crate) kind: Kind,
+    daemons: Vec<Child>,
+}
+
+impl Cluster {
+    /// A healthy one.
+    pub(crate) fn new(kind: Kind) -> Self {
+        let mut cluster = Self::bare(kind);
+        for (host, command) in kind.commands() {
+            if kind.has(host) {
+                cluster.succeed(host, &command);
+            }
+        }
+        for server in ["rs1", "rs2"] {
+            cluster.serve(server);
+        }
+        cluster
+    }
+
+    /// Hosts with their own addresses alone.
+    pub(crate) fn bare(kind: Kind) -> Self {
+        lab::isolate();
+        prepare();
+        build(kind.hosts());
+        Self { kind, daemons: Vec::new() }
+    }
+
+    /// Starts the web server of a real server.
+    pub(crate) fn serve(&mut self, server: &str) {
+        self.start(server, &format!("httpd -f -p {} -h /run/check/{server}", self.kind.port()));
+    }
+
+    /// Runs a command on a host, and returns its status and what it prints.
+    pub(crate) fn run(&self, host: &str, command: &str) -> (i32, String) {
+        assert!(self.kind.has(host), "{:?} has no {host}", self.kind);
+        let mut shell = shell(command);
+        let output =
+            spawn(host, shell.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).trim_end().to_owned())
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn succeed(&self, host: &str, command: &str) -> String {
+        let (status, text) = self.run(host, command);
+        assert_eq!(status, 0, "{host}# {command}\n{text}");
+        text
+    }
+
+    /// Starts a web server, `httpd ... -p PORT ...`, that runs until the cluster is gone.
+    pub(crate) fn start(&mut self, host: &str, command: &str) {
+        let mut daemon = shell(&format!("exec {command}"));
+        let daemon = spawn(host, daemon.stdout(Stdio::null()).stderr(Stdio::null()));
+        let sockets = format!("/proc/{}/net/tcp6", daemon.id());
+        self.daemons.push(daemon);
+        let port: u16 = command.split(' ').skip_while(|word| *word != "-p").nth(1).unwrap().parse().unwrap();
+        let listens = format!(":{port:04X} 00000000000000000000000000000000:0000 0A");
+        for _ in 0..100 {
+            if std::fs::read_to_string(&sockets).unwrap().contains(&listens) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nobody listens: {host}# {command}");
+    }
+
+    /// The command of a client that has just come: it fetches the page four times, and shows who answered.
+    pub(crate) fn fetch(&self) -> String {
+        format!("ip neigh flush dev eth0; get {} 80 4", self.kind.vip())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for daemon in &mut self.daemons {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
+
+/// Makes the hosts and their cables, `ip` being told everything at once: each program costs its time here.
+fn build(hosts: &[&str]) {
+    let (mut outside, mut insides, mut segments) = (String::new(), Vec::new(), Vec::new());
+    for host in hosts {
+        let words: Vec<&str> = host.split(' ').collect();
+        let name = words[0];
+        let mut inside = "link set lo up\n".to_owned();
+        writeln!(outside, "netns add {name}").unwrap();
+        for pair in words[1..].chunks(2) {
+            let [what, value] = pair else { panic!("{host}") };
+            let Some((interface, segment)) = what.split_once('@') else {
+                writeln!(inside, "route add default via {value}").unwrap();
+                continue;
+            };
+            if !segments.contains(&segment) {
+                segments.push(segment);
+                writeln!(outside, "link add {segment} type bridge\nlink set {segment} up").unwrap();
+            }
+            let cable = format!("{name}-{interface}");
+            writeln!(outside, "link add {cable} type veth peer name {interface} netns {name}").unwrap();
+            writeln!(outside, "link set {cable} master {segment} up").unwrap();
+            let now = if value.contains(':') { "nodad" } else { "" };
+            writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
+        }
+        insides.push((format!("-n {name}"), inside));
+    }
+    for (arguments, lines) in std::iter::once((String::new(), outside)).chain(insides) {
+        done(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n"));
+    }
+}
+
+/// Runs a command that must succeed.
+fn done(command: &str) {
+    let made = shell(command).output().unwrap();
+    assert!(made.status.success(), "{command}\n{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// What lasts longer than a cluster: programs by name, and pages; and a folder of its own for the saved table.
+fn prepare() {
+    static ONCE: Once = Once::new();
+    let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    ONCE.call_once(|| {
+        done(&format!(
+            "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig && rm -f /etc/ipvsadm.rules
+             echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
+             ln -s {OURS} {lab}/check/get {lab}/lab/udp {BIN}
+             [ ! -e /run/modprobe ] || ln -s /run/modprobe {BIN}/modprobe
+             for name in httpd sysctl; do ln -s $(command -v busybox) {BIN}/$name; done"
+        ));
+    });
+    done("mount -t tmpfs lab /etc/sysconfig");
+}
+
+/// Starts a program on a host: in its namespace, which the calling thread enters for that long.
+fn spawn(host: &str, command: &mut Command) -> Child {
+    let own = File::open("/proc/thread-self/ns/net").unwrap();
+    let hosts = File::open(format!("/run/netns/{host}")).unwrap();
+    setns(hosts, CloneFlags::CLONE_NEWNET).unwrap();
+    let child = command.spawn();
+    setns(own, CloneFlags::CLONE_NEWNET).unwrap();
+    child.unwrap()
+}
+
+fn shell(command: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).stdin(Stdio::null());
+    shell.env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    shell
+}

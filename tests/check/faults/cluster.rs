@@ -1,0 +1,133 @@
+//! Faults of the table, and of the ways to its addresses and servers.
+
+use super::{Fault, ON_DIRECTOR, SECOND_ALONE};
+use crate::cluster::Kind;
+
+const UDP_SERVERS: &[(&str, &str)] = &[
+    ("rs1", "udp answer 192.168.1.100 53 rs1 >/dev/null 2>&1"),
+    ("rs2", "udp answer 192.168.1.100 53 rs2 >/dev/null 2>&1"),
+    (
+        "director",
+        "printf '%s\n' '-A -u 192.168.1.100:53 -s rr -o' '-a -u 192.168.1.100:53 -r 192.168.1.11' \
+         '-a -u 192.168.1.100:53 -r 192.168.1.12' | ipvsadm -R",
+    ),
+];
+
+const SECOND_PORT: &[(&str, &str)] = &[
+    ("rs1", "start httpd -f -p 8080 -h /run/check/rs1"),
+    ("rs2", "start httpd -f -p 8080 -h /run/check/rs2"),
+    (
+        "director",
+        "printf '%s\n' '-A -t 192.168.1.100:8080 -s rr' '-a -t 192.168.1.100:8080 -r 192.168.1.11' \
+         '-a -t 192.168.1.100:8080 -r 192.168.1.12' | ipvsadm -R",
+    ),
+];
+
+/// Eight at once, and time enough for those that wait.
+const CROWD: &str =
+    "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
+
+pub(super) const FAULTS: [Fault; 19] = [
+    Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
+    Fault {
+        id: "vip-missing",
+        kind: Kind::Routing6,
+        make: "ip addr del 2001:db8::100/128 dev eth0",
+        ..ON_DIRECTOR
+    },
+    Fault { id: "vip-link-down", make: "ip link set eth0 down", ..ON_DIRECTOR },
+    Fault {
+        id: "vip-on-loopback",
+        make: "ip addr del 192.168.1.100/32 dev eth0 && ip addr add 192.168.1.100/32 dev lo && \
+               sysctl -w net.ipv4.conf.all.arp_ignore=1",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "vip-on-loopback",
+        kind: Kind::Routing6,
+        make: "ip addr del 2001:db8::100/128 dev eth0 && ip addr add 2001:db8::100/128 dev lo",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "no-server",
+        stage: SECOND_PORT,
+        make: "printf '%s\n' '-d -t 192.168.1.100:8080 -r 192.168.1.11' '-d -t 192.168.1.100:8080 -r 192.168.1.12' | ipvsadm -R",
+        probe: Some(("client", "get 192.168.1.100 8080 4")),
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "all-weights-zero",
+        make: "printf '%s\n' '-e -t 192.168.1.100:80 -r 192.168.1.11 -w 0' '-e -t 192.168.1.100:80 -r 192.168.1.12 -w 0' | ipvsadm -R",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "weights-ignored",
+        make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -w 3",
+        cured: "rs1 rs1 rs1 rs2",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "persistent-one-packet",
+        stage: UDP_SERVERS,
+        make: "ipvsadm -E -u 192.168.1.100:53 -s rr -o -p 60",
+        probe: Some(("client", "udp ask 192.168.1.100 53 4 | sort | xargs")),
+        ..ON_DIRECTOR
+    },
+    Fault { id: "mark-unset", kind: Kind::Marked, make: "iptables-legacy -t mangle -F", ..ON_DIRECTOR },
+    Fault {
+        id: "server-behind-gateway",
+        kind: Kind::RoutingBehindRouter,
+        make: "ip route add 192.168.1.11/32 via 192.168.1.254",
+        ..ON_DIRECTOR
+    },
+    // In another network there is no way but a tunnel, if the server unwraps it.
+    Fault {
+        id: "server-behind-gateway",
+        kind: Kind::RoutingBehindRouter,
+        stage: &[
+            ("rs1", "modprobe ipip && ip link set tunl0 up && sysctl -w net.ipv4.conf.tunl0.rp_filter=0"),
+            ("director", "ip link set eth1 down && ipvsadm -d -t 192.168.1.100:80 -r 192.168.1.11"),
+        ],
+        make: "ipvsadm -a -t 192.168.1.100:80 -r 198.51.100.11 -g",
+        healthy: SECOND_ALONE,
+        ..ON_DIRECTOR
+    },
+    Fault { id: "server-unreachable", make: "ip route add blackhole 192.168.1.11/32", ..ON_DIRECTOR },
+    Fault {
+        id: "server-unreachable",
+        make: "ipvsadm -a -t 192.168.1.100:80 -r 192.168.111.13 -g",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "server-silent",
+        make: "ip -n rs1 link set eth0 down && ip neigh flush dev eth0",
+        cured: SECOND_ALONE,
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "server-is-director",
+        make: "ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.1 -g",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "server-is-director",
+        make: "ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.1 -i",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "syn-recv",
+        // Connections of earlier clients would count.
+        stage: &[("rs1", "true")],
+        make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
+        probe: Some(("client", CROWD)),
+        healthy: "4 rs1 4 rs2",
+        cured: "8 rs2",
+        ..ON_DIRECTOR
+    },
+    // The two connections from before count.
+    Fault {
+        id: "threshold-reached",
+        make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -x 3 -y 1",
+        ..ON_DIRECTOR
+    },
+];

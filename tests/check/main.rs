@@ -1,0 +1,292 @@
+//! Proves that `--check` finds what makes clients suffer, and nothing else: on a healthy cluster of each kind it says
+//! nothing; then each fault is made, real traffic suffers from it, `--check` names it, the command that it prints is
+//! carried out, and the finding and the suffering are gone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cluster;
+mod faults;
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, Kind, OURS};
+use faults::{FAULTS, Fault};
+
+/// Does each piece of work in a network of its own, several at a time: most of the time is spent waiting for clients
+/// that wait in vain.
+fn each<T: Sync>(works: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while let Some(item) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(item);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_healthy_cluster_gives_no_finding() {
+    each(&Kind::ALL, |kind| {
+        let cluster = Cluster::new(*kind);
+        let nothing = (0, String::new());
+        assert_eq!(cluster.run("director", "ipvsadm --check"), nothing, "{kind:?}");
+        settles(&cluster, ("client", &cluster.fetch()), "rs1 rs1 rs2 rs2", "healthy");
+        if *kind == Kind::RoutingBehindRouter {
+            // Old guides turn redirects off for direct routing, which causes none.
+            let redirects = "grep ^Icmp: /proc/net/snmp | xargs | sed 's/Icmp: /\\n/g' | awk 'NR == 2 { for (i = 1; $i != \"OutRedirects\"; i++); } NR == 3 { print $i }'";
+            assert_eq!(cluster.run("director", redirects), (0, "0".to_owned()));
+        }
+        for server in ["rs1", "rs2"] {
+            let line = format!("ipvsadm --check {}", kind.role());
+            assert_eq!(cluster.run(server, &line), nothing, "{kind:?} {server}");
+        }
+        if *kind == Kind::Routing {
+            // The standby has the table, and no address.
+            let load = "ipvsadm -R --file /etc/sysconfig/ipvsadm";
+            cluster.succeed(
+                "backup",
+                &format!("{load} && ipvsadm --start-daemon backup --mcast-interface eth1"),
+            );
+            assert_eq!(cluster.run("backup", "ipvsadm --check"), nothing, "the standby");
+        }
+        assert_eq!(cluster.run("director", "ipvsadm --check --json"), (0, "[]".to_owned()));
+    });
+}
+
+/// The ids and the commands of what is found.
+fn findings(cluster: &Cluster, fault: &Fault) -> Vec<(String, String)> {
+    let (status, json) = cluster.run(fault.at, &format!("ipvsadm --check --json {}", fault.options));
+    let findings: Vec<serde_json::Value> =
+        serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    assert_eq!(status, i32::from(!findings.is_empty()), "{json}");
+    let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    findings.iter().map(|finding| (text(finding, "id"), text(finding, "cure"))).collect()
+}
+
+/// A cluster in which the clients fare as they did before the fault: the last one, if it is healthy and untouched.
+fn healthy(last: Option<Cluster>, fault: &Fault) -> Cluster {
+    let fetch = format!("ip neigh flush dev eth0; get {} 80 4", fault.kind.vip());
+    let (host, probe) = fault.probe.unwrap_or(("client", &fetch));
+    if let Some(last) = last
+        && fault.stage.is_empty()
+        && last.run(host, probe).1 == fault.healthy
+    {
+        return last;
+    }
+    let mut cluster = Cluster::new(fault.kind);
+    for (host, command) in fault.stage {
+        match command.strip_prefix("start ") {
+            Some(command) => cluster.start(host, command),
+            None => drop(cluster.succeed(host, command)),
+        }
+    }
+    settles(&cluster, (host, probe), fault.healthy, "before the fault");
+    cluster
+}
+
+/// Waits until a probe shows what it is to show: neighbours that were asked for in vain are asked again after a while,
+/// and a client on a busy machine may have been too slow once.
+fn settles(cluster: &Cluster, (host, probe): (&str, &str), expected: &str, when: &str) {
+    let end = Instant::now() + Duration::from_secs(8);
+    loop {
+        let (_, shown) = cluster.run(host, probe);
+        if shown == expected {
+            return;
+        }
+        assert!(Instant::now() < end, "{when}: {host}# {probe}\n{shown}, not {expected}");
+    }
+}
+
+/// Makes a fault, sees who suffers, mends it as it is told, and sees that nobody does any more.
+fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
+    let mut cluster = healthy(last, fault);
+    let fetch = cluster.fetch();
+    let (host, probe) = fault.probe.unwrap_or(("client", &fetch));
+
+    cluster.succeed(fault.at, fault.make);
+    let (_, suffering) = cluster.run(host, probe);
+    assert_ne!(suffering, fault.cured, "nobody suffers: {host}# {probe}");
+
+    let found = findings(&cluster, fault);
+    let cure = found.iter().find(|(id, _)| id == fault.id).map(|(_, cure)| cure.clone());
+    let mut cure =
+        cure.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
+    for (blank, value) in fault.blanks {
+        assert!(cure.contains(blank), "{cure}");
+        cure = cure.replace(blank, value);
+    }
+    match cure.strip_prefix("start ") {
+        Some(cure) => cluster.start(fault.at, cure),
+        None => drop(cluster.succeed(fault.at, &cure)),
+    }
+    for (host, command) in fault.then {
+        cluster.succeed(host, command);
+    }
+    let after = findings(&cluster, fault);
+    assert!(after.iter().all(|(id, _)| id != fault.id), "after {cure}: {after:?}");
+    settles(&cluster, (host, probe), fault.cured, &format!("after {cure}"));
+    cluster
+}
+
+#[test]
+fn what_makes_clients_suffer_is_found_and_mended() {
+    let only = std::env::var("FAULT").unwrap_or_default();
+    let chosen = || FAULTS.iter().flat_map(|faults| faults.iter()).filter(|fault| fault.id.contains(&only));
+    let mut rounds: Vec<Vec<&Fault>> = Vec::new();
+    for kind in Kind::ALL {
+        let mut of_kind: Vec<&Fault> = chosen().filter(|fault| fault.kind == kind).collect();
+        // Those first that leave the cluster as it was, for the next.
+        of_kind.sort_by_key(|fault| !fault.stage.is_empty() || fault.cured != fault.healthy);
+        rounds.extend(of_kind.chunks(5).map(<[_]>::to_vec));
+    }
+    let failed = Mutex::new(Vec::new());
+    each(&rounds, |round| {
+        let mut last = None;
+        for fault in round {
+            let before = last.take();
+            let result = catch_unwind(AssertUnwindSafe(|| play(before, fault)));
+            match result {
+                Ok(cluster) => last = Some(cluster).filter(|_| fault.stage.is_empty()),
+                Err(_) => failed.lock().unwrap().push(fault.id),
+            }
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+const GUIDE: &str = include_str!("../../docs/direct-routing.md");
+
+/// The commands that the guide shows between two headings.
+fn guide(from: &str, to: &str) -> Vec<&'static str> {
+    let section = GUIDE.split(from).nth(1).and_then(|rest| rest.split(to).next()).expect(from);
+    let blocks = section.split("```").skip(1).step_by(2);
+    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("# ")).collect()
+}
+
+#[test]
+fn the_guide_leads_from_nothing_to_a_checked_cluster() {
+    let mut cluster = Cluster::bare(Kind::Routing);
+    let on_servers = guide("### The real servers\n", "### The director\n");
+    let on_director = guide("### The director\n", "### The client\n");
+    assert_eq!((on_servers.len(), on_director.len()), (3, 6));
+    for server in ["rs1", "rs2"] {
+        let [.., check] = on_servers[..] else { panic!("{on_servers:?}") };
+        let (status, text) = cluster.run(server, &format!("{check} --json"));
+        assert_eq!(status, 1, "nothing is done yet: {text}");
+        for id in ["arp-ignore", "arp-announce", "server-vip-missing", "no-listener"] {
+            assert!(text.contains(id), "{id}: {text}");
+        }
+        cluster.serve(server);
+        for command in &on_servers {
+            cluster.succeed(server, command);
+        }
+        assert_eq!(cluster.run(server, check), (0, String::new()));
+    }
+    for command in &on_director {
+        cluster.succeed("director", &command.replace("/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"));
+    }
+    settles(&cluster, ("client", &cluster.fetch()), "rs1 rs1 rs2 rs2", "by the guide");
+    assert_eq!(cluster.run("director", "ipvsadm --check"), (0, String::new()));
+}
+
+#[test]
+fn findings_that_cannot_be_written_are_no_findings() {
+    lab::isolate();
+    for line in ["--check -r 192.0.2.1", "--check -r ::1 --json"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(OURS).args(line.split(' ')).stdout(full).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaint = "cannot write the output: No space left on device";
+        assert_eq!((output.status.code(), told.trim_end()), (Some(2), complaint), "{line}");
+    }
+}
+
+#[test]
+fn every_finding_of_the_guide_has_a_fault() {
+    for id in GUIDE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
+        assert!(FAULTS.iter().flat_map(|faults| faults.iter()).any(|fault| fault.id == id), "{id}");
+    }
+}
+
+#[test]
+fn a_thousand_services_take_less_than_a_second() {
+    use std::fmt::Write;
+    lab::isolate();
+    let mut links = "link add eth0 type dummy\nlink set eth0 up\naddr add 10.1.0.1/16 dev eth0\n".to_owned();
+    let mut rules = String::new();
+    for number in 0..1000 {
+        let (high, low) = (number / 250, number % 250 + 2);
+        writeln!(links, "addr add 10.0.{high}.{low}/32 dev eth0").unwrap();
+        writeln!(rules, "-A -t 10.0.{high}.{low}:80 -s wlc").unwrap();
+        for server in [high, high + 4] {
+            writeln!(rules, "-a -t 10.0.{high}.{low}:80 -r 10.1.{server}.{low} -g -w 1").unwrap();
+        }
+    }
+    std::fs::write("/run/check-links", links).unwrap();
+    std::fs::write("/run/check-rules", rules).unwrap();
+    let run = |line: &str| Command::new("/bin/sh").args(["-c", line]).output().unwrap();
+    assert!(run("ip -batch /run/check-links").status.success());
+    assert!(run(&format!("{OURS} -R --file /run/check-rules")).status.success());
+    let times = [(); 5].map(|()| {
+        let start = Instant::now();
+        let checked = run(&format!("{OURS} --check --file /run/check-rules"));
+        assert_eq!((checked.status.code(), String::from_utf8_lossy(&checked.stdout).as_ref()), (Some(0), ""));
+        start.elapsed()
+    });
+    // The machine may be busy with something else once.
+    assert!(times.iter().min().unwrap() < &Duration::from_secs(1), "{times:?}");
+}
+
+#[test]
+fn who_may_not_look_is_told_so() {
+    lab::isolate();
+    let nobody = "/run/check-nobody";
+    std::fs::copy(OURS, nobody).unwrap();
+    let run = |line: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", nobody, "--check"]);
+        command.args(line.split_whitespace()).output().unwrap()
+    };
+    let blind = run("");
+    let told = String::from_utf8_lossy(&blind.stderr).into_owned();
+    assert_eq!((blind.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.starts_with("Can't initialize ipvs: Permission denied (you must be root); "), "{told}");
+    // A real server takes no privilege to look at.
+    let server = run("-r ::1 --json");
+    assert_eq!((server.status.code(), server.stdout, server.stderr), (Some(0), b"[]\n".to_vec(), vec![]));
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    lab::isolate();
+    for (line, complaint) in [
+        ("--check --director 10.0.0.1", "the option 'director' is about a real server: add -r VIP"),
+        ("--check --port 80", "the option 'port' is about a real server: add -r VIP"),
+        ("--check -m", "the option 'forwarding-method' is about a real server: add -r VIP"),
+        ("--check -r 10.0.0.1 --file x", "a real server has no saved table: leave out --file"),
+        ("--check -r 10.0.0.1 --port 0", "illegal port specified: '0'; a number from 1 to 65535"),
+        (
+            "--check -r 10.0.0.1 --director 300.0.0.1",
+            "illegal director address specified: '300.0.0.1'; its own, not the VIP",
+        ),
+        ("--check -n", "Illegal 'numeric' option with the 'check' command"),
+        ("-L --json", "Illegal 'json' option with the 'list' command"),
+    ] {
+        let output = Command::new(OURS).args(line.split(' ')).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            (output.status.code(), told.trim_end(), output.stdout.is_empty()),
+            (Some(2), complaint, true),
+            "{line}"
+        );
+    }
+}
