@@ -1,0 +1,68 @@
+//! The commands that only look.
+
+use crate::args::{Column, Opt};
+use crate::command::{Check, List, Method, RealServer, View, What};
+use crate::messages::{self, Result};
+
+use super::Typed;
+
+impl Typed<'_> {
+    pub(super) fn check(self) -> Result<Check> {
+        let method = match self.method {
+            Some(Opt::Masquerading) => Method::Masquerade,
+            Some(Opt::Ipip) => Method::Tunnel,
+            _ => Method::DirectRouting,
+        };
+        let role = self.server.map(|id| RealServer {
+            vip: id.address,
+            method,
+            director: self.director,
+            port: self.served.or(Some(id.port)).filter(|port| *port != 0),
+        });
+        let of_a_server = [Column::ForwardingMethod, Column::Director, Column::Port];
+        let stray = match role {
+            Some(_) => Some(Column::File).filter(|column| self.has(*column)),
+            None => of_a_server.into_iter().find(|column| self.has(*column)),
+        };
+        match stray {
+            Some(Column::File) => Err(messages::value("a real server has no saved table: leave out --file")),
+            Some(column) => Err(messages::value(format!(
+                "the option '{}' is about a real server: add -r VIP",
+                column.name()
+            ))),
+            None => Ok(Check { role, json: self.has(Column::Json), file: self.file }),
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<List> {
+        use Column::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
+        let any = |columns: &[Column]| columns.iter().any(|column| self.has(*column));
+        if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
+            || any(&[Timeout, Daemon]) && self.has(PersistentConn)
+        {
+            return Err(messages::value("options conflicts in the list command"));
+        }
+        let what = match self.service {
+            Some(id) => What::Service(id),
+            None if self.has(Connection) => What::Connections { with_engine: self.has(PersistentConn) },
+            None if self.has(Timeout) => What::Timeouts,
+            None if self.has(Daemon) => What::Daemons,
+            None => What::Table,
+        };
+        let views = [
+            (Stats, View::Stats),
+            (Rate, View::Rate),
+            (Thresholds, View::Thresholds),
+            (PersistentConn, View::PersistentConn),
+            (TunInfo, View::TunInfo),
+        ];
+        let view = views.iter().find(|(column, _)| self.has(*column)).map_or(View::Plain, |(_, view)| *view);
+        Ok(List {
+            what,
+            view,
+            numeric: self.has(Column::Numeric),
+            exact: self.has(Column::Exact),
+            sorted: !self.has(Column::NoSort),
+        })
+    }
+}
