@@ -65,7 +65,7 @@ pub(crate) struct Asked {
     /// The port behind the real server's address.
     pub(crate) port: Option<u16>,
     /// With `--keep`, what cannot be judged before it is known what is kept.
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<Box<Keep>>,
     /// No warnings are wanted.
     pub(crate) quiet: bool,
 }

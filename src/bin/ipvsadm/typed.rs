@@ -241,12 +241,13 @@ impl<'a> Typed<'a> {
     }
 
     fn asked(self, change: Change) -> Asked {
-        let keep = self.has(Column::Keep).then(|| Keep {
+        let keep = || Keep {
             netmask: self.netmask,
             flags: self.flags.to_vec(),
             tunnel: self.tunnel,
             tunnel_port: self.tunnel_port,
-        });
+        };
+        let keep = self.has(Column::Keep).then(|| Box::new(keep()));
         Asked { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
     }
 
