@@ -4,6 +4,7 @@ use std::io::Write;
 
 use ipvs::{Connection, Connections, Protocol};
 
+use super::columns::left;
 use super::text::Texts;
 
 /// The two lines over the connections.
@@ -41,16 +42,20 @@ fn row(
         "SCTP" => Some(Protocol::Sctp),
         _ => None,
     };
-    write!(out, "{protocol:<3} ")?;
+    left(out, protocol, 3)?;
+    out.write_all(b" ")?;
     let (minutes, seconds) = (expires / 60, expires % 60);
     if minutes < 100 {
         write!(out, "{minutes:02}:{seconds:02}  ")?;
     } else {
         write!(out, "{:<6} ", format_args!("{minutes}:{seconds:02}").to_string())?;
     }
-    write!(out, "{state:<11} ")?;
-    write!(out, "{:<18} ", texts.endpoint(client.ip(), client.port(), named))?;
-    write!(out, "{:<18} ", texts.endpoint(service.ip(), service.port(), named))?;
+    left(out, state, 11)?;
+    out.write_all(b" ")?;
+    for end in [client, service] {
+        left(out, texts.endpoint(end.ip(), end.port(), named), 18)?;
+        out.write_all(b" ")?;
+    }
     let destination = texts.endpoint(destination.ip(), destination.port(), named);
     match engine.filter(|_| with_engine) {
         Some((name, data)) => {

@@ -1,5 +1,6 @@
 //! `-L`: what is asked of the kernel, and in which order it is shown. One file a view.
 
+mod columns;
 mod connections;
 mod rows;
 pub(crate) mod text;

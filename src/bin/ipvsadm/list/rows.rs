@@ -4,6 +4,7 @@ use std::io::{Result, Write};
 
 use ipvs::{Checksum, Counters, DestinationEntry, Forwarding, Netmask, ServiceEntry, ServiceId, Tunnel};
 
+use super::columns::{left, number, right};
 use super::text::{Texts, cut, protocol_of};
 use crate::command::View;
 use crate::value::scheduler_flags_text;
@@ -83,32 +84,53 @@ pub(crate) fn destination(
     if destination.id.address.is_ipv4() {
         text = cut(text, IPV4_BYTES);
     }
-    write!(out, "  -> {text:<28}")?;
+    out.write_all(b"  -> ")?;
+    left(out, text, 28)?;
+    match view {
+        View::Stats => return five(out, &stats.total, exact),
+        View::Rate => return rate(out, &stats.rate, exact),
+        _ => out.write_all(b" ")?,
+    }
     let weight = destination.weight.cast_signed();
     let method = forwarding(destination.forwarding);
     match view {
-        View::Plain => writeln!(out, " {method:<7} {weight:<6} {active:<10} {inactive:<10}"),
         View::TunInfo => {
-            let tunnel = tunnel(destination.forwarding);
-            writeln!(out, " {method:<7} {tunnel:<13} {weight:<6} {active:<10} {inactive:<10}")
+            left(out, method, 8)?;
+            left(out, &tunnel(destination.forwarding), 13)?;
+            out.write_all(b" ")?;
+            number(out, weight, 6)?;
         }
         View::Thresholds => {
-            let (upper, lower) = (destination.upper_threshold, destination.lower_threshold);
-            writeln!(out, " {upper:<10} {lower:<10} {active:<10} {inactive:<10}")
+            number(out, destination.upper_threshold, 10)?;
+            out.write_all(b" ")?;
+            number(out, destination.lower_threshold, 10)?;
         }
         View::PersistentConn => {
-            writeln!(out, " {:<9} {persistent:<11} {active:<10} {inactive:<10}", destination.weight)
+            number(out, destination.weight, 9)?;
+            out.write_all(b" ")?;
+            number(out, *persistent, 11)?;
         }
-        View::Stats => five(out, &stats.total, exact),
-        View::Rate => {
-            // The rates of connections and packets are never shortened here.
-            let Counters { connections, in_packets, out_packets, .. } = stats.rate;
-            write!(out, " {connections:>8} {in_packets:>8} {out_packets:>8}")?;
-            counter(out, stats.rate.in_bytes, exact)?;
-            counter(out, stats.rate.out_bytes, exact)?;
-            writeln!(out)
+        View::Plain | View::Stats | View::Rate => {
+            left(out, method, 8)?;
+            number(out, weight, 6)?;
         }
     }
+    for count in [*active, *inactive] {
+        out.write_all(b" ")?;
+        number(out, count, 10)?;
+    }
+    out.write_all(b"\n")
+}
+
+/// The rates of a real server, of which those of connections and packets are never shortened.
+fn rate(out: &mut impl Write, rate: &Counters, exact: bool) -> Result<()> {
+    for value in [rate.connections, rate.in_packets, rate.out_packets] {
+        out.write_all(b" ")?;
+        right(out, value, 8)?;
+    }
+    counter(out, rate.in_bytes, exact)?;
+    counter(out, rate.out_bytes, exact)?;
+    out.write_all(b"\n")
 }
 
 fn five(out: &mut impl Write, counters: &Counters, exact: bool) -> Result<()> {
@@ -122,7 +144,7 @@ fn five(out: &mut impl Write, counters: &Counters, exact: bool) -> Result<()> {
 /// A counter in nine columns, shortened by thousands unless it is wanted exactly.
 fn counter(out: &mut impl Write, value: u64, exact: bool) -> Result<()> {
     match value {
-        0..100_000_000 => write!(out, "{value:>9}"),
+        0..100_000_000 => right(out, value, 9),
         _ if exact => write!(out, " {value}"),
         100_000_000..1_000_000_000 => write!(out, "{:>8}K", value / 1_000),
         1_000_000_000..100_000_000_000 => write!(out, "{:>8}M", value / 1_000_000),

@@ -127,7 +127,7 @@ fn push_endpoint(text: &mut String, address: IpAddr, port: u16, host: Option<&st
     text.push_str(if address.is_ipv6() { "]:" } else { ":" });
     match service {
         Some(name) => text.push_str(name),
-        None => push(text, format_args!("{port}")),
+        None => text.push_str(itoa::Buffer::new().format(port)),
     }
 }
 
@@ -164,13 +164,7 @@ pub(crate) fn push_address(text: &mut String, address: IpAddr) {
                 if at > 0 {
                     text.push('.');
                 }
-                if octet >= 100 {
-                    text.push(char::from(b'0' + octet / 100));
-                }
-                if octet >= 10 {
-                    text.push(char::from(b'0' + octet / 10 % 10));
-                }
-                text.push(char::from(b'0' + octet % 10));
+                text.push_str(itoa::Buffer::new().format(octet));
             }
         }
     }
