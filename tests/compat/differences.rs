@@ -51,7 +51,6 @@ const TABLE: &[Difference] = &[
     Difference { heading: REMEDIES, rule: NamesWord("Invalid operation.  ", "not unicast, ...") },
     Difference { heading: REMEDIES, rule: NamesWord("Numerical result out of range", "") },
     Difference { heading: REMEDIES, rule: NamesWord("No such device", "") },
-    Difference { heading: REMEDIES, rule: NamesWord("No such destination", "") },
     Difference { heading: REMEDIES, rule: NamesWord("Try `", "for more information.") },
     Difference { heading: REMEDIES, rule: NamesRemedy("Zero port specified for ", "service") },
 ];

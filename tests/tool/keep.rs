@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{OURS, SEE, feed, lab, run, services, set_up, table};
+use crate::{OURS, feed, lab, run, services, set_up, table};
 
 #[test]
 fn what_is_not_named_stays() {
@@ -88,9 +88,7 @@ fn nothing_to_keep_is_refused_as_ever() {
     ] {
         let refused = run(lab::ORIGINAL, line);
         assert_eq!(refused.0, 255);
-        let ours = run(OURS, &format!("{line} --keep"));
-        assert_eq!(ours, run(OURS, line), "{line}");
-        assert!((ours.0, ours.2.starts_with(refused.2.trim_end())) == (255, true), "{line}: {ours:?}");
+        assert_eq!(run(OURS, &format!("{line} --keep")), refused, "{line}");
     }
     for (line, status, said) in [
         (
@@ -137,7 +135,7 @@ fn lines_keep_what_the_lines_before_them_left() {
     }
     assert_eq!(feed(OURS, "-R --diff", lines), nothing);
     let missing = "-e -t 10.0.0.1:80 -r 10.1.0.9 -w 5 --keep\n";
-    let refused = (255, String::new(), format!("line 1: No such destination: '10.1.0.9'; {SEE}\n"));
+    let refused = (255, String::new(), "line 1: No such destination\n".to_owned());
     assert_eq!(feed(OURS, "-R", missing), refused);
     // A table that is made of lines alone has no service either.
     let refused = (255, String::new(), "line 1: Service not defined\n".to_owned());

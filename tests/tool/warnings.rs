@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
-use crate::{Answer, OURS, SEE, answer, feed, lab, run, services, set_up};
+use crate::{Answer, OURS, answer, feed, lab, run, services, set_up};
 
 /// What is there, what is typed, what is said of it, and what the kernel then has.
 const CASES: [[&str; 4]; 16] = [
@@ -187,7 +187,7 @@ fn what_is_meant_is_not_warned_of() {
     }
     // A change that is not made is not warned of.
     let (status, _, said) = run(OURS, "-e -u 10.0.0.1:53 -r 10.1.0.77:80 -g -w 7");
-    assert_eq!((status, said), (255, format!("No such destination: '10.1.0.77'; {SEE}\n")));
+    assert_eq!((status, said.as_str()), (255, "No such destination\n"));
     let (status, _, said) = run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -g -w 7");
     assert_eq!((status, said.as_str()), (255, "Destination already exists\n"));
     let shown = "-a -u 10.0.0.1:53 -r 10.1.0.1:53 -g -w 7\n";

@@ -3,7 +3,7 @@
 //! The sentences and the statuses are the original's, so that scripts which look for them find them. Where such a
 //! sentence does not name the word at fault, ours goes on on the same line: `: 'WORD'; what to do`.
 
-use ipvs::{Change, Error, Forwarding, Operation};
+use ipvs::{Change, Error, Operation};
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,12 +166,6 @@ fn detail(change: &Change, errno: i32) -> Option<String> {
         (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
             let (lower, upper) = (server.lower_threshold, server.upper_threshold);
             Some(format!("'{lower}'; -y may not be above -x, which is {upper}"))
-        }
-        (libc::ENOENT, Change::EditDestination(_, server)) if server.forwarding != Forwarding::Masquerade => {
-            Some(format!(
-                "'{}'; see ipvsadm -Ln: without -m a server has the service's port",
-                server.id.address
-            ))
         }
         (libc::ENODEV, Change::StartDaemon(daemon)) => {
             Some(format!("'{}'; name an interface with --mcast-interface", daemon.interface))
