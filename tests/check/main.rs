@@ -236,14 +236,20 @@ fn a_thousand_services_take_less_than_a_second() {
     let run = |line: &str| Command::new("/bin/sh").args(["-c", line]).output().unwrap();
     assert!(run("ip -batch /run/check-links").status.success());
     assert!(run(&format!("{OURS} -R --file /run/check-rules")).status.success());
-    let times = [(); 5].map(|()| {
+    let time = |line: &str| {
         let start = Instant::now();
-        let checked = run(&format!("{OURS} --check --file /run/check-rules"));
+        (run(line), start.elapsed())
+    };
+    let times = [(); 5].map(|()| {
+        let (_, listed) = time(&format!("{} -Ln", lab::ORIGINAL));
+        let (checked, took) = time(&format!("{OURS} --check --file /run/check-rules"));
         assert_eq!((checked.status.code(), String::from_utf8_lossy(&checked.stdout).as_ref()), (Some(0), ""));
-        start.elapsed()
+        (listed, took)
     });
-    // The machine may be busy with something else once.
-    assert!(times.iter().min().unwrap() < &Duration::from_secs(1), "{times:?}");
+    // The machine may be busy with something else once. One on which the original's listing of so many services takes
+    // more than half a second, and not a third of one, is slower than the second is meant for.
+    let (listed, took) = times.into_iter().min_by_key(|(_, took)| *took).unwrap();
+    assert!(took < Duration::from_secs(1).max(listed * 2), "{times:?}");
 }
 
 #[test]
