@@ -18,7 +18,9 @@ pub fn sorted(text: &str) -> String {
     let mut blocks: Vec<Block> = Vec::new();
     for line in text.split_inclusive('\n') {
         if let Some(key) = service_key(line) {
-            if blocks.iter().any(|block| block.key == key) {
+            // A listing and a save behind it are two lists, too.
+            let is_saved = |line: &str| line.starts_with("-A");
+            if blocks.iter().any(|block| block.key == key || is_saved(block.service) != is_saved(line)) {
                 flush(&mut blocks, &mut sorted); // a second list begins
             }
             blocks.push(Block { key, service: line, servers: Vec::new() });
