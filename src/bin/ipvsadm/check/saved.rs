@@ -8,7 +8,6 @@ use ipvs::Client;
 use super::Table;
 use super::finding::{Finding, Kind};
 use crate::apply;
-use crate::list::text::Texts;
 use crate::messages::{self, Failure};
 use crate::names::Resolver;
 use crate::state::State;
@@ -50,13 +49,8 @@ pub(crate) fn findings(
 }
 
 fn stale(path: &Path, steps: usize, first: &crate::state::Step) -> Finding {
-    let mut line = Vec::new();
-    let _ = rule::change(&mut line, &first.change, &mut Texts::numeric()); // a vector takes it all
-    let line = String::from_utf8_lossy(&line);
-    let what = format!(
-        "it says otherwise than the table, at {steps} places (ipvsadm -R --diff): {}",
-        line.trim_end()
-    );
+    let line = rule::line(&first.change);
+    let what = format!("it says otherwise than the table, at {steps} places (ipvsadm -R --diff): {line}");
     found(Kind::SaveStale, path, what)
 }
 
