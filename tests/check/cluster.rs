@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs::File;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::Duration;
@@ -99,8 +100,19 @@ impl Kind {
         }
     }
 
+    /// The names of the hosts.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        self.hosts().iter().map(|line| line.split(' ').next().unwrap())
+    }
+
     fn has(self, host: &str) -> bool {
-        self.hosts().iter().any(|line| line.split(' ').next() == Some(host))
+        self.names().any(|name| name == host)
+    }
+
+    /// The addresses of a host's own.
+    pub(crate) fn addresses(self, host: &str) -> Vec<IpAddr> {
+        let line = self.hosts().iter().find(|line| line.split(' ').next() == Some(host)).unwrap();
+        line.split(' ').filter_map(|word| word.split_once('/')?.0.parse().ok()).collect()
     }
 
     /// The virtual address.
@@ -140,7 +152,8 @@ impl Kind {
             }
             Self::Routing6 => {
                 commands.extend(servers(format!("ip addr add {vip}/128 dev lo")));
-                commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad")));
+                // Else the director's own connections would come from it: its prefix is the longest.
+                commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad preferred_lft 0")));
             }
             Self::Masquerade => {
                 commands.push((
@@ -209,6 +222,8 @@ impl Kind {
 pub(crate) struct Cluster {
     pub(crate) kind: Kind,
     daemons: Vec<Child>,
+    /// Where logins are accepted.
+    open: Vec<&'static str>,
 }
 
 impl Cluster {
@@ -231,7 +246,7 @@ impl Cluster {
         lab::isolate();
         prepare();
         build(kind.hosts());
-        Self { kind, daemons: Vec::new() }
+        Self { kind, daemons: Vec::new(), open: Vec::new() }
     }
 
     /// Starts the web server of a real server.
@@ -271,6 +286,14 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("nobody listens: {host}# {command}");
+    }
+
+    /// Lets others log in to a host.
+    pub(crate) fn accept_logins(&mut self, host: &'static str) {
+        if !self.open.contains(&host) {
+            self.start(host, "busybox httpd -f -p 22 -h /run/check/rs1");
+            self.open.push(host);
+        }
     }
 
     /// The command of a client that has just come: it fetches the page four times, and shows who answered.
@@ -341,14 +364,19 @@ fn prepare() {
     done("mount -t tmpfs lab /etc/sysconfig");
 }
 
-/// Starts a program on a host: in its namespace, which the calling thread enters for that long.
+/// Starts a program on a host.
 fn spawn(host: &str, command: &mut Command) -> Child {
+    within(host, || command.spawn()).unwrap()
+}
+
+/// Does something in the namespace of a host, which the calling thread enters for that long.
+pub(crate) fn within<T>(host: &str, work: impl FnOnce() -> T) -> T {
     let own = File::open("/proc/thread-self/ns/net").unwrap();
     let hosts = File::open(format!("/run/netns/{host}")).unwrap();
     setns(hosts, CloneFlags::CLONE_NEWNET).unwrap();
-    let child = command.spawn();
+    let result = work();
     setns(own, CloneFlags::CLONE_NEWNET).unwrap();
-    child.unwrap()
+    result
 }
 
 fn shell(command: &str) -> Command {

@@ -7,6 +7,7 @@ mod cluster;
 mod faults;
 #[path = "../lab/mod.rs"]
 mod lab;
+mod logins;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -105,7 +106,8 @@ fn settles(cluster: &Cluster, (host, probe): (&str, &str), expected: &str, when:
     }
 }
 
-/// Makes a fault, sees who suffers, mends it as it is told, and sees that nobody does any more.
+/// Makes a fault, sees who suffers, mends it as it is told, and sees that nobody does any more; whoever was logged in
+/// where the fix is typed still is.
 fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
     let mut cluster = healthy(last, fault);
     let fetch = cluster.fetch();
@@ -123,10 +125,13 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
         assert!(cure.contains(blank), "{cure}");
         cure = cure.replace(blank, value);
     }
+    let mut logins = logins::open(&mut cluster, fault.at);
+    assert_eq!(logins.is_empty(), fault.cuts_off, "logins");
     match cure.strip_prefix("start ") {
         Some(cure) => cluster.start(fault.at, cure),
         None => drop(cluster.succeed(fault.at, &cure)),
     }
+    logins::assert_open(&mut logins, &cure);
     for (host, command) in fault.then {
         cluster.succeed(host, command);
     }

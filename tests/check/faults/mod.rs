@@ -27,6 +27,8 @@ pub(crate) struct Fault {
     pub(crate) cured: &'static str,
     /// What stands for the words in capitals.
     pub(crate) blanks: &'static [(&'static str, &'static str)],
+    /// Nobody can log in to the host while the fault is there.
+    pub(crate) cuts_off: bool,
     /// What else is done with the cure, where the guide says so.
     pub(crate) then: &'static [(&'static str, &'static str)],
 }
@@ -43,6 +45,7 @@ const ON_DIRECTOR: Fault = Fault {
     healthy: SHARED,
     cured: SHARED,
     blanks: &[],
+    cuts_off: false,
     then: &[],
 };
 

@@ -53,6 +53,7 @@ pub(super) const FAULTS: [Fault; 15] = [
     Fault {
         id: "server-vip-mask",
         make: "ip addr del 192.168.1.100/32 dev lo && ip addr add 192.168.1.100/24 dev lo",
+        cuts_off: true,
         ..ON_SERVER
     },
     Fault { id: "server-vip-missing", make: "ip addr del 192.168.1.100/32 dev lo", ..ON_SERVER },
