@@ -8,7 +8,7 @@ use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::error::{Error, Operation, Result};
 use crate::netlink::attr::{Writer, attributes};
-use crate::netlink::socket::{Kernel, Link, Transport};
+use crate::netlink::socket::{Kernel, Link, REQUESTS_PER_DATAGRAM, Transport};
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceEntry, ServiceId};
 
@@ -30,7 +30,9 @@ impl Client {
         let socket =
             || Kernel::open().map_err(|source| Error::Socket { doing: "opening a netlink socket", source });
         // Both now, for the thread may be in another network later.
-        Self::link(Box::new(socket()?), Some(Box::new(socket()?)))
+        let (line, bulk) = (socket()?, socket()?);
+        let at_once = line.requests_per_datagram();
+        Self::link(Box::new(line), Some(Box::new(bulk)), at_once)
     }
 
     /// Talks to whatever answers like the kernel; see [`Transport`].
@@ -39,12 +41,12 @@ impl Client {
     ///
     /// As [`Client::open`].
     pub fn over(transport: impl Transport + 'static) -> Result<Self> {
-        Self::link(Box::new(transport), None)
+        Self::link(Box::new(transport), None, REQUESTS_PER_DATAGRAM)
     }
 
-    fn link(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>) -> Result<Self> {
+    fn link(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>, at_once: usize) -> Result<Self> {
         const ENOENT: i32 = 2;
-        match Link::new(transport, bulk) {
+        match Link::new(transport, bulk, at_once) {
             Err(Error::Kernel { errno: ENOENT, .. }) => Err(Error::NotAvailable),
             link => link.map(|link| Self { link }),
         }
@@ -261,20 +263,20 @@ impl Client {
     }
 
     /// Carries out changes in their order, many with one call of the kernel, and returns the positions and errors of
-    /// those that it refused. A refusal does not keep the later ones from being carried out.
+    /// those that are not, or may not be, in effect, in order. All others are in effect: a refusal does not keep the
+    /// later ones from being carried out.
+    ///
+    /// - [`Error::Kernel`]: the kernel refused the change, and it is not in effect.
+    /// - [`Error::NoReply`]: the kernel's answer was lost, and it is not known whether the change is in effect. That
+    ///   happens where a socket has no room for the answers, which [`Client::open`] sees to, or the kernel no memory.
     ///
     /// # Errors
     ///
-    /// Where the conversation itself fails: it is not known then how many of the changes are in effect.
+    /// Where the conversation itself fails: it is not known then which of the changes are in effect, nor which were
+    /// refused. Reading the table again tells.
     pub fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
         let mut refused = Vec::new();
-        let result = self.link.change(changes, |at, error| refused.push((at, error)));
-        match (result, changes.last()) {
-            // A daemon stopped before it ran is stopped, but the kernel does not say so.
-            (Err(Error::NoReply { .. }), Some(Change::StopDaemon(state, _)))
-                if self.daemons()?.iter().all(|daemon| daemon.state != *state) => {}
-            (result, _) => result?,
-        }
+        self.link.change(changes, |at, error| refused.push((at, error)))?;
         Ok(refused)
     }
 }

@@ -4,8 +4,9 @@
 //! there when the reader asks, or it never will be: every read is a non-blocking one.
 
 use std::io;
+use std::ops::Range;
 
-use netlink_packet_core::{DecodeError, NLM_F_ACK, NLM_F_DUMP};
+use netlink_packet_core::{DecodeError, NLM_F_ACK, NLM_F_DUMP, NLMSG_NOOP};
 use netlink_packet_generic::constants::CTRL_ATTR_FAMILY_ID;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
@@ -57,9 +58,11 @@ const SMALL_BUFFER: usize = if cfg!(target_arch = "x86_64") { 3_776 } else { 8_1
 /// So many small chunks (with 40 servers) make a dump a long one, and the room grows.
 const SMALL_CHUNKS: usize = 4;
 
-/// Errors queue up while a datagram is worked through, each costs up to 1.5 KiB of the socket's receive buffer of
-/// 208 KiB, and what does not fit is lost: no datagram holds more requests than that.
-const REQUESTS_PER_DATAGRAM: usize = 128;
+/// More requests in a datagram make nothing faster.
+pub(crate) const REQUESTS_PER_DATAGRAM: usize = 128;
+
+/// What the answer to a change takes of a socket's receive buffer: 768 or 896 bytes with kernels of today.
+const ANSWER: usize = 1536;
 
 /// A netlink socket of the kernel's, in the network namespace of the thread that made it.
 pub(crate) struct Kernel(netlink_sys::Socket);
@@ -67,6 +70,15 @@ pub(crate) struct Kernel(netlink_sys::Socket);
 impl Kernel {
     pub(crate) fn open() -> io::Result<Self> {
         netlink_sys::Socket::new(NETLINK_GENERIC).map(Self)
+    }
+
+    /// How many changes may go out in a datagram. Their answers wait in the socket until all are carried out, and what
+    /// does not fit into its receive buffer, which is as large as the host has it (`net.core.rmem_default`), is lost.
+    pub(crate) fn requests_per_datagram(&self) -> usize {
+        // A refusal need not hold a copy of its request, which may be long; kernels before 4.3 do not know of this.
+        let _ = self.0.set_cap_ack(true);
+        let room = self.0.get_rx_buf_sz().unwrap_or(0);
+        (room / ANSWER).clamp(1, REQUESTS_PER_DATAGRAM)
     }
 }
 
@@ -96,16 +108,23 @@ pub(crate) struct Link {
     bulk: Option<Line>,
     family: u16,
     datagram: Writer,
+    /// How many changes go out in a datagram.
+    at_once: usize,
 }
 
 impl Link {
     /// Looks up the number of the family, which loads the kernel's module where the kernel may load modules.
-    pub(crate) fn new(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>) -> Result<Self> {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        bulk: Option<Box<dyn Transport>>,
+        at_once: usize,
+    ) -> Result<Self> {
         let mut link = Self {
             line: Line::new(transport),
             bulk: bulk.map(Line::new),
             family: 0,
             datagram: Writer::default(),
+            at_once,
         };
         append_lookup(&mut link.datagram, link.line.next_sequence());
         let mut family = None;
@@ -157,22 +176,48 @@ impl Link {
     }
 
     /// Carries out changes, many in a datagram, and calls `refused` with the position and the error of each that
-    /// the kernel refused, in order. The others are in effect.
+    /// the kernel refused, in order: [`Error::Kernel`], or [`Error::NoReply`] where its answer was lost and it may be
+    /// in effect. The others are in effect.
     pub(crate) fn change(&mut self, changes: &[Change], mut refused: impl FnMut(usize, Error)) -> Result<()> {
-        for (number, changes) in changes.chunks(REQUESTS_PER_DATAGRAM).enumerate() {
-            self.datagram.clear();
-            let first = self.line.sequence.wrapping_add(1);
-            for (at, change) in changes.iter().enumerate() {
-                // Refusals are always reported; an ack on the last says that the others were carried out.
-                let flags = if at + 1 == changes.len() { NLM_F_ACK } else { 0 };
-                let (command, sequence) = (change.operation().command(), self.line.next_sequence());
-                append(&mut self.datagram, self.family, command, flags, sequence, |top| change.write(top));
+        const EMSGSIZE: i32 = 90;
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.at_once.min(rest.len()));
+            let numbers = self.fill(now);
+            match self.line.send(self.datagram.as_bytes()) {
+                // The socket's send buffer bounds a datagram, and nothing of one that is too long is carried out.
+                Err(error) if error.errno() == Some(EMSGSIZE) && now.len() > 1 => {
+                    self.at_once = now.len() / 2;
+                    continue;
+                }
+                result => result?,
             }
-            self.line.send(self.datagram.as_bytes())?;
-            let done = number * REQUESTS_PER_DATAGRAM;
-            self.line.take_refusals(first, changes, |at, error| refused(done + at, error))?;
+            let done = changes.len() - rest.len();
+            if !self.line.take_refusals(numbers, now, |at, error| refused(done + at, error))? {
+                self.at_once = (now.len() / 2).max(1);
+            }
+            rest = later;
         }
         Ok(())
+    }
+
+    /// Writes changes into the datagram, and returns the sequence numbers of the first and of the last message. That
+    /// one wants an ack, which says that the others were carried out; refusals are always reported.
+    fn fill(&mut self, changes: &[Change]) -> (u32, u32) {
+        self.datagram.clear();
+        let first = self.line.sequence.wrapping_add(1);
+        // To a stop of a sync daemon there is no answer at all, not even the ack, where the daemon's thread had not run
+        // yet. The ack is that of a message that does nothing, then.
+        let is_silent = matches!(changes.last(), Some(Change::StopDaemon(..)));
+        for (at, change) in changes.iter().enumerate() {
+            let flags = if at + 1 == changes.len() && !is_silent { NLM_F_ACK } else { 0 };
+            let (command, sequence) = (change.operation().command(), self.line.next_sequence());
+            append(&mut self.datagram, self.family, command, flags, sequence, |top| change.write(top));
+        }
+        if is_silent {
+            append(&mut self.datagram, NLMSG_NOOP, 0, NLM_F_ACK, self.line.next_sequence(), |_| {});
+        }
+        (first, self.line.sequence)
     }
 }
 
@@ -252,29 +297,51 @@ impl Line {
         Err(Error::NoReply { operation })
     }
 
-    /// Reads until the answer to the last of `changes`, whose sequence numbers begin with `first`.
+    /// Reads the answers to `changes`, whose messages have the sequence numbers from `first` to `last`: they come in
+    /// order, and none behind the last. Returns false where some were lost; a change without an answer may then have
+    /// been refused.
     fn take_refusals(
         &mut self,
-        first: u32,
+        (first, last): (u32, u32),
         changes: &[Change],
         mut refused: impl FnMut(usize, Error),
-    ) -> Result<()> {
-        let Some(last) = changes.last() else { return Ok(()) };
+    ) -> Result<bool> {
+        const ENOBUFS: i32 = 105;
+        let Some(operation) = changes.last().map(Change::operation) else { return Ok(true) };
+        let (mut answered, mut is_whole) = (0, true);
         loop {
-            self.receive(last.operation())?;
+            match self.receive(operation) {
+                Ok(()) => {}
+                // The socket says once that it lost some, before it hands out those that it has.
+                Err(error) if is_whole && error.errno() == Some(ENOBUFS) => {
+                    is_whole = false;
+                    continue;
+                }
+                Err(Error::NoReply { .. }) => {
+                    unanswered(changes, answered..changes.len(), &mut refused);
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
             for reply in replies(&self.received) {
                 let (sequence, Reply::Ack { errno }) =
-                    reply.map_err(|error| Error::malformed(last.operation(), &error))?
+                    reply.map_err(|error| Error::malformed(operation, &error))?
                 else {
                     continue;
                 };
+                if sequence.wrapping_sub(first) > last.wrapping_sub(first) {
+                    continue;
+                }
                 let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let Some(change) = changes.get(at) else { continue };
-                if errno != 0 {
+                if !is_whole {
+                    unanswered(changes, answered..at, &mut refused);
+                }
+                if let (1.., Some(change)) = (errno, changes.get(at)) {
                     refused(at, Error::Kernel { operation: change.operation(), errno });
                 }
-                if at + 1 == changes.len() {
-                    return Ok(());
+                answered = at + 1;
+                if sequence == last {
+                    return Ok(is_whole);
                 }
             }
         }
@@ -316,4 +383,11 @@ impl Line {
 enum Ends {
     AtData,
     AtDone,
+}
+
+/// Reports those changes within a range that have no answer.
+fn unanswered(changes: &[Change], range: Range<usize>, refused: &mut impl FnMut(usize, Error)) {
+    for (at, change) in changes.iter().enumerate().take(range.end).skip(range.start) {
+        refused(at, Error::NoReply { operation: change.operation() });
+    }
 }

@@ -12,6 +12,7 @@
 mod lab;
 
 mod apply;
+mod buffers;
 mod changing;
 mod keep;
 mod names;

@@ -1,0 +1,119 @@
+//! Answers that the kernel does not give, gives in part, or gives to somebody else's question.
+
+use std::io;
+
+use ipvs::{Change, Client, DaemonState, Error, Operation, Service, ServiceId, SyncDaemon, Transport};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_GENERIC;
+
+use crate::{ESRCH, client, lab};
+
+fn id(port: u16) -> ServiceId {
+    ServiceId::tcp("192.0.2.1".parse().unwrap(), port)
+}
+
+fn add(port: u16) -> Change {
+    Change::AddService(Service::new(id(port), "rr".parse().unwrap()))
+}
+
+fn ports(client: &mut Client) -> Vec<u16> {
+    let services = client.services().unwrap();
+    let mut ports: Vec<u16> = (services.iter())
+        .map(|entry| match entry.service.id {
+            ServiceId::Address { port, .. } => port,
+            ServiceId::Fwmark { .. } => panic!("{entry:?}"),
+        })
+        .collect();
+    ports.sort_unstable();
+    ports
+}
+
+#[test]
+fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
+    let mut client = client();
+    let daemon = SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 7);
+    // The kernel does not answer to a stop before the daemon's thread has run, not even where an ack is wanted: that of
+    // the last change of a datagram, which is the 128th.
+    let changes: Vec<Change> = (1..=600)
+        .map(|number| match number % 128 {
+            127 => Change::StartDaemon(daemon),
+            0 => Change::StopDaemon(DaemonState::Master, 7),
+            _ => add(number),
+        })
+        .collect();
+    assert_eq!(client.apply_all(&changes).unwrap().len(), 0);
+    assert_eq!(client.daemons().unwrap(), []);
+    let expected: Vec<u16> = (1..=600).filter(|number| ![0, 127].contains(&(number % 128))).collect();
+    assert_eq!(ports(&mut client), expected);
+    // What is refused is told, there as elsewhere.
+    let stops = vec![Change::StopDaemon(DaemonState::Backup, 7); 256];
+    let refused = client.apply_all(&stops).unwrap();
+    assert_eq!(refused.len(), 256);
+    assert!(
+        refused.iter().enumerate().all(|(at, (told, error))| at == *told && error.errno() == Some(ESRCH))
+    );
+}
+
+/// The kernel, by a socket that holds few answers.
+struct Narrow(Socket);
+
+impl Narrow {
+    fn client() -> Client {
+        let socket = Socket::new(NETLINK_GENERIC).unwrap();
+        socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it: room for three refusals
+        Client::over(Self(socket)).unwrap()
+    }
+}
+
+impl Transport for Narrow {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.0.send(datagram, 0).map(|_| ())
+    }
+
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        const MSG_DONTWAIT: i32 = 0x40;
+        self.0.recv(buffer, MSG_DONTWAIT).map(|_| ())
+    }
+}
+
+#[test]
+fn where_answers_are_lost_no_refusal_is_forgotten() {
+    lab::isolate();
+    let mut client = Narrow::client();
+    // Each second one is refused.
+    let changes: Vec<Change> = (1..=1000)
+        .map(|number| if number % 2 == 0 { Change::DeleteService(id(60_000)) } else { add(number) })
+        .collect();
+    let told = client.apply_all(&changes).unwrap();
+    assert!(told.is_sorted_by_key(|(at, _)| at), "{told:?}");
+    // What was refused is told, if only as unknown; all that is not told is in effect, and so are the last ones.
+    let unknown = told.iter().filter(|(_, error)| matches!(error, Error::NoReply { .. })).count();
+    assert!(unknown > 0, "the socket had room for all: {told:?}");
+    assert!(unknown < 400, "{unknown} answers were lost before fewer were asked for at once");
+    for (at, change) in changes.iter().enumerate() {
+        let error = told.iter().find(|(told, _)| *told == at).map(|(_, error)| error);
+        match change {
+            Change::DeleteService(_) => assert!(
+                matches!(
+                    error,
+                    Some(
+                        Error::Kernel { operation: Operation::DeleteService, errno: ESRCH }
+                            | Error::NoReply { operation: Operation::DeleteService }
+                    )
+                ),
+                "{at}: {error:?}"
+            ),
+            _ => assert!(
+                matches!(error, None | Some(Error::NoReply { operation: Operation::AddService })),
+                "{at}: {error:?}"
+            ),
+        }
+    }
+    let odd: Vec<u16> = (1..=1000).step_by(2).collect();
+    assert_eq!(ports(&mut Client::open().unwrap()), odd);
+    // All are refused now: a few more are lost until so few go out at once that their answers have room.
+    client.apply_all(&changes).unwrap();
+    let told = client.apply_all(&changes).unwrap();
+    assert_eq!(told.len(), 1000);
+    assert!(told.iter().all(|(_, error)| error.errno().is_some()), "{told:?}");
+}
