@@ -87,6 +87,17 @@ impl SyncDaemon {
         nest.u32(IPVS_DAEMON_ATTR_SYNC_ID, sync_id);
     }
 
+    /// Reads the side of a daemon that is to be stopped.
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn read_id(nest: &[u8]) -> Result<DaemonState, DecodeError> {
+        let state = attributes(nest).flatten().find(|attribute| attribute.kind == IPVS_DAEMON_ATTR_STATE);
+        let number = state.ok_or("no side of a sync daemon")?.u32()?;
+        [DaemonState::Master, DaemonState::Backup]
+            .into_iter()
+            .find(|state| state.number() == number)
+            .ok_or_else(|| "neither master nor backup".into())
+    }
+
     /// Reads the content of a daemon nest.
     pub(crate) fn read(nest: &[u8]) -> Result<Self, DecodeError> {
         let mut state = None;

@@ -202,6 +202,22 @@ pub struct DestinationEntry {
 }
 
 impl DestinationEntry {
+    /// A server that no connection went to yet.
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn idle(destination: Destination) -> Self {
+        Self { destination, active: 0, inactive: 0, persistent: 0, stats: Stats::default() }
+    }
+
+    /// Writes the content of a destination nest, as the kernel does.
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        self.destination.write(nest);
+        nest.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, self.active);
+        nest.u32(IPVS_DEST_ATTR_INACT_CONNS, self.inactive);
+        nest.u32(IPVS_DEST_ATTR_PERSIST_CONNS, self.persistent);
+        nest.nest(IPVS_DEST_ATTR_STATS64, |nest| self.stats.write(nest));
+    }
+
     /// Reads the content of a destination nest of a service of `family`, which is the server's own where a kernel
     /// before 3.18 does not say.
     pub(crate) fn read(nest: &[u8], mut family: Family) -> Result<Self, DecodeError> {

@@ -41,6 +41,8 @@ mod connection;
 mod daemon;
 mod destination;
 mod error;
+#[cfg(feature = "fake-kernel")]
+mod fake_kernel;
 mod name;
 mod netlink;
 mod service;
@@ -53,6 +55,8 @@ pub use connection::{Connection, Connections};
 pub use daemon::{DaemonState, SyncDaemon};
 pub use destination::{Checksum, Destination, DestinationEntry, DestinationId, Forwarding, Tunnel};
 pub use error::{Error, InvalidValue, Operation, Result};
+#[cfg(feature = "fake-kernel")]
+pub use fake_kernel::FakeKernel;
 pub use name::{Engine, Interface, Name, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Service, ServiceEntry, ServiceId};

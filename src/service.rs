@@ -332,6 +332,13 @@ pub struct ServiceEntry {
 }
 
 impl ServiceEntry {
+    /// Writes the content of a service nest, as the kernel does.
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn write(&self, nest: &mut Writer) {
+        self.service.write(nest);
+        nest.nest(IPVS_SVC_ATTR_STATS64, |nest| self.stats.write(nest));
+    }
+
     /// Reads the content of a service nest.
     pub(crate) fn read(nest: &[u8]) -> Result<Self, DecodeError> {
         let mut family = None;

@@ -32,6 +32,26 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Writes a statistics nest of 64 bits, as the kernel does.
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn write(&self, nest: &mut crate::netlink::attr::Writer) {
+        let Self { total, rate } = self;
+        for (kind, value) in [
+            (IPVS_STATS_ATTR_CONNS, total.connections),
+            (IPVS_STATS_ATTR_INPKTS, total.in_packets),
+            (IPVS_STATS_ATTR_OUTPKTS, total.out_packets),
+            (IPVS_STATS_ATTR_INBYTES, total.in_bytes),
+            (IPVS_STATS_ATTR_OUTBYTES, total.out_bytes),
+            (IPVS_STATS_ATTR_CPS, rate.connections),
+            (IPVS_STATS_ATTR_INPPS, rate.in_packets),
+            (IPVS_STATS_ATTR_OUTPPS, rate.out_packets),
+            (IPVS_STATS_ATTR_INBPS, rate.in_bytes),
+            (IPVS_STATS_ATTR_OUTBPS, rate.out_bytes),
+        ] {
+            nest.u64(kind, value);
+        }
+    }
+
     /// Reads a statistics nest of either width.
     pub(crate) fn read(nest: Option<&[u8]>) -> Result<Self, DecodeError> {
         let mut stats = Self::default();

@@ -52,6 +52,11 @@ impl Writer {
         self.bytes(kind, &value.to_ne_bytes());
     }
 
+    #[cfg(feature = "fake-kernel")]
+    pub(crate) fn u64(&mut self, kind: u16, value: u64) {
+        self.bytes(kind, &value.to_ne_bytes());
+    }
+
     /// A port as the wire has it: most significant byte first.
     pub(crate) fn port(&mut self, kind: u16, value: u16) {
         self.bytes(kind, &value.to_be_bytes());

@@ -6,6 +6,7 @@ mod lab;
 
 mod answers;
 mod changing;
+mod fake_kernel;
 
 use std::cell::RefCell;
 use std::fs::File;
