@@ -13,12 +13,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// ```
 /// # fn main() -> ipvs::Result<()> {
-/// use ipvs::{Client, Error, ServiceId};
+/// use ipvs::{Client, ServiceId};
 ///
 /// let mut client = Client::open()?;
 /// let missing = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
 /// match client.service(&missing) {
-///     Err(Error::Kernel { errno: 3, .. }) => {} // ESRCH: there is no such service
+///     Err(error) if error.is_not_found() => {}
 ///     other => panic!("{other:?}"),
 /// }
 /// # Ok(())
@@ -32,7 +32,7 @@ pub enum Error {
     NotAvailable,
 
     /// The kernel refused an operation.
-    #[error("{operation}: {}", io::Error::from_raw_os_error(*errno))]
+    #[error("{operation}: {}", refusal(*operation, *errno))]
     Kernel {
         /// What it refused.
         operation: Operation,
@@ -81,6 +81,35 @@ impl Error {
         Self::Malformed { operation, reason: error.to_string() }
     }
 
+    /// What kind of failure it is, for programs that decide by it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotAvailable => ErrorKind::NotAvailable,
+            Self::Kernel { operation, errno } => refusal(*operation, *errno).kind(),
+            Self::Malformed { .. } => ErrorKind::Malformed,
+            Self::NoReply { .. } => ErrorKind::NoReply,
+            Self::Socket { source, .. } | Self::Procfs { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                _ => ErrorKind::Io,
+            },
+        }
+    }
+
+    /// Whether the service, real server or sync daemon of an operation is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether what was to be added is there already.
+    pub fn is_exists(&self) -> bool {
+        self.kind() == ErrorKind::AlreadyExists
+    }
+
+    /// Whether the caller lacks `CAP_NET_ADMIN` in the initial user namespace.
+    pub fn is_permission_denied(&self) -> bool {
+        self.kind() == ErrorKind::PermissionDenied
+    }
+
     /// The kernel's number for the reason, where it gave one.
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -89,6 +118,122 @@ impl Error {
             _ => None,
         }
     }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotAvailable | ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::NotFound | ErrorKind::NoSuchScheduler | ErrorKind::NoSuchInterface => {
+                io::ErrorKind::NotFound
+            }
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
+            ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
+            ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
+            ErrorKind::Malformed => io::ErrorKind::InvalidData,
+            ErrorKind::NoReply => io::ErrorKind::WouldBlock,
+            ErrorKind::Io | ErrorKind::Other => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What kind of failure an [`Error`] is, whichever operation met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The kernel has no IPVS.
+    NotAvailable,
+    /// The service, real server or sync daemon is not there.
+    NotFound,
+    /// The service, real server or sync daemon is there already.
+    AlreadyExists,
+    /// The scheduler or the persistence engine is unknown, and the kernel could not load a module for it.
+    NoSuchScheduler,
+    /// The interface of a sync daemon is not there, or is down.
+    NoSuchInterface,
+    /// `CAP_NET_ADMIN` in the initial user namespace is missing.
+    PermissionDenied,
+    /// A value is one that the kernel does not take.
+    InvalidInput,
+    /// The kernel cannot do this: an address family or a command that it was built without.
+    Unsupported,
+    /// The kernel has no memory left for it.
+    OutOfMemory,
+    /// The kernel's answer cannot be read.
+    Malformed,
+    /// The kernel gave no answer.
+    NoReply,
+    /// The socket or a file in `/proc` failed.
+    Io,
+    /// Another reason; [`Error::errno`] has its number.
+    Other,
+}
+
+/// The reason of a refusal.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Known(ErrorKind, &'static str),
+    Unknown(i32),
+}
+
+impl Refusal {
+    fn kind(self) -> ErrorKind {
+        match self {
+            Self::Known(kind, _) => kind,
+            Self::Unknown(_) => ErrorKind::Other,
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(_, text) => f.write_str(text),
+            Self::Unknown(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+        }
+    }
+}
+
+/// What an errno means in an operation.
+fn refusal(operation: Operation, errno: i32) -> Refusal {
+    use ErrorKind as Kind;
+    use Operation as Op;
+    const EPERM: i32 = 1;
+    const ENOENT: i32 = 2;
+    const ESRCH: i32 = 3;
+    const ENOMEM: i32 = 12;
+    const EEXIST: i32 = 17;
+    const ENODEV: i32 = 19;
+    const EINVAL: i32 = 22;
+    const ERANGE: i32 = 34;
+    const EOPNOTSUPP: i32 = 95;
+    const EAFNOSUPPORT: i32 = 97;
+    const ENETUNREACH: i32 = 101;
+    let (kind, text) = match (errno, operation) {
+        (EPERM, _) => (Kind::PermissionDenied, "CAP_NET_ADMIN in the initial user namespace is missing"),
+        (ENOENT, Op::AddService | Op::EditService) => {
+            (Kind::NoSuchScheduler, "no such scheduler or persistence engine")
+        }
+        (ENOENT, Op::EditDestination | Op::DeleteDestination) => (Kind::NotFound, "no such real server"),
+        (ESRCH, Op::StopDaemon) => (Kind::NotFound, "no such sync daemon"),
+        (ESRCH, _) => (Kind::NotFound, "no such service"),
+        (EEXIST, Op::AddService) => (Kind::AlreadyExists, "the service is there already"),
+        (EEXIST, Op::AddDestination) => (Kind::AlreadyExists, "the real server is there already"),
+        (EEXIST, Op::StartDaemon) => (Kind::AlreadyExists, "a sync daemon of this state runs already"),
+        (ENODEV, Op::StartDaemon) => (Kind::NoSuchInterface, "no such interface"),
+        (ENETUNREACH, Op::StartDaemon) => (Kind::NoSuchInterface, "the interface is down"),
+        (EINVAL, _) => (Kind::InvalidInput, "a value that the kernel does not take"),
+        (ERANGE, Op::AddDestination | Op::EditDestination) => {
+            (Kind::InvalidInput, "a weight above 2147483647, or a lower threshold above the upper one")
+        }
+        (EAFNOSUPPORT, _) => (Kind::Unsupported, "an address family that the kernel does not support"),
+        (EOPNOTSUPP, _) => (Kind::Unsupported, "an operation that the kernel does not support"),
+        (ENOMEM, _) => (Kind::OutOfMemory, "the kernel has no memory left"),
+        _ => return Refusal::Unknown(errno),
+    };
+    Refusal::Known(kind, text)
 }
 
 /// A value that the model does not hold: the kernel would misunderstand it, or refuse it without a reason.

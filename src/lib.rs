@@ -54,7 +54,7 @@ pub use config::{Info, Timeouts, Version};
 pub use connection::{Connection, Connections};
 pub use daemon::{DaemonState, SyncDaemon};
 pub use destination::{Checksum, Destination, DestinationEntry, DestinationId, Forwarding, Tunnel};
-pub use error::{Error, InvalidValue, Operation, Result};
+pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 #[cfg(feature = "fake-kernel")]
 pub use fake_kernel::FakeKernel;
 pub use name::{Engine, Interface, Name, Scheduler};

@@ -10,13 +10,13 @@ mod fake_kernel;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::{
-    Change, Checksum, Client, Connections, DaemonState, Destination, Error, Family, Forwarding, Netmask,
-    Operation, Persistence, Protocol, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
-    Version,
+    Change, Checksum, Client, Connections, DaemonState, Destination, DestinationId, Error, ErrorKind, Family,
+    Forwarding, Netmask, Operation, Persistence, Protocol, SchedulerFlags, Service, ServiceId, SyncDaemon,
+    Timeouts, Tunnel, Version,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -218,7 +218,32 @@ fn a_refusal_keeps_the_operation_and_the_reason() {
     let other = ServiceId::tcp("192.0.2.1".parse().unwrap(), 81);
     let error = client.add_service(&Service::new(other, "nosuch".parse().unwrap())).unwrap_err();
     assert!(matches!(error, Error::Kernel { operation: Operation::AddService, errno: ENOENT }), "{error:?}");
-    assert_eq!(error.to_string(), "add service: No such file or directory (os error 2)");
+    assert_eq!(error.to_string(), "add service: no such scheduler or persistence engine");
+}
+
+#[test]
+fn what_is_not_there_or_there_already_is_told_without_an_errno() {
+    let mut client = client();
+    let server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+    let service = Service::new(web(), "rr".parse().unwrap());
+    let daemon = SyncDaemon::new(DaemonState::Master, "nosuch".parse().unwrap(), 0);
+    assert!(client.delete_service(&web()).unwrap_err().is_not_found());
+    assert!(client.service(&web()).unwrap_err().is_not_found());
+    assert!(client.add_destination(&web(), &server).unwrap_err().is_not_found());
+    client.add_service(&service).unwrap();
+    assert!(client.add_service(&service).unwrap_err().is_exists());
+    assert!(client.edit_destination(&web(), &server).unwrap_err().is_not_found());
+    assert!(client.delete_destination(&web(), &server.id).unwrap_err().is_not_found());
+    client.add_destination(&web(), &server).unwrap();
+    assert!(client.add_destination(&web(), &server).unwrap_err().is_exists());
+    assert!(client.stop_daemon(DaemonState::Master, 0).unwrap_err().is_not_found());
+    assert_eq!(client.start_daemon(&daemon).unwrap_err().kind(), ErrorKind::NoSuchInterface);
+    let unknown = Service { scheduler: "nosuch".parse().unwrap(), ..service };
+    let error = client.edit_service(&unknown).unwrap_err();
+    assert!(!error.is_not_found() && error.kind() == ErrorKind::NoSuchScheduler);
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    let error = client.delete_destination(&web(), &DestinationId { port: 81, ..server.id }).unwrap_err();
+    assert_eq!(error.to_string(), "delete real server: no such real server");
 }
 
 #[test]
