@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::error::{Error, Operation, Result};
 
+/// What errors call it.
 const PATH: &str = "/proc/net/ip_vs_conn";
+/// The same of the calling thread: `/proc/net` is that of the main thread, which may be in another network namespace.
+const OF_THREAD: &str = "/proc/thread-self/net/ip_vs_conn";
 
 /// A connection, borrowed from the line that was read last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +49,14 @@ pub struct Connections<R = BufReader<File>> {
 }
 
 impl Connections {
-    /// Opens the table of the network namespace that the process was started in.
+    /// Opens the table of the network namespace of the calling thread.
     ///
     /// # Errors
     ///
     /// [`Error::Procfs`] where the file is missing, which it is until the module `ip_vs` is loaded, and
     /// [`Error::Malformed`] where it does not begin with the heading.
     pub fn open() -> Result<Self> {
-        let file = File::open(PATH).map_err(|source| Error::Procfs { path: PATH, source })?;
+        let file = File::open(OF_THREAD).map_err(|source| Error::Procfs { path: PATH, source })?;
         // The kernel hands out one page a read, whatever the room.
         Self::over(BufReader::with_capacity(1 << 14, file))
     }

@@ -290,6 +290,8 @@ pub enum Operation {
     Flush,
     /// Reading `/proc/net/ip_vs_conn`; the kernel has no command for it.
     GetConnections,
+    /// Reading `/proc/net/ip_vs_stats`; the kernel has no command for it.
+    GetTotals,
 }
 
 impl Operation {
@@ -315,6 +317,7 @@ impl Operation {
             Self::Zero => (uapi::IPVS_CMD_ZERO, "zero counters"),
             Self::Flush => (uapi::IPVS_CMD_FLUSH, "clear the table"),
             Self::GetConnections => (0, "read connections"),
+            Self::GetTotals => (0, "read totals"),
         }
     }
 

@@ -47,6 +47,7 @@ mod name;
 mod netlink;
 mod service;
 mod stats;
+mod totals;
 
 pub use change::Change;
 pub use client::Client;
@@ -61,3 +62,4 @@ pub use name::{Engine, Interface, Name, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Service, ServiceEntry, ServiceId};
 pub use stats::{Counters, Stats};
+pub use totals::Totals;

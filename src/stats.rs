@@ -20,6 +20,35 @@ pub struct Counters {
     pub out_bytes: u64,
 }
 
+impl Counters {
+    /// What was counted since an earlier reading of the same object's totals. Where a number is lower than it was,
+    /// the counters began anew in between (set to zero, or another object of the same name): then what they count now
+    /// is what is known.
+    ///
+    /// ```
+    /// use ipvs::Counters;
+    ///
+    /// let first = Counters { connections: 90, in_bytes: 5_000, ..Counters::default() };
+    /// let second = Counters { connections: 100, in_bytes: 9_000, ..Counters::default() };
+    /// assert_eq!(second.since(&first).connections, 10);
+    /// let after_reset = Counters { connections: 4, ..Counters::default() };
+    /// assert_eq!(after_reset.since(&second), after_reset);
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let difference = || {
+            Some(Self {
+                connections: self.connections.checked_sub(earlier.connections)?,
+                in_packets: self.in_packets.checked_sub(earlier.in_packets)?,
+                out_packets: self.out_packets.checked_sub(earlier.out_packets)?,
+                in_bytes: self.in_bytes.checked_sub(earlier.in_bytes)?,
+                out_bytes: self.out_bytes.checked_sub(earlier.out_bytes)?,
+            })
+        };
+        difference().unwrap_or(*self)
+    }
+}
+
 /// The counters of a service or of a real server, a snapshot that the kernel takes every two seconds.
 ///
 /// They are 64 bits wide. A kernel before 4.1 sends only 32 bits of the connections, packets and rates.

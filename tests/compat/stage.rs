@@ -96,6 +96,10 @@ pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, 
     let proc = Path::new("/run/proc");
     let file = proc.join("net/ip_vs_conn");
     std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
+    let thread = proc.join("thread-self"); // where ours reads
+    if !thread.exists() {
+        std::os::unix::fs::symlink(".", thread).expect("a link in the lab's /run");
+    }
     lab::lay_over(proc, Path::new("/proc"));
     for case in cases {
         match case.connections.filter(|text| *text != ABSENT) {

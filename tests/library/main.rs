@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipvs::{
     Change, Checksum, Client, Connections, DaemonState, Destination, DestinationId, Error, ErrorKind, Family,
     Forwarding, Netmask, Operation, Persistence, Protocol, SchedulerFlags, Service, ServiceId, SyncDaemon,
-    Timeouts, Tunnel, Version,
+    Timeouts, Totals, Tunnel, Version,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -308,4 +308,47 @@ fn connections_are_read_from_this_network() {
     let table = File::open("/proc/thread-self/net/ip_vs_conn").unwrap();
     let mut connections = Connections::over(BufReader::new(table)).unwrap();
     assert_eq!(connections.next_row().unwrap(), None);
+}
+
+/// A connection to a service of this network, made by a packet that this thread sends.
+fn connect(client: &mut Client) {
+    let ip = std::process::Command::new("ip").args(["addr", "add", "192.0.2.1/31", "dev", "lo"]).status();
+    assert!(ip.unwrap().success());
+    let dns = ServiceId::udp("192.0.2.1".parse().unwrap(), 53);
+    client.add_service(&Service::new(dns, "rr".parse().unwrap())).unwrap();
+    let server = Destination::new("192.0.2.0".parse().unwrap(), 53, Forwarding::Masquerade);
+    client.add_destination(&dns, &server).unwrap();
+    let socket = std::net::UdpSocket::bind("192.0.2.1:1024").unwrap();
+    socket.send_to(b"?", "192.0.2.1:53").unwrap();
+}
+
+/// The clients of all connections in the calling thread's network.
+fn clients() -> Vec<String> {
+    let mut connections = Connections::open().unwrap();
+    let mut clients = Vec::new();
+    while let Some(connection) = connections.next_row().unwrap() {
+        clients.push(connection.client.to_string());
+    }
+    clients
+}
+
+#[test]
+fn connections_and_totals_are_those_of_the_threads_network() {
+    let _here = client();
+    let there = std::thread::spawn(|| {
+        connect(&mut client());
+        // The totals are refreshed every two seconds.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while Totals::read().unwrap().stats.total.connections == 0 && std::time::Instant::now() < end {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        (clients(), Totals::read().unwrap())
+    });
+    let (clients_there, totals_there) = there.join().unwrap();
+    assert_eq!(clients_there, ["192.0.2.1:1024"]);
+    assert_eq!(totals_there.stats.total.connections, 1);
+    assert_eq!(totals_there.stats.total.in_packets, 1);
+    assert_eq!(totals_there.per_cpu.iter().map(|(_, row)| row.connections).sum::<u64>(), 1);
+    assert_eq!(clients(), [""; 0]);
+    assert_eq!(Totals::read().unwrap().stats.total.connections, 0);
 }
