@@ -8,6 +8,7 @@ mod faults;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod logins;
+mod names;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;

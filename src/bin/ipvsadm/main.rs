@@ -21,6 +21,7 @@ mod rule;
 mod run;
 mod save;
 mod servers;
+mod shell;
 mod state;
 #[cfg(test)]
 mod tests;

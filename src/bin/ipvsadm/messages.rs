@@ -77,17 +77,24 @@ impl Complaint {
     }
 }
 
-/// A word as it is shown; control characters by their numbers, so that they control no terminal.
+/// A word as it is shown; control characters, and those that nobody sees, by their numbers: then none controls the
+/// terminal or lets the word look like another.
 pub(crate) fn text(word: &[u8]) -> String {
     let mut text = String::new();
     for character in String::from_utf8_lossy(word).chars() {
-        if character.is_control() {
-            text.extend(character.escape_unicode());
-        } else {
+        if is_visible(character) {
             text.push(character);
+        } else {
+            text.extend(character.escape_unicode());
         }
     }
     text
+}
+
+/// Whether a character is shown as itself, and controls nothing.
+pub(crate) fn is_visible(character: char) -> bool {
+    // The standard library escapes what is not printable, and for its own syntax these three.
+    matches!(character, '\\' | '\'' | '"') || character.escape_debug().len() == 1
 }
 
 /// A wrong value or combination.

@@ -7,11 +7,12 @@ use ipvs::{
     SyncDaemon,
 };
 
+use crate::shell;
 use crate::warn::weighing;
 
 use super::connections::Count;
 use super::finding::{Finding, Kind};
-use super::machine::{Link, Machine, Sort, Way, full_prefix};
+use super::machine::{Address, Link, Machine, Sort, Way, full_prefix};
 use super::marks::Marks;
 use super::{Table, address, command_line, servers, settings};
 
@@ -76,7 +77,7 @@ fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<F
         && machine.places(vip).all(|(_, link)| is_shut(link))
     {
         let what = format!("{vip} is on {}, which is down", link.name);
-        return Some(Kind::VipLinkDown.at(&vip, what, format!("ip link set {} up", link.name)));
+        return Some(Kind::VipLinkDown.at(&vip, what, bring_up(&link.name)));
     }
     let on_link = machine.on_link(vip);
     if machine.way(vip) != Way::Here {
@@ -97,7 +98,7 @@ fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<F
         return None;
     }
     let what = format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name);
-    let cure = format!("ip addr del {vip}/{} dev {} && {}", place.prefix, holder.name, add(vip, &link.name));
+    let cure = format!("{} && {}", delete(place, &holder.name), add(vip, &link.name));
     Some(Kind::VipOnLoopback.at(&vip, what, cure))
 }
 
@@ -108,8 +109,19 @@ pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
 
 /// The command that puts an address on an interface, where it serves at once.
 pub(crate) fn add(address: IpAddr, link: &str) -> String {
-    let now = if address.is_ipv6() { " nodad" } else { "" };
-    format!("ip addr add {address}/{} dev {link}{now}", full_prefix(address))
+    let single = format!("{address}/{}", full_prefix(address));
+    let add = shell::line(["ip", "addr", "add", &single, "dev", link]);
+    if address.is_ipv6() { add + " nodad" } else { add }
+}
+
+/// The command that takes an address off an interface.
+pub(crate) fn delete(place: &Address, link: &str) -> String {
+    shell::line(["ip", "addr", "del", &format!("{}/{}", place.address, place.prefix), "dev", link])
+}
+
+/// The command that brings an interface up.
+pub(crate) fn bring_up(link: &str) -> String {
+    shell::line(["ip", "link", "set", "dev", link, "up"])
 }
 
 fn no_server(director: &Director) -> Vec<Finding> {

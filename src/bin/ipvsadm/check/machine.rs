@@ -118,9 +118,9 @@ impl Machine {
         self.links.iter().find(|link| link.index == index)
     }
 
-    /// The name of an interface.
+    /// The name of an interface; where there is none, a word to fill in.
     pub(crate) fn name(&self, index: u32) -> &str {
-        self.link(index).map_or("?", |link| &link.name)
+        self.link(index).map_or("INTERFACE", |link| &link.name)
     }
 
     /// The way to an address, of which it was asked before.

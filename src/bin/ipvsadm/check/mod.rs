@@ -30,6 +30,7 @@ use crate::messages::{self, Failure, Result};
 use crate::restore::said;
 use crate::rule;
 use crate::run::Session;
+use crate::shell;
 
 use director::Director;
 use finding::Finding;
@@ -138,16 +139,24 @@ fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
 
 /// The command line that makes a change.
 fn command_line(change: &Change) -> String {
-    format!("ipvsadm {}", rule::line(change))
+    let line = rule::line(change);
+    shell::line(std::iter::once("ipvsadm").chain(line.split(' ')))
 }
 
 /// The command line that sets settings, by their paths below `/proc/sys`.
 fn set(settings: &[(String, u32)]) -> String {
-    let mut line = "sysctl -w".to_owned();
-    for (path, value) in settings {
-        // An interface may have a dot in its name: then the slashes stay.
+    // An interface may have any character in its name. Those here mean nothing to sysctl; a dot is one where the
+    // separators are slashes.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    let (plain, other): (Vec<_>, Vec<_>) = settings.iter().partition(|(path, _)| path.bytes().all(is_plain));
+    let mut sysctl = vec!["sysctl".to_owned(), "-w".to_owned()];
+    for (path, value) in &plain {
         let path = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
-        line.extend([" ", &path, "=", &value.to_string()]);
+        sysctl.push(format!("{path}={value}"));
     }
-    line
+    let sysctl = (!plain.is_empty()).then(|| shell::line(sysctl));
+    let written = other
+        .iter()
+        .map(|(path, value)| format!("echo {value} >{}", shell::quoted(format!("/proc/sys/{path}"))));
+    sysctl.into_iter().chain(written).collect::<Vec<_>>().join(" && ")
 }

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::director::{add, keeps_quiet};
+use super::director::{add, bring_up, delete, keeps_quiet};
 use super::finding::{Finding, Kind};
 use super::machine::{Link, Machine, Sort, Way, full_prefix};
 use super::set;
 use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};
+use crate::shell;
 
 /// Looks at this machine as a real server. What keeps it quiet comes first, so that the commands, carried out in their
 /// order, never make two machines answer for the address.
@@ -73,7 +74,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let vip = role.vip;
     let mut findings = Vec::new();
     for (place, link) in machine.places(vip) {
-        let del = format!("ip addr del {vip}/{} dev {}", place.prefix, link.name);
+        let del = delete(place, &link.name);
         if link.sort == Sort::Wire {
             let what = format!("{vip} is on {}, which has a network behind it", link.name);
             let cure = format!("{del} && {}", add(vip, home(role, machine)));
@@ -101,7 +102,7 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         let (module, name) = if role.vip.is_ipv4() { ("ipip", "tunl0") } else { ("ip6_tunnel", "ip6tnl0") };
         let has_it = tunnels().any(|link| link.name == name);
         let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
-        let cure = format!("{load}ip link set {name} up");
+        let cure = load + &bring_up(name);
         return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", cure)];
     }
     let strict = tunnels()
@@ -135,7 +136,7 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
         }
         Method::DirectRouting | Method::Tunnel if is_director => {
             let what = format!("the default route is by the director, {director}");
-            let link = link.map_or("INTERFACE", |link| machine.name(link));
+            let link = shell::quoted(link.map_or("INTERFACE", |link| machine.name(link)));
             let cure = format!("ip{six} route replace default via GATEWAY dev {link}");
             Some(Kind::GatewayIsDirector.at(&"default route", what, cure))
         }

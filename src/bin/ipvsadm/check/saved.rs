@@ -1,6 +1,8 @@
 //! The saved table: whether it is there, can be read, and says what the kernel has.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ipvs::Client;
@@ -10,6 +12,7 @@ use super::finding::{Finding, Kind};
 use crate::apply;
 use crate::messages::{self, Failure};
 use crate::names::Resolver;
+use crate::shell;
 use crate::state::State;
 use crate::{restore, rule};
 
@@ -70,15 +73,9 @@ fn usual_place() -> PathBuf {
 
 /// Whatever is wrong with the file, saving the table anew mends it.
 fn found(kind: Kind, path: &Path, what: String) -> Finding {
-    let path = path.display();
-    kind.at(&path.to_string(), what, format!("ipvsadm -S --full --file {}", quoted(&path.to_string())))
-}
-
-/// A word as the shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain =
-        word.chars().all(|character| character.is_ascii_alphanumeric() || "/._-".contains(character));
-    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    let words = ["ipvsadm", "-S", "--full", "--file"].map(OsStr::new);
+    let cure = shell::line(words.into_iter().chain([path.as_os_str()]).map(OsStr::as_bytes));
+    kind.at(&path.display(), what, cure)
 }
 
 /// The table that the lines make, of which no name is looked up: whoever answers for it may be away just now.
@@ -146,11 +143,5 @@ mod tests {
         assert!(!starts("1", "systemd"));
         assert!(!starts("2", "keepalived-exporter"));
         assert!(starts("3", "keepalived"));
-    }
-
-    #[test]
-    fn paths_are_quoted_for_the_shell() {
-        assert_eq!(quoted("/etc/ipvsadm.rules"), "/etc/ipvsadm.rules");
-        assert_eq!(quoted("/tmp/it's here"), "'/tmp/it'\\''s here'");
     }
 }

@@ -5,7 +5,8 @@ use ipvs::{Change, Destination, DestinationEntry, Forwarding, Protocol, Service,
 use super::command_line;
 use super::director::{Director, reweigh};
 use super::finding::{Finding, Kind};
-use super::machine::{Machine, Way};
+use super::machine::{Machine, Way, full_prefix};
+use crate::shell;
 
 /// A server as findings name it.
 pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
@@ -21,8 +22,8 @@ pub(crate) fn ways(director: &Director) -> Vec<Finding> {
 fn way(machine: &Machine, service: &Service, server: &DestinationEntry) -> Option<Finding> {
     let id = server.destination.id;
     let direct = machine.on_link(id.address).map(|link| {
-        let prefix = super::machine::full_prefix(id.address);
-        format!("ip route replace {}/{prefix} dev {}", id.address, link.name)
+        let single = format!("{}/{}", id.address, full_prefix(id.address));
+        shell::line(["ip", "route", "replace", &single, "dev", &link.name])
     });
     let is_direct_routing = server.destination.forwarding == Forwarding::DirectRouting;
     match machine.way(id.address) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipvs::{DaemonState, Forwarding};
 
-use super::director::Director;
+use super::director::{Director, bring_up};
 use super::finding::{Finding, Kind};
 use super::machine::{Machine, Sort};
 use super::{address, servers, set};
@@ -135,7 +135,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
             DaemonState::Backup => "backup",
         };
         let what = format!("the sync daemon ({side}) is on {name}, which is down");
-        findings.push(Kind::SyncLinkDown.at(&name.clone(), what, format!("ip link set {name} up")));
+        findings.push(Kind::SyncLinkDown.at(&name.clone(), what, bring_up(&name)));
     }
     findings
 }

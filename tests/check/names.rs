@@ -1,0 +1,133 @@
+//! Names that mean something to a shell or a terminal: the commands that `--check` prints are carried out by sh, and
+//! nothing of a name reaches the terminal raw.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::cluster::OURS;
+use crate::lab;
+
+/// Names that the kernel takes for interfaces, and a shell, a terminal, `ip` or sysctl for something else.
+const NAMES: [&str; 8] =
+    ["x;>hit;", "$(>hit)`>hit`", "a'b\"c&|", "*", "-x", "up", "\u{1b}[31mr\u{202e}d", "a=b.c"];
+
+/// An empty folder, in which files named `hit` or what a `*` would find show that a name was not quoted.
+const FOLDER: &str = "/run/check-names";
+
+fn sh(line: &str) -> Output {
+    Command::new("/bin/sh").args(["-c", line]).current_dir(FOLDER).output().unwrap()
+}
+
+fn succeed(line: &str) {
+    let output = sh(line);
+    assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn tool(words: &[&str]) -> Output {
+    Command::new(OURS).args(words).current_dir(FOLDER).output().unwrap()
+}
+
+fn ip(words: &[&str]) {
+    let output = Command::new("ip").args(words).output().unwrap();
+    assert!(output.status.success(), "{words:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What is found, after a look at what a terminal would get.
+fn findings(options: &[&str]) -> Vec<Value> {
+    let json = shown(&[options, &["--json"]].concat());
+    serde_json::from_str(&json).unwrap()
+}
+
+/// What is printed, in which a terminal finds nothing that controls it.
+fn shown(options: &[&str]) -> String {
+    let shown = String::from_utf8(tool(&[&["--check"], options].concat()).stdout).unwrap();
+    let raw = |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
+    assert!(!shown.contains(raw), "{shown:?}");
+    shown
+}
+
+/// Carries out the command of the finding `id`, which must then be gone.
+fn mend(id: &str, options: &[&str]) -> Value {
+    let found = findings(options);
+    let finding =
+        found.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{id}: {found:?}"));
+    succeed(&finding["cure"].as_str().unwrap().replace("ipvsadm ", &format!("{OURS} ")));
+    let after = findings(options);
+    assert!(after.iter().all(|finding| finding["id"] != id), "{finding}: {after:?}");
+    let hits = std::fs::read_dir(FOLDER).unwrap().count();
+    assert_eq!(hits, 1, "{finding}");
+    finding.clone()
+}
+
+/// A director whose one interface, with a network behind it, has the name.
+fn director(name: &str) {
+    lab::isolate();
+    let _ = std::fs::remove_dir_all(FOLDER);
+    std::fs::create_dir(FOLDER).unwrap();
+    // A name that is a pattern finds this.
+    std::fs::write(Path::new(FOLDER).join("1"), "").unwrap();
+    ip(&["link", "add", "name", name, "type", "veth", "peer", "name", "far"]);
+    for interface in [name, "far"] {
+        ip(&["link", "set", "dev", interface, "up"]);
+    }
+    ip(&["addr", "add", "192.168.1.1/24", "dev", name]);
+}
+
+fn load(rules: &str) {
+    succeed(&format!("printf '%s\\n' {rules} | {OURS} -R"));
+}
+
+#[test]
+fn commands_with_interfaces_of_any_name_do_what_they_say() {
+    let none = ["--file", "/dev/null"];
+    for name in NAMES {
+        director(name);
+        load("'-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r 192.168.1.11:80 -m'");
+        let finding = mend("vip-missing", &none);
+        assert!(finding["cure"].as_str().unwrap().starts_with("ip addr add 192.168.1.100/32 dev "));
+        ip(&["link", "set", "dev", name, "down"]);
+        let finding = mend("vip-link-down", &none);
+        assert_eq!(finding["what"], format!("192.168.1.100 is on {name}, which is down"));
+        ip(&["link", "set", "dev", name, "down"]);
+        assert!(shown(&none).contains("vip-link-down"));
+        ip(&["link", "set", "dev", name, "up"]);
+
+        let settings = Path::new("/proc/sys/net/ipv4/conf").join(name);
+        std::fs::write(settings.join("send_redirects"), "1").unwrap();
+        let finding = mend("send-redirects", &none);
+        assert_eq!(finding["at"], *name);
+        assert_eq!(std::fs::read_to_string(settings.join("send_redirects")).unwrap(), "0\n");
+
+        ip(&["addr", "del", "192.168.1.100/32", "dev", name]);
+        ip(&["addr", "add", "192.168.1.100/32", "dev", "lo"]);
+        std::fs::write(settings.join("arp_ignore"), "1").unwrap();
+        mend("vip-on-loopback", &none);
+
+        ip(&["route", "add", "blackhole", "192.168.1.11/32"]);
+        mend("server-unreachable", &none);
+
+        // Who starts a daemon needs no shell, and nor do the words of the tool.
+        ip(&["link", "set", "dev", name, "up"]);
+        assert!(tool(&["--start-daemon", "master", "--mcast-interface", name]).status.success());
+        ip(&["link", "set", "dev", name, "down"]);
+        mend("sync-link-down", &none);
+    }
+}
+
+#[test]
+fn commands_with_files_of_any_name_do_what_they_say() {
+    for name in NAMES.into_iter().chain(["it's here", "two\nlines", "an end\n"]) {
+        director("eth0");
+        load("'-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r 192.168.1.11'");
+        let path = format!("/run/check-saved/{name}");
+        let _ = std::fs::remove_dir_all("/run/check-saved");
+        std::fs::create_dir("/run/check-saved").unwrap();
+        let options = ["--file", &path];
+        assert!(shown(&options).contains("save-missing"));
+        let finding = mend("save-missing", &options);
+        assert_eq!(finding["at"], *path);
+        assert!(std::fs::metadata(&path).unwrap().len() > 0, "{name}");
+    }
+}
