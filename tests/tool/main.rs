@@ -14,6 +14,7 @@ mod lab;
 mod apply;
 mod buffers;
 mod changing;
+mod interfaces;
 mod keep;
 mod names;
 mod restore;

@@ -1,6 +1,6 @@
 //! Lines of the save format: written by `-S`, `--diff` and `--dry-run`, taken apart for `-R`.
 
-use std::io::{Result, Write};
+use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
     Change, Checksum, DaemonState, Destination, Family, Forwarding, Netmask, Protocol, Service, ServiceId,
@@ -46,9 +46,10 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
 /// The line that makes a change, in numbers and without its newline.
 pub(crate) fn line(whole: &Change) -> String {
     let mut line = Vec::new();
-    // Writing to memory does not fail.
-    let _ = change(&mut line, whole, &mut Texts::numeric());
-    messages::text(line.trim_ascii_end())
+    match change(&mut line, whole, &mut Texts::numeric()) {
+        Ok(()) => messages::text(line.trim_ascii_end()),
+        Err(no_line) => no_line.to_string(),
+    }
 }
 
 /// `-A SERVICE -s NAME ...`
@@ -58,9 +59,10 @@ pub(crate) fn service(
     service: &Service,
     texts: &mut Texts<'_>,
 ) -> Result<()> {
+    let scheduler = option("-s", service.scheduler.as_bytes())?;
     write!(out, "{command} ")?;
     service_id(out, &service.id, texts)?;
-    write!(out, " -s {}", service.scheduler)?;
+    out.write_all(&scheduler)?;
     if let Some(persistence) = &service.persistence {
         write!(out, " -p {}", persistence.timeout)?;
         if persistence.netmask != Netmask::single(service.id.family()) {
@@ -68,7 +70,7 @@ pub(crate) fn service(
         }
     }
     if let Some(engine) = &service.engine {
-        write!(out, " --pe {engine}")?;
+        out.write_all(&option("--pe", engine.as_bytes())?)?;
     }
     if service.one_packet {
         write!(out, " -o")?;
@@ -112,7 +114,10 @@ pub(crate) fn destination(
 /// `--start-daemon STATE ...`
 fn daemon(out: &mut impl Write, daemon: &SyncDaemon) -> Result<()> {
     let SyncDaemon { state, interface, sync_id, max_length, group, port, ttl } = daemon;
-    write!(out, "--start-daemon {} --mcast-interface {interface} --syncid {sync_id}", daemon_state(*state))?;
+    let interface = option("--mcast-interface", interface.as_bytes())?;
+    write!(out, "--start-daemon {}", daemon_state(*state))?;
+    out.write_all(&interface)?;
+    write!(out, " --syncid {sync_id}")?;
     if *max_length != 0 {
         write!(out, " --sync-maxlen {max_length}")?;
     }
@@ -152,6 +157,24 @@ fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Re
     }
 }
 
+/// ` OPTION NAME`, or ` OPTION=NAME` where the name alone would not be read back: as a comment, say.
+fn option(option: &str, name: &[u8]) -> Result<Vec<u8>> {
+    /// As a word of its own, the original's parser takes this for the word behind it.
+    const PLACEHOLDER: &[u8] = b"!#:+";
+    let is_word = |word: &[u8]| words(word) == [word];
+    let with = |joint: &[u8]| [b" ", option.as_bytes(), joint, name].concat();
+    if is_word(name) && name != PLACEHOLDER {
+        return Ok(with(b" "));
+    }
+    let glued = with(b"=");
+    if is_word(glued.trim_ascii_start()) {
+        return Ok(glued);
+    }
+    let name = messages::text(name);
+    let message = format!("no line can hold the name: '{name}'; take one without blanks, see ip link show");
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
 /// The option of a way to forward.
 pub(crate) fn method_option(forwarding: Forwarding) -> &'static str {
     match forwarding {
@@ -172,7 +195,7 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
 }
 
 /// The words of a line, up to one that begins with `#`. The word `ipvsadm` is left out wherever it stands, as the
-/// original does. There is no quoting.
+/// original does. There is no quoting: what [`option`] writes is read back by this.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let mut words = Vec::with_capacity(12); // of a line with all that there can be, it grows
@@ -183,4 +206,46 @@ pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
             .take_while(|word| !word.starts_with(b"#")),
     );
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use ipvs::Name;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::command::Command;
+    use crate::names::Resolver;
+
+    fn name<const MAX: usize>() -> impl Strategy<Value = Name<MAX>> {
+        let byte = prop_oneof![any::<u8>(), prop::sample::select(&b"#!:+=-\xff"[..])];
+        let bytes = prop_oneof![
+            4 => prop::collection::vec(byte.prop_filter("NUL", |byte| *byte != 0), 1..=MAX),
+            1 => prop::sample::select(vec![b"ipvsadm".to_vec(), b"#".to_vec(), b"!#:+".to_vec()]),
+        ];
+        bytes.prop_map(|bytes| Name::new(&bytes).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_with_any_names_is_read_back_or_not_written(
+            scheduler in name(), engine in name(), interface in name()
+        ) {
+            let id = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
+            let service = Change::AddService(Service { engine: Some(engine), ..Service::new(id, scheduler) });
+            let daemon = Change::StartDaemon(SyncDaemon::new(DaemonState::Master, interface, 3));
+            for (whole, names) in
+                [(service, [scheduler.as_bytes(), engine.as_bytes()].concat()), (daemon, interface.as_bytes().to_vec())]
+            {
+                let mut line = Vec::new();
+                let written = change(&mut line, &whole, &mut Texts::numeric());
+                prop_assert_eq!(written.is_err(), names.iter().any(|byte| b" \t\r\n".contains(byte)));
+                if written.is_ok() {
+                    let read = Command::parse("ipvsadm", &words(&line), &mut Resolver::numbers_only());
+                    let Ok(Command::Change(asked)) = read else { panic!("{line:?}: {read:?}") };
+                    prop_assert_eq!(asked.change, whole);
+                }
+            }
+        }
+    }
 }

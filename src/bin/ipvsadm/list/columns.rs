@@ -5,7 +5,8 @@ use std::io::{Result, Write};
 
 const BLANKS: &str = "                                ";
 
-fn blanks(out: &mut impl Write, mut count: usize) -> Result<()> {
+/// So many blanks.
+pub(super) fn blanks(out: &mut impl Write, mut count: usize) -> Result<()> {
     while count > 0 {
         let some = BLANKS.get(..count).unwrap_or(BLANKS);
         out.write_all(some.as_bytes())?;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use ipvs::{Connection, Connections, Protocol};
 
-use super::columns::left;
+use super::columns::{blanks, left};
 use super::text::Texts;
 
 /// The two lines over the connections.
@@ -59,7 +59,9 @@ fn row(
     let destination = texts.endpoint(destination.ip(), destination.port(), named);
     match engine.filter(|_| with_engine) {
         Some((name, data)) => {
-            write!(out, "{destination:<16} {:<18} ", String::from_utf8_lossy(name))?;
+            write!(out, "{destination:<16} ")?;
+            out.write_all(name)?;
+            blanks(out, 19_usize.saturating_sub(name.len()).max(1))?;
             out.write_all(data)?;
             writeln!(out)
         }

@@ -129,7 +129,9 @@ fn service(
 fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {
     for daemon in client.daemons()? {
         let state = daemon_state(daemon.state);
-        write!(out, "{state} sync daemon (mcast={}, syncid={}", daemon.interface, daemon.sync_id)?;
+        write!(out, "{state} sync daemon (mcast=")?;
+        out.write_all(daemon.interface.as_bytes())?;
+        write!(out, ", syncid={}", daemon.sync_id)?;
         if daemon.max_length != 0 {
             write!(out, ", maxlen={}", daemon.max_length)?;
         }

@@ -49,8 +49,10 @@ pub(crate) fn service(
             let counters = if view == View::Stats { &entry.stats.total } else { &entry.stats.rate };
             return five(out, counters, exact);
         }
-        _ => write!(out, "{text} {}", service.scheduler)?,
+        _ => write!(out, "{text} ")?,
     }
+    // Names are bytes, in any encoding or none.
+    out.write_all(service.scheduler.as_bytes())?;
     if !service.scheduler_flags.is_empty() {
         write!(out, " ({})", scheduler_flags_text(service.scheduler_flags, &service.scheduler))?;
     }
@@ -60,7 +62,8 @@ pub(crate) fn service(
             write!(out, " mask {}", persistence.netmask)?;
         }
         if let Some(engine) = &service.engine {
-            write!(out, " pe {engine}")?;
+            out.write_all(b" pe ")?;
+            out.write_all(engine.as_bytes())?;
         }
     }
     if service.one_packet {
