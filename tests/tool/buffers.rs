@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::{OURS, feed, lab, set_up, table};
+use crate::{OURS, feed, lab, run, set_up, table};
 
 /// What `net.core.rmem_*` and `net.core.wmem_*` are set to: the least that the kernel takes, and what hosts are tuned to.
 const TUNED: [(u32, u32); 3] = [(2304, 4608), (212_992, 4608), (81_920, 212_992)];
@@ -103,4 +103,26 @@ fn a_refused_apply_is_undone_where_buffers_are_small() {
         assert!(said.ends_with("nothing was applied: the table is as before\n"), "{said}");
         assert_eq!(table(), before);
     });
+}
+
+#[test]
+fn a_check_finds_the_same_where_buffers_are_small() {
+    let mut rules = service(0);
+    for number in 0..100 {
+        writeln!(rules, "-a -t 10.0.0.1:80 -r 10.1.0.{} -g -w 1", number + 1).unwrap();
+    }
+    let look = || {
+        set_up(&rules);
+        run(OURS, "--check")
+    };
+    let found = std::thread::scope(|scope| {
+        let normal = scope.spawn(|| {
+            lab::isolate();
+            look()
+        });
+        normal.join().unwrap()
+    });
+    assert_eq!(found.0, 1);
+    assert!(found.1.lines().filter(|line| line.contains("-> 10.1.0.")).count() >= 100, "{}", found.1);
+    with_small_buffers(|| assert_eq!(look(), found));
 }

@@ -3,7 +3,10 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, Parseable,
+};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
 use netlink_packet_route::neighbour::{
@@ -16,61 +19,97 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::machine::{Address, Link, Neighbour, Sort, Way, full_prefix};
 
-/// Answers queue up while a datagram is worked through, and what does not fit into the socket's buffer is lost.
+/// So many questions about ways go out in a datagram at first. Their answers wait until it is worked through, and the
+/// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 68 bytes at
+/// most, where no send buffer is below 4 KiB.
 const AT_ONCE: usize = 16;
+
+/// So often a dump is asked for again that something changed under.
+const AGAIN: usize = 9;
 
 /// A conversation with the kernel's routing.
 pub(crate) struct Routing {
     socket: Socket,
     sequence: u32,
+    /// How many questions about ways go out in a datagram.
+    at_once: usize,
 }
+
+/// What the kernel says in answer to a question.
+type Answer = NetlinkPayload<RouteNetlinkMessage>;
 
 impl Routing {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(NETLINK_ROUTE)?, sequence: 0 })
+        Ok(Self { socket: Socket::new(NETLINK_ROUTE)?, sequence: 0, at_once: AT_ONCE })
     }
 
     pub(crate) fn links(&mut self) -> io::Result<Vec<Link>> {
-        let links = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let links = self.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
         Ok(links.into_iter().filter_map(link).collect())
     }
 
     pub(crate) fn addresses(&mut self) -> io::Result<Vec<Address>> {
-        let addresses = self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        let addresses = self.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
         Ok(addresses.into_iter().filter_map(address).collect())
     }
 
     pub(crate) fn neighbours(&mut self) -> io::Result<Vec<Neighbour>> {
-        let neighbours = self.dump(RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+        let neighbours = self.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
         Ok(neighbours.into_iter().filter_map(neighbour).collect())
     }
 
     /// The ways of packets to addresses, by all rules and tables; from an address of this machine's, if one is given.
     pub(crate) fn ways(&mut self, to: &[IpAddr], from: Option<IpAddr>) -> io::Result<Vec<(IpAddr, Way)>> {
-        let mut ways = Vec::new();
-        for to in to.chunks(AT_ONCE) {
-            let questions = to.iter().map(|to| RouteNetlinkMessage::GetRoute(to_and_from(*to, from)));
-            let first = self.send(questions, 0)?;
-            let mut answers: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::None)).collect();
-            self.receive(first, to.len(), |at, answer| {
-                if let (Some((_, slot)), Some(way)) = (answers.get_mut(at), answer.ok().and_then(way)) {
-                    *slot = way;
+        let (mut ways, mut rest) = (Vec::new(), to);
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.at_once.min(rest.len()));
+            match self.ways_at_once(now, from) {
+                // Answers were lost: fewer are asked for again, when those that came are out of the way.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && now.len() > 1 => {
+                    while self.receive().is_ok() {}
+                    self.at_once = now.len() / 2;
                 }
-                Ok(())
-            })?;
-            ways.append(&mut answers);
+                answers => {
+                    ways.append(&mut answers?);
+                    rest = later;
+                }
+            }
         }
         Ok(ways)
     }
 
-    fn dump(&mut self, question: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        let first = self.send(std::iter::once(question), NLM_F_DUMP)?;
-        let mut answers = Vec::new();
-        self.receive(first, 0, |_, answer| {
-            answers.push(answer?);
-            Ok(())
-        })?;
-        Ok(answers)
+    fn ways_at_once(&mut self, to: &[IpAddr], from: Option<IpAddr>) -> io::Result<Vec<(IpAddr, Way)>> {
+        let questions = to.iter().map(|to| RouteNetlinkMessage::GetRoute(to_and_from(*to, from)));
+        let first = self.send(questions, 0)?;
+        let mut ways: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::None)).collect();
+        let mut left = to.len();
+        while left > 0 {
+            for (header, answer) in messages(&self.receive()?) {
+                let at = usize::try_from(header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let Some((_, slot)) = ways.get_mut(at) else { continue };
+                left = left.saturating_sub(1);
+                match answer {
+                    Ok(Answer::InnerMessage(answer)) => *slot = way(answer).unwrap_or(Way::None),
+                    Ok(_) => {} // an error: there is no way
+                    Err(_) => return Err(io::Error::other("a route is not of a known form")),
+                }
+            }
+        }
+        Ok(ways)
+    }
+
+    /// All objects of a kind. One that this library cannot read is passed over: interfaces have attributes without
+    /// number.
+    fn dump(&mut self, question: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+        for _ in 0..=AGAIN {
+            let asked = self.send(std::iter::once(question.clone()), NLM_F_DUMP)?;
+            let mut dump = Dump { asked, objects: Vec::new(), is_whole: true };
+            while !dump.take(&self.receive()?)? {}
+            if dump.is_whole {
+                return Ok(dump.objects);
+            }
+        }
+        Err(io::Error::other("they change while they are read"))
     }
 
     /// Sends questions in one datagram, and returns the number of the first.
@@ -91,49 +130,58 @@ impl Routing {
         Ok(first)
     }
 
-    /// Reads the answers to questions, each with its place among them: one for each of `alone` questions, or those of
-    /// a dump up to its end, where what this library cannot read is passed over: interfaces have attributes without
-    /// number.
-    fn receive(
-        &mut self,
-        first: u32,
-        alone: usize,
-        mut take: impl FnMut(usize, io::Result<RouteNetlinkMessage>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// The next datagram. The kernel has answered before `send` is over: nothing is waited for.
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
         const MSG_DONTWAIT_TRUNC: i32 = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-        let mut left = alone;
-        let mut buffer = Vec::with_capacity(ipvs::RECEIVE_BUFFER);
-        loop {
-            buffer.clear();
-            // The kernel has answered before `send` is over.
-            if self.socket.recv(&mut buffer, MSG_DONTWAIT_TRUNC)? > buffer.len() {
-                return Err(io::Error::other("an answer of the kernel's routing is too long"));
+        let mut datagram = Vec::with_capacity(ipvs::RECEIVE_BUFFER);
+        if self.socket.recv(&mut datagram, MSG_DONTWAIT_TRUNC)? > datagram.len() {
+            return Err(io::Error::other("an answer of the kernel's routing is too long"));
+        }
+        Ok(datagram)
+    }
+}
+
+/// What a dump has told so far.
+struct Dump {
+    asked: u32,
+    objects: Vec<RouteNetlinkMessage>,
+    /// Not where objects came or went meanwhile: others may be missing for it.
+    is_whole: bool,
+}
+
+impl Dump {
+    /// Takes a datagram in, and returns whether it is the last.
+    fn take(&mut self, datagram: &[u8]) -> io::Result<bool> {
+        for (header, answer) in messages(datagram) {
+            if header.sequence_number != self.asked {
+                continue;
             }
-            let mut rest = &buffer[..];
-            while let Ok(header) = NetlinkBuffer::new_checked(rest) {
-                let at = usize::try_from(header.sequence_number().wrapping_sub(first)).unwrap_or(usize::MAX);
-                let next = usize::try_from(header.length())
-                    .ok()
-                    .and_then(|length| length.checked_next_multiple_of(4));
-                if at < alone.max(1) {
-                    match NetlinkMessage::deserialize(rest).map(|message| message.payload) {
-                        Ok(NetlinkPayload::InnerMessage(inner)) => take(at, Ok(inner))?,
-                        Ok(NetlinkPayload::Error(error)) => take(at, Err(error.to_io()))?,
-                        Ok(NetlinkPayload::Done(_)) => return Ok(()),
-                        Err(_) if alone > 0 => {
-                            return Err(io::Error::other("a route is not of a known form"));
-                        }
-                        Ok(_) | Err(_) => {}
-                    }
-                    left = left.saturating_sub(1);
-                    if alone > 0 && left == 0 {
-                        return Ok(());
-                    }
+            self.is_whole &= header.flags & NLM_F_DUMP_INTR == 0;
+            match answer {
+                Ok(Answer::InnerMessage(object)) => self.objects.push(object),
+                Ok(Answer::Error(error)) => return Err(error.to_io()),
+                // A dump that failed midway ends with the reason.
+                Ok(Answer::Done(end)) if end.code != 0 => {
+                    return Err(io::Error::from_raw_os_error(end.code.saturating_neg()));
                 }
-                rest = next.and_then(|next| rest.get(next..)).unwrap_or_default();
+                Ok(Answer::Done(_)) => return Ok(true),
+                Ok(_) | Err(_) => {}
             }
         }
+        Ok(false)
     }
+}
+
+/// The messages of a datagram.
+fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, Result<Answer, DecodeError>)> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let header = NetlinkHeader::parse(&NetlinkBuffer::new_checked(rest).ok()?).ok()?;
+        let answer = NetlinkMessage::deserialize(rest).map(|message| message.payload);
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
+        Some((header, answer))
+    })
 }
 
 fn to_and_from(to: IpAddr, from: Option<IpAddr>) -> RouteMessage {
@@ -226,4 +274,58 @@ fn way(message: RouteNetlinkMessage) -> Option<Way> {
         Some(gateway) => Way::Gateway(gateway, link?),
         None => Way::Direct(link?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::DoneMessage;
+    use netlink_packet_route::route::RouteHeader;
+
+    use super::*;
+
+    #[test]
+    fn a_dump_that_failed_midway_is_an_error() {
+        const LOCAL: u8 = 255;
+        let mut routing = Routing::open().unwrap();
+        // With strict checks the kernel looks for the table, and says in the end of the dump that there is none.
+        routing.socket.set_netlink_get_strict_chk(true).unwrap();
+        let mut routes = |table| {
+            let header = RouteHeader { address_family: AddressFamily::Inet, table, ..RouteHeader::default() };
+            let mut question = RouteMessage::default();
+            question.header = header;
+            routing.dump(&RouteNetlinkMessage::GetRoute(question))
+        };
+        assert!(!routes(LOCAL).unwrap().is_empty());
+        assert_eq!(routes(77).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    fn a_dump_that_something_changed_under_is_not_whole() {
+        let end = |sequence_number, flags| {
+            let mut message =
+                NetlinkMessage::new(NetlinkHeader::default(), Answer::Done(DoneMessage::default()));
+            (message.header.sequence_number, message.header.flags) = (sequence_number, flags);
+            message.finalize();
+            let mut bytes = vec![0; message.buffer_len()];
+            message.serialize(&mut bytes);
+            bytes
+        };
+        let mut dump = Dump { asked: 7, objects: Vec::new(), is_whole: true };
+        // What belongs to another dump says nothing about this one.
+        assert!(!dump.take(&end(6, NLM_F_DUMP_INTR)).unwrap());
+        assert!(dump.take(&end(7, 0)).unwrap() && dump.is_whole);
+        assert!(dump.take(&end(7, NLM_F_DUMP_INTR)).unwrap() && !dump.is_whole);
+    }
+
+    #[test]
+    fn ways_whose_answers_were_lost_are_asked_for_again() {
+        let to: Vec<IpAddr> = (1..=40).map(|host| IpAddr::from([127, 0, 0, host])).collect();
+        let mut routing = Routing::open().unwrap();
+        let expected: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::Here)).collect();
+        assert_eq!(routing.ways(&to, None).unwrap(), expected);
+        assert_eq!(routing.at_once, AT_ONCE, "the buffer of an ordinary host has room for all");
+        routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it
+        assert_eq!(routing.ways(&to, None).unwrap(), expected);
+        assert!(routing.at_once < AT_ONCE, "the buffer had room for all");
+    }
 }
