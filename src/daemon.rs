@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::DecodeError;
 
-use crate::name::Interface;
+use crate::name::InterfaceName;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
 
@@ -40,7 +40,7 @@ pub struct SyncDaemon {
     /// Which side it is.
     pub state: DaemonState,
     /// The interface that it sends to or hears from (kernel: `IPVS_DAEMON_ATTR_MCAST_IFN`).
-    pub interface: Interface,
+    pub interface: InterfaceName,
     /// The number that both sides must have, 0 to 255 (`IPVS_DAEMON_ATTR_SYNC_ID`).
     pub sync_id: u32,
     /// The longest message, in bytes; 0 for what the interface carries (`IPVS_DAEMON_ATTR_SYNC_MAXLEN`).
@@ -55,7 +55,7 @@ pub struct SyncDaemon {
 
 impl SyncDaemon {
     /// A daemon that leaves all else to the kernel.
-    pub fn new(state: DaemonState, interface: Interface, sync_id: u32) -> Self {
+    pub fn new(state: DaemonState, interface: InterfaceName, sync_id: u32) -> Self {
         Self { state, interface, sync_id, max_length: 0, group: None, port: 0, ttl: 0 }
     }
 
@@ -124,7 +124,7 @@ impl SyncDaemon {
             }
         }
         let state = state.ok_or("sync daemon that is neither master nor backup")?;
-        let interface = Interface::new(interface).map_err(|error| error.to_string())?;
+        let interface = InterfaceName::new(interface).map_err(|error| error.to_string())?;
         Ok(Self { state, interface, sync_id, max_length, group, port, ttl })
     }
 }

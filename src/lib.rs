@@ -58,7 +58,7 @@ pub use destination::{Checksum, Destination, DestinationEntry, DestinationId, Fo
 pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 #[cfg(feature = "fake-kernel")]
 pub use fake_kernel::FakeKernel;
-pub use name::{Engine, Interface, Name, Scheduler};
+pub use name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Service, ServiceEntry, ServiceId};
 pub use stats::{Counters, Stats};

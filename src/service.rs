@@ -7,7 +7,7 @@ use std::num::NonZero;
 
 use netlink_packet_core::DecodeError;
 
-use crate::name::{Engine, Scheduler};
+use crate::name::{PersistenceEngine, Scheduler};
 use crate::netlink::attr::{Writer, attributes, to_ip};
 use crate::netlink::uapi::*;
 use crate::stats::Stats;
@@ -277,7 +277,7 @@ pub struct Service {
     /// Whether clients come back to the server they had.
     pub persistence: Option<Persistence>,
     /// What tells clients apart instead of their address, such as the Call-ID of SIP.
-    pub engine: Option<Engine>,
+    pub engine: Option<PersistenceEngine>,
     /// Every UDP packet is scheduled by itself (kernel: `IP_VS_SVC_F_ONEPACKET`).
     pub one_packet: bool,
 }
@@ -379,7 +379,7 @@ impl ServiceEntry {
             (Some(bits), Family::V6) => Netmask::V6(u8::try_from(bits.u32()?).unwrap_or(128)),
         };
         let mut service = Service::new(id, Scheduler::new(scheduler).map_err(|error| error.to_string())?);
-        service.engine = engine.map(Engine::new).transpose().map_err(|error| error.to_string())?;
+        service.engine = engine.map(PersistenceEngine::new).transpose().map_err(|error| error.to_string())?;
         service.one_packet = flags & IP_VS_SVC_F_ONEPACKET != 0;
         service.scheduler_flags = SchedulerFlags(u8::try_from((flags / IP_VS_SVC_F_SCHED1) & 7).unwrap_or(0));
         service.persistence =

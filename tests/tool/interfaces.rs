@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
-use ipvs::{Client, DaemonState, Interface, SyncDaemon};
+use ipvs::{Client, DaemonState, InterfaceName, SyncDaemon};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, Prop};
@@ -71,7 +71,7 @@ fn add_dummy(name: &[u8]) {
 /// Each way by which a name is written and read again leads back to it.
 fn comes_back(name: &[u8]) {
     let mut client = Client::open().unwrap();
-    let daemon = SyncDaemon::new(DaemonState::Master, Interface::new(name).unwrap(), 7);
+    let daemon = SyncDaemon::new(DaemonState::Master, InterfaceName::new(name).unwrap(), 7);
     client.start_daemon(&daemon).unwrap();
     let running = client.daemons().unwrap();
     assert_eq!(running[0].interface.as_bytes(), name);

@@ -210,26 +210,31 @@ pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use ipvs::Name;
+    use ipvs::{InterfaceName, PersistenceEngine, Scheduler};
     use proptest::prelude::*;
 
     use super::*;
     use crate::command::Command;
     use crate::names::Resolver;
 
-    fn name<const MAX: usize>() -> impl Strategy<Value = Name<MAX>> {
+    fn name<T: std::fmt::Debug>(
+        longest: usize,
+        new: fn(&[u8]) -> std::result::Result<T, ipvs::InvalidValue>,
+    ) -> impl Strategy<Value = T> {
         let byte = prop_oneof![any::<u8>(), prop::sample::select(&b"#!:+=-\xff"[..])];
         let bytes = prop_oneof![
-            4 => prop::collection::vec(byte.prop_filter("NUL", |byte| *byte != 0), 1..=MAX),
+            4 => prop::collection::vec(byte.prop_filter("NUL", |byte| *byte != 0), 1..=longest),
             1 => prop::sample::select(vec![b"ipvsadm".to_vec(), b"#".to_vec(), b"!#:+".to_vec()]),
         ];
-        bytes.prop_map(|bytes| Name::new(&bytes).unwrap())
+        bytes.prop_map(move |bytes| new(&bytes).unwrap())
     }
 
     proptest! {
         #[test]
         fn a_line_with_any_names_is_read_back_or_not_written(
-            scheduler in name(), engine in name(), interface in name()
+            scheduler in name(Scheduler::MAX_BYTES, Scheduler::new),
+            engine in name(PersistenceEngine::MAX_BYTES, PersistenceEngine::new),
+            interface in name(InterfaceName::MAX_BYTES, InterfaceName::new)
         ) {
             let id = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
             let service = Change::AddService(Service { engine: Some(engine), ..Service::new(id, scheduler) });

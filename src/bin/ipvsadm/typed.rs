@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationId, Engine, Family, Forwarding, Interface, Netmask,
-    Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, DaemonState, Destination, DestinationId, Family, Forwarding, InterfaceName, Netmask, Persistence,
+    PersistenceEngine, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::args::{Column, Opt};
@@ -40,7 +40,7 @@ pub(crate) struct Typed<'a> {
     scheduler: Option<&'a [u8]>,
     timeout: Option<u32>,
     netmask: Option<Netmask>,
-    engine: Option<Engine>,
+    engine: Option<PersistenceEngine>,
     flags: &'a [u8],
     server: Option<DestinationId>,
     server_port: Option<u16>,
@@ -50,7 +50,7 @@ pub(crate) struct Typed<'a> {
     lower: u32,
     tunnel: &'static [u8],
     tunnel_port: u16,
-    interface: Option<Interface>,
+    interface: Option<InterfaceName>,
     sync_id: u32,
     max_length: u16,
     group: Option<IpAddr>,
@@ -99,7 +99,10 @@ impl<'a> Typed<'a> {
                 let family = self.service.map_or(Family::V4, |service| service.family());
                 self.netmask = Some(value::netmask(word, family, resolver)?);
             }
-            Opt::Engine => self.engine = value::name(word).filter(|_| !word.is_empty()),
+            Opt::Engine => {
+                let name = value::cut(word, PersistenceEngine::MAX_BYTES);
+                self.engine = PersistenceEngine::new(name).ok().filter(|_| !word.is_empty());
+            }
             Opt::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
             Opt::RealServer => self.server = Some(self.server(word, resolver)?),
             Opt::Gatewaying | Opt::Ipip | Opt::Masquerading => self.method = Some(given.row.opt),
@@ -112,7 +115,10 @@ impl<'a> Typed<'a> {
                 self.tunnel = known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?;
             }
             Opt::TunPort => self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?,
-            Opt::McastInterface => self.interface = value::name(word).filter(|_| !word.is_empty()),
+            Opt::McastInterface => {
+                let name = value::cut(word, InterfaceName::MAX_BYTES);
+                self.interface = InterfaceName::new(name).ok().filter(|_| !word.is_empty());
+            }
             Opt::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
             Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
             Opt::McastGroup => self.group = Some(value::group(word)?),
@@ -181,12 +187,12 @@ impl<'a> Typed<'a> {
         if let Some(word) = rest.first() {
             return Err(messages::value(format!("unexpected argument {}", messages::text(word))));
         }
-        let scheduler =
-            self.scheduler.and_then(value::name).filter(|name: &Scheduler| !name.as_bytes().is_empty());
-        let scheduler = scheduler.or_else(|| value::name(b"wlc"));
-        let keeps = self.has(Column::Keep); // then the scheduler may be the one that is there
-        let flags = scheduler.filter(|_| !keeps);
-        let flags = flags.map(|scheduler| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
+        let scheduler = self.scheduler.map(|word| value::cut(word, Scheduler::MAX_BYTES));
+        let scheduler = scheduler.filter(|name| !name.is_empty()).and_then(|name| Scheduler::new(name).ok());
+        let scheduler = scheduler.unwrap_or(Scheduler::WLC);
+        // With --keep, the scheduler may be the one that is there.
+        let is_known = !self.has(Column::Keep);
+        let flags = is_known.then(|| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
         self.given.sort_unstable();
         matrix::check(command, &self.given)?;
 
@@ -201,8 +207,7 @@ impl<'a> Typed<'a> {
             Opt::Check => self.check().map(Command::Check),
             _ => {
                 let dry = self.has(Column::DryRun);
-                let change =
-                    self.change(command, scheduler.unwrap_or_default(), flags.unwrap_or_default(), timeouts)?;
+                let change = self.change(command, scheduler, flags.unwrap_or_default(), timeouts)?;
                 let asked = self.asked(change);
                 Ok(if dry { Command::Show(asked) } else { Command::Change(asked) })
             }
@@ -323,7 +328,7 @@ impl<'a> Typed<'a> {
     fn daemon(&self, state: DaemonState) -> SyncDaemon {
         SyncDaemon {
             state,
-            interface: self.interface.or_else(|| value::name(b"eth0")).unwrap_or_default(),
+            interface: self.interface.or_else(|| "eth0".parse().ok()).unwrap_or_default(),
             sync_id: self.sync_id,
             max_length: self.max_length,
             group: self.group,
