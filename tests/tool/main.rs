@@ -16,6 +16,7 @@ mod buffers;
 mod changing;
 mod interfaces;
 mod keep;
+mod messages;
 mod names;
 mod restore;
 mod save;

@@ -167,7 +167,7 @@ impl Command {
             _ => {}
         }
         let mut typed = Typed::behind(&first)?;
-        while let Some(given) = walk.next_option().map_err(stumbled)? {
+        while let Some(given) = walk.next_option().map_err(messages::stumbled)? {
             typed.take(&given, resolver)?;
         }
         typed.finish(first.row.opt, &walk.positional)
@@ -181,13 +181,5 @@ fn first_stumble(program: &str, stumble: Stumble<'_>) -> Failure {
         Stumble::Unknown(word) => messages::try_help(program, Some(word), "there is no such command"),
         Stumble::ValueMissing(word) => messages::try_help(program, Some(word), "it needs a value"),
         Stumble::ValueUnwanted(word) => messages::try_help(program, Some(word), "it takes no value"),
-    }
-}
-
-fn stumbled(stumble: Stumble<'_>) -> Failure {
-    match stumble {
-        Stumble::Unknown(word) => messages::unparsed(word, "unknown option"),
-        Stumble::ValueMissing(word) => messages::unparsed(word, "missing argument"),
-        Stumble::ValueUnwanted(word) => messages::unparsed(word, "option does not take an argument"),
     }
 }

@@ -7,6 +7,7 @@ mod args;
 mod before;
 mod check;
 mod command;
+mod common;
 mod file;
 mod keep;
 mod list;

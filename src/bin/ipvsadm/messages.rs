@@ -3,7 +3,14 @@
 //! The sentences and the statuses are the original's, so that scripts which look for them find them. Where such a
 //! sentence does not name the word at fault, ours goes on on the same line: `: 'WORD'; what to do`.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use ipvs::{Change, Error, Operation};
+
+use crate::args::Column;
+pub(crate) use crate::common::reason;
+use crate::words::Stumble;
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,18 +84,35 @@ impl Complaint {
     }
 }
 
-/// A word as it is shown; control characters, and those that nobody sees, by their numbers: then none controls the
-/// terminal or lets the word look like another.
+/// No more characters of a word are shown in a message.
+const SHOWN: usize = 256;
+
+/// A word as a message shows it: cut if it is long, and printable.
 pub(crate) fn text(word: &[u8]) -> String {
-    let mut text = String::new();
-    for character in String::from_utf8_lossy(word).chars() {
+    let start = word.get(..4 * SHOWN).unwrap_or(word); // a character has up to four bytes
+    let text = String::from_utf8_lossy(start);
+    let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
+    let is_cut = end < text.len() || start.len() < word.len();
+    format!("{}{}", printable(text.get(..end).unwrap_or(&text)), if is_cut { "..." } else { "" })
+}
+
+/// A path as a message shows it.
+pub(crate) fn path(path: &Path) -> String {
+    text(path.as_os_str().as_bytes())
+}
+
+/// A text with control characters, and those that nobody sees, by their numbers: then none controls the terminal or lets
+/// a word look like another.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for character in text.chars() {
         if is_visible(character) {
-            text.push(character);
+            printable.push(character);
         } else {
-            text.extend(character.escape_unicode());
+            printable.extend(character.escape_unicode());
         }
     }
-    text
+    printable
 }
 
 /// Whether a character is shown as itself, and controls nothing.
@@ -112,14 +136,19 @@ pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
     Failure { status: STATUS_LIST, message, restore_goes_on: false }
 }
 
-/// Why the system refused, in the C library's text alone.
-pub(crate) fn reason(error: &std::io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+/// Why the walk over the words behind a command cannot go on.
+pub(crate) fn stumbled(stumble: Stumble<'_>) -> Failure {
+    let (word, what) = match stumble {
+        Stumble::Unknown(word) => (word, "unknown option"),
+        Stumble::ValueMissing(word) => (word, "missing argument"),
+        Stumble::ValueUnwanted(word) => (word, "option does not take an argument"),
+    };
+    Failure { status: STATUS_REFUSED, message: format!("{}: {what}", text(word)), restore_goes_on: true }
 }
 
-/// A word of the command line that cannot be understood.
-pub(crate) fn unparsed(word: &[u8], what: &str) -> Failure {
-    Failure { status: STATUS_REFUSED, message: format!("{}: {what}", text(word)), restore_goes_on: true }
+/// An option was given a second time.
+pub(crate) fn twice(option: Column) -> Failure {
+    value(format!("multiple '{}' options specified", option.name()))
 }
 
 /// A command line that does not begin with a command.
@@ -151,7 +180,7 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
         Error::Malformed { operation: Operation::GetConnections, .. } => {
             "unexpected input from /proc/net/ip_vs_conn".to_owned()
         }
-        other => with_source(other),
+        other => error_text(other),
     };
     let status = if change.is_some() { STATUS_REFUSED } else { STATUS_LIST };
     Failure { status, message, restore_goes_on: change.is_some() }
@@ -185,14 +214,18 @@ fn detail(change: &Change, errno: i32) -> Option<String> {
 }
 
 fn is_loaded(module: &str) -> bool {
-    std::path::Path::new("/sys/module").join(module).exists()
+    Path::new("/sys/module").join(module).exists()
 }
 
-fn with_source(error: &Error) -> String {
-    match (error, std::error::Error::source(error)) {
+/// An error as a message shows it.
+pub(crate) fn error_text(error: &Error) -> String {
+    match error {
+        Error::Kernel { operation, errno } => {
+            format!("{operation}: {}", reason(&std::io::Error::from_raw_os_error(*errno)))
+        }
+        Error::Socket { doing, source } => format!("{doing}: {}", reason(source)),
         // Of a file the original says no more.
-        (Error::Procfs { .. }, _) | (_, None) => error.to_string(),
-        (_, Some(source)) => format!("{error}: {source}"),
+        other => other.to_string(),
     }
 }
 

@@ -35,7 +35,9 @@ impl Resolver {
                 return None;
             }
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
-                let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
+                const LONGEST: usize = 1024; // NI_MAXHOST, without its end
+                let is_name = |name: &&str| (1..=LONGEST).contains(&name.len());
+                let name = std::str::from_utf8(word).ok().filter(is_name)?;
                 let hints = AddrInfoHints {
                     address: libc::AF_INET,
                     socktype: libc::SOCK_STREAM,

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use ipvs::{Client, Error, Info};
 
-use crate::messages::{Failure, Result, reason, unavailable};
+use crate::messages::{Failure, Result, error_text, unavailable};
 
 /// Opens the client.
 pub(crate) fn open() -> Result<Client> {
@@ -40,11 +40,10 @@ pub(crate) fn failure(error: &Error) -> Failure {
             "Permission denied (you must be root)",
             "it takes CAP_NET_ADMIN, and not that of a rootless container: try sudo",
         ),
-        Error::Socket { doing, source } => unavailable(
-            &format!("{doing}: {}", reason(source)),
-            "it takes a netlink socket, which a sandbox may forbid",
-        ),
-        other => unavailable(&other.to_string(), "the kernel's IPVS is not one this tool knows"),
+        Error::Socket { .. } => {
+            unavailable(&error_text(error), "it takes a netlink socket, which a sandbox may forbid")
+        }
+        other => unavailable(&error_text(other), "the kernel's IPVS is not one this tool knows"),
     }
 }
 

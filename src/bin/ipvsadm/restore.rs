@@ -102,7 +102,7 @@ pub(crate) fn show(
 
 fn open(restore: &Restore) -> Result<Box<dyn Read>> {
     file::open(restore.file.as_deref()).map_err(|error| {
-        let path = restore.file.as_deref().map_or(String::new(), |path| path.display().to_string());
+        let path = restore.file.as_deref().map_or(String::new(), messages::path);
         messages::value(format!("cannot read '{path}': {}", messages::reason(&error)))
     })
 }
@@ -196,11 +196,13 @@ impl<'a, W: Write> Lines<'a, W> {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 result => result.map_err(|error| unread(&error))?,
             };
-            arrived.extend_from_slice(buffer.get(..length).unwrap_or_default());
+            let new = buffer.get(..length).unwrap_or_default();
+            let before = arrived.len(); // a part of a line
+            arrived.extend_from_slice(new);
             // At the end, what is left is a line without its newline.
-            let end = match arrived.iter().rposition(|byte| *byte == b'\n') {
+            let end = match new.iter().rposition(|byte| *byte == b'\n') {
                 _ if length == 0 => arrived.len(),
-                Some(newline) => newline + 1,
+                Some(newline) => before + newline + 1,
                 None => 0,
             };
             let lines = arrived.get(..end).unwrap_or_default();

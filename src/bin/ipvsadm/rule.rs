@@ -47,7 +47,7 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
 pub(crate) fn line(whole: &Change) -> String {
     let mut line = Vec::new();
     match change(&mut line, whole, &mut Texts::numeric()) {
-        Ok(()) => messages::text(line.trim_ascii_end()),
+        Ok(()) => messages::printable(&String::from_utf8_lossy(line.trim_ascii_end())),
         Err(no_line) => no_line.to_string(),
     }
 }
@@ -194,15 +194,17 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
     }
 }
 
-/// The words of a line, up to one that begins with `#`. The word `ipvsadm` is left out wherever it stands, as the
-/// original does. There is no quoting: what [`option`] writes is read back by this.
+/// The words of a line, up to one that begins with `#`. As in the original, a NUL ends the word that it is in, which may
+/// leave an empty one, the word `ipvsadm` is left out wherever it stands, and there is no quoting: what [`option`] writes
+/// is read back by this.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let mut words = Vec::with_capacity(12); // of a line with all that there can be, it grows
     words.extend(
         line.split(blank)
+            .filter(|word| !word.is_empty())
             .map(|word| word.split(|byte| *byte == 0).next().unwrap_or_default())
-            .filter(|word| !word.is_empty() && *word != b"ipvsadm")
+            .filter(|word| *word != b"ipvsadm")
             .take_while(|word| !word.starts_with(b"#")),
     );
     words

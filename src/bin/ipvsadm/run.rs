@@ -130,6 +130,6 @@ fn unlisted(error: anyhow::Error, path: Option<&Path>) -> Failure {
         Err(error) => error.downcast().unwrap_or_else(std::io::Error::other),
     };
     let Some(path) = path else { return messages::unwritten(&error) };
-    let message = format!("cannot write '{}': {}", path.display(), messages::reason(&error));
+    let message = format!("cannot write '{}': {}", messages::path(path), messages::reason(&error));
     Failure { status: messages::STATUS_LIST, message, restore_goes_on: false }
 }

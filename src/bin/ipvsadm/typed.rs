@@ -80,7 +80,7 @@ impl<'a> Typed<'a> {
         }
         if let Some(column) = given.row.column {
             if self.has(column) {
-                return Err(messages::value(format!("multiple '{}' options specified", column.name())));
+                return Err(messages::twice(column));
             }
             self.given.push(column);
         }

@@ -49,7 +49,7 @@ type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Write) -> Result<()> {
     let refused = |error: ipvs::Error| {
         let message = messages::refused(&error, None).message;
-        blind(if message.is_empty() { error.to_string() } else { message })
+        blind(if message.is_empty() { messages::error_text(&error) } else { message })
     };
     let client = &mut session.client;
     let mut table = whole_table(client).map_err(refused)?;

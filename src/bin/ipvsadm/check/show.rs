@@ -27,7 +27,7 @@ fn table(findings: &[Finding]) -> Table {
     let mut builder = Builder::default();
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "what mends it"]);
     for Finding { id, at, what, why, cure } in findings {
-        let [at, what] = [at, what].map(|words| messages::text(words.as_bytes()));
+        let [at, what] = [at, what].map(|words| messages::printable(words));
         // Of a command, the words are quoted one by one: no character is hidden in it.
         builder.push_record([*id, &at, &format!("{what}; {why}"), cure]);
     }

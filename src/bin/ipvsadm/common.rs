@@ -1,0 +1,8 @@
+//! What `ipvsadm` and its siblings `ipvsadm-save` and `ipvsadm-restore` have in common.
+
+use std::io;
+
+/// Why the system refused, in the C library's text alone.
+pub(crate) fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}
