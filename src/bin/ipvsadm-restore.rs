@@ -1,16 +1,9 @@
-//! `ipvsadm-restore [--file PATH]`: the table from stdin or a file, in place of the one there is. The work is that of
-//! `ipvsadm -R --replace`.
+//! `ipvsadm-restore [--file PATH]`: the table from stdin or a file, in place of the one there is. Its words are read,
+//! and its work is done, by `ipvsadm`.
 
 #[path = "ipvsadm/sibling.rs"]
 mod sibling;
 
-use std::ffi::OsString;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let mut words: Vec<OsString> = vec!["-R".into(), "--replace".into()];
-    // The original takes no notice of any words.
-    let mut given = std::env::args_os().skip_while(|word| word != "--file");
-    words.extend(given.by_ref().take(2));
-    sibling::become_ipvsadm(&words)
+fn main() -> std::process::ExitCode {
+    sibling::become_ipvsadm("ipvsadm-restore")
 }

@@ -78,4 +78,3 @@ rm $config
 service unit-start
 show 'ipvsadm-save -n'
 show 'ipvsadm-save --help'
-show 'ipvsadm-restore --help </dev/null 2>/dev/null'

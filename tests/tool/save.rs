@@ -150,14 +150,106 @@ fn a_save_to_a_terminal_says_that_no_file_was_written() {
     assert_eq!(lines, ["-A -t 10.0.0.1:81 -s rr\n", said]);
 }
 
+/// What says that a word is none of a sibling's.
+fn refused(word: &str, sibling: &str) -> String {
+    let options = if sibling == SAVE { "the options are -n, --full and" } else { "the one option is" };
+    let name = if sibling == SAVE { "ipvsadm-save" } else { "ipvsadm-restore" };
+    format!("'{word}' is no option of {name}; {options} --file PATH\n")
+}
+
 #[test]
-fn words_that_are_no_options_of_a_save_are_named() {
+fn words_that_are_no_options_of_a_save_are_refused() {
     lab::isolate();
     hosts("10.0.0.1 vip\n");
     set_up("-A -t 10.0.0.1:81 -s rr\n");
     // A dash from a text processor: the original saves names, and nobody learns why.
-    let saved = "-A -t vip:81 -s rr\n";
-    assert_eq!(run("/sbin/ipvsadm-save", "\u{2013}n"), (0, saved.into(), String::new()));
-    let said = "'\u{2013}n' is no option, and changes nothing; the options are -n, --full and --file PATH\n";
-    assert_eq!(run(SAVE, "\u{2013}n"), (0, saved.into(), said.into()));
+    assert_eq!(run("/sbin/ipvsadm-save", "\u{2013}n"), (0, "-A -t vip:81 -s rr\n".into(), String::new()));
+    let file = "/run/no-save";
+    for word in ["\u{2013}n", "numeric", "-x", "--fulll", "-", "-R", "-C", "--sort", "--replace", "--as"] {
+        for line in
+            [word.to_owned(), format!("-n {word}"), format!("{word} --full"), format!("--file {file} {word}")]
+        {
+            assert_eq!(run(SAVE, &line), (1, String::new(), refused(word, SAVE)), "{line}");
+        }
+    }
+    assert_eq!(run(SAVE, "-nx 1"), (1, String::new(), refused("-nx", SAVE)));
+    assert_eq!(run(SAVE, &format!("-- {file}")), (1, String::new(), refused(file, SAVE)));
+    assert_eq!(run(SAVE, "-n --file"), (1, String::new(), "--file: missing argument\n".into()));
+    assert_eq!(
+        run(SAVE, "--full=yes"),
+        (1, String::new(), "--full=yes: option does not take an argument\n".into())
+    );
+    let twice = format!("--file {file} --file={file}");
+    assert_eq!(run(SAVE, &twice), (2, String::new(), "multiple 'file' options specified\n".into()));
+    // The original's usage, by whatever name one asks for it.
+    for word in ["-h", "--help"] {
+        assert_eq!(run(SAVE, word), run("/sbin/ipvsadm-save", word));
+    }
+    assert!(!fs::exists(file).unwrap());
+    // What it knows may be said twice, as with the original.
+    let numbers = (0, "-A -t 10.0.0.1:81 -s rr\n".into(), String::new());
+    assert_eq!(run("/sbin/ipvsadm-save", "-n -n"), numbers);
+    for line in ["-n", "-n -n", "-nn", "--numeric"] {
+        assert_eq!(run(SAVE, line), numbers, "{line}");
+    }
+    for line in ["--full --file={}", "--file {} --full", "-n --full --file {}"] {
+        assert_eq!(run(SAVE, &line.replace("{}", file)), (0, String::new(), String::new()), "{line}");
+        assert!(fs::read_to_string(file).unwrap().contains("--set"), "{line}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn words_that_are_no_options_of_a_restore_change_nothing() {
+    let rules = "-A -t 10.0.0.9:80 -s rr\n";
+    let file = "/run/rules-to-restore";
+    fs::write(file, "-A -t 10.0.0.1:80 -s wrr\n").unwrap();
+    lab::isolate();
+    set_up(rules);
+    assert_eq!(run("/sbin/ipvsadm-restore", &format!("--file={file}")), (0, String::new(), String::new()));
+    assert_eq!(table(), "", "the original clears, whatever its words are");
+    set_up(rules);
+    for (line, word) in [
+        (format!("-f {file}"), "-f"),
+        (file.to_owned(), file),
+        (format!("--file {file} {file}"), file),
+        ("--help".into(), "--help"),
+        ("-h".into(), "-h"),
+        ("-n".into(), "-n"),
+        ("--files=x".into(), "--files=x"),
+        ("--dry-run".into(), "--dry-run"),
+        ("-C".into(), "-C"),
+        ("\u{2013}\u{2013}file".into(), "\u{2013}\u{2013}file"),
+    ] {
+        // With an empty input, and with one that holds a table.
+        for input in ["", "-A -t 10.0.0.2:80\n"] {
+            assert_eq!(feed(RESTORE, &line, input), (255, String::new(), refused(word, RESTORE)), "{line}");
+            assert_eq!(table(), rules, "{line}");
+        }
+    }
+    assert_eq!(run(RESTORE, "--file"), (255, String::new(), "--file: missing argument\n".into()));
+    let twice = format!("--file {file} --file {file}");
+    assert_eq!(run(RESTORE, &twice), (2, String::new(), "multiple 'file' options specified\n".into()));
+    assert_eq!(table(), rules);
+    for line in [format!("--file={file}"), format!("--file {file}")] {
+        run(OURS, "-C");
+        assert_eq!(feed(RESTORE, &line, ""), (0, String::new(), String::new()), "{line}");
+        assert_eq!(table(), "-A -t 10.0.0.1:80 -s wrr\n", "{line}");
+    }
+}
+
+#[test]
+fn a_sibling_beside_another_ipvsadm_does_nothing() {
+    let folder = "/run/beside-the-original";
+    fs::create_dir(folder).unwrap();
+    fs::copy(lab::ORIGINAL, format!("{folder}/ipvsadm")).unwrap();
+    lab::isolate();
+    set_up("-A -t 10.0.0.9:80 -s rr\n");
+    for sibling in [SAVE, RESTORE] {
+        let copy = format!("{folder}/{}", sibling.rsplit('/').next().unwrap());
+        fs::copy(sibling, &copy).unwrap();
+        let (status, stdout, _) = feed(&copy, "", "-A -t 10.0.0.1:80\n");
+        assert_eq!((status, stdout.as_str()), (255, ""));
+        assert_eq!(table(), "-A -t 10.0.0.9:80 -s rr\n");
+    }
 }

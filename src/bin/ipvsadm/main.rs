@@ -23,6 +23,7 @@ mod run;
 mod save;
 mod servers;
 mod shell;
+mod siblings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use command::Command;
 use messages::Result;
 use names::Resolver;
 use run::Session;
+use siblings::Sibling;
 
 fn main() -> ExitCode {
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
@@ -63,6 +65,10 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     let mut resolver = Resolver::default();
     let command = match words[..] {
         [] => Command::plain_list(),
+        [word, name, ref words @ ..] if word == common::AS.as_bytes() => match Sibling::named(name) {
+            Some(sibling) => sibling.parse(words)?,
+            None => return Err(messages::try_help(&program, Some(name), "it is no sibling of ipvsadm")),
+        },
         _ => Command::parse(&program, &words, &mut resolver)?,
     };
     if let Some(result) = run::without_kernel(&command, &program, &mut resolver, out) {

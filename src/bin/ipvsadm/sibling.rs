@@ -3,17 +3,21 @@
 #[path = "common.rs"]
 mod common;
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-/// Becomes `ipvsadm` with these words: the one beside this program, else the one in `PATH`.
-pub(crate) fn become_ipvsadm(words: &[OsString]) -> ExitCode {
+/// Becomes an `ipvsadm` that reads the words as this sibling's: the one beside this program, else the one in `PATH`.
+pub(crate) fn become_ipvsadm(sibling: &str) -> ExitCode {
     let beside = std::env::current_exe().map(|this| this.with_file_name("ipvsadm"));
     let path = beside.ok().filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("ipvsadm"));
-    let error = Command::new(path).arg0("ipvsadm").args(words).exec();
-    let _ = writeln!(std::io::stderr(), "cannot start ipvsadm: {}", common::reason(&error));
+    let words = std::env::args_os().skip(1);
+    let error = Command::new(path).arg0("ipvsadm").args([common::AS, sibling]).args(words).exec();
+    let reason = common::reason(&error);
+    let _ = writeln!(
+        std::io::stderr(),
+        "cannot start ipvsadm: {reason}; it is neither beside {sibling} nor in PATH"
+    );
     ExitCode::from(127)
 }

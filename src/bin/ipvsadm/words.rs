@@ -8,6 +8,8 @@ use crate::args::{Row, Takes, by_long, by_short};
 pub(crate) struct Given<'a> {
     pub(crate) row: &'static Row,
     pub(crate) value: Option<&'a [u8]>,
+    /// The word that it stands in.
+    pub(crate) option: &'a [u8],
     /// The last word that was read for it.
     pub(crate) word: &'a [u8],
 }
@@ -76,23 +78,23 @@ impl<'a> Walk<'a> {
         &mut self,
         row: &'static Row,
         glued: Option<&'a [u8]>,
-        word: &'a [u8],
+        option: &'a [u8],
     ) -> Result<Given<'a>, Stumble<'a>> {
-        let given = |value, word| Ok(Given { row, value, word });
+        let given = |value, word| Ok(Given { row, value, option, word });
         match (row.takes, glued) {
-            (Takes::Nothing, Some(_)) => Err(Stumble::ValueUnwanted(word)),
-            (Takes::Nothing, None) => given(None, word),
-            (_, Some(value)) => given(Some(value), word),
+            (Takes::Nothing, Some(_)) => Err(Stumble::ValueUnwanted(option)),
+            (Takes::Nothing, None) => given(None, option),
+            (_, Some(value)) => given(Some(value), option),
             (Takes::Value(_), None) => match self.words.next().copied() {
                 Some(value) => given(Some(value), value),
-                None => Err(Stumble::ValueMissing(word)),
+                None => Err(Stumble::ValueMissing(option)),
             },
             (Takes::Perhaps(_), None) => match self.words.as_slice().first() {
                 Some(value) if !value.starts_with(b"-") => {
                     self.words.next();
                     given(Some(value), value)
                 }
-                _ => given(None, word),
+                _ => given(None, option),
             },
         }
     }

@@ -1,0 +1,94 @@
+//! The words of `ipvsadm-save` and `ipvsadm-restore`, which are options of `ipvsadm`. A word that is none of them is
+//! refused: the original's `ipvsadm-restore` clears the table whatever its words are.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::args::{Column, Opt, by_long};
+use crate::command::{Command, Manner, Restore, Save};
+use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
+use crate::words::{Stumble, Walk};
+
+/// A program beside `ipvsadm`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sibling {
+    name: &'static str,
+    options: &'static [Opt],
+    shown: &'static str,
+    /// The status where the words cannot be understood.
+    status: u8,
+    usage: Option<&'static str>,
+}
+
+const SAVE: Sibling = Sibling {
+    name: "ipvsadm-save",
+    options: &[Opt::Numeric, Opt::Full, Opt::File],
+    shown: "the options are -n, --full and --file PATH",
+    status: STATUS_LIST,
+    // The original's, of two lines.
+    usage: Some(
+        "ipvsadm-save: Script to save the IPVS table to stdout.
+   With the -n option, prints out the table in numeric format.",
+    ),
+};
+
+const RESTORE: Sibling = Sibling {
+    name: "ipvsadm-restore",
+    options: &[Opt::File],
+    shown: "the one option is --file PATH",
+    status: STATUS_REFUSED,
+    usage: None,
+};
+
+impl Sibling {
+    /// The sibling of this name.
+    pub(crate) fn named(name: &[u8]) -> Option<&'static Self> {
+        [&SAVE, &RESTORE].into_iter().find(|sibling| sibling.name.as_bytes() == name)
+    }
+
+    /// What its words ask for.
+    pub(crate) fn parse(&self, words: &[&[u8]]) -> Result<Command> {
+        let mut walk = Walk::new(words);
+        let (mut numeric, mut full, mut file) = (false, false, None);
+        while let Some(given) = walk.next_option().map_err(|stumble| self.stumbled(stumble))? {
+            match (given.row.opt, given.value) {
+                (option, _) if !self.options.contains(&option) => return Err(self.refused(given.option)),
+                (Opt::File, Some(_)) if file.is_some() => return Err(messages::twice(Column::File)),
+                (Opt::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
+                (Opt::Full, _) => full = true,
+                _ => numeric = true, // twice, too: so does the original
+            }
+        }
+        match walk.positional.first() {
+            Some(word) => Err(self.refused(word)),
+            None if self == &SAVE => Ok(Command::Save(Save { numeric, full, file })),
+            None => Ok(Command::Restore(Restore { manner: Manner::Replace, dry: false, file })),
+        }
+    }
+
+    fn stumbled(&self, stumble: Stumble<'_>) -> Failure {
+        match stumble {
+            Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) if self.knows(word) => {
+                Failure { status: self.status, ..messages::stumbled(stumble) }
+            }
+            Stumble::Unknown(word) | Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) => {
+                self.refused(word)
+            }
+        }
+    }
+
+    /// Whether a word is the long name of one of its options, with a value or without.
+    fn knows(&self, word: &[u8]) -> bool {
+        let name = word.strip_prefix(b"--").and_then(|long| long.split(|byte| *byte == b'=').next());
+        name.and_then(by_long).is_some_and(|row| self.options.contains(&row.opt))
+    }
+
+    fn refused(&self, word: &[u8]) -> Failure {
+        let message = match self.usage {
+            Some(usage) if matches!(word, b"-h" | b"--help") => usage.to_owned(),
+            _ => format!("'{}' is no option of {}; {}", messages::text(word), self.name, self.shown),
+        };
+        Failure { status: self.status, message, restore_goes_on: false }
+    }
+}
