@@ -9,6 +9,7 @@ mod faults;
 mod lab;
 mod logins;
 mod names;
+mod saved;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;

@@ -18,6 +18,8 @@ pub(crate) struct Resolver {
     services: BTreeMap<(u16, u16), Option<Rc<str>>>,
     /// Nobody is asked: a name stands for nothing.
     numbers_only: bool,
+    /// The name that was to be looked up last, where nobody is asked.
+    unasked: Option<Vec<u8>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 
@@ -27,11 +29,17 @@ impl Resolver {
         Self { numbers_only: true, ..Self::default() }
     }
 
+    /// The name that was to be looked up since the last call, if nobody is asked.
+    pub(crate) fn take_unasked(&mut self) -> Option<Vec<u8>> {
+        self.unasked.take()
+    }
+
     /// The address that a word says, in one of the classic forms or as a host name. Names are looked up for IPv4
     /// alone, and the first address counts, as in the original.
     pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
         classic_ipv4(word).or_else(|| {
             if self.numbers_only {
+                self.unasked = Some(word.to_vec()).filter(|word| is_host_name(word));
                 return None;
             }
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
@@ -55,16 +63,17 @@ impl Resolver {
 
     /// The port that a service name stands for.
     pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Option<u16> {
-        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty() && !self.numbers_only)?;
+        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
+        if self.numbers_only {
+            self.unasked = Some(word.to_vec()).filter(|_| !begins_as_number(name));
+            return None;
+        }
         if protocol == Protocol::Sctp {
             return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
         }
         *self.ports.entry((word.to_vec(), protocol.number())).or_insert_with(|| {
             // A number is not a name, whatever getaddrinfo makes of it.
-            if name
-                .trim_ascii_start()
-                .starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
-            {
+            if begins_as_number(name) {
                 return None;
             }
             let socktype = if protocol == Protocol::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
@@ -122,6 +131,16 @@ impl Resolver {
             String::from_utf8_lossy(&file).lines().flat_map(sctp_line).collect()
         })
     }
+}
+
+fn begins_as_number(name: &str) -> bool {
+    name.trim_ascii_start().starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
+}
+
+/// Whether a word may be the name of a host: the last part of one is no number, unlike that of a mistyped address.
+fn is_host_name(word: &[u8]) -> bool {
+    let last = word.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    last.iter().any(|byte| !byte.is_ascii_digit())
 }
 
 /// The names in a line of `/etc/services`: `NAME PORT/sctp [ALIAS...] [# ...]`, the main one first.

@@ -130,13 +130,18 @@ fn commands(whole: &[u8], program: &str, resolver: &mut Resolver) -> Result<Vec<
 }
 
 /// What each line asks for, by its number.
-pub(crate) fn parsed(
+fn parsed(
     whole: &[u8],
     program: &str,
     resolver: &mut Resolver,
 ) -> impl Iterator<Item = (usize, Result<Command>)> {
+    lines(whole).filter_map(|(number, words)| Some((number, parse(program, resolver, &words)?)))
+}
+
+/// The words of each line, by its number.
+pub(crate) fn lines(whole: &[u8]) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
     let lines = whole.split(|byte| *byte == b'\n').enumerate();
-    lines.filter_map(|(index, line)| Some((index + 1, parse(program, resolver, &words(line, index == 0))?)))
+    lines.map(|(index, line)| (index + 1, words(line, index == 0)))
 }
 
 fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
@@ -145,7 +150,7 @@ fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
 }
 
 /// What the words of a line ask for; nothing if there are none.
-fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
+pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
     let first = words.first()?;
     Some(match Command::parse(program, words, resolver) {
         Ok(Command::Restore { .. }) => {

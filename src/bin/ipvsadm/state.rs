@@ -64,6 +64,11 @@ impl State {
         Ok(state)
     }
 
+    /// How many services and servers there are.
+    pub(crate) fn entries(&self) -> usize {
+        self.services.values().map(|entry| 1 + entry.destinations.iter().count()).sum()
+    }
+
     fn put(&mut self, service: Service, destinations: Servers) {
         self.services.insert(service.id, Entry { service, line: 0, destinations });
     }

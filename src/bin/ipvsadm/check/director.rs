@@ -14,6 +14,7 @@ use super::connections::Count;
 use super::finding::{Finding, Kind};
 use super::machine::{Address, Link, Machine, Sort, Way, full_prefix};
 use super::marks::Marks;
+use super::supervisors::Supervisors;
 use super::{Table, address, command_line, servers, settings};
 
 /// What is known of a director.
@@ -23,6 +24,7 @@ pub(crate) struct Director {
     pub(crate) connections: Count,
     /// The marks that the packet filter sets; none where nobody may read its rules.
     pub(crate) marks: Option<Marks>,
+    pub(crate) supervisors: Supervisors,
     pub(crate) machine: Machine,
 }
 

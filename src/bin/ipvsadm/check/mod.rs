@@ -16,12 +16,14 @@ mod saved;
 mod servers;
 mod settings;
 mod show;
+mod supervisors;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipvs::{Change, Client, DestinationEntry, ServiceEntry, ServiceId};
 
@@ -36,6 +38,7 @@ use director::Director;
 use finding::Finding;
 use machine::{Machine, Way, far_away};
 use rtnetlink::Routing;
+use supervisors::Supervisors;
 
 /// There are findings.
 const STATUS_FOUND: u8 = 1;
@@ -58,11 +61,13 @@ pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Writ
         daemons: client.daemons().map_err(refused)?,
         connections: connections::count(&table).map_err(refused)?,
         marks: marks::read(&table),
+        supervisors: Supervisors::running(Path::new("/proc")),
         machine: look(&ways_of(&table), None)?,
         table,
     };
     let mut findings = director.findings();
-    findings.extend(saved::findings(check.file.as_deref(), &director.table, client).map_err(refused)?);
+    let saved = saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
+    findings.extend(saved.map_err(refused)?);
     tell(findings, check, out)
 }
 

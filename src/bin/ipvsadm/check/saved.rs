@@ -1,19 +1,23 @@
 //! The saved table: whether it is there, can be read, and says what the kernel has.
+//!
+//! No fix loses a rule: what writes over a file that says more than the table keeps a copy of it, and a table that has
+//! nothing more than the file is restored from it.
 
-use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ipvs::Client;
+use ipvs::{Change, Client};
 
 use super::Table;
 use super::finding::{Finding, Kind};
+use super::supervisors::Supervisors;
 use crate::apply;
-use crate::messages::{self, Failure};
+use crate::messages;
 use crate::names::Resolver;
 use crate::shell;
-use crate::state::State;
+use crate::state::{State, Step};
 use crate::{restore, rule};
 
 /// Where the init scripts and units of the distributions keep it.
@@ -23,46 +27,30 @@ const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
 pub(crate) fn findings(
     named: Option<&Path>,
     table: &Table,
+    supervisors: Supervisors,
     client: &mut Client,
 ) -> ipvs::Result<Vec<Finding>> {
-    if named.is_none() && is_supervised(Path::new("/proc")) {
+    if named.is_none() && supervisors.fill_table {
         return Ok(Vec::new());
     }
     let path = named.map_or_else(usual_place, Path::to_owned);
-    let whole = match fs::read(&path) {
-        Ok(whole) => whole,
+    let finding = match fs::read(&path) {
+        Ok(whole) => judged(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let is_needed = !table.is_empty();
-            return Ok(is_needed
-                .then(|| found(Kind::SaveMissing, &path, "the table is saved nowhere".to_owned()))
-                .into_iter()
-                .collect());
+            let missing = || found(Kind::SaveMissing, &path, "the table is saved nowhere", save(&path));
+            (!table.is_empty()).then(missing)
         }
         Err(error) => {
             let what = format!("it cannot be read: {}", messages::reason(&error));
-            return Ok(vec![found(Kind::SaveUnreadable, &path, what)]);
+            let look = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
+            Some(found(Kind::SaveUnreadable, &path, &what, look))
         }
     };
-    let wanted = match wanted(&whole) {
-        Ok(wanted) => wanted,
-        Err((kind, what)) => return Ok(vec![found(kind, &path, what)]),
-    };
-    let steps = State::with_settings(table, client, &wanted)?.steps_to(&wanted);
-    Ok(steps.first().map(|step| stale(&path, steps.len(), step)).into_iter().collect())
+    Ok(finding.into_iter().collect())
 }
 
-fn stale(path: &Path, steps: usize, first: &crate::state::Step) -> Finding {
-    let line = rule::line(&first.change);
-    let what = format!("it says otherwise than the table, at {steps} places (ipvsadm -R --diff): {line}");
-    found(Kind::SaveStale, path, what)
-}
-
-/// Whether a program runs that fills the table from a configuration of its own.
-fn is_supervised(proc: &Path) -> bool {
-    const SUPERVISORS: [&str; 3] = ["keepalived", "ldirectord", "kube-proxy"];
-    let processes = fs::read_dir(proc).into_iter().flatten().flatten();
-    let mut names = processes.filter_map(|process| fs::read_to_string(process.path().join("comm")).ok());
-    names.any(|name| SUPERVISORS.contains(&name.trim_end()))
+fn found(kind: Kind, path: &Path, what: &str, fix: String) -> Finding {
+    kind.at(&path.display(), what, fix)
 }
 
 fn usual_place() -> PathBuf {
@@ -71,33 +59,191 @@ fn usual_place() -> PathBuf {
     if is_redhat { redhat } else { debian }
 }
 
-/// Whatever is wrong with the file, saving the table anew mends it.
-fn found(kind: Kind, path: &Path, what: String) -> Finding {
-    let words = ["ipvsadm", "-S", "--full", "--file"].map(OsStr::new);
-    let cure = shell::line(words.into_iter().chain([path.as_os_str()]).map(OsStr::as_bytes));
-    kind.at(&path.display(), what, cure)
+/// What a file says.
+#[derive(Debug, Default)]
+struct Saved {
+    /// The table that its lines make. No name is looked up: whoever answers for it may be away just now.
+    state: State,
+    /// How many lines made it.
+    rules: usize,
+    /// The first line that could not be taken, and why.
+    fault: Option<(Kind, String)>,
+    /// The lines that cannot be understood or have no place.
+    wrong: Vec<usize>,
+    /// How many lines have names.
+    names: usize,
+    /// Somebody wrote notes into it.
+    has_notes: bool,
 }
 
-/// The table that the lines make, of which no name is looked up: whoever answers for it may be away just now.
-fn wanted(whole: &[u8]) -> Result<State, (Kind, String)> {
-    let mut state = State::default();
-    for (line, command) in restore::parsed(whole, "ipvsadm", &mut Resolver::numbers_only()) {
-        let at = |message: &str| restore::at_line(line, message);
-        match command {
-            Ok(command) => apply::made(&mut state, &command, line)
-                .map_err(|failure| (Kind::SaveUnreadable, at(&failure.message)))?,
-            Err(Failure { message, .. }) if is_of_an_address(&message) => {
-                let word = message.split('\'').nth(1).unwrap_or_default();
-                return Err((Kind::SaveNames, at(&format!("'{word}' is not in numbers"))));
+impl Saved {
+    fn read(whole: &[u8]) -> Self {
+        const OWN_NOTE: &[u8] = b"# saved by ipvsadm ";
+        let has_note = |line: &[u8]| line.contains(&b'#') && !line.starts_with(OWN_NOTE);
+        let mut saved =
+            Self { has_notes: whole.split(|byte| *byte == b'\n').any(has_note), ..Self::default() };
+        let mut resolver = Resolver::numbers_only();
+        for (line, words) in restore::lines(whole) {
+            let result = match restore::parse("ipvsadm", &mut resolver, &words) {
+                None => continue, // no words
+                Some(command) => command.and_then(|command| apply::made(&mut saved.state, &command, line)),
+            };
+            let name = resolver.take_unasked();
+            match (result, name) {
+                (Ok(()), _) => saved.rules += 1,
+                (Err(_), Some(name)) => saved.take_name(line, &words, &name),
+                (Err(failure), None) => {
+                    let what = restore::at_line(line, failure.message.trim_end());
+                    saved.fault.get_or_insert((Kind::SaveUnreadable, what));
+                    saved.wrong.push(line);
+                }
             }
-            Err(Failure { message, .. }) => return Err((Kind::SaveUnreadable, at(message.trim_end()))),
+        }
+        saved
+    }
+
+    fn take_name(&mut self, line: usize, words: &[&[u8]], name: &[u8]) {
+        let holds = |word: &&&[u8]| word.windows(name.len().max(1)).any(|part| part == name);
+        let word = words.iter().find(holds).copied().unwrap_or(name);
+        let what = format!("'{}' is not in numbers", messages::text(word));
+        self.fault.get_or_insert((Kind::SaveNames, restore::at_line(line, &what)));
+        self.names += 1;
+    }
+}
+
+/// What is wrong with a file that was read, if anything is.
+fn judged(
+    path: &Path,
+    saved: &Saved,
+    table: &Table,
+    supervisors: Supervisors,
+    client: &mut Client,
+) -> ipvs::Result<Option<Finding>> {
+    let steps = State::with_settings(table, client, &saved.state)?.steps_to(&saved.state);
+    let difference = Difference::of(&steps, table);
+    let Some((kind, what)) = &saved.fault else {
+        let first = steps.first().map(|step| rule::line(&step.change));
+        return Ok(first.map(|first| {
+            let (rest, fix) = difference.direction(path, saved, supervisors);
+            let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
+            found(Kind::SaveStale, path, &what, fix)
+        }));
+    };
+    let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
+    let fix = if *kind == Kind::SaveUnreadable {
+        // The lines stay in the file, as notes.
+        let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
+        is_rules.then(|| comment_out(path, &saved.wrong))
+    } else {
+        // What has names may be in the table, which has room for it.
+        let has_all = difference.missing == 0 && entries >= saved.state.entries() + saved.names;
+        has_all.then(|| save_with_copy(path))
+    };
+    Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| look(path)))))
+}
+
+/// A file of which more lines are wrong is none of ours.
+const FEW: usize = 8;
+
+/// How many entries differ between a table and a file, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Difference {
+    /// Those that the file has and the table lacks.
+    missing: usize,
+    /// Those that the table has and the file lacks.
+    extra: usize,
+    /// Those that both have, with other values.
+    other: usize,
+}
+
+impl Difference {
+    /// By the steps from the table to what the file says.
+    fn of(steps: &[Step], table: &Table) -> Self {
+        let mut difference = Self::default();
+        for step in steps {
+            match step.change {
+                Change::AddService(_) | Change::AddDestination(..) | Change::StartDaemon(_) => {
+                    difference.missing += 1;
+                }
+                // With an empty table nobody has set any.
+                Change::SetTimeouts(_) if table.is_empty() => difference.missing += 1,
+                Change::DeleteService(_) | Change::DeleteDestination(..) | Change::StopDaemon(..) => {
+                    difference.extra += 1;
+                }
+                _ => difference.other += 1,
+            }
+        }
+        difference
+    }
+
+    /// The fix, by which neither a rule of the file nor one of the table is lost, and the other way to go.
+    fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
+        match self {
+            _ if !path.is_file() || supervisors.fill_table => (BOTH, look(path)),
+            Self { missing: 0, other: 0, .. } if !saved.has_notes => (SAVES, save(path)),
+            Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
+            Self { extra: 0, other: 0, .. } => (RESTORES, command(&["-R", "--apply", "--file"], path)),
+            _ => (BOTH, look(path)),
         }
     }
-    Ok(state)
 }
 
-fn is_of_an_address(message: &str) -> bool {
-    [messages::SERVICE.0, messages::SERVER.0].iter().any(|sentence| message.starts_with(sentence))
+const RESTORES: &str =
+    "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
+const SAVES: &str =
+    "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
+const BOTH: &str =
+    "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries =
+            |count: usize| if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+        let parts = [
+            (self.missing, "the table lacks", "of the file"),
+            (self.extra, "the file lacks", "of the table"),
+            (self.other, "other values have", ""),
+        ];
+        let parts = parts.iter().filter(|(count, ..)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, front, behind)| {
+                format!("{front} {} {behind}", entries(*count)).trim_end().to_owned()
+            })
+            .collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// A command of the tool's about the file.
+fn command(options: &[&str], path: &Path) -> String {
+    let words = std::iter::once("ipvsadm").chain(options.iter().copied()).map(str::as_bytes);
+    shell::line(words.chain([path.as_os_str().as_bytes()]))
+}
+
+/// Saves the table.
+fn save(path: &Path) -> String {
+    command(&["-S", "--full", "--file"], path)
+}
+
+/// The same, with what was in the file beside it.
+fn save_with_copy(path: &Path) -> String {
+    let quoted = shell::quoted(path.as_os_str().as_bytes());
+    format!("cp -p -- {quoted} {quoted}.$(date +%Y%m%d-%H%M%S) && {}", save(path))
+}
+
+/// Shows every line that is wrong, or all that differs.
+fn look(path: &Path) -> String {
+    command(&["-R", "--diff", "--file"], path)
+}
+
+/// Makes notes of lines.
+fn comment_out(path: &Path, lines: &[usize]) -> String {
+    // sed writes a new file in the place of the old one, which must be no link.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let script: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
+    let words =
+        [&b"sed"[..], b"-i", script.join(";").as_bytes(), target.as_os_str().as_bytes()].map(<[u8]>::to_vec);
+    shell::line(words)
 }
 
 #[cfg(test)]
@@ -120,11 +266,27 @@ mod tests {
             ),
             ("-A -t 10.0.0.1:80\nrubbish\n", Some((Kind::SaveUnreadable, "line 2: Try"))),
             ("-L\n", Some((Kind::SaveUnreadable, "line 1: only"))),
+            // A mistyped address is no name.
+            (
+                "-A -t 10.0.0.300:80\n",
+                Some((
+                    Kind::SaveUnreadable,
+                    "line 1: illegal virtual server address[:port] specified: '10.0.0.300:80'",
+                )),
+            ),
+            ("-A -t 10.0.0.1:8O\n", Some((Kind::SaveUnreadable, "line 1: illegal virtual"))),
+            ("-A -t web.example:80\n", Some((Kind::SaveNames, "line 1: 'web.example:80' is not in numbers"))),
+            ("-A -t 10.0.0.1:99999\n", Some((Kind::SaveUnreadable, "line 1: illegal virtual"))),
+            (
+                "-A -t 10.0.0.1:80 -p 9 -M mask.example\n",
+                Some((Kind::SaveNames, "line 1: 'mask.example' is not in numbers")),
+            ),
         ] {
-            match (wanted(lines.as_bytes()), expected) {
-                (Ok(_), None) => {}
-                (Err((kind, what)), Some((wanted, start))) => {
-                    assert_eq!(kind, wanted, "{lines}");
+            let saved = Saved::read(lines.as_bytes());
+            match (&saved.fault, expected) {
+                (None, None) => {}
+                (Some((kind, what)), Some((wanted, start))) => {
+                    assert_eq!(*kind, wanted, "{lines}");
                     assert!(what.starts_with(start), "{lines}: {what}");
                 }
                 (result, _) => panic!("{lines}: {result:?}"),
@@ -133,15 +295,26 @@ mod tests {
     }
 
     #[test]
-    fn a_supervisor_is_known_by_its_name() {
-        let proc = tempfile::tempdir().unwrap();
-        let starts = |pid: &str, name: &str| {
-            fs::create_dir(proc.path().join(pid)).unwrap();
-            fs::write(proc.path().join(pid).join("comm"), format!("{name}\n")).unwrap();
-            is_supervised(proc.path())
-        };
-        assert!(!starts("1", "systemd"));
-        assert!(!starts("2", "keepalived-exporter"));
-        assert!(starts("3", "keepalived"));
+    fn what_a_file_says_is_counted() {
+        let saved = Saved::read(
+            b"# saved by ipvsadm 1 on Monday\n-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.0.2\n\n-a -t 10.0.0.1:80 -r web\nx\n-D -t 1.1.1.1:1\n",
+        );
+        assert_eq!((saved.rules, saved.names, saved.wrong, saved.has_notes), (2, 1, vec![6, 7], false));
+        assert_eq!(saved.state.entries(), 2);
+        assert!(Saved::read(b"-A -t 10.0.0.1:80 # the web\n").has_notes);
+    }
+
+    #[test]
+    fn what_differs_is_said_in_words() {
+        for ((missing, extra, other), text) in [
+            ((1, 0, 0), "the table lacks 1 entry of the file"),
+            ((0, 2, 0), "the file lacks 2 entries of the table"),
+            (
+                (3, 1, 2),
+                "the table lacks 3 entries of the file, the file lacks 1 entry of the table, other values have 2 entries",
+            ),
+        ] {
+            assert_eq!(Difference { missing, extra, other }.to_string(), text);
+        }
     }
 }

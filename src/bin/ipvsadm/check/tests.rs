@@ -10,6 +10,7 @@ use ipvs::{
 use super::connections::{Count, count_rows};
 use super::director::Director;
 use super::machine::{Address, Link, Listener, Machine, Neighbour, Sort, Way, far_away};
+use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
 
@@ -59,7 +60,14 @@ fn two_servers() -> Vec<DestinationEntry> {
 }
 
 fn director(table: Table) -> Director {
-    Director { table, daemons: Vec::new(), connections: Count::default(), marks: None, machine: machine() }
+    Director {
+        table,
+        daemons: Vec::new(),
+        connections: Count::default(),
+        marks: None,
+        supervisors: Supervisors::default(),
+        machine: machine(),
+    }
 }
 
 /// Ids and commands of what is found.

@@ -1,0 +1,106 @@
+//! Programs that keep a director as their own configuration says, while they run.
+
+use std::fs;
+use std::path::Path;
+
+/// What the programs that run here take care of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Supervisors {
+    /// They fill the table, from a configuration of their own.
+    pub(crate) fill_table: bool,
+    /// They decide which machine has the virtual addresses.
+    pub(crate) move_addresses: bool,
+}
+
+/// A program, as the kernel names its processes: by 15 characters.
+struct Program {
+    name: &'static str,
+    does: Supervisors,
+}
+
+const fn program(name: &'static str, fill_table: bool, move_addresses: bool) -> Program {
+    Program { name, does: Supervisors { fill_table, move_addresses } }
+}
+
+const PROGRAMS: [Program; 20] = [
+    program("keepalived", true, true),
+    program("ldirectord", true, false),
+    program("heartbeat", false, true),
+    program("corosync", false, true),
+    program("pacemakerd", false, true),
+    program("rgmanager", false, true),
+    program("pulse", true, true),
+    program("lvsd", true, true),
+    program("surealived", true, false),
+    program("seesaw_engine", true, true),
+    program("seesaw_ncc", true, true),
+    program("ucarp", false, true),
+    program("carp", false, true),
+    program("vrrpd", false, true),
+    program("uvrrpd", false, true),
+    program("exabgp", false, true),
+    program("kube-vip", false, true),
+    program("kube-proxy", true, false),
+    program("kube-router", true, true),
+    program("gorb", true, false),
+];
+
+impl Supervisors {
+    /// What runs in the network of this process, by the folder of all processes.
+    pub(crate) fn running(proc: &Path) -> Self {
+        let network = |process: &Path| fs::read_link(process.join("ns/net")).ok();
+        let own = network(&proc.join("self"));
+        let mut all = Self::default();
+        for process in fs::read_dir(proc).into_iter().flatten().flatten() {
+            let comm = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
+            if let Some(Program { does, .. }) = known
+                && network(&process.path()) == own
+            {
+                all.fill_table |= does.fill_table;
+                all.move_addresses |= does.move_addresses;
+            }
+        }
+        all
+    }
+}
+
+/// Whether a process has a program's name, or one that adds what it is busy with: `keepalived_vrrp`.
+fn is_called(comm: &str, name: &str) -> bool {
+    comm.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ' ', ':']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_is_known_by_its_name() {
+        let fills = Supervisors { fill_table: true, move_addresses: false };
+        let moves = Supervisors { fill_table: false, move_addresses: true };
+        let both = Supervisors { fill_table: true, move_addresses: true };
+        for (name, expected) in [
+            ("systemd", Supervisors::default()),
+            ("keepalived-exporter", Supervisors::default()),
+            ("ucarping", Supervisors::default()),
+            ("keepalived", both),
+            ("keepalived_vrrp", both),
+            ("ldirectord /etc", fills),
+            ("kube-proxy", fills),
+            ("pacemakerd", moves),
+        ] {
+            let proc = tempfile::tempdir().unwrap();
+            for (pid, comm) in [("1", "init"), ("17", name)] {
+                fs::create_dir(proc.path().join(pid)).unwrap();
+                fs::write(proc.path().join(pid).join("comm"), format!("{comm}\n")).unwrap();
+            }
+            assert_eq!(Supervisors::running(proc.path()), expected, "{name}");
+            // In another network it takes care of that one.
+            for (pid, network) in [("self", "net:[1]"), ("17", "net:[2]")] {
+                fs::create_dir_all(proc.path().join(pid).join("ns")).unwrap();
+                std::os::unix::fs::symlink(network, proc.path().join(pid).join("ns/net")).unwrap();
+            }
+            assert_eq!(Supervisors::running(proc.path()), Supervisors::default(), "{name}");
+        }
+    }
+}
