@@ -151,7 +151,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The scheduler or the persistence engine is unknown, and the kernel could not load a module for it.
     NoSuchScheduler,
-    /// The interface of a sync daemon is not there, or is down.
+    /// The interface of a sync daemon is not there, is down, or does not have the group's address family.
     NoSuchInterface,
     /// `CAP_NET_ADMIN` in the initial user namespace is missing.
     PermissionDenied,
@@ -222,9 +222,13 @@ fn refusal(operation: Operation, errno: i32) -> Refusal {
         (EEXIST, Op::AddService) => (Kind::AlreadyExists, "the service is there already"),
         (EEXIST, Op::AddDestination) => (Kind::AlreadyExists, "the real server is there already"),
         (EEXIST, Op::StartDaemon) => (Kind::AlreadyExists, "a sync daemon of this state runs already"),
-        (ENODEV, Op::StartDaemon) => (Kind::NoSuchInterface, "no such interface"),
-        (ENETUNREACH, Op::StartDaemon) => (Kind::NoSuchInterface, "the interface is down"),
-        (EINVAL, _) => (Kind::InvalidInput, "a value that the kernel does not take"),
+        (ENODEV, Op::StartDaemon) => (Kind::NoSuchInterface, "no such interface, or one without IPv4"),
+        (ENETUNREACH, Op::StartDaemon) => {
+            (Kind::NoSuchInterface, "the interface is down, or has no address family of the group's")
+        }
+        (EINVAL, _) => {
+            (Kind::InvalidInput, "a value that the kernel does not take, or not with what is there")
+        }
         (ERANGE, Op::AddDestination | Op::EditDestination) => {
             (Kind::InvalidInput, "a weight above 2147483647, or a lower threshold above the upper one")
         }

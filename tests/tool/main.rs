@@ -18,6 +18,7 @@ mod interfaces;
 mod keep;
 mod messages;
 mod names;
+mod refusals;
 mod restore;
 mod save;
 mod warnings;

@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::keep;
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED};
+use crate::refusal;
 use crate::report;
 use crate::restore::{at_line, said};
 use crate::rule;
@@ -81,7 +82,7 @@ fn live(client: &mut Client, wanted: &State) -> Result<State> {
 
 /// What the kernel has against a step.
 fn told(step: &Step, error: &Error) -> String {
-    let message = messages::refused(error, Some(&step.change)).message;
+    let message = refusal::refused(error, Some(&step.change)).message;
     match step.line {
         Some(line) => at_line(line, &message),
         None => format!("{}: {message}", rule::line(&step.change)),
@@ -96,7 +97,7 @@ fn undo(client: &mut Client, changes: &[Change]) -> Result<()> {
     }
     for (at, error) in &left {
         if let Some(change) = changes.get(*at) {
-            let message = messages::refused(error, Some(change)).message;
+            let message = refusal::refused(error, Some(change)).message;
             report(&format!("could not be undone: {}: {message}", rule::line(change)));
         }
     }

@@ -165,18 +165,13 @@ pub(crate) fn unavailable(reason: &str, remedy: &str) -> Failure {
     value(format!("Can't initialize ipvs: {reason}; {remedy}"))
 }
 
-/// The kernel refused, or could not be asked. `change` is what it was told, if it was a change.
+/// The kernel refused, or could not be asked. `change` is what it was told, if it was a change. Why it refused one:
+/// `refusal.rs`.
 pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
     let message = match error {
         // The original says nothing here.
         Error::Kernel { operation: Operation::GetTimeouts | Operation::GetDaemons, .. } => String::new(),
-        Error::Kernel { operation, errno } => {
-            let sentence = sentence(*operation, *errno);
-            match change.and_then(|change| detail(change, *errno)) {
-                Some(detail) => format!("{sentence}: {detail}"),
-                None => sentence,
-            }
-        }
+        Error::Kernel { operation, errno } => sentence(*operation, *errno),
         Error::Malformed { operation: Operation::GetConnections, .. } => {
             "unexpected input from /proc/net/ip_vs_conn".to_owned()
         }
@@ -184,37 +179,6 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
     };
     let status = if change.is_some() { STATUS_REFUSED } else { STATUS_LIST };
     Failure { status, message, restore_goes_on: change.is_some() }
-}
-
-/// Which word the kernel means, and what to do, where the sentence does not say it.
-fn detail(change: &Change, errno: i32) -> Option<String> {
-    match (errno, change) {
-        (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
-            let scheduler = (service.scheduler.to_string(), format!("ip_vs_{}", service.scheduler));
-            let engine = service.engine.map(|engine| (engine.to_string(), format!("ip_vs_pe_{engine}")));
-            // The scheduler is loaded first: where it is there, the engine is the one that is not.
-            let (name, module) = engine.filter(|_| is_loaded(&scheduler.1)).unwrap_or(scheduler);
-            Some(format!("'{name}'; the kernel has no module {module}"))
-        }
-        (libc::EINVAL, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
-            Some(format!("'{}'; a real server has the address of a single host", server.id.address))
-        }
-        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
-            let (lower, upper) = (server.lower_threshold, server.upper_threshold);
-            Some(format!("'{lower}'; -y may not be above -x, which is {upper}"))
-        }
-        (libc::ENODEV, Change::StartDaemon(daemon)) => {
-            Some(format!("'{}'; name an interface with --mcast-interface", daemon.interface))
-        }
-        (libc::ENETUNREACH, Change::StartDaemon(daemon)) => {
-            Some(format!("'{0}'; bring the interface up: ip link set {0} up", daemon.interface))
-        }
-        _ => None,
-    }
-}
-
-fn is_loaded(module: &str) -> bool {
-    Path::new("/sys/module").join(module).exists()
 }
 
 /// An error as a message shows it.

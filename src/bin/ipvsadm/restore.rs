@@ -13,6 +13,7 @@ use crate::file;
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED};
 use crate::names::Resolver;
+use crate::refusal;
 use crate::report;
 use crate::rule;
 use crate::run::Session;
@@ -67,7 +68,7 @@ fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<(
     let running = client.daemons().map_err(|error| messages::refused(&error, None))?;
     for daemon in running.iter().filter(|daemon| is_started(daemon.state)) {
         let stop = Change::StopDaemon(daemon.state, daemon.sync_id);
-        client.apply(&stop).map_err(|error| messages::refused(&error, Some(&stop)))?;
+        client.apply(&stop).map_err(|error| refusal::refused(&error, Some(&stop)))?;
     }
     Ok(())
 }
@@ -255,7 +256,7 @@ impl<'a, W: Write> Lines<'a, W> {
         let refused =
             self.session.client.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
         for (at, error) in refused {
-            let failure = messages::refused(&error, changes.get(at));
+            let failure = refusal::refused(&error, changes.get(at));
             self.failed(numbers.get(at).copied().unwrap_or(0), &failure)?;
         }
         // Memory that was used already is cheaper than new.

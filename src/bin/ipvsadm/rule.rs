@@ -9,6 +9,7 @@ use ipvs::{
 
 use crate::list::text::{Texts, address, protocol_of};
 use crate::messages;
+use crate::shell;
 use crate::value::scheduler_flags_text;
 
 /// Writes the line that makes a change.
@@ -50,6 +51,12 @@ pub(crate) fn line(whole: &Change) -> String {
         Ok(()) => messages::printable(&String::from_utf8_lossy(line.trim_ascii_end())),
         Err(no_line) => no_line.to_string(),
     }
+}
+
+/// The command line that makes a change, for a person to copy.
+pub(crate) fn command_line(change: &Change) -> String {
+    let line = line(change);
+    shell::line(std::iter::once("ipvsadm").chain(line.split(' ')))
 }
 
 /// `-A SERVICE -s NAME ...`

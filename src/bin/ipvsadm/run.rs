@@ -10,7 +10,7 @@ use crate::command::{Asked, Command, Manner};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
-use crate::{args, check, keep, list, open, report, restore, rule, save, warn};
+use crate::{args, check, keep, list, open, refusal, report, restore, rule, save, warn};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -72,7 +72,7 @@ impl Session {
     fn refused(&self, error: &ipvs::Error, change: &Change) -> Failure {
         match (error.errno(), self.info) {
             (Some(libc::EPERM), None) => open::failure(error),
-            _ => messages::refused(error, Some(change)),
+            _ => refusal::refused(error, Some(change)),
         }
     }
 

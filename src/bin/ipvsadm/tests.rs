@@ -121,6 +121,26 @@ fn every_errno_is_told_as_the_original_tells_it() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// Causes that take a kernel without IPv6, or one that counts a thousand ticks a second.
+#[test]
+fn a_refusal_names_its_word_and_its_cause() {
+    let off = "the kernel runs without IPv6: see ipv6.disable in /proc/cmdline";
+    let family = "Operation not supported with specified address family";
+    let invalid = "Invalid operation.  Possibly wrong module version, address not unicast, ...";
+    for (line, errno, message) in [
+        ("-A -t [fd00::1]:80", 97, format!("{family}: 'TCP [fd00::1]:80'; {off}")),
+        ("-a -f 1 -6 -r fd00::2", 97, format!("{family}: 'FWM 1 IPv6'; {off}")),
+        ("-d -t 10.0.0.1:80 -r fd00::2", 97, format!("{family}: 'fd00::2'; {off}")),
+        ("--start-daemon master --mcast-group ff02::5", 97, format!("{family}: 'ff02::5'; {off}")),
+        ("-A -t 10.0.0.1:80", 97, family.to_owned()),
+        ("--set 0 0 2147484", 22, format!("{invalid}: '2147484'; this kernel takes at most 2147483 seconds")),
+        ("--set 0 2147483 0", 22, invalid.to_owned()),
+    ] {
+        let (result, _) = run(line, move |_, sequence| vec![status(2, sequence, errno)]);
+        assert_eq!(result.unwrap_err().message, message, "{line}");
+    }
+}
+
 /// A service or a server with every counter of its `STATS64` set to `value`.
 fn stats64(value: u64) -> Vec<u8> {
     (1..=10).flat_map(|kind| attribute(kind, &value.to_ne_bytes())).collect()

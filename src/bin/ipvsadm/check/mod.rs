@@ -25,12 +25,12 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use ipvs::{Change, Client, DestinationEntry, ServiceEntry, ServiceId};
+use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::Check;
 use crate::messages::{self, Failure, Result};
 use crate::restore::said;
-use crate::rule;
+use crate::rule::command_line;
 use crate::run::Session;
 use crate::shell;
 
@@ -140,12 +140,6 @@ fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
     let from = from.filter(|from| machine.places(*from).next().is_some());
     machine.ways.extend(routing.ways(&Vec::from_iter(far), from).map_err(unread)?);
     Ok(machine)
-}
-
-/// The command line that makes a change.
-fn command_line(change: &Change) -> String {
-    let line = rule::line(change);
-    shell::line(std::iter::once("ipvsadm").chain(line.split(' ')))
 }
 
 /// The command line that sets settings, by their paths below `/proc/sys`.

@@ -1,0 +1,244 @@
+//! Why the kernel refused a change. An errno may have several reasons: which one it was is found in the table, on this
+//! machine, or by a question, and the message goes on with the word at fault and what to do.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use ipvs::{
+    Change, Client, DestinationId, Error, Family, Netmask, Persistence, Scheduler, Service, ServiceId,
+    SyncDaemon, Timeouts,
+};
+
+use crate::messages::{self, Failure, text};
+use crate::{rule, shell};
+
+/// The word at fault, and what to do.
+type Cause = (String, String);
+
+/// The kernel refused a change, or could not be asked.
+pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
+    let failure = messages::refused(error, change);
+    let cause = match (error, change) {
+        (Error::Kernel { errno, .. }, Some(change)) => cause(*errno, change),
+        _ => None,
+    };
+    match cause {
+        Some((word, remedy)) => {
+            let message = format!("{}: '{}'; {remedy}", failure.message, text(word.as_bytes()));
+            Failure { message, ..failure }
+        }
+        None => failure,
+    }
+}
+
+fn cause(errno: i32, change: &Change) -> Option<Cause> {
+    match (errno, change) {
+        (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
+            Some(missing_module(service))
+        }
+        (libc::EINVAL, Change::AddDestination(id, server) | Change::EditDestination(id, server)) => {
+            Some(server_cause(id, server.id.address))
+        }
+        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
+            let (lower, upper) = (server.lower_threshold, server.upper_threshold);
+            Some((lower.to_string(), format!("-y may not be above -x, which is {upper}")))
+        }
+        (libc::EINVAL, Change::SetTimeouts(timeouts)) => long_timeout(timeouts),
+        (libc::EAFNOSUPPORT, _) => ipv6_word(change)
+            .map(|word| (word, "the kernel runs without IPv6: see ipv6.disable in /proc/cmdline".to_owned())),
+        (_, Change::StartDaemon(daemon)) => daemon_cause(errno, daemon),
+        _ => None,
+    }
+}
+
+/// The scheduler is loaded first: where it is there, the engine is the one that is not.
+fn missing_module(service: &Service) -> Cause {
+    let of = |name: &[u8], prefix: &str| {
+        let remedy = format!("the kernel has no module {prefix}{}", text(name));
+        (String::from_utf8_lossy(name).into_owned(), remedy)
+    };
+    match service.engine.filter(|_| has_scheduler(service.scheduler)) {
+        Some(engine) => of(engine.as_bytes(), "ip_vs_pe_"),
+        None => of(service.scheduler.as_bytes(), "ip_vs_"),
+    }
+}
+
+/// Whether the kernel has a scheduler, built in or as a module: it looks it up before it refuses the netmask of this
+/// service.
+fn has_scheduler(scheduler: Scheduler) -> bool {
+    let probe = || {
+        let mut service = Service::new(ServiceId::fwmark(u32::MAX, Family::V6)?, scheduler);
+        service.persistence = Some(Persistence { timeout: 1, netmask: Netmask::V6(0) });
+        Some(Client::open().ok()?.add_service(&service).err()?.errno())
+    };
+    probe() == Some(Some(libc::EINVAL))
+}
+
+/// Why a real server is refused.
+fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
+    let single_host = || "a real server has the address of a single host".to_owned();
+    let mapped = address.to_canonical();
+    let remedy = match address {
+        _ if address.is_multicast() || address.is_unspecified() => single_host(),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            "IPVS keeps no interface with an address: name one of the server's that is not link-local"
+                .to_owned()
+        }
+        _ if mapped != address => format!("an IPv4 server is named as {mapped}, with -i"),
+        _ if Family::from(address) != service.family() => beside_a_daemon(),
+        IpAddr::V4(_) if has_no_address() => {
+            "this network namespace has no address yet: ip link set dev lo up".to_owned()
+        }
+        _ => single_host(),
+    };
+    (address.to_string(), remedy)
+}
+
+/// Sync daemons and servers of another family than their service's exclude each other.
+fn beside_a_daemon() -> String {
+    let daemons = Client::open().and_then(|mut client| client.daemons()).unwrap_or_default();
+    let stop = |daemon: &SyncDaemon| rule::command_line(&Change::StopDaemon(daemon.state, daemon.sync_id));
+    let stops: Vec<String> = daemons.iter().map(stop).collect();
+    let joint = if stops.is_empty() { "" } else { ": " };
+    let stops = stops.join(" && ");
+    format!("no server may be of another family than its service while a sync daemon runs{joint}{stops}")
+}
+
+/// Without any address there is no table of them, and the kernel takes every IPv4 address for a broadcast.
+fn has_no_address() -> bool {
+    // Of a router it is long, and its beginning is enough.
+    let first = File::open("/proc/net/fib_trie").and_then(|mut tables| tables.read(&mut [0]));
+    first.is_ok_and(|length| length == 0)
+}
+
+/// The kernel counts in ticks: with a thousand a second, it counts to this.
+fn long_timeout(timeouts: &Timeouts) -> Option<Cause> {
+    const MOST: u32 = 2_147_483;
+    let Timeouts { tcp, tcp_fin, udp } = *timeouts;
+    let long = [tcp, tcp_fin, udp].into_iter().find(|seconds| *seconds > MOST)?;
+    Some((long.to_string(), format!("this kernel takes at most {MOST} seconds")))
+}
+
+/// What a change says of IPv6.
+fn ipv6_word(change: &Change) -> Option<String> {
+    let of_service = |id: &ServiceId| (id.family() == Family::V6).then(|| id.to_string());
+    match change {
+        Change::AddService(service) | Change::EditService(service) => of_service(&service.id),
+        Change::DeleteService(id) | Change::Zero(Some(id)) => of_service(id),
+        Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+            of_service(id).or_else(|| server.id.address.is_ipv6().then(|| server.id.address.to_string()))
+        }
+        Change::DeleteDestination(id, server) => {
+            of_service(id).or_else(|| server.address.is_ipv6().then(|| server.address.to_string()))
+        }
+        Change::StartDaemon(daemon) => daemon.group.filter(IpAddr::is_ipv6).map(|group| group.to_string()),
+        Change::Flush | Change::Zero(None) | Change::SetTimeouts(_) | Change::StopDaemon(..) => None,
+    }
+}
+
+/// Why a sync daemon is not started.
+fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
+    let interface = Interface(daemon.interface.as_bytes());
+    let is_ipv6 = daemon.group.is_some_and(|group| group.is_ipv6());
+    let family = if is_ipv6 { "ipv6" } else { "ipv4" };
+    let remedy = match errno {
+        libc::ENODEV | libc::ENETUNREACH | libc::EINVAL
+            if interface.is_there() && !interface.settings(family).is_dir() =>
+        {
+            let (name, least) = if is_ipv6 { ("IPv6", 1280) } else { ("IPv4", 68) };
+            let mend = interface.ip_link_set("mtu 1500");
+            format!("it has no {name}, for its MTU is below {least}: {mend}")
+        }
+        libc::EINVAL => return server_of_other_family(),
+        libc::ENODEV => "name an interface with --mcast-interface".to_owned(),
+        libc::ENETUNREACH if is_ipv6 => interface.no_way_to_group(),
+        libc::ENETUNREACH => format!("bring the interface up: {}", interface.ip_link_set("up")),
+        libc::EADDRNOTAVAIL if is_ipv6 => {
+            let add = ["ip", "-6", "addr", "add", "ADDRESS/64", "dev"].map(str::as_bytes);
+            let add = shell::line(add.into_iter().chain([interface.0]));
+            format!("it has no IPv6 address, or none for two seconds yet; try again, or: {add}")
+        }
+        libc::EADDRINUSE => {
+            let port = if daemon.port == 0 { 8848 } else { daemon.port };
+            let remedy = "another program has this UDP port; name one with --mcast-port";
+            return Some((port.to_string(), remedy.to_owned()));
+        }
+        _ => return None,
+    };
+    Some((String::from_utf8_lossy(interface.0).into_owned(), remedy))
+}
+
+/// An interface by its name, as `/proc` shows it.
+struct Interface<'a>(&'a [u8]);
+
+impl Interface<'_> {
+    /// Whether there is an interface of this name; it may be another name of one.
+    fn is_there(&self) -> bool {
+        let table = fs::read("/proc/net/dev").unwrap_or_default();
+        let name =
+            |line: &[u8]| line.trim_ascii_start().strip_prefix(self.0).map(|rest| rest.starts_with(b":"));
+        table.split(|byte| *byte == b'\n').any(|line| name(line) == Some(true))
+    }
+
+    /// Its settings for a family, which are there while the interface has that family.
+    fn settings(&self, family: &str) -> PathBuf {
+        Path::new("/proc/sys/net").join(family).join("conf").join(OsStr::from_bytes(self.0))
+    }
+
+    /// Why a master does not reach an IPv6 group from here.
+    fn no_way_to_group(&self) -> String {
+        let switch = self.settings("ipv6").join("disable_ipv6");
+        let addresses = fs::read("/proc/net/if_inet6").unwrap_or_default();
+        let mut last_words =
+            addresses.split(|byte| *byte == b'\n').map(|line| line.rsplit(|byte| *byte == b' ').next());
+        if self.0 == b"lo" {
+            "it has no way to IPv6 groups; name another interface with --mcast-interface".to_owned()
+        } else if fs::read(&switch).is_ok_and(|value| value.starts_with(b"1")) {
+            format!("IPv6 is off on it: echo 0 >{}", shell::quoted(switch.as_os_str().as_bytes()))
+        } else if last_words.any(|word| word == Some(self.0)) {
+            let add = ["ip", "-6", "route", "add", "multicast", "ff00::/8", "table", "local", "dev"];
+            let add = shell::line(add.map(str::as_bytes).into_iter().chain([self.0]));
+            format!("it has no route to IPv6 groups: {add}")
+        } else {
+            format!("bring the interface up: {}", self.ip_link_set("up"))
+        }
+    }
+
+    fn ip_link_set(&self, what: &str) -> String {
+        let words = ["ip", "link", "set", "dev"].map(str::as_bytes);
+        shell::line(words.into_iter().chain([self.0]).chain(what.split(' ').map(str::as_bytes)))
+    }
+}
+
+/// A server of another family than its service's keeps sync daemons from being started.
+fn server_of_other_family() -> Option<Cause> {
+    let servers = servers_of_other_family().unwrap_or_default();
+    let (service, server) = servers.iter().min()?;
+    let delete = rule::command_line(&Change::DeleteDestination(*service, *server));
+    let count = match servers.len() {
+        1 => String::new(),
+        count => format!(" (there are {count})"),
+    };
+    let remedy =
+        format!("no sync daemon runs while a server is of another family than its service{count}: {delete}");
+    Some((server.to_string(), remedy))
+}
+
+fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {
+    let mut client = Client::open()?;
+    let mut servers = Vec::new();
+    for entry in client.services()? {
+        let service = entry.service.id;
+        client.each_destination(&service, |entry| {
+            let server = entry.destination.id;
+            if Family::from(server.address) != service.family() {
+                servers.push((service, server));
+            }
+        })?;
+    }
+    Ok(servers)
+}
