@@ -358,7 +358,7 @@ fn prepare() {
              echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
              ln -s {OURS} {lab}/check/get {lab}/lab/udp {BIN}
              [ ! -e /run/modprobe ] || ln -s /run/modprobe {BIN}/modprobe
-             for name in httpd sysctl; do ln -s $(command -v busybox) {BIN}/$name; done"
+             for name in httpd ping sysctl; do ln -s $(command -v busybox) {BIN}/$name; done"
         ));
     });
     done("mount -t tmpfs lab /etc/sysconfig");

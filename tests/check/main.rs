@@ -10,6 +10,7 @@ mod lab;
 mod logins;
 mod names;
 mod saved;
+mod standby;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;

@@ -62,34 +62,43 @@ impl Director {
     }
 }
 
-/// The virtual addresses: on an interface that is up, and where the network's questions are answered.
+/// The virtual addresses: on an interface that is up, and where the network's questions are answered. Where it may be
+/// another machine that has them, no command gives them to this one: two would answer.
 fn vips(director: &Director) -> Vec<Finding> {
     let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
-    if runs(DaemonState::Backup) && !runs(DaemonState::Master) {
-        return Vec::new(); // the standby of a pair: the addresses are on the other
+    let is_backup = runs(DaemonState::Backup) && !runs(DaemonState::Master);
+    if is_backup || director.supervisors.move_addresses {
+        return Vec::new(); // a standby has none, and whoever moves them knows which machine is one
     }
     let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
-    vips.filter_map(|(vip, servers)| self::vip(&director.machine, vip, servers)).collect()
+    vips.filter_map(|(vip, servers)| self::vip(director, vip, servers)).collect()
 }
 
-fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
+fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
+    let machine = &director.machine;
+    let elsewhere = match () {
+        () if !director.daemons.is_empty() => {
+            Some("a sync daemon runs here, so another director may have it")
+        }
+        () if director.supervisors.fill_table => {
+            Some("a supervisor runs here, so another director may have it")
+        }
+        () => None,
+    };
+    let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
+    let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays this machine's when its interface goes down.
     let is_shut = |link: &Link| link.sort == Sort::Wire && !link.is_up;
     if let Some((_, link)) = machine.places(vip).next()
         && machine.places(vip).all(|(_, link)| is_shut(link))
     {
-        let what = format!("{vip} is on {}, which is down", link.name);
-        return Some(Kind::VipLinkDown.at(&vip, what, bring_up(&link.name)));
+        let what = told(format!("{vip} is on {}, which is down", link.name));
+        let fix = elsewhere.map_or_else(|| bring_up(&link.name), |_| ask_other());
+        return Some(Kind::VipLinkDown.at(&vip, what, fix));
     }
     let on_link = machine.on_link(vip);
     if machine.way(vip) != Way::Here {
-        let first_server =
-            || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
-        let by_route = || machine.default_way(vip).link().or_else(first_server);
-        let link =
-            on_link.map(|link| link.index).or_else(by_route).map_or("INTERFACE", |link| machine.name(link));
-        let what = format!("no interface of this director has the address {vip}");
-        return Some(Kind::VipMissing.at(&vip, what, add(vip, link)));
+        return missing(machine, vip, servers, elsewhere);
     }
     // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
     let link = on_link?;
@@ -99,9 +108,34 @@ fn vip(machine: &Machine, vip: IpAddr, servers: &[DestinationEntry]) -> Option<F
     if is_on_wire || is_answered {
         return None;
     }
-    let what = format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name);
-    let cure = format!("{} && {}", delete(place, &holder.name), add(vip, &link.name));
-    Some(Kind::VipOnLoopback.at(&vip, what, cure))
+    let what = told(format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name));
+    let move_it = || format!("{} && {}", delete(place, &holder.name), add(vip, &link.name));
+    Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
+}
+
+/// An address that this director does not have.
+fn missing(
+    machine: &Machine,
+    vip: IpAddr,
+    servers: &[DestinationEntry],
+    elsewhere: Option<&str>,
+) -> Option<Finding> {
+    let first_server =
+        || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
+    let by_route = || machine.default_way(vip).link().or_else(first_server);
+    let link = machine.on_link(vip).map(|link| link.index).or_else(by_route);
+    let name = link.map_or("INTERFACE", |link| machine.name(link));
+    let is_answered = link.is_some_and(|link| machine.answered(vip, link));
+    let reason = match elsewhere {
+        Some(_) if is_answered => return None, // the other one has it
+        None if is_answered => format!("; another machine answers for it on {name} (ip neigh)"),
+        Some(reason) => format!("; {reason}"),
+        None => String::new(),
+    };
+    let fix =
+        if reason.is_empty() { add(vip, name) } else { format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}") };
+    let what = format!("no interface of this director has the address {vip}{reason}");
+    Some(Kind::VipMissing.at(&vip, what, fix))
 }
 
 /// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.

@@ -79,6 +79,8 @@ pub(crate) struct Neighbour {
     pub(crate) address: IpAddr,
     pub(crate) link: u32,
     pub(crate) is_silent: bool,
+    /// It has answered, now or a while ago.
+    pub(crate) has_answered: bool,
 }
 
 /// The way of a packet to an address.
@@ -154,6 +156,12 @@ impl Machine {
         };
         let is_hop = |neighbour: &&Neighbour| (neighbour.address, neighbour.link) == (hop, link);
         self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
+    }
+
+    /// Whether another machine on a network has answered for an address.
+    pub(crate) fn answered(&self, address: IpAddr, link: u32) -> bool {
+        let is_it = |neighbour: &Neighbour| (neighbour.address, neighbour.link) == (address, link);
+        self.neighbours.iter().any(|neighbour| is_it(neighbour) && neighbour.has_answered)
     }
 
     /// A setting.

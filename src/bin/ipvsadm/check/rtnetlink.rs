@@ -245,7 +245,15 @@ fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
         _ => None,
     })?;
     let is_silent = matches!(message.header.state, NeighbourState::Failed | NeighbourState::Incomplete);
-    Some(Neighbour { address, link: message.header.ifindex, is_silent })
+    let has_answered = matches!(
+        message.header.state,
+        NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Permanent
+    );
+    Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered })
 }
 
 fn way(message: RouteNetlinkMessage) -> Option<Way> {

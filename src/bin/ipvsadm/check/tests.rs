@@ -118,6 +118,13 @@ fn the_standby_of_a_pair_has_no_address() {
     assert_eq!(found(&director), vec![]);
     director.daemons.push(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), 1));
     assert_eq!(found(&director)[0].0, "vip-missing");
+    let ask = "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100";
+    assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
+    director.daemons.clear();
+    director.supervisors.fill_table = true;
+    assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
+    director.supervisors.move_addresses = true;
+    assert_eq!(found(&director), vec![]);
 }
 
 /// So many rows of connections to a server, `IDLE` seconds after the last packet.
@@ -150,7 +157,8 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
         let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
         assert_eq!(found(&director), expected, "{lines}");
         // Where the cause is known, what follows from it is not told.
-        let silent = |address| Neighbour { address: ip(address), link: ETH0, is_silent: true };
+        let silent =
+            |address| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
         director.machine.neighbours = ["192.168.1.11", "192.168.1.12"].map(silent).into();
         assert!(found(&director).iter().all(|(id, _)| *id == "server-silent"));
     }
@@ -160,7 +168,12 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
 fn a_gateway_that_is_silent_is_named() {
     let mut director = director(table("rr", vec![server("10.9.9.9", 80, Forwarding::Masquerade)]));
     director.machine.ways.insert(ip("10.9.9.9"), Way::Gateway(ip("192.168.1.254"), ETH0));
-    director.machine.neighbours.push(Neighbour { address: ip("192.168.1.254"), link: ETH0, is_silent: true });
+    director.machine.neighbours.push(Neighbour {
+        address: ip("192.168.1.254"),
+        link: ETH0,
+        is_silent: true,
+        has_answered: false,
+    });
     let finding = &director.findings()[0];
     assert_eq!((finding.id, finding.at.as_str()), ("server-silent", "TCP 192.168.1.100:80 -> 10.9.9.9:80"));
     assert_eq!(finding.what, "192.168.1.254 does not answer on eth0 (ip neigh)");
