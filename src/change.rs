@@ -1,12 +1,15 @@
 //! Changes of the kernel's table as values: carried out one by one, many at once, printed, or compared.
 
+use std::fmt;
+
 use crate::config::Timeouts;
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationId};
 use crate::error::Operation;
 use crate::netlink::attr::Writer;
 use crate::netlink::uapi::*;
-use crate::service::{Service, ServiceId};
+use crate::service::Service;
+use crate::service_id::ServiceId;
 
 /// One change of the kernel's table.
 ///
@@ -93,5 +96,24 @@ impl Change {
                 top.nest(IPVS_CMD_ATTR_DAEMON, |nest| SyncDaemon::write_id(*state, *sync_id, nest));
             }
         }
+    }
+}
+
+impl fmt::Display for Change {
+    /// In words, for logs: `edit real server 192.0.2.11:80 of TCP 192.0.2.1:80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation();
+        f.pad(&match self {
+            Self::AddService(service) | Self::EditService(service) => format!("{operation} {}", service.id),
+            Self::DeleteService(id) | Self::Zero(Some(id)) => format!("{operation} {id}"),
+            Self::AddDestination(id, server) | Self::EditDestination(id, server) => {
+                format!("{operation} {} of {id}", server.id)
+            }
+            Self::DeleteDestination(id, server) => format!("{operation} {server} of {id}"),
+            Self::Flush | Self::Zero(None) => operation.to_string(),
+            Self::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => format!("{operation} {tcp} {tcp_fin} {udp}"),
+            Self::StartDaemon(daemon) => format!("{operation} {} on {}", daemon.state, daemon.interface),
+            Self::StopDaemon(state, _) => format!("{operation} {state}"),
+        })
     }
 }

@@ -10,7 +10,8 @@ use crate::error::{Error, Operation, Result};
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::socket::{Kernel, Link, REQUESTS_PER_DATAGRAM, Transport};
 use crate::netlink::uapi::*;
-use crate::service::{Service, ServiceEntry, ServiceId};
+use crate::service::{Service, ServiceEntry};
+use crate::service_id::ServiceId;
 
 /// A conversation with the kernel's IPVS over one socket.
 ///

@@ -1,9 +1,12 @@
 //! Sync daemons, which tell a backup director of the master's connections.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use netlink_packet_core::DecodeError;
 
+use crate::error::InvalidValue;
 use crate::name::InterfaceName;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
@@ -22,6 +25,28 @@ impl DaemonState {
         match self {
             Self::Master => IP_VS_STATE_MASTER,
             Self::Backup => IP_VS_STATE_BACKUP,
+        }
+    }
+}
+
+impl fmt::Display for DaemonState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Master => "master",
+            Self::Backup => "backup",
+        })
+    }
+}
+
+impl FromStr for DaemonState {
+    type Err = InvalidValue;
+
+    /// `master` or `backup`.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "master" => Ok(Self::Master),
+            "backup" => Ok(Self::Backup),
+            _ => Err(InvalidValue::new("the sync daemon's state", text, "it is master or backup")),
         }
     }
 }

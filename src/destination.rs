@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use netlink_packet_core::DecodeError;
 
+use crate::error::InvalidValue;
+use crate::family::Family;
+use crate::forwarding::{Forwarding, Tunnel};
 use crate::netlink::attr::{Writer, attributes, to_ip};
 use crate::netlink::uapi::*;
-use crate::service::Family;
 use crate::stats::Stats;
 
 /// What tells one real server of a service from another. Ordered by family, address and port, each as a number.
@@ -31,111 +34,18 @@ impl DestinationId {
 
 impl fmt::Display for DestinationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", SocketAddr::new(self.address, self.port))
+        f.pad(&SocketAddr::new(self.address, self.port).to_string())
     }
 }
 
-/// How packets reach a real server (kernel: `IPVS_DEST_ATTR_FWD_METHOD`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Forwarding {
-    /// Addresses are translated (NAT); replies come back through the director.
-    Masquerade,
-    /// The server is the director itself.
-    Local,
-    /// Packets are wrapped and sent to the server, which answers the client itself.
-    Tunnel(Tunnel),
-    /// Packets are sent on unchanged in the same network segment (gatewaying); the server answers the client itself.
-    DirectRouting,
-    /// A number that this library does not know.
-    Other(u8),
-}
+impl FromStr for DestinationId {
+    type Err = InvalidValue;
 
-impl Forwarding {
-    fn number(self) -> u32 {
-        match self {
-            Self::Masquerade => IP_VS_CONN_F_MASQ,
-            Self::Local => IP_VS_CONN_F_LOCALNODE,
-            Self::Tunnel(_) => IP_VS_CONN_F_TUNNEL,
-            Self::DirectRouting => IP_VS_CONN_F_DROUTE,
-            Self::Other(number) => u32::from(number),
-        }
-    }
-}
-
-/// How a packet is wrapped (kernel: `IPVS_DEST_ATTR_TUN_TYPE`; before 5.3 only the first).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Tunnel {
-    /// IP in IP
-    #[default]
-    Ipip,
-    /// Generic UDP encapsulation
-    Gue {
-        /// The UDP port of the receiver, 1 to 65,535.
-        port: u16,
-        /// Checksums of the outer packet.
-        checksum: Checksum,
-    },
-    /// Generic routing encapsulation
-    Gre {
-        /// Checksums of the outer packet.
-        checksum: Checksum,
-    },
-    /// A number that this library does not know.
-    Other(u8),
-}
-
-impl Tunnel {
-    fn parts(self) -> (u8, u16, u16) {
-        match self {
-            Self::Ipip => (IP_VS_CONN_F_TUNNEL_TYPE_IPIP, 0, 0),
-            Self::Gue { port, checksum } => (IP_VS_CONN_F_TUNNEL_TYPE_GUE, port, checksum.flags()),
-            Self::Gre { checksum } => (IP_VS_CONN_F_TUNNEL_TYPE_GRE, 0, checksum.flags()),
-            Self::Other(kind) => (kind, 0, 0),
-        }
-    }
-
-    fn from_parts(kind: u8, port: u16, flags: u16) -> Self {
-        let checksum = Checksum::from_flags(flags);
-        match kind {
-            IP_VS_CONN_F_TUNNEL_TYPE_IPIP => Self::Ipip,
-            IP_VS_CONN_F_TUNNEL_TYPE_GUE => Self::Gue { port, checksum },
-            IP_VS_CONN_F_TUNNEL_TYPE_GRE => Self::Gre { checksum },
-            kind => Self::Other(kind),
-        }
-    }
-}
-
-/// Checksums of a tunnel's outer packet (kernel: `IPVS_DEST_ATTR_TUN_FLAGS`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Checksum {
-    /// None
-    #[default]
-    Off,
-    /// A checksum
-    On,
-    /// Remote checksum offload
-    Remote,
-    /// Both bits or unknown ones, which the kernel stores as well.
-    Other(u16),
-}
-
-impl Checksum {
-    fn flags(self) -> u16 {
-        match self {
-            Self::Off => IP_VS_TUNNEL_ENCAP_FLAG_NOCSUM,
-            Self::On => IP_VS_TUNNEL_ENCAP_FLAG_CSUM,
-            Self::Remote => IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM,
-            Self::Other(flags) => flags,
-        }
-    }
-
-    fn from_flags(flags: u16) -> Self {
-        match flags {
-            IP_VS_TUNNEL_ENCAP_FLAG_NOCSUM => Self::Off,
-            IP_VS_TUNNEL_ENCAP_FLAG_CSUM => Self::On,
-            IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM => Self::Remote,
-            other => Self::Other(other),
-        }
+    /// What [`Display`](fmt::Display) writes: `192.0.2.11:80`, `[2001:db8::11]:80`.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let socket: SocketAddr =
+            text.parse().map_err(|_| InvalidValue::new("the real server", text, "such as: 192.0.2.11:80"))?;
+        Ok(Self { address: socket.ip(), port: socket.port() })
     }
 }
 

@@ -252,6 +252,12 @@ pub struct InvalidValue {
     pub remedy: &'static str,
 }
 
+impl InvalidValue {
+    pub(crate) fn new(what: &'static str, value: &str, remedy: &'static str) -> Self {
+        Self { what, value: value.to_owned(), remedy }
+    }
+}
+
 /// An operation on the kernel's table, each the kernel's command of the same meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -43,9 +43,12 @@ mod destination;
 mod error;
 #[cfg(feature = "fake-kernel")]
 mod fake_kernel;
+mod family;
+mod forwarding;
 mod name;
 mod netlink;
 mod service;
+mod service_id;
 mod stats;
 mod totals;
 
@@ -54,12 +57,15 @@ pub use client::Client;
 pub use config::{Info, Timeouts, Version};
 pub use connection::{Connection, Connections};
 pub use daemon::{DaemonState, SyncDaemon};
-pub use destination::{Checksum, Destination, DestinationEntry, DestinationId, Forwarding, Tunnel};
+pub use destination::{Destination, DestinationEntry, DestinationId};
 pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 #[cfg(feature = "fake-kernel")]
 pub use fake_kernel::FakeKernel;
+pub use family::Family;
+pub use forwarding::{Checksum, Forwarding, Tunnel};
 pub use name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
-pub use service::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Service, ServiceEntry, ServiceId};
+pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
+pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
 pub use totals::Totals;

@@ -43,11 +43,9 @@ macro_rules! names {
             ///
             /// [`InvalidValue`] if it is longer than [`Self::MAX_BYTES`] or holds a NUL.
             pub fn new(name: &[u8]) -> Result<Self, InvalidValue> {
-                Bytes::new(name).map(Self).ok_or_else(|| InvalidValue {
-                    what: $what,
-                    value: String::from_utf8_lossy(name).into_owned(),
-                    remedy: $remedy,
-                })
+                Bytes::new(name)
+                    .map(Self)
+                    .ok_or_else(|| InvalidValue::new($what, &String::from_utf8_lossy(name), $remedy))
             }
 
             /// The bytes of the name.

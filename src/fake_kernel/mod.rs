@@ -13,7 +13,7 @@ use crate::destination::DestinationId;
 use crate::netlink::attr::Writer;
 use crate::netlink::message::append;
 use crate::netlink::socket::Transport;
-use crate::service::ServiceId;
+use crate::service_id::ServiceId;
 use crate::stats::Stats;
 use table::{ENOENT, Request, State};
 

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use crate::config::Timeouts;
 use crate::daemon::{DaemonState, SyncDaemon};
-use crate::destination::{DestinationEntry, Forwarding};
+use crate::destination::DestinationEntry;
+use crate::family::Family;
+use crate::forwarding::Forwarding;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
-use crate::service::{Family, Netmask, ServiceEntry, ServiceId};
+use crate::service::{Netmask, ServiceEntry};
+use crate::service_id::ServiceId;
 use crate::stats::Stats;
 
 pub(super) const ENOENT: i32 = 2;

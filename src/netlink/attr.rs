@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use super::uapi::{AF_INET, AF_INET6};
-use crate::service::Family;
+use crate::family::Family;
 
 /// Writes attributes one behind the other, and leaves room for the headers of messages between them.
 #[derive(Debug, Default)]
