@@ -37,6 +37,7 @@ const TABLE: &[Difference] = &[
     Difference { heading: RESTORE, rule: Takes(with_last_line_ended) },
     Difference { heading: "Only commas are no flags", rule: Takes(without_commas) },
     Difference { heading: "A port after brackets is kept", rule: Takes(without_brackets) },
+    Difference { heading: "A prefix length is what it says", rule: Takes(with_plain_prefix) },
     Difference { heading: ROWS, rule: Takes(with_short_rows) },
     Difference { heading: ROWS, rule: Does(whole_rows) },
     Difference { heading: "The help text is ours", rule: Does(free_help) },
@@ -206,6 +207,17 @@ fn unbracketed(word: &str) -> String {
     } else {
         word.into()
     }
+}
+
+/// The original takes 4294967424 for 128; 129 it refuses.
+fn with_plain_prefix(case: &Case) -> Option<Case> {
+    let at = case.args.iter().position(|word| word == "-M")? + 1;
+    let is_ipv6 = case.args.iter().take(at).any(|word| word.starts_with('['));
+    let is_long =
+        case.args.get(at).and_then(|word| word.parse().ok()).is_some_and(|bits: u64| bits > u32::MAX.into());
+    let mut args = case.args.clone();
+    *args.get_mut(at).filter(|_| is_ipv6 && is_long)? = "129".into();
+    Some(Case { args, ..case.clone() })
 }
 
 /// A row of so many bytes and its newline is more than the original reads in one piece.
