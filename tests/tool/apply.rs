@@ -52,6 +52,29 @@ fn a_difference_is_shown_then_applied() {
 }
 
 #[test]
+fn a_daemon_whose_longest_message_the_kernel_chose_is_the_one_that_was_asked_for() {
+    lab::isolate();
+    assert_eq!(run("ip", "link add d0 type dummy").0, 0);
+    let nothing = (0, String::new(), String::new());
+    for mtu in [1280, 9000] {
+        assert_eq!(run("ip", &format!("link set d0 up mtu {mtu}")).0, 0);
+        for group in ["", "--mcast-group 224.0.0.9", "--mcast-group ff02::5"] {
+            for length in [1, 1023, 1024, 1473, 8973, 65487, 65488, 65507] {
+                let daemon = |side: &str| {
+                    format!("--start-daemon {side} --mcast-interface d0 {group} --sync-maxlen {length}\n")
+                };
+                let lines = daemon("master") + &daemon("backup");
+                assert_eq!(feed(OURS, "-R --apply", &lines), nothing, "{mtu} {lines}");
+                assert_eq!(feed(OURS, "-R --diff", &lines), nothing, "{mtu} {lines}");
+            }
+        }
+    }
+    // Another length is another daemon.
+    let lines = "--start-daemon backup --mcast-interface d0 --mcast-group ff02::5 --sync-maxlen 2000\n";
+    assert_eq!(feed(OURS, "-R --diff", lines).0, 1);
+}
+
+#[test]
 fn connections_to_servers_that_stay_live_on() {
     lab::isolate();
     for address in ["10.0.0.1", "10.1.0.1"] {

@@ -1,6 +1,7 @@
 //! A table as a value: the kernel's, or what lines make of an empty one; and the changes that lead from one to another.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipvs::{
     Change, Client, DaemonState, DestinationEntry, DestinationId, Family, Service, ServiceEntry, ServiceId,
@@ -274,14 +275,23 @@ fn replaced(old: Timeouts, new: Timeouts) -> Timeouts {
 
 /// Whether a daemon that runs is the one that is wanted, where what is not said is the kernel's choice.
 fn is_satisfied(wanted: &SyncDaemon, running: &SyncDaemon) -> bool {
+    let group = wanted.group.unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
     let chosen = SyncDaemon {
-        max_length: if wanted.max_length == 0 { running.max_length } else { wanted.max_length },
-        group: wanted.group.or_else(|| "224.0.0.81".parse().ok()),
+        max_length: if wanted.max_length == 0 { running.max_length } else { held(wanted, group) },
+        group: Some(group),
         port: if wanted.port == 0 { 8848 } else { wanted.port },
         ttl: if wanted.ttl == 0 { 1 } else { wanted.ttl },
         ..*wanted
     };
     chosen == *running
+}
+
+/// What the kernel makes of a longest message that is asked for: no backup has room for less than 1024 bytes, and no
+/// more goes into a packet than 65535 less the headers of UDP and IP, whatever the interface carries.
+fn held(wanted: &SyncDaemon, group: IpAddr) -> u16 {
+    let least = if wanted.state == DaemonState::Backup { 1024 } else { 1 };
+    let headers = if group.is_ipv6() { 8 + 40 } else { 8 + 20 };
+    wanted.max_length.clamp(least, u16::MAX - headers)
 }
 
 #[cfg(test)]
