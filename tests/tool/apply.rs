@@ -1,21 +1,23 @@
 //! `--diff`, `--apply` and `--dry-run`: only what differs is touched, and all of it or nothing.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{OURS, as_nobody, feed, lab, run, set_up, table};
+use crate::{OURS, answer, as_nobody, feed, lab, run, set_up, table};
 
-const BEFORE: &str = "-A -t 10.0.0.1:80 -s rr\n\
+pub(crate) const BEFORE: &str = "-A -t 10.0.0.1:80 -s rr\n\
     -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n\
     -a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1\n\
     -A -t 10.0.0.2:80 -s rr\n\
     -a -t 10.0.0.2:80 -r 10.1.0.1:80 -g -w 1\n";
 
-const AFTER: &str = "# the second server is another, and the second service is gone\n\
+pub(crate) const AFTER: &str = "# the second server is another, and the second service is gone\n\
     -A -t 10.0.0.1:80 -s wrr\n\
     -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 5\n\
     -a -t 10.0.0.1:80 -r 10.1.0.3:80 -g -w 1 -x 10 -y 5\n\
@@ -28,7 +30,7 @@ const STEPS: &str = "-E -t 10.0.0.1:80 -s wrr\n\
     -d -t 10.0.0.1:80 -r 10.1.0.2:80\n\
     -D -t 10.0.0.2:80\n";
 
-fn full() -> String {
+pub(crate) fn full() -> String {
     run(OURS, "-S --full").1.split_once('\n').unwrap().1.to_owned()
 }
 
@@ -49,6 +51,74 @@ fn a_difference_is_shown_then_applied() {
     set_up(BEFORE);
     set_up(STEPS);
     assert_eq!(feed(OURS, "-R --diff", AFTER), nothing);
+}
+
+#[test]
+fn a_difference_has_a_status_of_its_own() {
+    lab::isolate();
+    set_up(BEFORE);
+    // A dry run of what is one anyway is the same.
+    for how in ["--diff", "--diff --dry-run"] {
+        assert_eq!(feed(OURS, &format!("-R {how}"), BEFORE).0, 0, "{how}");
+        assert_eq!(feed(OURS, &format!("-R {how}"), AFTER).0, 1, "{how}");
+    }
+    std::fs::write("/run/after", AFTER).unwrap();
+    for how in ["--diff", "--apply --dry-run"] {
+        let mut diff = Command::new(OURS);
+        diff.arg("-R").args(how.split(' ')).args(["--file", "/run/after"]);
+        diff.stdout(File::options().write(true).open("/dev/full").unwrap());
+        let told = (2, String::new(), "cannot write the output: No space left on device\n".into());
+        assert_eq!(answer(diff.output().unwrap()), told, "{how}");
+    }
+    let unread = (2, String::new(), "cannot read '/nonexistent': No such file or directory\n".into());
+    assert_eq!(run(OURS, "-R --diff --file /nonexistent"), unread);
+    let (status, _, said) = as_nobody("-R --diff --file /run/after");
+    assert_eq!((status, said.lines().count()), (2, 1), "{said}");
+}
+
+#[test]
+fn an_input_without_a_rule_is_no_table() {
+    lab::isolate();
+    set_up(BEFORE);
+    let refused = "there is no rule in the input; a line with -C makes the table empty\n";
+    for input in ["", "\n", "# the rules\n\n"] {
+        for how in ["--apply", "--diff", "--apply --dry-run"] {
+            let told = (2, String::new(), refused.into());
+            assert_eq!(feed(OURS, &format!("-R {how}"), input), told, "{how} {input:?}");
+        }
+    }
+    assert_eq!(table(), BEFORE);
+    assert_eq!(
+        feed(OURS, "-R --diff", "-C\n"),
+        (1, "-D -t 10.0.0.1:80\n-D -t 10.0.0.2:80\n".into(), String::new())
+    );
+    assert_eq!(feed(OURS, "-R --apply", "-C\n"), (0, String::new(), String::new()));
+    assert_eq!(table(), "");
+}
+
+#[test]
+fn daemons_and_timeouts_of_which_no_line_speaks_stay() {
+    lab::isolate();
+    let running = || run(OURS, "-L --daemon").1 + &run(OURS, "-L --timeout").1;
+    let start = |side: &str, id: u32| format!("--start-daemon {side} --mcast-interface lo --syncid {id}\n");
+    set_up(&(start("master", 3) + &start("backup", 4) + "--set 100 20 30\n"));
+    let before = running();
+    let nothing = (0, String::new(), String::new());
+    for lines in [BEFORE.to_owned(), BEFORE.to_owned() + &start("master", 3), AFTER.to_owned()] {
+        assert_eq!(feed(OURS, "-R --apply", &lines), nothing);
+        assert_eq!(running(), before);
+    }
+    // Where one is spoken of, that side changes and no other; a line may also say that none runs there.
+    assert_eq!(feed(OURS, "-R --apply", &(AFTER.to_owned() + &start("master", 7))), nothing);
+    assert_eq!(running(), before.replacen("syncid=3", "syncid=7", 1));
+    let stopped = AFTER.to_owned() + "--stop-daemon master\n";
+    assert_eq!(
+        feed(OURS, "-R --diff", &stopped),
+        (1, "--stop-daemon master --syncid 7\n".into(), String::new())
+    );
+    assert_eq!(feed(OURS, "-R --apply", &stopped), nothing);
+    assert_eq!(feed(OURS, "-R --diff", &stopped), nothing);
+    assert!(running().starts_with("backup sync daemon (mcast=lo, syncid=4,"), "{}", running());
 }
 
 #[test]
@@ -165,41 +235,70 @@ fn a_dry_run_asks_the_kernel_nothing() {
     assert_eq!(table(), "");
 }
 
-/// The lines of a table of few services and servers.
+/// The lines of a table of few services and servers, with all that a service, a server and the timeouts have.
 fn rules() -> impl Strategy<Value = String> {
     let service = prop::sample::select(vec![
         "-t 10.0.0.1:80",
         "-u 10.0.0.1:80",
         "--sctp-service 10.0.0.1:80",
         "-t [2001:db8::1]:80",
+        "-u [2001:db8::1]:80",
         "-f 1",
         "-f 1 -6",
     ]);
-    let flags =
-        prop::sample::select(vec!["-s rr", "-s wlc -p 60", "-s sh -b sh-port", "-s mh -p 5 -b mh-port"]);
+    let scheduler =
+        prop::sample::select(vec!["-s rr", "-s wlc", "-s sh -b sh-port", "-s mh -b mh-port", "-s none"]);
+    let persistence = prop::sample::select(vec!["", "-p 60", "-p 2678400", "-p 5 -M"]);
+    let mask =
+        prop::sample::select(vec![("0.0.0.0", "1"), ("255.0.255.0", "64"), ("255.255.255.255", "128")]);
     let server = (
-        1..5_u8,
-        prop::sample::select(vec!["-g", "-m", "-i", "-i --tun-type gue --tun-port 9"]),
+        prop::sample::select(vec![
+            "-g",
+            "-m",
+            "-i",
+            "-i --tun-type gue --tun-port 9 --tun-remcsum",
+            "-i --tun-type gre --tun-csum",
+        ]),
         0..3_u32,
         0..3_u32,
+        any::<bool>(),
     );
-    prop::collection::btree_map(service, (flags, prop::collection::btree_map(1..5_u8, server, 0..4)), 0..5)
-        .prop_map(|services| {
-            let mut lines = String::new();
-            for (service, (flags, servers)) in services {
-                lines = lines + "-A " + service + " " + flags + "\n";
-                for (number, (_, method, weight, limit)) in servers {
-                    let is_ipv6 = service.contains("2001") || service.contains("-6");
-                    let server = if is_ipv6 {
-                        format!("[2001:db8:1::{number}]:80")
-                    } else {
-                        format!("10.1.0.{number}:80")
-                    };
-                    let _ = writeln!(lines, "-a {service} -r {server} {method} -w {weight} -x {limit}");
-                }
+    let servers = prop::collection::btree_map(1..5_u8, server, 0..4);
+    let whole = (scheduler, persistence, mask, any::<bool>(), servers);
+    let services = prop::collection::btree_map(service, whole, 0..5);
+    let timeouts = prop::sample::select(vec!["", "--set 0 7 0", "--set 100 20 30"]);
+    (services, timeouts).prop_map(|(services, timeouts)| {
+        // With a line at least, an input is a table.
+        let mut lines = format!("-C\n{timeouts}\n");
+        for (service, (scheduler, persistence, mask, is_special, servers)) in services {
+            let is_ipv6 = service.contains("2001") || service.contains("-6");
+            let mask = match (persistence.ends_with("-M"), is_ipv6) {
+                (false, _) => "",
+                (true, false) => mask.0,
+                (true, true) => mask.1,
+            };
+            let special = match (is_special, service.starts_with("-u"), persistence.is_empty()) {
+                (true, true, true) => "-o",
+                (true, true, false) => "--pe sip",
+                _ => "",
+            };
+            let _ = writeln!(lines, "-A {service} {scheduler} {persistence} {mask} {special}");
+            for (number, (method, weight, limit, is_other)) in servers {
+                // Tunnels alone lead to the other family.
+                let server = if is_ipv6 == (is_other && method.starts_with("-i")) {
+                    format!("10.1.0.{number}:80")
+                } else {
+                    format!("[2001:db8:1::{number}]:80")
+                };
+                let _ = writeln!(
+                    lines,
+                    "-a {service} -r {server} {method} -w {weight} -x {limit} -y {}",
+                    limit / 2
+                );
             }
-            lines
-        })
+        }
+        lines
+    })
 }
 
 #[test]
@@ -211,6 +310,7 @@ fn any_two_files_end_in_the_table_of_the_second() {
             let nothing = (0, String::new(), String::new());
             prop_assert_eq!(feed(OURS, "-R --apply", &first), nothing.clone());
             prop_assert_eq!(feed(OURS, "-R --apply", &second), nothing.clone());
+            prop_assert_eq!(feed(OURS, "-R --diff", &second), nothing.clone());
             let applied = full();
             // The same as if there had been nothing before.
             run(OURS, "-C");

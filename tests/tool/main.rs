@@ -21,6 +21,7 @@ mod names;
 mod refusals;
 mod restore;
 mod save;
+mod undo;
 mod warnings;
 
 use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};

@@ -1,5 +1,6 @@
 //! `-R --diff` and `-R --apply`: from the kernel's table to that of the lines, touching only what differs.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use ipvs::{Change, Client, Error};
@@ -7,7 +8,7 @@ use ipvs::{Change, Client, Error};
 use crate::command::Command;
 use crate::keep;
 use crate::list::text::Texts;
-use crate::messages::{self, Failure, Result, STATUS_REFUSED};
+use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE};
 use crate::refusal;
 use crate::report;
 use crate::restore::{at_line, said};
@@ -34,7 +35,7 @@ pub(crate) fn made(state: &mut State, command: &Command, line: usize) -> Result<
     };
     let change = keep::complete(asked, &state.before(&asked.change))?;
     state.apply(&change, line).map_err(|errno| {
-        messages::refused(&Error::Kernel { operation: change.operation(), errno }, Some(&change))
+        refusal::refused(&Error::Kernel { operation: change.operation(), errno }, Some(&change))
     })
 }
 
@@ -42,42 +43,69 @@ pub(crate) fn made(state: &mut State, command: &Command, line: usize) -> Result<
 pub(crate) fn show(client: &mut Client, wanted: &State, out: &mut impl Write) -> Result<bool> {
     let steps = live(client, wanted)?.steps_to(wanted);
     let mut texts = Texts::numeric();
-    let written = steps.iter().try_for_each(|step| rule::change(out, &step.change, &mut texts));
-    written.map_err(|error| messages::unwritten(&error))?;
+    let mut written = steps.iter().try_for_each(|step| rule::change(out, &step.change, &mut texts));
+    // Only what has been written tells a difference from a full disk.
+    written = written.and_then(|()| out.flush());
+    written.map_err(|error| could_not_look(messages::unwritten(&error)))?;
     Ok(!steps.is_empty())
 }
 
-/// Carries out what leads to `wanted`. If the kernel refuses a step, those already made are undone.
+/// Carries out what leads to `wanted`: all of it or nothing.
 pub(crate) fn apply(client: &mut Client, wanted: &State) -> Result<()> {
     let before = live(client, wanted)?;
     let steps = before.steps_to(wanted);
-    // What takes something away comes last, and only when the rest is in effect.
-    let takes_away =
-        |step: &Step| matches!(step.change, Change::DeleteService(_) | Change::DeleteDestination(..));
-    let (stay, go) = steps.split_at(steps.iter().position(takes_away).unwrap_or(steps.len()));
-    let mut done = Vec::new();
-    for steps in [stay, go] {
+    let mut made = Vec::new();
+    // What takes something away begins only when what is before it is in effect.
+    for steps in steps.chunk_by(|step, next| takes_away(step) == takes_away(next)) {
         let changes: Vec<Change> = steps.iter().map(|step| step.change).collect();
-        let refused = client.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
-        let was_refused = |at: usize| refused.iter().any(|(refused, _)| *refused == at);
-        done.extend(
-            changes.iter().enumerate().filter(|(at, _)| !was_refused(*at)).map(|(_, change)| *change),
-        );
-        if refused.is_empty() {
-            continue;
-        }
-        for (at, error) in &refused {
-            if let Some(step) = steps.get(*at) {
-                report(&told(step, error));
+        let complaints = match client.apply_all(&changes) {
+            Ok(errors) => {
+                // Of what has no answer, the table will tell whether it is in effect.
+                let (unknown, refused): (Vec<_>, Vec<_>) =
+                    errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
+                let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
+                let changes = changes.iter().enumerate();
+                made.extend(changes.filter(|(at, _)| !positions.contains(at)).map(|(_, change)| *change));
+                let refused = refused.iter().filter_map(|(at, error)| Some(told(steps.get(*at)?, error)));
+                refused.chain(unknown.first().map(|(_, error)| why(error))).collect()
             }
+            // Any number of them may be in effect.
+            Err(error) => {
+                made.extend(changes);
+                vec![why(&error)]
+            }
+        };
+        if !complaints.is_empty() {
+            return Begun { before: &before, wanted, made }.end(&complaints);
         }
-        return undo(client, &before.undo(&done));
     }
     Ok(())
 }
 
+fn takes_away(step: &Step) -> bool {
+    use Change::{DeleteDestination, DeleteService, StopDaemon};
+    matches!(step.change, DeleteService(_) | DeleteDestination(..) | StopDaemon(..))
+}
+
 fn live(client: &mut Client, wanted: &State) -> Result<State> {
-    State::live(client, wanted).map_err(|error| messages::refused(&error, None))
+    State::live(client, wanted)
+        .map_err(|error| messages::value(format!("cannot read the table: {}", why(&error))))
+}
+
+/// Why the kernel could not be talked to, of which the original says nothing in some cases.
+fn why(error: &Error) -> String {
+    match error {
+        Error::Kernel { operation, errno } => {
+            format!("{operation}: {}", messages::reason(&std::io::Error::from_raw_os_error(*errno)))
+        }
+        other => refusal::refused(other, None).message,
+    }
+}
+
+/// A failure before anything was changed. Its status is not the one of a difference.
+fn could_not_look(failure: Failure) -> Failure {
+    let is_listing = failure.status == STATUS_LIST;
+    Failure { status: if is_listing { STATUS_VALUE } else { failure.status }, ..failure }
 }
 
 /// What the kernel has against a step.
@@ -89,17 +117,77 @@ fn told(step: &Step, error: &Error) -> String {
     }
 }
 
-/// Takes back what was done, and ends as a refusal does.
-fn undo(client: &mut Client, changes: &[Change]) -> Result<()> {
-    let left = client.apply_all(changes).map_err(|error| messages::refused(&error, None))?;
-    if left.is_empty() {
-        report("nothing was applied: the table is as before");
+/// Changes that did not come to their end, be it that one was refused or that the kernel could not be talked to.
+struct Begun<'a> {
+    before: &'a State,
+    wanted: &'a State,
+    /// Those that are in effect, or may be.
+    made: Vec<Change>,
+}
+
+impl Begun<'_> {
+    /// Goes back, and tells how the table is then: what it says is what it has read, and never what it has sent.
+    fn end(&self, complaints: &[String]) -> Result<()> {
+        const ATTEMPTS: usize = 3;
+        // The answers alone may have been lost, and another program may have done what was refused.
+        if self.table().is_ok_and(|(_, table)| table.steps_to(self.wanted).is_empty()) {
+            return Ok(());
+        }
+        for complaint in complaints {
+            report(complaint);
+        }
+        let mut refused = HashMap::new();
+        for attempt in 0..=ATTEMPTS {
+            match self.table() {
+                Ok((mut client, table)) => {
+                    let back = table.steps_to(&table.without(&self.made, self.before));
+                    let back: Vec<Change> = back.iter().map(|step| step.change).collect();
+                    if back.is_empty() {
+                        report(self.untouched(&table));
+                        return Err(said(STATUS_REFUSED));
+                    }
+                    if attempt == ATTEMPTS {
+                        left(&back, &refused);
+                    } else {
+                        refused = client.apply_all(&back).unwrap_or_default().into_iter().collect();
+                    }
+                }
+                Err(error) if attempt == ATTEMPTS => report(&format!(
+                    "the table may be neither the old one nor that of the input, and cannot be read: {}; with the same \
+                     input ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it",
+                    why(&error)
+                )),
+                Err(_) => {}
+            }
+        }
+        Err(said(STATUS_PARTIAL))
     }
-    for (at, error) in &left {
-        if let Some(change) = changes.get(*at) {
-            let message = refusal::refused(error, Some(change)).message;
-            report(&format!("could not be undone: {}: {message}", rule::line(change)));
+
+    /// The table as it is now, over a socket of its own: what went wrong may have been the other one.
+    fn table(&self) -> ipvs::Result<(Client, State)> {
+        let mut client = Client::open()?;
+        let table = State::live(&mut client, self.wanted)?;
+        Ok((client, table))
+    }
+
+    /// Nothing that was begun is in effect any more.
+    fn untouched(&self, table: &State) -> &'static str {
+        if table.steps_to(self.before).is_empty() {
+            "nothing was applied: the table is as before"
+        } else {
+            "nothing was applied: another program has changed the table meanwhile; apply it again"
         }
     }
-    Err(said(STATUS_REFUSED))
+}
+
+/// Tells what could not be undone, why, and the commands that do it.
+fn left(back: &[Change], refused: &HashMap<usize, Error>) {
+    for (at, change) in back.iter().enumerate() {
+        let refusal = refused.get(&at).map(|error| refusal::refused(error, Some(change)).message);
+        let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
+        report(&format!("could not be undone{refusal}; this does it: {}", rule::command_line(change)));
+    }
+    report(
+        "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply goes on instead",
+    );
 }

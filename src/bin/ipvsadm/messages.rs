@@ -26,8 +26,12 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// A listing failed.
 pub(crate) const STATUS_LIST: u8 = 1;
+/// `--diff` has found something.
+pub(crate) const STATUS_DIFFERS: u8 = 1;
 /// A value or a combination is wrong, or IPVS cannot be reached.
 pub(crate) const STATUS_VALUE: u8 = 2;
+/// `--apply` has left a part of its changes in effect, or cannot tell whether it has.
+pub(crate) const STATUS_PARTIAL: u8 = 3;
 /// The command line cannot be understood, or the kernel refuses.
 pub(crate) const STATUS_REFUSED: u8 = 255;
 

@@ -11,7 +11,7 @@ use crate::apply;
 use crate::command::{Asked, Command, Manner, Restore};
 use crate::file;
 use crate::list::text::Texts;
-use crate::messages::{self, Failure, Result, STATUS_REFUSED};
+use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED};
 use crate::names::Resolver;
 use crate::refusal;
 use crate::report;
@@ -37,16 +37,21 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
         Manner::Diff | Manner::Apply => {
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
-            let wanted = apply::wanted(&commands)?;
-            if restore.manner == Manner::Diff || restore.dry {
-                let any = apply::show(&mut session.client, &wanted, out)?;
-                if any && !restore.dry { Err(said(messages::STATUS_LIST)) } else { Ok(()) }
-            } else {
-                apply::apply(&mut session.client, &wanted)
+            if commands.is_empty() {
+                // What was to write the rules may have failed.
+                return Err(messages::value(NO_RULE));
             }
+            let wanted = apply::wanted(&commands)?;
+            if restore.manner == Manner::Apply && !restore.dry {
+                return apply::apply(&mut session.client, &wanted);
+            }
+            let any = apply::show(&mut session.client, &wanted, out)?;
+            if any && restore.manner == Manner::Diff { Err(said(STATUS_DIFFERS)) } else { Ok(()) }
         }
     }
 }
+
+const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
 
 /// Stops the sync daemons that lines start, which would be refused while others run.
 fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipvs::{
-    Change, Client, DaemonState, DestinationEntry, DestinationId, Family, Service, ServiceEntry, ServiceId,
-    SyncDaemon, Timeouts,
+    Change, Client, DaemonState, Destination, DestinationEntry, DestinationId, Family, Service, ServiceEntry,
+    ServiceId, SyncDaemon, Timeouts,
 };
 
 use crate::before::Before;
@@ -17,7 +17,8 @@ pub(crate) struct State {
     services: BTreeMap<ServiceId, Entry>,
     /// None where lines do not speak of them: then they stay as they are.
     timeouts: Option<(Timeouts, usize)>,
-    daemons: Option<BTreeMap<DaemonState, (SyncDaemon, usize)>>,
+    /// Whether one runs on a side; a side that lines do not speak of is not in it, and stays as it is.
+    daemons: BTreeMap<DaemonState, Option<(SyncDaemon, usize)>>,
 }
 
 /// A service with its servers, and the lines that say so (0 in the kernel's).
@@ -78,9 +79,10 @@ impl State {
         if wanted.timeouts.is_some() {
             self.timeouts = Some((client.timeouts()?, 0));
         }
-        if wanted.daemons.is_some() {
-            let daemons = client.daemons()?;
-            self.daemons = Some(daemons.into_iter().map(|daemon| (daemon.state, (daemon, 0))).collect());
+        if !wanted.daemons.is_empty() {
+            let running = client.daemons()?;
+            let on = |side| running.iter().find(|daemon| daemon.state == side).map(|daemon| (*daemon, 0));
+            self.daemons = wanted.daemons.keys().map(|side| (*side, on(*side))).collect();
         }
         Ok(())
     }
@@ -134,30 +136,52 @@ impl State {
                 self.timeouts = Some((replaced(old, new), line));
             }
             Change::StartDaemon(daemon) => {
-                let daemons = self.daemons.get_or_insert_default();
-                if daemons.contains_key(&daemon.state) {
+                let side = self.daemons.entry(daemon.state).or_default();
+                if side.is_some() {
                     return Err(libc::EEXIST);
                 }
-                daemons.insert(daemon.state, (daemon, line));
+                *side = Some((daemon, line));
             }
+            // Where no line has spoken of the side, whatever runs there is meant.
             Change::StopDaemon(state, _) => {
-                self.daemons.get_or_insert_default().remove(&state).ok_or(libc::ESRCH)?;
+                if self.daemons.insert(state, None) == Some(None) {
+                    return Err(libc::ESRCH);
+                }
             }
         }
         Ok(())
     }
 
-    /// The changes that lead from this table to `wanted`: those that take nothing away come first, so that no
-    /// service is without a server in between, and then those that do.
+    /// The changes that lead from this table to `wanted`: those that take nothing away come first, so that no service
+    /// is without a server in between, and then those that do.
+    ///
+    /// A sync daemon is stopped just before another is started in its place, and both before anything is deleted: what
+    /// is refused until then is undone without a loss. Servers of another family than their service's and a daemon
+    /// exclude each other, so a daemon stops before such a server is added, and starts when the last of them is gone.
     pub(crate) fn steps_to(&self, wanted: &Self) -> Vec<Step> {
-        let (mut first, mut then, mut started) = (Vec::new(), Vec::new(), Vec::new());
-        self.daemon_steps(wanted, &mut first, &mut started);
+        let put = self.steps_that_put(wanted);
+        let (stop, start) = self.daemon_steps(wanted);
+        let is_mixed = |step: &Step| match step.change {
+            Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+                is_mixed(&id, &server.id)
+            }
+            _ => false,
+        };
+        let (early, late) = if put.iter().any(is_mixed) { (stop, vec![]) } else { (vec![], stop) };
+        let (mixed, gone) = self.steps_away(wanted);
+        let (before, after) = if start.is_empty() { (vec![], mixed) } else { (mixed, vec![]) };
+        early.into_iter().chain(put).chain(late).chain(before).chain(start).chain(gone).chain(after).collect()
+    }
+
+    /// The changes that add and edit.
+    fn steps_that_put(&self, wanted: &Self) -> Vec<Step> {
+        let mut steps = Vec::new();
         for (id, new) in &wanted.services {
             let old = self.services.get(id);
             match old {
-                None => then.push(Step { change: Change::AddService(new.service), line: Some(new.line) }),
+                None => steps.push(Step { change: Change::AddService(new.service), line: Some(new.line) }),
                 Some(old) if old.service != new.service => {
-                    then.push(Step { change: Change::EditService(new.service), line: Some(new.line) });
+                    steps.push(Step { change: Change::EditService(new.service), line: Some(new.line) });
                 }
                 Some(_) => {}
             }
@@ -167,100 +191,98 @@ impl State {
                     Some((old, _)) if old != destination => Change::EditDestination(*id, *destination),
                     Some(_) => continue,
                 };
-                then.push(Step { change, line: Some(*line) });
+                steps.push(Step { change, line: Some(*line) });
             }
         }
         if let (Some((old, _)), Some((new, line))) = (self.timeouts, wanted.timeouts)
             && replaced(old, new) != old
         {
-            then.push(Step { change: Change::SetTimeouts(new), line: Some(line) });
+            steps.push(Step { change: Change::SetTimeouts(new), line: Some(line) });
         }
-        let (gone, any_of_other_family) = self.steps_away(wanted);
-        let (before, after) = if any_of_other_family { (vec![], started) } else { (started, vec![]) };
-        first.into_iter().chain(then).chain(before).chain(gone).chain(after).collect()
+        steps
     }
 
-    /// The changes that take away what `wanted` does not have, and whether a server of another family than its
-    /// service's is among it.
-    fn steps_away(&self, wanted: &Self) -> (Vec<Step>, bool) {
-        let (mut gone, mut any_of_other_family) = (Vec::new(), false);
+    /// The changes that delete what `wanted` does not have: those by which a server of another family than its
+    /// service's goes, and the others.
+    fn steps_away(&self, wanted: &Self) -> (Vec<Step>, Vec<Step>) {
+        let (mut mixed, mut others) = (Vec::new(), Vec::new());
         for (id, old) in &self.services {
-            let new = wanted.services.get(id);
-            if new.is_none() {
-                gone.push(Step { change: Change::DeleteService(*id), line: None });
-            }
-            let is_kept =
-                |server: &&DestinationId| new.is_some_and(|new| new.destinations.contains_key(server));
-            let servers = old.destinations.iter().map(|(destination, _)| &destination.id);
-            for server in servers.filter(|server| !is_kept(server)) {
-                any_of_other_family |= server.address.is_ipv6() != (id.family() == Family::V6);
-                if new.is_some() {
-                    gone.push(Step { change: Change::DeleteDestination(*id, *server), line: None });
+            let servers = || old.destinations.iter().map(|(destination, _)| destination.id);
+            let mut push = |change, is_mixed| {
+                if is_mixed { &mut mixed } else { &mut others }.push(Step { change, line: None });
+            };
+            match wanted.services.get(id) {
+                None => push(Change::DeleteService(*id), servers().any(|server| is_mixed(id, &server))),
+                Some(new) => {
+                    for server in servers().filter(|server| !new.destinations.contains_key(server)) {
+                        push(Change::DeleteDestination(*id, server), is_mixed(id, &server));
+                    }
                 }
             }
         }
-        (gone, any_of_other_family)
+        (mixed, others)
     }
 
-    /// Daemons stop before all else, and start when the rest is there but nothing is gone yet: a start that is refused
-    /// is undone without a loss. Only where servers of another family than their service's go, it waits for that: they
-    /// and a daemon do not go together.
-    fn daemon_steps(&self, wanted: &Self, first: &mut Vec<Step>, started: &mut Vec<Step>) {
-        let (Some(old), Some(new)) = (&self.daemons, &wanted.daemons) else { return };
-        for (state, (daemon, _)) in old {
-            if !new.get(state).is_some_and(|(wanted, _)| is_satisfied(wanted, daemon)) {
-                first.push(Step { change: Change::StopDaemon(*state, daemon.sync_id), line: None });
+    /// The changes that stop sync daemons, and those that start some.
+    fn daemon_steps(&self, wanted: &Self) -> (Vec<Step>, Vec<Step>) {
+        let (mut stop, mut start) = (Vec::new(), Vec::new());
+        for (side, new) in &wanted.daemons {
+            let running = self.daemons.get(side).copied().flatten().map(|(daemon, _)| daemon);
+            if let (Some((new, _)), Some(running)) = (new, &running)
+                && is_satisfied(new, running)
+            {
+                continue;
+            }
+            if let Some(running) = running {
+                stop.push(Step { change: Change::StopDaemon(*side, running.sync_id), line: None });
+            }
+            if let Some((new, line)) = new {
+                start.push(Step { change: Change::StartDaemon(*new), line: Some(*line) });
             }
         }
-        for (state, (daemon, line)) in new {
-            if !old.get(state).is_some_and(|(running, _)| is_satisfied(daemon, running)) {
-                started.push(Step { change: Change::StartDaemon(*daemon), line: Some(*line) });
-            }
-        }
+        (stop, start)
     }
 
-    /// The changes that take `done` back, in their order, where this was the table before.
-    pub(crate) fn undo(&self, done: &[Change]) -> Vec<Change> {
-        done.iter().rev().flat_map(|change| self.inverse(change)).collect()
-    }
-
-    fn inverse(&self, change: &Change) -> Vec<Change> {
-        let old_service = |id: &ServiceId| self.services.get(id);
-        let old_server = |id: &ServiceId, server: &DestinationId| {
-            old_service(id)
-                .and_then(|entry| entry.destinations.get(server))
-                .map(|(destination, _)| *destination)
-        };
-        match change {
-            Change::AddService(service) => vec![Change::DeleteService(service.id)],
-            Change::EditService(service) => {
-                old_service(&service.id).map(|entry| Change::EditService(entry.service)).into_iter().collect()
+    /// This table, but what `changes` are about is as it was `before`. What others have changed stays.
+    pub(crate) fn without(&self, changes: &[Change], before: &Self) -> Self {
+        let mut table = self.clone();
+        for change in changes {
+            match change {
+                Change::AddService(Service { id, .. }) | Change::DeleteService(id) => {
+                    match before.services.get(id) {
+                        Some(old) => drop(table.services.insert(*id, old.clone())),
+                        None => drop(table.services.remove(id)),
+                    }
+                }
+                Change::EditService(Service { id, .. }) => {
+                    if let (Some(entry), Some(old)) = (table.services.get_mut(id), before.services.get(id)) {
+                        entry.service = old.service;
+                    }
+                }
+                Change::AddDestination(id, Destination { id: server, .. })
+                | Change::EditDestination(id, Destination { id: server, .. })
+                | Change::DeleteDestination(id, server) => {
+                    let Some(entry) = table.services.get_mut(id) else { continue };
+                    let old = before.services.get(id).and_then(|old| old.destinations.get(server));
+                    match old {
+                        Some(old) => entry.destinations.insert(*old),
+                        None => drop(entry.destinations.remove(server)),
+                    }
+                }
+                Change::SetTimeouts(_) => table.timeouts = before.timeouts,
+                Change::StartDaemon(SyncDaemon { state: side, .. }) | Change::StopDaemon(side, _) => {
+                    table.daemons.insert(*side, before.daemons.get(side).copied().flatten());
+                }
+                Change::Flush | Change::Zero(_) => {} // never on the way from one table to another
             }
-            Change::DeleteService(id) => old_service(id).map_or(Vec::new(), |entry| {
-                let servers = entry.destinations.iter();
-                let servers = servers.map(|(destination, _)| Change::AddDestination(*id, *destination));
-                std::iter::once(Change::AddService(entry.service)).chain(servers).collect()
-            }),
-            Change::AddDestination(id, destination) => vec![Change::DeleteDestination(*id, destination.id)],
-            Change::EditDestination(id, destination) => {
-                let old = old_server(id, &destination.id);
-                old.map(|destination| Change::EditDestination(*id, destination)).into_iter().collect()
-            }
-            Change::DeleteDestination(id, server) => {
-                let old = old_server(id, server);
-                old.map(|destination| Change::AddDestination(*id, destination)).into_iter().collect()
-            }
-            Change::SetTimeouts(_) => {
-                self.timeouts.map(|(timeouts, _)| Change::SetTimeouts(timeouts)).into_iter().collect()
-            }
-            Change::StartDaemon(daemon) => vec![Change::StopDaemon(daemon.state, daemon.sync_id)],
-            Change::StopDaemon(state, _) => {
-                let old = self.daemons.as_ref().and_then(|daemons| daemons.get(state));
-                old.map(|(daemon, _)| Change::StartDaemon(*daemon)).into_iter().collect()
-            }
-            Change::Flush | Change::Zero(_) => Vec::new(), // never on the way from one table to another
         }
+        table
     }
+}
+
+/// Whether a server is of another family than its service, which only tunnels can be.
+fn is_mixed(id: &ServiceId, server: &DestinationId) -> bool {
+    Family::from(server.address) != id.family()
 }
 
 /// Timeouts after a change, where 0 leaves one as it is.
