@@ -11,6 +11,7 @@ mod logins;
 mod names;
 mod saved;
 mod standby;
+mod twins;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -302,5 +303,22 @@ fn options_that_do_not_go_together_are_refused() {
             (Some(2), complaint, true),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn a_servers_own_address_taken_for_the_vip_stays() {
+    for (kind, line) in [
+        (Kind::Routing, "ipvsadm --check --json -r 192.168.1.11"),
+        (Kind::RoutingBehindRouter, "ipvsadm --check --json -r 192.168.1.11 --director 192.168.1.1"),
+    ] {
+        let mut cluster = Cluster::new(kind);
+        let mut logins = logins::open(&mut cluster, "rs1");
+        let (_, json) = cluster.run("rs1", line);
+        let found: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+        assert_eq!(found.len(), 1, "{json}");
+        let cure = found[0]["cure"].as_str().unwrap().replace("ADDRESS", "192.168.1.13");
+        cluster.succeed("rs1", &cure);
+        logins::assert_open(&mut logins, &cure);
     }
 }

@@ -7,10 +7,18 @@ use crate::cluster::Kind;
 const ANSWERS: (&str, &str) =
     ("client", "busybox arping -c 2 -w 2 -I eth0 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
 
+/// The same when a router asks.
+const ANSWERS_TO_ROUTER: (&str, &str) =
+    ("router", "busybox arping -c 2 -w 2 -I eth1 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
+
+/// The VIP alone on the interface that leads to the clients; the director reaches the server by the other.
+const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush dev eth0 && \
+    ip addr add 192.168.1.100/24 dev eth0 && ip route add default via 192.168.1.254";
+
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 15] = [
+pub(super) const FAULTS: [Fault; 22] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -50,6 +58,44 @@ pub(super) const FAULTS: [Fault; 15] = [
         cured: "1",
         ..ON_SERVER
     },
+    // It was there already.
+    Fault {
+        id: "server-vip-on-wire",
+        make: "ip addr add 192.168.1.100/32 dev eth0",
+        probe: Some(ANSWERS),
+        healthy: "1",
+        cured: "1",
+        ..ON_SERVER
+    },
+    // The server's own address is the second of the VIP's network, and goes with it.
+    Fault {
+        id: "server-vip-on-wire",
+        make: "ip addr del 192.168.1.100/32 dev lo && ip addr flush dev eth0 && ip addr add 192.168.1.100/24 dev eth0 && \
+               ip addr add 192.168.1.11/24 dev eth0 && ip route add default via 192.168.1.254",
+        probe: Some(ANSWERS_TO_ROUTER),
+        healthy: "1",
+        cured: "1",
+        ..BEHIND_ROUTER
+    },
+    // And so do all routes of an interface with its last address.
+    Fault {
+        id: "server-vip-on-wire",
+        make: VIP_ALONE,
+        options: "-r 192.168.1.100 --director 198.51.100.1",
+        probe: Some(ANSWERS_TO_ROUTER),
+        healthy: "1",
+        cured: "1",
+        ..BEHIND_ROUTER
+    },
+    Fault {
+        id: "server-vip-on-wire",
+        kind: Kind::Routing6,
+        make: "ip addr del 2001:db8::100/128 dev lo && ip addr flush dev eth0 scope global && \
+               ip addr add 2001:db8::100/64 dev eth0 nodad && ip addr add 2001:db8::11/64 dev eth0 nodad",
+        options: "-r 2001:db8::100 --director 2001:db8::1",
+        probe: Some(("client", "for i in 1 2 3; do ip neigh flush dev eth0; get 2001:db8::100 80 4; done | sort -u")),
+        ..ON_SERVER
+    },
     Fault {
         id: "server-vip-mask",
         make: "ip addr del 192.168.1.100/32 dev lo && ip addr add 192.168.1.100/24 dev lo",
@@ -83,6 +129,33 @@ pub(super) const FAULTS: [Fault; 15] = [
         kind: Kind::MasqueradeOneArm,
         make: "ip route replace default via 192.168.1.254",
         options: "-r 192.168.1.100 -m --director 192.168.1.1",
+        blanks: &[("PORT", "8080")],
+        ..ON_SERVER
+    },
+    // The director forwards nothing that it has not seen begin: the default route is the way of whoever is logged in.
+    Fault {
+        id: "gateway-not-director",
+        kind: Kind::MasqueradeOneArm,
+        stage: &[(
+            "director",
+            "sysctl -w net.ipv4.vs.conntrack=1 net.netfilter.nf_conntrack_tcp_loose=0 && iptables-legacy -A FORWARD -m conntrack --ctstate INVALID -j DROP",
+        )],
+        make: "ip route replace default via 192.168.1.254",
+        options: "-r 192.168.1.100 -m --port 8080 --director 192.168.1.1",
+        ..ON_SERVER
+    },
+    Fault {
+        id: "gateway-not-director",
+        kind: Kind::Masquerade6,
+        make: "ip -6 route del default",
+        options: "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
+        ..ON_SERVER
+    },
+    Fault {
+        id: "gateway-not-director",
+        kind: Kind::Masquerade6,
+        make: "ip -6 route replace default via 2001:db8:1::12",
+        options: "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
         ..ON_SERVER
     },
     Fault {

@@ -12,6 +12,7 @@ use crate::warn::weighing;
 
 use super::connections::Count;
 use super::finding::{Finding, Kind};
+use super::fixes::move_to;
 use super::machine::{Address, Link, Machine, Sort, Way, full_prefix};
 use super::marks::Marks;
 use super::supervisors::Supervisors;
@@ -109,7 +110,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         return None;
     }
     let what = told(format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name));
-    let move_it = || format!("{} && {}", delete(place, &holder.name), add(vip, &link.name));
+    let move_it = || move_to(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
 }
 
@@ -143,11 +144,12 @@ pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
     matches!(arp_ignore, 1 | 2 | 8)
 }
 
-/// The command that puts an address on an interface, where it serves at once.
+/// The command that puts an address on an interface, where it serves at once, if it is not there.
 pub(crate) fn add(address: IpAddr, link: &str) -> String {
     let single = format!("{address}/{}", full_prefix(address));
-    let add = shell::line(["ip", "addr", "add", &single, "dev", link]);
-    if address.is_ipv6() { add + " nodad" } else { add }
+    let add = shell::line(["ip", "addr", "replace", &single, "dev", link]);
+    // IPv6 would take it for this machine's own connections, to servers among others: its prefix is the longest.
+    if address.is_ipv6() { add + " nodad preferred_lft 0" } else { add }
 }
 
 /// The command that takes an address off an interface.

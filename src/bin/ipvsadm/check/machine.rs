@@ -2,7 +2,9 @@
 //! packets take.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use super::routes::Routes;
 
 /// What was looked at.
 pub(crate) struct Machine {
@@ -11,8 +13,11 @@ pub(crate) struct Machine {
     pub(crate) neighbours: Vec<Neighbour>,
     /// The ways that were asked for.
     pub(crate) ways: BTreeMap<IpAddr, Way>,
+    /// What there is to choose from; of a real server alone.
+    pub(crate) routes: Routes,
     /// Who listens for TCP connections or UDP packets.
     pub(crate) listeners: Vec<Listener>,
+    pub(crate) connections: Vec<Connection>,
     /// How many packets `rp_filter` has dropped.
     pub(crate) filtered: u64,
     pub(crate) sysctls: Sysctls,
@@ -112,6 +117,15 @@ pub(crate) struct Listener {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) is_tcp: bool,
+}
+
+/// A TCP connection of this machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// Both ends have agreed on it, now or before it ended.
+    pub(crate) is_established: bool,
 }
 
 impl Machine {

@@ -7,10 +7,12 @@
 mod connections;
 mod director;
 mod finding;
+mod fixes;
 mod machine;
 mod marks;
 mod procfs;
 mod real_server;
+mod routes;
 mod rtnetlink;
 mod saved;
 mod servers;
@@ -20,14 +22,14 @@ mod supervisors;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
-use crate::command::Check;
+use crate::command::{Check, RealServer};
 use crate::messages::{self, Failure, Result};
 use crate::restore::said;
 use crate::rule::command_line;
@@ -37,6 +39,7 @@ use crate::shell;
 use director::Director;
 use finding::Finding;
 use machine::{Machine, Way, far_away};
+use routes::{Packet, Routes, Rule};
 use rtnetlink::Routing;
 use supervisors::Supervisors;
 
@@ -82,7 +85,7 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
 pub(crate) fn real_server(check: &Check, out: &mut impl Write) -> Option<Result<()>> {
     let role = check.role.as_ref()?;
     let ways = [Some(role.vip), role.director].into_iter().flatten();
-    let findings = look(&ways.collect(), Some(role.vip)).map(|machine| real_server::findings(role, &machine));
+    let findings = look(&ways.collect(), Some(role)).map(|machine| real_server::findings(role, &machine));
     Some(findings.and_then(|findings| tell(findings, check, out)))
 }
 
@@ -117,29 +120,53 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
     }
 }
 
-/// Reads what this machine is, with the ways to addresses, and the default one of their families: the way of answers
-/// `from` an address, if one is given.
-fn look(ways: &HashSet<IpAddr>, from: Option<IpAddr>) -> Result<Machine> {
+/// Reads what this machine is, with the ways to addresses, and the default one of their families: that of answers from
+/// the VIP, where a real server has it.
+fn look(ways: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
     let unread = |error: io::Error| blind(format!("cannot read the routes: {}", messages::reason(&error)));
     let mut routing = Routing::open().map_err(unread)?;
+    let (listeners, connections) = procfs::sockets();
     let mut machine = Machine {
         links: routing.links().map_err(unread)?,
         addresses: routing.addresses().map_err(unread)?,
         neighbours: routing.neighbours().map_err(unread)?,
         ways: BTreeMap::new(),
-        listeners: procfs::listeners(),
+        routes: Routes::default(),
+        listeners,
+        connections,
         filtered: procfs::filtered(),
         sysctls: procfs::sysctls(),
     };
     // What is its own is known.
     let (own, others): (Vec<_>, Vec<_>) = ways.iter().partition(|to| machine.places(**to).next().is_some());
     machine.ways.extend(own.into_iter().map(|to| (to, Way::Here)));
-    machine.ways.extend(routing.ways(&others, None).map_err(unread)?);
     let far: HashSet<IpAddr> = ways.iter().map(|to| far_away(*to)).collect();
-    // Answers leave by the way of the address that they are from, where that is one of this machine's.
-    let from = from.filter(|from| machine.places(*from).next().is_some());
-    machine.ways.extend(routing.ways(&Vec::from_iter(far), from).map_err(unread)?);
+    let from = role.map(|role| role.vip).filter(|vip| machine.places(*vip).next().is_some());
+    let packets: Vec<Packet> = others
+        .into_iter()
+        .map(Packet::to)
+        .chain(far.into_iter().map(|to| Packet { from, ..Packet::to(to) }))
+        .collect();
+    let found = routing.ways(&packets).map_err(unread)?;
+    machine.ways.extend(packets.iter().map(|packet| packet.to).zip(found));
+    if let Some(role) = role {
+        machine.routes = routes_of(role, &machine, &mut routing).map_err(unread)?;
+    }
     Ok(machine)
+}
+
+/// The routes of a real server, and the ways of its answers to clients that are far away: of those that bear a mark, and,
+/// where its port is not known, of those from a port, if a rule is about them.
+fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<Routes> {
+    let (all, rules) = (routing.routes()?, routing.rules()?);
+    let seen = |rule: &Rule| (rule.mark, role.port.or(rule.port));
+    let kinds: BTreeSet<_> = rules.iter().map(seen).chain([(None, role.port)]).collect();
+    let packet = |from, (mark, port)| Packet { to: far_away(role.vip), from, port, mark };
+    let packets: Vec<Packet> = real_server::sources(role, machine)
+        .into_iter()
+        .flat_map(|from| kinds.iter().map(move |kind| packet(from, *kind)))
+        .collect();
+    Ok(Routes { all, rules, answers: routing.ways(&packets)? })
 }
 
 /// The command line that sets settings, by their paths below `/proc/sys`.

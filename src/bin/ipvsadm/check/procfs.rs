@@ -1,36 +1,57 @@
 //! What `/proc` tells of this machine: settings, listeners, counters.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::machine::{Listener, Sysctls};
+use super::machine::{Connection, Listener, Sysctls};
 
 /// The settings as they are when they are asked for.
 pub(crate) fn sysctls() -> Sysctls {
     Box::new(|path| fs::read_to_string(format!("/proc/sys/{path}")).ok()?.trim().parse().ok())
 }
 
-/// Who waits for TCP connections or UDP packets.
-pub(crate) fn listeners() -> Vec<Listener> {
-    const TCP_LISTEN: &str = "0A";
-    const UDP_UNCONNECTED: &str = "07";
-    let files =
-        [("tcp", TCP_LISTEN), ("tcp6", TCP_LISTEN), ("udp", UDP_UNCONNECTED), ("udp6", UDP_UNCONNECTED)];
-    let mut listeners = Vec::new();
-    for (file, state) in files {
+/// Who waits for TCP connections or UDP packets, and the TCP connections that there are.
+pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
+    let (mut listeners, mut connections) = (Vec::new(), Vec::new());
+    for file in ["tcp", "tcp6", "udp", "udp6"] {
         let rows = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
         let is_tcp = file.starts_with("tcp");
-        listeners.extend(rows.lines().skip(1).filter_map(|row| listener(row, state, is_tcp)));
+        for row in rows.lines().skip(1) {
+            match row_of_socket(row) {
+                Some((local, _, TCP_LISTEN)) if is_tcp => listeners.push(listener(local, true)),
+                Some((local, _, UDP_UNCONNECTED)) if !is_tcp => listeners.push(listener(local, false)),
+                Some((local, remote, state)) if is_tcp => {
+                    let is_established = !matches!(state, TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE);
+                    connections.push(Connection { local, remote, is_established });
+                }
+                _ => {}
+            }
+        }
     }
-    listeners
+    (listeners, connections)
 }
 
-/// A row `SL: LOCAL:PORT REMOTE:PORT STATE ...`, whose addresses are words of the machine's byte order.
-#[expect(clippy::host_endian_bytes, reason = "the kernel prints addresses as numbers")]
-fn listener(row: &str, wanted: &str, is_tcp: bool) -> Option<Listener> {
+const TCP_SYN_SENT: u8 = 2;
+const TCP_SYN_RECV: u8 = 3;
+const TCP_CLOSE: u8 = 7;
+const TCP_LISTEN: u8 = 10;
+const UDP_UNCONNECTED: u8 = 7;
+
+fn listener(local: SocketAddr, is_tcp: bool) -> Listener {
+    Listener { address: local.ip(), port: local.port(), is_tcp }
+}
+
+/// Both ends and the state of a row `SL: LOCAL:PORT REMOTE:PORT STATE ...`.
+fn row_of_socket(row: &str) -> Option<(SocketAddr, SocketAddr, u8)> {
     let mut words = row.split_whitespace().skip(1);
-    let (local, _, state) = (words.next()?, words.next()?, words.next()?);
-    let (address, port) = local.split_once(':').filter(|_| state == wanted)?;
+    let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+    Some((end(local)?, end(remote)?, u8::from_str_radix(state, 16).ok()?))
+}
+
+/// `ADDRESS:PORT`, whose address is words of the machine's byte order.
+#[expect(clippy::host_endian_bytes, reason = "the kernel prints addresses as numbers")]
+fn end(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
     let word = |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
     let address = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
@@ -41,7 +62,7 @@ fn listener(row: &str, wanted: &str, is_tcp: bool) -> Option<Listener> {
         }
         _ => return None,
     };
-    Some(Listener { address, port: u16::from_str_radix(port, 16).ok()?, is_tcp })
+    Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
 /// How many packets `rp_filter` has dropped in this network namespace.
@@ -62,25 +83,30 @@ mod tests {
 
     #[test]
     fn rows_of_sockets_are_read() {
-        let row =
-            |local: &str, state: &str| format!("   0: {local} 00000000:0000 {state} 00000000:00000000 00:0");
-        let read = |local: &str, state: &str| {
-            listener(&row(local, state), "0A", true).map(|found| (found.address, found.port))
+        let read = |local: &str, remote: &str, state: &str| {
+            row_of_socket(&format!("   0: {local} {remote} {state} 00000000:00000000 00:0"))
         };
+        let some =
+            |local: &str, remote: &str, state| Some((local.parse().unwrap(), remote.parse().unwrap(), state));
         if cfg!(target_endian = "little") {
-            assert_eq!(read("0100007F:0050", "0A"), Some(("127.0.0.1".parse().unwrap(), 80)));
-            let documentation = "B80D0120000000000000000001000000:01BB";
-            assert_eq!(read(documentation, "0A"), Some(("2001:db8::1".parse().unwrap(), 443)));
+            let found = read("0100007F:0050", "0B01A8C0:8000", "01");
+            assert_eq!(found, some("127.0.0.1:80", "192.168.1.11:32768", 1));
+            let (documentation, mapped) =
+                ("B80D0120000000000000000001000000:01BB", "0000000000000000FFFF00000B01A8C0:8000");
+            assert_eq!(read(documentation, mapped, "03"), some("[2001:db8::1]:443", "192.168.1.11:32768", 3));
         }
-        assert_eq!(read("00000000:1F90", "0A"), Some(("0.0.0.0".parse().unwrap(), 8080)));
-        assert_eq!(read("00000000:1F90", "01"), None);
-        assert_eq!(listener("", "0A", true), None);
+        assert_eq!(
+            read("00000000:1F90", "00000000:0000", "0A"),
+            some("0.0.0.0:8080", "0.0.0.0:0", TCP_LISTEN)
+        );
+        assert_eq!(read("00000000:1F90", "0000000:0000", "0A"), None);
+        assert_eq!(row_of_socket(""), None);
     }
 
     proptest! {
         #[test]
         fn no_row_makes_the_reader_panic(row in "[0-9A-F: é]{0,80}") {
-            let _ = listener(&row, "0A", true);
+            let _ = row_of_socket(&row);
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::director::{add, bring_up, delete, keeps_quiet};
+use super::director::{add, bring_up, keeps_quiet};
 use super::finding::{Finding, Kind};
-use super::machine::{Link, Machine, Sort, Way, full_prefix};
+use super::fixes::{ip, move_to, steer};
+use super::machine::{Address, Connection, Link, Machine, Sort, Way, full_prefix};
 use super::set;
 use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};
@@ -70,15 +71,50 @@ fn home<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
 }
 
+/// The addresses on wires that are the server's own.
+fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
+    let vip = role.vip;
+    let is_local =
+        |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    machine.addresses.iter().filter(move |own| {
+        own.address != vip
+            && own.address.is_ipv4() == vip.is_ipv4()
+            && !is_local(own.address)
+            && machine.link(own.link).is_some_and(|link| link.sort == Sort::Wire)
+    })
+}
+
+/// What answers to clients are from, as they leave this server; none for what the kernel takes.
+pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr>> {
+    if role.method != Method::Masquerade {
+        return vec![Some(role.vip).filter(|vip| machine.places(*vip).next().is_some())];
+    }
+    let own: Vec<&Address> = own(role, machine).collect();
+    let is_near = |own: &&&Address| role.director.is_some_and(|director| own.spans(director));
+    let near: Vec<&Address> = own.iter().filter(is_near).copied().collect();
+    let chosen = if near.is_empty() { own } else { near };
+    chosen.into_iter().map(|own| Some(own.address)).collect()
+}
+
 fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let vip = role.vip;
     let mut findings = Vec::new();
     for (place, link) in machine.places(vip) {
-        let del = delete(place, &link.name);
         if link.sort == Sort::Wire {
             let what = format!("{vip} is on {}, which has a network behind it", link.name);
-            let cure = format!("{del} && {}", add(vip, home(role, machine)));
-            findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
+            // By its own address the director reaches the server, and so may whoever types the command.
+            let near = role.director.and_then(|director| machine.way(director).link()).unwrap_or(link.index);
+            if own(role, machine).any(|own| own.link == near) {
+                let cure = move_to(machine, place, link, home(role, machine));
+                findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
+            } else {
+                let name = machine.name(near);
+                let what =
+                    format!("{what}, and {name} has no other: if it is not the server's own, add that first");
+                let own = format!("ADDRESS/{}", place.prefix);
+                let cure = shell::line(["ip", "addr", "replace", &own, "dev", name]);
+                findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
+            }
         } else if place.prefix != full_prefix(vip) {
             let what = format!(
                 "{vip} is on {} with the mask /{}, not /{}",
@@ -86,7 +122,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
                 place.prefix,
                 full_prefix(vip)
             );
-            findings.push(Kind::ServerVipMask.at(&vip, what, format!("{del} && {}", add(vip, &link.name))));
+            findings.push(Kind::ServerVipMask.at(&vip, what, move_to(machine, place, link, &link.name)));
         }
     }
     if machine.way(vip) != Way::Here {
@@ -119,29 +155,80 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         .collect()
 }
 
-/// The default route: by the director with masquerading, and past it otherwise.
+/// The way of answers: by the director with masquerading, and past it otherwise.
 fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let director = role.director?;
-    let (gateway, link) = match machine.default_way(role.vip) {
-        Way::Gateway(gateway, link) => (Some(gateway), Some(link)),
-        other => (None, other.link()),
-    };
-    let is_director = gateway == Some(director);
-    let six = if director.is_ipv6() { " -6" } else { "" };
     match role.method {
-        Method::Masquerade if !is_director => {
-            let what = format!("the default route is not by the director, {director}");
-            let cure = format!("ip{six} route replace default via {director}");
-            Some(Kind::GatewayNotDirector.at(&"default route", what, cure))
-        }
-        Method::DirectRouting | Method::Tunnel if is_director => {
-            let what = format!("the default route is by the director, {director}");
-            let link = shell::quoted(link.map_or("INTERFACE", |link| machine.name(link)));
-            let cure = format!("ip{six} route replace default via GATEWAY dev {link}");
-            Some(Kind::GatewayIsDirector.at(&"default route", what, cure))
-        }
-        _ => None,
+        Method::Masquerade => gateway_not_director(role, machine, director),
+        Method::DirectRouting | Method::Tunnel => gateway_is_director(role, machine, director),
     }
+}
+
+fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
+    let vip = role.vip;
+    let is_director = |way: &Way| matches!(way, Way::Gateway(gateway, _) if *gateway == director);
+    let link = machine.routes.answers.first().filter(|way| is_director(way))?.link()?;
+    if !machine.routes.answers.iter().all(is_director) {
+        return None;
+    }
+    // Answers to neighbours stay on their networks, and whatever is not from the VIP goes where it went.
+    let steered = steer(machine, &[vip], None, "GATEWAY", machine.name(link));
+    let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip(vip));
+    let what = format!("the default route is by the director, {director}");
+    Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
+}
+
+fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
+    let at = "default route";
+    let (hop, link) = match machine.way(director) {
+        Way::Direct(link) => (director, link),
+        Way::Gateway(gateway, link) => (gateway, link),
+        Way::Here => return None,
+        Way::None => {
+            let what = format!(
+                "no route leads to the director, {director}; an address of it is next to this server"
+            );
+            let cure = format!("{} route replace default via DIRECTOR", ip(director));
+            return Some(Kind::GatewayNotDirector.at(&at, what, cure));
+        }
+    };
+    let sources: Vec<IpAddr> = sources(role, machine).into_iter().flatten().collect();
+    let is_hop = |way: &Way| matches!(way, Way::Gateway(gateway, _) if *gateway == hop);
+    if sources.is_empty()
+        || machine.routes.answers.iter().any(is_hop)
+        || is_translated(role, machine, director)
+    {
+        return None;
+    }
+    let what = format!("the default route is not by the director, {director}");
+    let name = machine.name(link);
+    let cure = match machine.default_way(director) {
+        // Whoever is here came by another route, or by this one: then it stays, and only clients' answers leave it.
+        Way::Direct(_) | Way::Gateway(..) => {
+            let port = role.port.map_or("PORT".to_owned(), |port| port.to_string());
+            steer(machine, &sources, Some(&port), &hop.to_string(), name)
+        }
+        Way::None | Way::Here => {
+            format!("{} route replace default via {hop} dev {}", ip(hop), shell::quoted(name))
+        }
+    };
+    Some(Kind::GatewayNotDirector.at(&at, what, cure))
+}
+
+/// Whether the director puts its own address on what clients send, so that answers come back to it by themselves: then
+/// it has all the connections from beyond this server's networks.
+fn is_translated(role: &RealServer, machine: &Machine, director: IpAddr) -> bool {
+    const SSH: u16 = 22;
+    let is_served = |connection: &&Connection| match (role.port, connection.local.port()) {
+        (Some(port), local) => local == port,
+        (None, local) => local != SSH && machine.listens(connection.local.ip(), local, true),
+    };
+    let served = machine.connections.iter().filter(is_served);
+    let is_directors = |address: IpAddr| address == director || address == role.vip;
+    let (directors, others): (Vec<&Connection>, Vec<&Connection>) =
+        served.partition(|connection| is_directors(connection.remote.ip()));
+    let is_near = |connection: &&Connection| machine.on_link(connection.remote.ip()).is_some();
+    directors.iter().any(|connection| connection.is_established) && others.iter().all(is_near)
 }
 
 fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {

@@ -1,7 +1,7 @@
 //! Questions to the kernel's routing (rtnetlink): interfaces, addresses, neighbours, and ways.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
@@ -12,15 +12,19 @@ use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, L
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType, RouteVia,
+};
+use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::machine::{Address, Link, Neighbour, Sort, Way, full_prefix};
+use super::routes::{Packet, Route, RouteKind, Rule};
 
 /// So many questions about ways go out in a datagram at first. Their answers wait until it is worked through, and the
-/// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 68 bytes at
+/// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 96 bytes at
 /// most, where no send buffer is below 4 KiB.
 const AT_ONCE: usize = 16;
 
@@ -58,12 +62,25 @@ impl Routing {
         Ok(neighbours.into_iter().filter_map(neighbour).collect())
     }
 
-    /// The ways of packets to addresses, by all rules and tables; from an address of this machine's, if one is given.
-    pub(crate) fn ways(&mut self, to: &[IpAddr], from: Option<IpAddr>) -> io::Result<Vec<(IpAddr, Way)>> {
-        let (mut ways, mut rest) = (Vec::new(), to);
+    pub(crate) fn routes(&mut self) -> io::Result<Vec<Route>> {
+        let routes = self.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+        Ok(routes.into_iter().filter_map(route).collect())
+    }
+
+    /// The rules that choose among routing tables; none where the kernel has one table alone.
+    pub(crate) fn rules(&mut self) -> io::Result<Vec<Rule>> {
+        match self.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default())) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
+            rules => Ok(rules?.into_iter().filter_map(rule).collect()),
+        }
+    }
+
+    /// The ways of packets, by all rules and tables.
+    pub(crate) fn ways(&mut self, packets: &[Packet]) -> io::Result<Vec<Way>> {
+        let (mut ways, mut rest) = (Vec::new(), packets);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.at_once.min(rest.len()));
-            match self.ways_at_once(now, from) {
+            match self.ways_at_once(now) {
                 // Answers were lost: fewer are asked for again, when those that came are out of the way.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && now.len() > 1 => {
                     while self.receive().is_ok() {}
@@ -78,15 +95,15 @@ impl Routing {
         Ok(ways)
     }
 
-    fn ways_at_once(&mut self, to: &[IpAddr], from: Option<IpAddr>) -> io::Result<Vec<(IpAddr, Way)>> {
-        let questions = to.iter().map(|to| RouteNetlinkMessage::GetRoute(to_and_from(*to, from)));
+    fn ways_at_once(&mut self, packets: &[Packet]) -> io::Result<Vec<Way>> {
+        let questions = packets.iter().map(|packet| RouteNetlinkMessage::GetRoute(question(packet)));
         let first = self.send(questions, 0)?;
-        let mut ways: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::None)).collect();
-        let mut left = to.len();
+        let mut ways = vec![Way::None; packets.len()];
+        let mut left = packets.len();
         while left > 0 {
             for (header, answer) in messages(&self.receive()?) {
                 let at = usize::try_from(header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let Some((_, slot)) = ways.get_mut(at) else { continue };
+                let Some(slot) = ways.get_mut(at) else { continue };
                 left = left.saturating_sub(1);
                 match answer {
                     Ok(Answer::InnerMessage(answer)) => *slot = way(answer).unwrap_or(Way::None),
@@ -184,7 +201,9 @@ fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, Result<Answ
     })
 }
 
-fn to_and_from(to: IpAddr, from: Option<IpAddr>) -> RouteMessage {
+fn question(packet: &Packet) -> RouteMessage {
+    const TCP: u8 = 6;
+    let Packet { to, from, port, mark } = *packet;
     let mut question = RouteMessage::default();
     question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     question.header.destination_prefix_length = full_prefix(to);
@@ -193,6 +212,10 @@ fn to_and_from(to: IpAddr, from: Option<IpAddr>) -> RouteMessage {
         question.header.source_prefix_length = full_prefix(from);
         question.attributes.push(RouteAttribute::Source(from.into()));
     }
+    if let Some(port) = port {
+        question.attributes.extend([RouteAttribute::IpProto(TCP), RouteAttribute::Sport(port)]);
+    }
+    question.attributes.extend(mark.map(RouteAttribute::Mark));
     question
 }
 
@@ -257,31 +280,77 @@ fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
 }
 
 fn way(message: RouteNetlinkMessage) -> Option<Way> {
+    let route = route(message)?;
+    Some(match route.kind {
+        RouteKind::Local => Way::Here,
+        RouteKind::Other => Way::None,
+        RouteKind::Unicast => match route.gateway {
+            Some(gateway) => Way::Gateway(gateway, route.link?),
+            None => Way::Direct(route.link?),
+        },
+    })
+}
+
+fn route(message: RouteNetlinkMessage) -> Option<Route> {
     let RouteNetlinkMessage::NewRoute(message) = message else { return None };
-    match message.header.kind {
-        RouteType::Local => return Some(Way::Here),
-        RouteType::Unicast => {}
-        _ => return Some(Way::None),
-    }
-    let (mut link, mut gateway) = (None, None);
-    for attribute in message.attributes {
+    let header = &message.header;
+    let nowhere = match header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let mut route = Route {
+        to: nowhere,
+        prefix: header.destination_prefix_length,
+        link: None,
+        gateway: None,
+        source: None,
+        metric: None,
+        table: header.table.into(),
+        kind: match header.kind {
+            RouteType::Local => RouteKind::Local,
+            RouteType::Unicast => RouteKind::Unicast,
+            _ => RouteKind::Other,
+        },
+        is_automatic: header.protocol == RouteProtocol::Kernel,
+        is_onlink: header.flags.contains(RouteFlags::Onlink),
+    };
+    for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Oif(index) => link = Some(index),
-            RouteAttribute::Gateway(RouteAddress::Inet(address))
-            | RouteAttribute::Via(RouteVia::Inet(address)) => {
-                gateway = Some(IpAddr::V4(address));
-            }
-            RouteAttribute::Gateway(RouteAddress::Inet6(address))
-            | RouteAttribute::Via(RouteVia::Inet6(address)) => {
-                gateway = Some(IpAddr::V6(address));
-            }
+            RouteAttribute::Destination(to) => route.to = ip(to).unwrap_or(nowhere),
+            RouteAttribute::Gateway(gateway) => route.gateway = ip(gateway),
+            RouteAttribute::Via(RouteVia::Inet(address)) => route.gateway = Some(IpAddr::V4(*address)),
+            RouteAttribute::Via(RouteVia::Inet6(address)) => route.gateway = Some(IpAddr::V6(*address)),
+            RouteAttribute::PrefSource(source) => route.source = ip(source),
+            RouteAttribute::Oif(index) => route.link = Some(*index),
+            RouteAttribute::Priority(metric) => route.metric = Some(*metric),
+            RouteAttribute::Table(table) => route.table = *table,
             _ => {}
         }
     }
-    Some(match gateway {
-        Some(gateway) => Way::Gateway(gateway, link?),
-        None => Way::Direct(link?),
-    })
+    Some(route)
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+fn rule(message: RouteNetlinkMessage) -> Option<Rule> {
+    let RouteNetlinkMessage::NewRule(message) = message else { return None };
+    let mut rule = Rule { mark: None, port: None, table: message.header.table.into() };
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::FwMark(mark) => rule.mark = Some(*mark),
+            RuleAttribute::SourcePortRange(range) => rule.port = Some(range.start),
+            RuleAttribute::Table(table) => rule.table = *table,
+            _ => {}
+        }
+    }
+    Some(rule)
 }
 
 #[cfg(test)]
@@ -327,13 +396,13 @@ mod tests {
 
     #[test]
     fn ways_whose_answers_were_lost_are_asked_for_again() {
-        let to: Vec<IpAddr> = (1..=40).map(|host| IpAddr::from([127, 0, 0, host])).collect();
+        let to: Vec<Packet> = (1..=40).map(|host| Packet::to(IpAddr::from([127, 0, 0, host]))).collect();
         let mut routing = Routing::open().unwrap();
-        let expected: Vec<(IpAddr, Way)> = to.iter().map(|to| (*to, Way::Here)).collect();
-        assert_eq!(routing.ways(&to, None).unwrap(), expected);
+        let expected = vec![Way::Here; to.len()];
+        assert_eq!(routing.ways(&to).unwrap(), expected);
         assert_eq!(routing.at_once, AT_ONCE, "the buffer of an ordinary host has room for all");
         routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it
-        assert_eq!(routing.ways(&to, None).unwrap(), expected);
+        assert_eq!(routing.ways(&to).unwrap(), expected);
         assert!(routing.at_once < AT_ONCE, "the buffer had room for all");
     }
 }

@@ -10,6 +10,7 @@ use ipvs::{
 use super::connections::{Count, count_rows};
 use super::director::Director;
 use super::machine::{Address, Link, Listener, Machine, Neighbour, Sort, Way, far_away};
+use super::routes::Routes;
 use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
@@ -35,7 +36,9 @@ fn machine() -> Machine {
         addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)],
         neighbours: Vec::new(),
         ways: ways.into_iter().map(|(to, way)| (ip(to), way)).collect(),
+        routes: Routes::default(),
         listeners: Vec::new(),
+        connections: Vec::new(),
         filtered: 0,
         sysctls: Box::new(|_| None),
     }
@@ -113,7 +116,7 @@ fn the_standby_of_a_pair_has_no_address() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     director.machine.ways.insert(ip("192.168.1.100"), Way::Direct(ETH0));
-    assert_eq!(found(&director), vec![("vip-missing", "ip addr add 192.168.1.100/32 dev eth0".into())]);
+    assert_eq!(found(&director), vec![("vip-missing", "ip addr replace 192.168.1.100/32 dev eth0".into())]);
     director.daemons.push(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 1));
     assert_eq!(found(&director), vec![]);
     director.daemons.push(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), 1));

@@ -1,0 +1,91 @@
+//! Commands that change the addresses and routes of a machine that is in use: whoever types them may have come by any
+//! other of its addresses and routes, so they leave those as they are. A command that was carried out in part may be
+//! typed again.
+
+use std::net::IpAddr;
+
+use super::director::{add, delete};
+use super::machine::{Address, Link, Machine, Sort};
+use super::routes::{MAIN, Route, RouteKind};
+use super::set;
+use crate::shell;
+
+/// The command that moves an address to the interface `home`, as one address without a network.
+pub(crate) fn move_to(machine: &Machine, place: &Address, holder: &Link, home: &str) -> String {
+    let there = add(place.address, home);
+    let mut commands = take_off(machine, place, holder);
+    // First it is at home, so that no route from it is lost, and nobody misses it. But an IPv6 address is only once on
+    // an interface, with one prefix.
+    let at = if holder.name == home && place.address.is_ipv6() { commands.len() } else { 0 };
+    commands.insert(at, there);
+    commands.join(" && ")
+}
+
+/// The commands that take an address off an interface, and nothing with it.
+fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
+    let is_four = place.address.is_ipv4();
+    let on_link = machine.addresses.iter().filter(|own| {
+        own.link == holder.index && own.address.is_ipv4() == is_four && own.address != place.address
+    });
+    let beside: Vec<&Address> =
+        on_link.clone().filter(|own| own.prefix == place.prefix && place.spans(own.address)).collect();
+    let mut commands = Vec::new();
+    // The others of its network would go with the first.
+    if is_four && !beside.is_empty() && machine.higher(&holder.name, "promote_secondaries") == 0 {
+        commands.push(set(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
+    }
+    commands.push(delete(place, &holder.name));
+    if holder.sort == Sort::Wire {
+        // With the last IPv4 address of an interface all its routes go.
+        let is_last = is_four && on_link.count() == 0;
+        let goes = |route: &&Route| {
+            route.link == Some(holder.index)
+                && route.to.is_ipv4() == is_four
+                && route.kind == RouteKind::Unicast
+                && (is_last || beside.is_empty() && route.is_of(place))
+        };
+        let mut lost: Vec<&Route> = machine.routes.all.iter().filter(goes).collect();
+        // Gateways are reached by the networks that they are in.
+        lost.sort_by_key(|route| route.gateway.is_some());
+        commands.extend(lost.into_iter().map(|route| put_back(route, holder)));
+    }
+    commands
+}
+
+fn put_back(route: &Route, link: &Link) -> String {
+    let mut words = vec![format!("{} route replace", ip(route.to))];
+    words.push(match route.prefix {
+        0 => "default".to_owned(),
+        prefix => format!("{}/{prefix}", route.to),
+    });
+    words.extend(route.gateway.map(|gateway| format!("via {gateway}")));
+    words.push(format!("dev {}", shell::quoted(&link.name)));
+    let source = route.source.filter(|_| !route.is_automatic);
+    words.extend(source.map(|source| format!("src {source}")));
+    words.extend(route.metric.map(|metric| format!("metric {metric}")));
+    words.extend(Some(route.table).filter(|table| *table != MAIN).map(|table| format!("table {table}")));
+    words.extend(route.is_onlink.then(|| "onlink".to_owned()));
+    words.join(" ")
+}
+
+/// The commands that send packets from an address, of a port if one is given, by a gateway of their own, and no others.
+pub(crate) fn steer(
+    machine: &Machine,
+    from: &[IpAddr],
+    port: Option<&str>,
+    gateway: &str,
+    link: &str,
+) -> String {
+    let table = machine.routes.free_table();
+    let Some(ip) = from.first().map(|from| ip(*from)) else { return String::new() };
+    let link = shell::quoted(link);
+    let port = port.map_or(String::new(), |port| format!(" sport {port}"));
+    let mut commands = vec![format!("{ip} route replace default via {gateway} dev {link} table {table}")];
+    commands.extend(from.iter().map(|from| format!("{ip} rule add from {from}{port} lookup {table}")));
+    commands.join(" && ")
+}
+
+/// `ip` for the family of an address.
+pub(crate) fn ip(like: IpAddr) -> &'static str {
+    if like.is_ipv4() { "ip" } else { "ip -6" }
+}

@@ -1,0 +1,96 @@
+//! Healthy clusters that look like the faults: clients are served, and nothing may be found.
+
+use crate::cluster::{Cluster, Kind};
+use crate::{each, settles};
+
+struct Twin {
+    kind: Kind,
+    /// What makes it look odd, host by host.
+    stage: &'static [(&'static str, &'static str)],
+    at: &'static str,
+    options: &'static str,
+}
+
+const ONE_ARM: Twin = Twin {
+    kind: Kind::MasqueradeOneArm,
+    stage: &[],
+    at: "rs1",
+    options: "-r 192.168.1.100 -m --port 8080 --director 192.168.1.1",
+};
+
+const BY_ROUTER: &str = "ip route replace default via 192.168.1.254";
+const TRANSLATED: &str = "sysctl -w net.ipv4.vs.conntrack=1 && \
+    iptables-legacy -t nat -A POSTROUTING -d 192.168.1.0/24 -p tcp --dport 8080 -j MASQUERADE";
+
+const TWINS: &[Twin] = &[
+    // The director has put its own address on what clients send.
+    Twin { stage: &[("director", TRANSLATED), ("rs1", BY_ROUTER), ("rs2", BY_ROUTER)], ..ONE_ARM },
+    Twin {
+        stage: &[("director", TRANSLATED), ("rs1", BY_ROUTER), ("rs2", BY_ROUTER)],
+        options: "-r 192.168.1.100 -m --director 192.168.1.1",
+        ..ONE_ARM
+    },
+    // The default route is another's, and a rule leads answers to the director: by address, port or mark.
+    Twin {
+        stage: &[(
+            "rs1",
+            "ip route replace default via 192.168.1.254 && ip rule add from 192.168.1.11 lookup 7 && \
+             ip route add default via 192.168.1.1 table 7",
+        )],
+        ..ONE_ARM
+    },
+    Twin {
+        stage: &[(
+            "rs1",
+            "ip route replace default via 192.168.1.254 && ip rule add ipproto tcp sport 8080 lookup 7 && \
+             ip route add default via 192.168.1.1 table 7",
+        )],
+        ..ONE_ARM
+    },
+    Twin {
+        stage: &[(
+            "rs1",
+            "ip route replace default via 192.168.1.254 && ip rule add fwmark 3 lookup 7 && \
+             ip route add default via 192.168.1.1 table 7 && \
+             iptables-legacy -t mangle -A OUTPUT -p tcp --sport 8080 -j MARK --set-mark 3",
+        )],
+        ..ONE_ARM
+    },
+    Twin {
+        kind: Kind::Masquerade6,
+        stage: &[(
+            "rs1",
+            "ip -6 route replace default via 2001:db8:1::12 && ip -6 rule add from 2001:db8:1::11 lookup 7 && \
+             ip -6 route add default via 2001:db8:1::1 table 7",
+        )],
+        options: "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
+        ..ONE_ARM
+    },
+    // The director's address on the clients' side is behind its address on the servers'.
+    Twin { kind: Kind::Masquerade, options: "-r 192.0.2.100 -m --port 8080 --director 192.0.2.1", ..ONE_ARM },
+    // Only answers from the VIP go past the director.
+    Twin {
+        kind: Kind::RoutingBehindRouter,
+        stage: &[(
+            "rs1",
+            "ip route replace default via 192.168.1.1 && ip rule add from 192.168.1.100 lookup 7 && \
+             ip route add default via 192.168.1.254 table 7",
+        )],
+        options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+        ..ONE_ARM
+    },
+];
+
+#[test]
+fn what_only_looks_like_a_fault_is_not_found() {
+    each(TWINS, |twin| {
+        let cluster = Cluster::new(twin.kind);
+        for (host, command) in twin.stage {
+            cluster.succeed(host, command);
+        }
+        settles(&cluster, ("client", &cluster.fetch()), "rs1 rs1 rs2 rs2", twin.options);
+        let line = format!("ipvsadm --check {}", twin.options);
+        let nothing = (0, String::new());
+        assert_eq!(cluster.run(twin.at, &line), nothing, "{:?} {:?}", twin.stage, twin.options);
+    });
+}
