@@ -57,7 +57,7 @@ fn no_fix_gives_a_standby_the_address() {
     let cluster = standby();
     // Nothing says that there is another director: the address is missing.
     let [(id, _, command)] = &findings(&cluster)[..] else { panic!() };
-    assert_eq!((id.as_str(), command.as_str()), ("vip-missing", "ip addr add 192.168.1.100/32 dev eth0"));
+    assert_eq!((id.as_str(), command.as_str()), ("vip-missing", "ip addr replace 192.168.1.100/32 dev eth0"));
 
     cluster.succeed("backup", BOTH_DAEMONS);
     let found = found_on_standby(&cluster, "both daemons");
@@ -84,7 +84,11 @@ fn a_supervised_standby_is_healthy() {
         // It is this machine's own: another director is none of its business.
         cluster.succeed("director", "ip addr del 192.168.1.100/32 dev eth0");
         let (status, found) = cluster.run("director", "ipvsadm --check");
-        assert_eq!((status, found.contains("ip addr add 192.168.1.100/32 dev eth0")), (1, true), "{found}");
+        assert_eq!(
+            (status, found.contains("ip addr replace 192.168.1.100/32 dev eth0")),
+            (1, true),
+            "{found}"
+        );
         cluster.succeed("backup", &format!("kill {pid}"));
     }
 }
