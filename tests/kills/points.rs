@@ -22,6 +22,9 @@ pub(crate) fn of(program: impl Fn(Command) -> Command) -> Vec<Point> {
     let ended = program(strace(&["-o", &trace])).status().unwrap();
     assert_eq!(ended.signal(), None);
     let trace = fs::read_to_string(trace).unwrap();
+    // The first is the `execve` by which strace itself starts the program: nothing is injected there, nor is it counted.
+    let (start, trace) = trace.split_once('\n').unwrap();
+    assert!(start.starts_with("execve("), "{start}");
     let mut numbers = HashMap::new();
     let mut calls = Vec::new();
     for call in trace.lines().filter_map(|line| line.split_once('(')).map(|(call, _)| call.to_owned()) {
