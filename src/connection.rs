@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use crate::error::{Error, Operation, Result};
+use crate::namespace::inside;
 
 /// What errors call it.
 const PATH: &str = "/proc/net/ip_vs_conn";
@@ -49,6 +51,15 @@ pub struct Connections<R = BufReader<File>> {
 }
 
 impl Connections {
+    /// As [`Connections::open`], in another network namespace; see [`Client::open_in`](crate::Client::open_in).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Namespace`], and as [`Connections::open`].
+    pub fn open_in(namespace: impl AsRef<Path>) -> Result<Self> {
+        inside(namespace.as_ref(), Self::open)
+    }
+
     /// Opens the table of the network namespace of the calling thread.
     ///
     /// # Errors

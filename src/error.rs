@@ -1,6 +1,7 @@
 //! What can go wrong: which operation, and why.
 
 use std::io;
+use std::path::PathBuf;
 
 use netlink_packet_core::DecodeError;
 
@@ -66,6 +67,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A network namespace could not be entered, which takes `CAP_SYS_ADMIN`.
+    #[error("cannot enter the network namespace '{}'", path.display())]
+    Namespace {
+        /// The file that stands for it.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+
     /// A file of the kernel's in `/proc` could not be read.
     #[error("cannot open file {path}")]
     Procfs {
@@ -88,10 +98,12 @@ impl Error {
             Self::Kernel { operation, errno } => refusal(*operation, *errno).kind(),
             Self::Malformed { .. } => ErrorKind::Malformed,
             Self::NoReply { .. } => ErrorKind::NoReply,
-            Self::Socket { source, .. } | Self::Procfs { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-                _ => ErrorKind::Io,
-            },
+            Self::Socket { source, .. } | Self::Procfs { source, .. } | Self::Namespace { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                    _ => ErrorKind::Io,
+                }
+            }
         }
     }
 
@@ -114,7 +126,9 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Kernel { errno, .. } => Some(*errno),
-            Self::Socket { source, .. } | Self::Procfs { source, .. } => source.raw_os_error(),
+            Self::Socket { source, .. } | Self::Procfs { source, .. } | Self::Namespace { source, .. } => {
+                source.raw_os_error()
+            }
             _ => None,
         }
     }

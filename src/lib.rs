@@ -46,6 +46,7 @@ mod fake_kernel;
 mod family;
 mod forwarding;
 mod name;
+mod namespace;
 mod netlink;
 mod service;
 mod service_id;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Operation, Result};
+use crate::namespace::inside;
 use crate::stats::{Counters, Stats};
 
 const TOTALS: &str = "/proc/thread-self/net/ip_vs_stats";
@@ -29,6 +30,15 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// As [`Totals::read`], of another network namespace; see [`Client::open_in`](crate::Client::open_in).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Namespace`], and as [`Totals::read`].
+    pub fn read_in(namespace: impl AsRef<Path>) -> Result<Self> {
+        inside(namespace.as_ref(), Self::read)
+    }
+
     /// Reads the counters of the network namespace of the calling thread.
     ///
     /// # Errors

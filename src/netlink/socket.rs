@@ -34,7 +34,7 @@ use crate::error::{Error, Operation, Result};
 ///
 /// assert!(ipvs::Client::over(Silence).is_err());
 /// ```
-pub trait Transport {
+pub trait Transport: Send {
     /// Sends one datagram of netlink messages.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
 

@@ -3,10 +3,9 @@
 //! The messages are those that the library sends, recorded, in a file in memory. The library asks for all services
 //! twice (see `Client::services`), the kernel's part once.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use ipvs::{Change, Client, RECEIVE_BUFFER, Transport};
 use netlink_packet_core::{NLM_F_ACK, NLMSG_DONE};
@@ -26,12 +25,12 @@ const LONG: usize = 4;
 /// A socket of the kernel's that keeps what is sent.
 struct Recorder {
     socket: Socket,
-    sent: Rc<RefCell<Vec<Vec<u8>>>>,
+    sent: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Transport for Recorder {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        self.sent.borrow_mut().push(datagram.to_vec());
+        self.sent.lock().unwrap().push(datagram.to_vec());
         self.socket.send(datagram, 0).map(|_| ())
     }
 
@@ -43,12 +42,12 @@ impl Transport for Recorder {
 
 /// What the library sends while `work` is done.
 fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
-    let sent = Rc::new(RefCell::new(Vec::new()));
+    let sent = Arc::new(Mutex::new(Vec::new()));
     let socket = Socket::new(NETLINK_GENERIC).unwrap();
-    let mut client = Client::over(Recorder { socket, sent: Rc::clone(&sent) }).unwrap();
-    sent.borrow_mut().clear(); // the question for the family
+    let mut client = Client::over(Recorder { socket, sent: Arc::clone(&sent) }).unwrap();
+    sent.lock().unwrap().clear(); // the question for the family
     work(&mut client);
-    let mut sent = sent.take();
+    let mut sent = std::mem::take(&mut *sent.lock().unwrap());
     // A question that was asked again, under another number.
     sent.dedup_by(|again, first| again.len() == first.len() && again[16..] == first[16..]);
     sent

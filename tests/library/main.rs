@@ -16,8 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::{
     Change, Checksum, Client, Connections, DaemonState, Destination, DestinationId, Error, ErrorKind, Family,
-    Forwarding, Netmask, Operation, Persistence, Protocol, SchedulerFlags, Service, ServiceId, SyncDaemon,
-    Timeouts, Totals, Tunnel, Version,
+    Forwarding, Netmask, Operation, Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId,
+    SyncDaemon, Timeouts, Totals, Tunnel, Version,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -352,4 +352,33 @@ fn connections_and_totals_are_those_of_the_threads_network() {
     assert_eq!(totals_there.per_cpu.iter().map(|(_, row)| row.connections).sum::<u64>(), 1);
     assert_eq!(clients(), [""; 0]);
     assert_eq!(Totals::read().unwrap().stats.total.connections, 0);
+}
+
+#[test]
+fn another_network_is_reached_from_this_one() {
+    let mut here = client();
+    let (file, there) = std::thread::spawn(|| {
+        let client = client();
+        (File::open("/proc/thread-self/ns/net").unwrap(), client)
+    })
+    .join()
+    .unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    let mut there_too = Client::open_in(&path).unwrap();
+    // A client works in every thread.
+    let mut there = std::thread::spawn(move || {
+        let mut there = there;
+        there.add_service(&Service::new(web(), Scheduler::RR)).unwrap();
+        there
+    })
+    .join()
+    .unwrap();
+    assert_eq!(there_too.services().unwrap(), there.services().unwrap());
+    assert_eq!((there_too.services().unwrap().len(), here.services().unwrap().len()), (1, 0));
+    assert_eq!(Connections::open_in(&path).unwrap().next_row().unwrap(), None);
+    assert_eq!(Totals::read_in(&path).unwrap().stats.total.connections, 0);
+    let error = Client::open_in("/run/netns/nosuch").unwrap_err();
+    assert!(matches!(&error, Error::Namespace { path, .. } if path.ends_with("nosuch")), "{error:?}");
+    let error = Client::open_in("/etc/passwd").unwrap_err();
+    assert_eq!(error.errno(), Some(EINVAL));
 }

@@ -4,11 +4,10 @@
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use ipvs::{Client, Info, Transport};
 use proptest::prelude::*;
@@ -29,7 +28,7 @@ struct Scripted<F> {
     replies: VecDeque<Vec<u8>>,
 }
 
-impl<F: FnMut(u8, u32) -> Vec<Vec<u8>>> Transport for Scripted<F> {
+impl<F: FnMut(u8, u32) -> Vec<Vec<u8>> + Send> Transport for Scripted<F> {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let kind = u16::from_ne_bytes([datagram[4], datagram[5]]);
         let sequence = u32::from_ne_bytes(datagram[8..12].try_into().unwrap());
@@ -80,7 +79,10 @@ fn attributes(list: &[(u16, &[u8])]) -> Vec<u8> {
 }
 
 /// Runs a command line against a scripted kernel.
-fn run(line: &str, answer: impl FnMut(u8, u32) -> Vec<Vec<u8>> + 'static) -> (Result<(), Failure>, String) {
+fn run(
+    line: &str,
+    answer: impl FnMut(u8, u32) -> Vec<Vec<u8>> + Send + 'static,
+) -> (Result<(), Failure>, String) {
     let client = Client::over(Scripted { answer, replies: VecDeque::new() }).unwrap();
     let mut info = Info::default();
     info.version.major = 1;
@@ -212,10 +214,10 @@ fn counters_of_servers_are_64_bits_wide() {
 
 /// The kernel's commands that a line takes, in hexadecimal digits.
 fn asked(line: &str) -> String {
-    let commands = Rc::new(RefCell::new(String::new()));
-    let seen = Rc::clone(&commands);
+    let commands = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&commands);
     let answer = move |command, sequence| {
-        let _ = write!(seen.borrow_mut(), "{command:x}");
+        let _ = write!(seen.lock().unwrap(), "{command:x}");
         match command {
             GET_SERVICE => vec![data(1, sequence, &one_service(0))],
             GET_DEST => vec![data(5, sequence, &one_server(0)), status(3, sequence, 0)],
@@ -224,7 +226,7 @@ fn asked(line: &str) -> String {
     };
     let (result, _) = run(line, answer);
     result.unwrap();
-    commands.take()
+    std::mem::take(&mut *commands.lock().unwrap())
 }
 
 #[test]
