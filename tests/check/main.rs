@@ -8,6 +8,7 @@ mod faults;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod logins;
+mod mended;
 mod names;
 mod saved;
 mod standby;

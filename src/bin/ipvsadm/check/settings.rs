@@ -2,21 +2,47 @@
 
 use std::net::IpAddr;
 
-use ipvs::{DaemonState, Forwarding};
+use ipvs::{Change, DaemonState, Forwarding, SyncDaemon};
 
 use super::director::{Director, bring_up};
 use super::finding::{Finding, Kind};
-use super::machine::{Machine, Sort};
+use super::machine::{Link, Machine, Sort, Way};
 use super::{address, servers, set};
+use crate::rule::command_line;
 
 /// Whether answers of a server would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {
-    let Some(link) = machine.way(server).link() else { return true };
-    let path = match server {
-        IpAddr::V4(_) => format!("net/ipv4/conf/{}/forwarding", machine.name(link)),
-        IpAddr::V6(_) => "net/ipv6/conf/all/forwarding".to_owned(),
-    };
-    machine.sysctl(&path) != Some(0)
+    closed(machine, server).is_none()
+}
+
+/// The setting that keeps answers of a server from being forwarded.
+fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
+    const ALL: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
+    let link = machine.way(server).link()?;
+    let is_off = |path: &str| machine.sysctl(path) == Some(0);
+    match server {
+        IpAddr::V4(_) => {
+            // The one for all sets those of the interfaces, when it is changed.
+            let own = format!("net/ipv4/conf/{}/forwarding", machine.name(link));
+            is_off(&own).then(|| if is_off(ALL[0]) { ALL[0].to_owned() } else { own })
+        }
+        IpAddr::V6(_) => is_off(ALL[1]).then(|| ALL[1].to_owned()),
+    }
+}
+
+/// The command that turns forwarding on, and leaves the default route as it is: what the kernel learned from a router it
+/// forgets where it forwards itself, unless it is to learn even then.
+fn open(machine: &Machine, server: IpAddr, path: String) -> String {
+    let is_learned = matches!(
+        machine.default_way(server),
+        Way::Gateway(IpAddr::V6(gateway), _) if gateway.is_unicast_link_local()
+    );
+    let accepting = |link: &Link| format!("net/ipv6/conf/{}/accept_ra", link.name);
+    let learning = machine.links.iter().filter(|link| {
+        is_learned && link.is_up && link.sort == Sort::Wire && machine.sysctl(&accepting(link)) == Some(1)
+    });
+    let settings: Vec<_> = learning.map(|link| (accepting(link), 2)).chain([(path, 1)]).collect();
+    set(&settings)
 }
 
 /// What masquerading needs: forwarding, and no redirects where clients and servers are behind one interface.
@@ -28,10 +54,10 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
         if server.destination.forwarding != Forwarding::Masquerade {
             continue;
         }
-        if !forwards(machine, to) {
-            let path = if to.is_ipv4() { "net/ipv4/ip_forward" } else { "net/ipv6/conf/all/forwarding" };
-            let what = format!("{} is 0, and real servers are masqueraded", path.replace('/', "."));
-            findings.push(Kind::IpForward.at(&path.replace('/', "."), what, set(&[(path.to_owned(), 1)])));
+        if let Some(path) = closed(machine, to) {
+            let name = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
+            let what = format!("{name} is 0, and real servers are masqueraded");
+            findings.push(Kind::IpForward.at(&name, what, open(machine, to, path)));
         }
         let Some(link) = machine.way(to).link().and_then(|link| machine.link(link)) else { continue };
         let is_shared = address(&service.id)
@@ -127,15 +153,29 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
     }
     for daemon in &director.daemons {
         let name = daemon.interface.to_string();
-        if machine.links.iter().any(|link| link.name == name && link.is_up) {
-            continue;
-        }
+        let link = machine.links.iter().find(|link| link.name == name);
+        let (how, fix) = match link {
+            Some(link) if link.is_up => continue,
+            Some(_) => ("which is down", bring_up(&name)),
+            None => ("which is gone", restart(daemon)),
+        };
         let side = match daemon.state {
             DaemonState::Master => "master",
             DaemonState::Backup => "backup",
         };
-        let what = format!("the sync daemon ({side}) is on {name}, which is down");
-        findings.push(Kind::SyncLinkDown.at(&name.clone(), what, bring_up(&name)));
+        findings.push(Kind::SyncLinkDown.at(
+            &name,
+            format!("the sync daemon ({side}) is on {name}, {how}"),
+            fix,
+        ));
     }
     findings
+}
+
+/// The command that starts a daemon on another interface, which is for the reader to fill in.
+fn restart(daemon: &SyncDaemon) -> String {
+    let stop = command_line(&Change::StopDaemon(daemon.state, daemon.sync_id));
+    let interface = "INTERFACE".parse().unwrap_or(daemon.interface);
+    let start = command_line(&Change::StartDaemon(SyncDaemon { interface, ..*daemon }));
+    format!("{stop} && {start}")
 }
