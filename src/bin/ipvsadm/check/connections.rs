@@ -4,29 +4,92 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
 use std::net::SocketAddr;
 
-use ipvs::{Connection, Connections, DestinationEntry, DestinationId, Protocol, ServiceId};
+use ipvs::{Connection, Connections, DestinationEntry, DestinationId, Protocol, ServiceId, Timeouts};
 
 use super::Table;
 
 /// The kernel before 6.14 takes ever longer for each row: more are not looked at.
 const ROWS: usize = 20_000;
-/// The kernel keeps a connection in `SYN_RECV` for a minute after its last packet. One that had none for two seconds
-/// waits in vain.
-const STUCK: u64 = 58;
+/// A connection in `SYN_RECV` that had no packet for so many seconds waits in vain; others may have just begun.
+const STUCK: u64 = 2;
+
+/// In how many seconds the kernel forgets connections after their last packet, by their states.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expiry {
+    timeouts: Timeouts,
+    /// `secure_tcp` is in effect, which makes some shorter.
+    is_defending: bool,
+}
+
+impl Expiry {
+    /// By the timeouts of the table, and the setting `secure_tcp`.
+    pub(crate) fn new(timeouts: Timeouts, secure_tcp: Option<u32>) -> Self {
+        Self { timeouts, is_defending: matches!(secure_tcp, Some(2 | 3)) }
+    }
+
+    /// How long a client has waited for an answer of the server; none where it does not.
+    fn waiting(self, row: &Connection<'_>) -> Option<u64> {
+        let whole = if self.is_defending { 10 } else { 60 };
+        (row.state == "SYN_RECV").then(|| u64::saturating_sub(whole, row.expires))
+    }
+
+    /// How long ago the last packet came of a connection that the server accepted; none of others.
+    fn accepted(self, row: &Connection<'_>) -> Option<u64> {
+        let whole = match row.state {
+            "ESTABLISHED" => self.timeouts.tcp.into(),
+            "FIN_WAIT" => self.timeouts.tcp_fin.into(),
+            "TIME_WAIT" if self.is_defending => 60,
+            "TIME_WAIT" => 120,
+            "CLOSE_WAIT" => 60,
+            "LAST_ACK" => 30,
+            _ => return None,
+        };
+        Some(u64::saturating_sub(whole, row.expires))
+    }
+}
+
+/// The connections of a service to a server.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    all: usize,
+    /// Those that wait for the server since less than two seconds.
+    begun: usize,
+    /// For how long others have waited.
+    stuck: Vec<u64>,
+    /// How long ago the last packets came of those that were accepted.
+    accepted: Vec<u64>,
+}
+
+/// Connections to a server that stay in `SYN_RECV`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    pub(crate) count: usize,
+    /// Of so many.
+    pub(crate) all: usize,
+    /// For how many seconds the newest has.
+    pub(crate) newest: u64,
+}
 
 /// What was counted, by service and server.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
-    stuck: HashMap<(ServiceId, DestinationId), usize>,
-    all: HashMap<(ServiceId, DestinationId), usize>,
+    seen: HashMap<(ServiceId, DestinationId), Seen>,
     orphans: BTreeMap<(ServiceId, SocketAddr), usize>,
 }
 
 impl Count {
-    /// How many connections to a server stay in `SYN_RECV`, and how many there are.
-    pub(crate) fn stuck(&self, service: &ServiceId, server: &DestinationId) -> (usize, usize) {
-        let of = |counts: &HashMap<_, usize>| counts.get(&(*service, *server)).copied().unwrap_or(0);
-        (of(&self.stuck), of(&self.all))
+    /// The connections to a server that stay in `SYN_RECV`, if they say that it does not answer.
+    pub(crate) fn stuck(&self, service: &ServiceId, server: &DestinationId) -> Option<Stuck> {
+        let seen = self.seen.get(&(*service, *server))?;
+        let newest = *seen.stuck.iter().min()?;
+        let count = seen.stuck.len();
+        // The kernel remembers them for a minute, though the server answers again: then more connections were accepted
+        // since than wait for it now.
+        let accepted_since = seen.accepted.iter().filter(|age| **age < newest).count();
+        let is_mended = accepted_since > seen.begun;
+        // A few clients may be gone.
+        let is_few = count < 3 || count * 4 < seen.all;
+        (!is_mended && !is_few).then_some(Stuck { count, all: seen.all, newest })
     }
 
     /// Servers that are in no service any more and still have open connections, and how many.
@@ -34,7 +97,7 @@ impl Count {
         self.orphans.iter().map(|((service, server), count)| (service, server, *count))
     }
 
-    fn take(&mut self, row: &Connection<'_>, table: &HashMap<ServiceId, Vec<DestinationId>>) {
+    fn take(&mut self, row: &Connection<'_>, expiry: Expiry, table: &HashMap<ServiceId, Vec<DestinationId>>) {
         let protocol = match row.protocol {
             "TCP" => Protocol::Tcp,
             "UDP" => Protocol::Udp,
@@ -53,9 +116,12 @@ impl Count {
             id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port())
         };
         if let Some(server) = servers.iter().find(wanted) {
-            *self.all.entry((*service, *server)).or_default() += 1;
-            if row.state == "SYN_RECV" && row.expires <= STUCK {
-                *self.stuck.entry((*service, *server)).or_default() += 1;
+            let seen = self.seen.entry((*service, *server)).or_default();
+            seen.all += 1;
+            match expiry.waiting(row) {
+                Some(age) if age >= STUCK => seen.stuck.push(age),
+                Some(_) => seen.begun += 1,
+                None => seen.accepted.extend(expiry.accepted(row)),
             }
         } else if matches!(row.state, "ESTABLISHED" | "UDP") {
             *self.orphans.entry((*service, row.destination)).or_default() += 1;
@@ -64,17 +130,21 @@ impl Count {
 }
 
 /// Counts the connections of a table's services.
-pub(crate) fn count(table: &Table) -> ipvs::Result<Count> {
-    count_rows(table, Connections::open()?)
+pub(crate) fn count(table: &Table, expiry: Expiry) -> ipvs::Result<Count> {
+    count_rows(table, expiry, Connections::open()?)
 }
 
-pub(crate) fn count_rows(table: &Table, mut rows: Connections<impl BufRead>) -> ipvs::Result<Count> {
+pub(crate) fn count_rows(
+    table: &Table,
+    expiry: Expiry,
+    mut rows: Connections<impl BufRead>,
+) -> ipvs::Result<Count> {
     let ids = |servers: &[DestinationEntry]| servers.iter().map(|server| server.destination.id).collect();
     let table = table.iter().map(|(entry, servers)| (entry.service.id, ids(servers))).collect();
     let mut count = Count::default();
     for _ in 0..ROWS {
         let Some(row) = rows.next_row()? else { break };
-        count.take(&row, &table);
+        count.take(&row, expiry, &table);
     }
     Ok(count)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId,
+    Change, DaemonState, Destination, DestinationEntry, Family, Forwarding, Service, ServiceEntry, ServiceId,
     SyncDaemon,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Director {
     /// The marks that the packet filter sets; none where nobody may read its rules.
     pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
+    /// The command that shows the packet filter of a family, if it may drop what passes.
+    pub(crate) filters: fn(Family) -> Option<String>,
     pub(crate) machine: Machine,
 }
 

@@ -172,6 +172,20 @@ impl Machine {
         self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
     }
 
+    /// The address of this machine's own, none of `others`, that is in one network with an address, or on the interface by
+    /// which packets to it leave.
+    pub(crate) fn own_address(&self, towards: IpAddr, others: &[IpAddr]) -> Option<IpAddr> {
+        let link = self.way(towards).link();
+        let fits = |own: &&Address| {
+            Some(own.link) == link
+                && own.address.is_ipv4() == towards.is_ipv4()
+                && !others.contains(&own.address)
+        };
+        let own = || self.addresses.iter().filter(fits);
+        let in_network = own().find(|own| own.spans(towards) && !own.is_single());
+        in_network.or_else(|| own().find(|own| !own.is_single())).map(|own| own.address)
+    }
+
     /// Whether another machine on a network has answered for an address.
     pub(crate) fn answered(&self, address: IpAddr, link: u32) -> bool {
         let is_it = |neighbour: &Neighbour| (neighbour.address, neighbour.link) == (address, link);

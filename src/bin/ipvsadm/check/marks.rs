@@ -57,7 +57,7 @@ fn has_tables(rules: &str) -> bool {
 }
 
 /// What a program prints, if it is there and ends well.
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let mut command = Command::new(program);
     let output = command.args(arguments).env("PATH", path).stdin(Stdio::null()).output().ok()?;

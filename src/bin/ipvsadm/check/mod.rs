@@ -6,10 +6,12 @@
 
 mod connections;
 mod director;
+mod filters;
 mod finding;
 mod fixes;
 mod machine;
 mod marks;
+mod neighbours;
 mod procfs;
 mod real_server;
 mod routes;
@@ -36,6 +38,7 @@ use crate::rule::command_line;
 use crate::run::Session;
 use crate::shell;
 
+use connections::Expiry;
 use director::Director;
 use finding::Finding;
 use machine::{Machine, Way, far_away};
@@ -60,12 +63,17 @@ pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Writ
     let client = &mut session.client;
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
+    let mut machine = look(&ways_of(&table), None)?;
+    neighbours::ask_again(&mut machine, &table);
+    let timeouts = client.timeouts().map_err(refused)?;
+    let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
     let director = Director {
         daemons: client.daemons().map_err(refused)?,
-        connections: connections::count(&table).map_err(refused)?,
+        connections: connections::count(&table, expiry).map_err(refused)?,
         marks: marks::read(&table),
         supervisors: Supervisors::running(Path::new("/proc")),
-        machine: look(&ways_of(&table), None)?,
+        filters: filters::show,
+        machine,
         table,
     };
     let mut findings = director.findings();

@@ -4,13 +4,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{
-    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, Parseable,
+    DecodeError, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, Parseable,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType, RouteVia,
@@ -60,6 +60,18 @@ impl Routing {
     pub(crate) fn neighbours(&mut self) -> io::Result<Vec<Neighbour>> {
         let neighbours = self.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
         Ok(neighbours.into_iter().filter_map(neighbour).collect())
+    }
+
+    /// Has the kernel ask for the link address of a neighbour, as it would for the next packet to it. A refusal is no
+    /// answer to wait for.
+    pub(crate) fn resolve(&mut self, address: IpAddr, link: u32) -> io::Result<()> {
+        let mut neighbour = NeighbourMessage::default();
+        neighbour.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        neighbour.header.ifindex = link;
+        neighbour.header.flags = NeighbourFlags::Use;
+        neighbour.attributes.push(NeighbourAttribute::Destination(address.into()));
+        let question = RouteNetlinkMessage::NewNeighbour(neighbour);
+        self.send(std::iter::once(question), NLM_F_CREATE).map(drop)
     }
 
     pub(crate) fn routes(&mut self) -> io::Result<Vec<Route>> {

@@ -1,6 +1,10 @@
 //! The real servers as the director sees them.
 
-use ipvs::{Change, Destination, DestinationEntry, Forwarding, Protocol, Service, ServiceId, Tunnel};
+use std::collections::BTreeSet;
+
+use ipvs::{
+    Change, Destination, DestinationEntry, DestinationId, Forwarding, Protocol, Service, ServiceId, Tunnel,
+};
 
 use super::command_line;
 use super::director::{Director, reweigh};
@@ -76,38 +80,67 @@ fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) 
 /// Connections that clients began and that got no further.
 pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut filtered = BTreeSet::new();
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight > 0) {
-        let id = server.destination.id;
-        let (stuck, all) = director.connections.stuck(&service.id, &id);
-        let has_reason = way(&director.machine, service, server).is_some()
-            || server.destination.forwarding == Forwarding::Masquerade
-                && !super::settings::forwards(&director.machine, id.address);
-        // Others may just have begun, or their clients be gone.
-        if stuck < 3 || stuck * 4 < all || has_reason {
+        let Some(stuck) = director.connections.stuck(&service.id, &server.destination.id) else { continue };
+        if has_reason(director, service, server) {
             continue;
         }
-        let others = director.servers().filter(|(other, _)| other.id == service.id);
-        let can_spare = others.into_iter().any(|(_, other)| {
-            let (stuck, _) = director.connections.stuck(&service.id, &other.destination.id);
-            other.destination.weight > 0 && stuck == 0
-        });
-        let what = format!("{stuck} of {all} connections are in SYN_RECV");
-        let cure = if can_spare { reweigh(&service.id, server, 0) } else { look_there(service, server) };
+        let what = format!(
+            "{} of {} connections are in SYN_RECV, the newest for {} s",
+            stuck.count, stuck.all, stuck.newest
+        );
+        let cure = if can_spare(director, service) {
+            reweigh(&service.id, server, 0)
+        } else {
+            if filtered.insert(service.id) {
+                findings.extend(own_filter(director, service));
+            }
+            look_there(director, service, server)
+        };
         findings.push(Kind::SynRecv.at(&at(service, server), what, cure));
     }
     findings
 }
 
+/// The director's own packet filter, which comes first where no server answers.
+fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
+    let what = "no server answers; what this director sends to them passes its own packet filter (OUTPUT), and so do the \
+                answers of masqueraded ones (FORWARD)";
+    (director.filters)(service.id.family()).map(|show| Kind::SynRecv.at(&service.id, what, show))
+}
+
+/// Whether it is known why clients get no answers from a server.
+fn has_reason(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
+    way(&director.machine, service, server).is_some()
+        || server.destination.forwarding == Forwarding::Masquerade
+            && !super::settings::forwards(&director.machine, server.destination.id.address)
+}
+
+/// Whether a service has a server that answers, as far as this director sees.
+fn can_spare(director: &Director, service: &Service) -> bool {
+    director.servers().filter(|(other, _)| other.id == service.id).any(|(_, other)| {
+        other.destination.weight > 0
+            && director.connections.stuck(&service.id, &other.destination.id).is_none()
+            && !has_reason(director, service, other)
+    })
+}
+
 /// The command that looks at the server itself.
-fn look_there(service: &Service, server: &DestinationEntry) -> String {
+fn look_there(director: &Director, service: &Service, server: &DestinationEntry) -> String {
     let method = match server.destination.forwarding {
         Forwarding::Masquerade => "-m",
         Forwarding::Tunnel(_) => "-i",
         _ => "-g",
     };
     let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
-    let port = server.destination.id.port;
-    format!("ssh {} ipvsadm --check -r {vip} {method} --port {port}", server.destination.id.address)
+    let DestinationId { address, port } = server.destination.id;
+    let port = if port == 0 { String::new() } else { format!(" --port {port}") };
+    let vips: Vec<_> =
+        director.table.iter().filter_map(|(entry, _)| super::address(&entry.service.id)).collect();
+    let own = director.machine.own_address(address, &vips);
+    let own = own.map_or(String::new(), |own| format!(" --director {own}"));
+    format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
 }
 
 /// Servers that have as many connections as they may.

@@ -7,13 +7,15 @@ use ipvs::{
     SyncDaemon,
 };
 
-use super::connections::{Count, count_rows};
+use super::connections::Count;
 use super::director::Director;
 use super::machine::{Address, Link, Listener, Machine, Neighbour, Sort, Way, far_away};
 use super::routes::Routes;
 use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
+
+mod waiting;
 
 const ETH0: u32 = 2;
 
@@ -69,6 +71,7 @@ fn director(table: Table) -> Director {
         connections: Count::default(),
         marks: None,
         supervisors: Supervisors::default(),
+        filters: |_| None,
         machine: machine(),
     }
 }
@@ -128,43 +131,6 @@ fn the_standby_of_a_pair_has_no_address() {
     assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
     director.supervisors.move_addresses = true;
     assert_eq!(found(&director), vec![]);
-}
-
-/// So many rows of connections to a server, `IDLE` seconds after the last packet.
-fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
-    let row =
-        |port| format!("TCP C0A8010A {port:04X} C0A80164 0050 {server} 0050 {state:<11} {:7}\n", 60 - idle);
-    (1..=count).map(row).collect()
-}
-
-#[test]
-fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
-    const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
-    let (rs1, rs2) = ("C0A8010B", "C0A8010C");
-    let weight_0 = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
-    let look = |server| format!("ssh {server} ipvsadm --check -r 192.168.1.100 -g --port 80");
-    for (lines, expected) in [
-        (rows(rs1, "SYN_RECV", 3, 3), vec![weight_0.to_owned()]),
-        (rows(rs1, "SYN_RECV", 2, 3), vec![]),
-        (rows(rs1, "SYN_RECV", 30, 0), vec![]),
-        (rows(rs1, "SYN_RECV", 3, 3) + &rows(rs1, "ESTABLISHED", 10, 3), vec![]),
-        (
-            rows(rs1, "SYN_RECV", 3, 3) + &rows(rs2, "SYN_RECV", 3, 3),
-            vec![look("192.168.1.11"), look("192.168.1.12")],
-        ),
-    ] {
-        let mut director = director(table("rr", two_servers()));
-        let file = HEADING.to_owned() + &lines;
-        let opened = ipvs::Connections::over(file.as_bytes()).unwrap();
-        director.connections = count_rows(&director.table, opened).unwrap();
-        let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
-        assert_eq!(found(&director), expected, "{lines}");
-        // Where the cause is known, what follows from it is not told.
-        let silent =
-            |address| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
-        director.machine.neighbours = ["192.168.1.11", "192.168.1.12"].map(silent).into();
-        assert!(found(&director).iter().all(|(id, _)| *id == "server-silent"));
-    }
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Neighbours that did not answer: the kernel remembers that for minutes after they do again, until the next packet to
+//! them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::Table;
+use super::machine::Machine;
+use super::rtnetlink::Routing;
+
+/// The kernel asks a neighbour each second: there is time for two questions.
+const PATIENCE: Duration = Duration::from_millis(1500);
+const STEP: Duration = Duration::from_millis(20);
+
+/// Has the kernel ask those on the way to servers again, and waits a little for their answers. Those that it does not
+/// ask, for want of privilege, stay as they were.
+pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
+    let servers = table.iter().flat_map(|(_, servers)| servers);
+    let used = servers.filter(|server| server.destination.weight > 0);
+    let hops: BTreeSet<_> =
+        used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect();
+    if !hops.is_empty() {
+        // Where it cannot be asked, what is known is all there is.
+        let _ = answers(machine, &hops);
+    }
+}
+
+fn answers(machine: &mut Machine, hops: &BTreeSet<(std::net::IpAddr, u32)>) -> io::Result<()> {
+    let mut routing = Routing::open()?;
+    for (address, link) in hops {
+        routing.resolve(*address, *link)?;
+    }
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        sleep(STEP);
+        machine.neighbours = routing.neighbours()?;
+        let is_silent = |(address, link)| {
+            machine.neighbours.iter().any(|neighbour| {
+                (neighbour.address, neighbour.link, neighbour.is_silent) == (address, link, true)
+            })
+        };
+        if !hops.iter().copied().any(is_silent) {
+            break;
+        }
+    }
+    Ok(())
+}

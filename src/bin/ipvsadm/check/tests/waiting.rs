@@ -1,0 +1,155 @@
+//! Connections that wait for a server, and what follows from them.
+
+use ipvs::Timeouts;
+
+use super::super::Table;
+use super::super::connections::{Count, Expiry, count_rows};
+use super::super::machine::{Address, Neighbour};
+use super::{ETH0, director, found, ip, table, two_servers};
+
+fn expiry() -> Expiry {
+    Expiry::new(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 }, None)
+}
+
+/// So many rows of connections to a server, `idle` seconds after the last packet.
+fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
+    let whole = match state {
+        "ESTABLISHED" => 900,
+        "FIN_WAIT" | "TIME_WAIT" => 120,
+        "LAST_ACK" => 30,
+        "CLOSE" => 10,
+        _ => 60,
+    };
+    let row = |port| {
+        format!("TCP C0A8010A {port:04X} C0A80164 0050 {server} 0050 {state:<11} {:7}\n", whole - idle)
+    };
+    (1..=count).map(row).collect()
+}
+
+/// The connections that lines of the kernel's show.
+fn connections(lines: &str, table: &Table, expiry: Expiry) -> Count {
+    const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
+    let file = HEADING.to_owned() + lines;
+    count_rows(table, expiry, ipvs::Connections::over(file.as_bytes()).unwrap()).unwrap()
+}
+
+const RS1: &str = "C0A8010B";
+const RS2: &str = "C0A8010C";
+const WITHOUT_RS1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
+
+#[test]
+fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
+    let look =
+        |server| format!("ssh {server} ipvsadm --check -r 192.168.1.100 -g --port 80 --director 192.168.1.1");
+    for (lines, expected) in [
+        (rows(RS1, "SYN_RECV", 3, 3), vec![WITHOUT_RS1.to_owned()]),
+        (rows(RS1, "SYN_RECV", 2, 3), vec![]),
+        (rows(RS1, "SYN_RECV", 30, 0), vec![]),
+        (rows(RS1, "SYN_RECV", 3, 3) + &rows(RS1, "ESTABLISHED", 10, 3), vec![]),
+        (
+            rows(RS1, "SYN_RECV", 3, 3) + &rows(RS2, "SYN_RECV", 3, 3),
+            vec![look("192.168.1.11"), look("192.168.1.12")],
+        ),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        director.connections = connections(&lines, &director.table, expiry());
+        let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
+        assert_eq!(found(&director), expected, "{lines}");
+        // Where the cause is known, what follows from it is not told.
+        let silent =
+            |address| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
+        director.machine.neighbours = ["192.168.1.11", "192.168.1.12"].map(silent).into();
+        assert!(found(&director).iter().all(|(id, _)| *id == "server-silent"));
+    }
+}
+
+#[test]
+fn a_server_that_answers_again_is_left_alone() {
+    let stuck = rows(RS1, "SYN_RECV", 4, 20);
+    for (since, is_mended) in [
+        (String::new(), false),
+        (rows(RS1, "ESTABLISHED", 1, 5), true),
+        (rows(RS1, "FIN_WAIT", 1, 5), true),
+        (rows(RS1, "TIME_WAIT", 1, 5), true),
+        (rows(RS1, "LAST_ACK", 1, 5), true),
+        // Accepted before it stopped to answer, refused, or by another server.
+        (rows(RS1, "ESTABLISHED", 4, 20), false),
+        (rows(RS1, "FIN_WAIT", 4, 30), false),
+        (rows(RS1, "CLOSE", 4, 5), false),
+        (rows(RS2, "ESTABLISHED", 4, 5), false),
+        // One that is still used, while new ones wait.
+        (rows(RS1, "ESTABLISHED", 1, 0) + &rows(RS1, "SYN_RECV", 1, 0), false),
+        (rows(RS1, "ESTABLISHED", 1, 0) + &rows(RS1, "SYN_RECV", 1, 3), true),
+        (rows(RS1, "ESTABLISHED", 1, 4) + &rows(RS1, "SYN_RECV", 1, 3), false),
+        (rows(RS1, "ESTABLISHED", 9, 0) + &rows(RS1, "SYN_RECV", 2, 0), true),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        let lines = stuck.clone() + &since;
+        director.connections = connections(&lines, &director.table, expiry());
+        let expected = if is_mended { vec![] } else { vec![("syn-recv", WITHOUT_RS1.to_owned())] };
+        assert_eq!(found(&director), expected, "{lines}");
+    }
+}
+
+#[test]
+fn ages_follow_from_the_timeouts_in_effect() {
+    let now = |state: &str, left: u64| {
+        format!("TCP C0A8010A 1234 C0A80164 0050 C0A8010B 0050 {state:<11} {left:7}\n")
+    };
+    let stuck = |left| now("SYN_RECV", left).repeat(3);
+    let set = |tcp, tcp_fin, secure| Expiry::new(Timeouts { tcp, tcp_fin, udp: 300 }, secure);
+    for (lines, expiry, is_found) in [
+        (stuck(50), set(900, 120, None), true),
+        // Under attack the kernel forgets them after 10 s.
+        (stuck(9), set(900, 120, Some(0)), true),
+        (stuck(9), set(900, 120, Some(2)), false),
+        (stuck(9), set(900, 120, Some(3)), false),
+        (stuck(7), set(900, 120, Some(3)), true),
+        (stuck(50) + &now("ESTABLISHED", 850), set(900, 120, None), true),
+        (stuck(50) + &now("ESTABLISHED", 850), set(855, 120, None), false),
+        (stuck(50) + &now("FIN_WAIT", 100), set(900, 120, None), true),
+        (stuck(50) + &now("FIN_WAIT", 100), set(900, 100, None), false),
+        // It was set while they were there.
+        (stuck(50) + &now("ESTABLISHED", 850), set(1, 120, None), false),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        director.connections = connections(&lines, &director.table, expiry);
+        assert_eq!(!found(&director).is_empty(), is_found, "{lines} {expiry:?}");
+    }
+}
+
+#[test]
+fn the_directors_own_filter_comes_first_where_no_server_answers() {
+    let one = rows(RS1, "SYN_RECV", 3, 3);
+    let both = one.clone() + &rows(RS2, "SYN_RECV", 3, 3);
+    for (lines, first) in [(one, ("syn-recv", WITHOUT_RS1)), (both, ("syn-recv", "iptables -vnL OUTPUT"))] {
+        let mut director = director(table("rr", two_servers()));
+        director.connections = connections(&lines, &director.table, expiry());
+        director.filters = |_| Some("iptables -vnL OUTPUT".to_owned());
+        let found = found(&director);
+        assert_eq!((found[0].0, found[0].1.as_str()), first, "{lines}");
+        let of_filter = found.iter().filter(|(_, fix)| fix.starts_with("iptables")).count();
+        assert_eq!(of_filter, usize::from(found.len() > 1), "{found:?}");
+    }
+}
+
+#[test]
+fn a_server_is_told_the_address_of_this_director_that_it_sees() {
+    let mut director = director(table("rr", two_servers()));
+    for (address, prefix, expected) in [
+        ("192.168.1.1", 24, Some("192.168.1.1")),
+        ("10.0.0.1", 24, Some("10.0.0.1")),
+        ("192.168.1.7", 32, None),
+        ("2001:db8::1", 64, None),
+        ("192.168.1.100", 24, None), // the VIP
+    ] {
+        director.machine.addresses = vec![Address { address: ip(address), prefix, link: ETH0 }];
+        let own = director.machine.own_address(ip("192.168.1.11"), &[ip("192.168.1.100")]);
+        assert_eq!(own, expected.map(ip), "{address}/{prefix}");
+    }
+    let own = |address, prefix| Address { address: ip(address), prefix, link: ETH0 };
+    director.machine.addresses = vec![own("10.0.0.1", 8), own("192.168.1.1", 24)];
+    assert_eq!(director.machine.own_address(ip("192.168.1.11"), &[]), Some(ip("192.168.1.1")));
+    director.machine.ways.remove(&ip("192.168.1.11"));
+    assert_eq!(director.machine.own_address(ip("192.168.1.11"), &[]), None);
+}
