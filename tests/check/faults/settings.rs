@@ -13,7 +13,20 @@ const LEARNS: &str = "count() { ipvsadm -L -n -c | wc -l; }
     before=$(count); busybox nsenter --net=/run/netns/client get 192.168.1.100 80 2 >/dev/null
     for i in 1 2 3 4 5; do sleep 1; [ $(count) -gt $before ] && echo learns && exit; done";
 
-pub(super) const FAULTS: [Fault; 10] = [
+/// A router beside the director tells it that it is one: `router INTERFACE`.
+const ROUTER: &str = r"cat >/run/check/bin/router <<'END'
+#!/usr/bin/perl
+use Socket qw(:DEFAULT AF_INET6 SOCK_RAW inet_pton pack_sockaddr_in6);
+my $index = int `ip -o link show $ARGV[0]`;
+socket my $icmp, AF_INET6, SOCK_RAW, 58 or die;
+setsockopt $icmp, 41, 17, pack 'i', $index or die; # IPV6_MULTICAST_IF
+setsockopt $icmp, 41, 18, pack 'i', 255 or die; # IPV6_MULTICAST_HOPS
+my $advertisement = pack 'CCnCCnNN', 134, 0, 0, 64, 0, 1800, 0, 0;
+send $icmp, $advertisement, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, 'ff02::1'), $index) or die;
+END
+chmod +x /run/check/bin/router";
+
+pub(super) const FAULTS: [Fault; 13] = [
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade,
@@ -24,6 +37,37 @@ pub(super) const FAULTS: [Fault; 10] = [
         id: "ip-forward",
         kind: Kind::Masquerade6,
         make: "sysctl -w net.ipv6.conf.all.forwarding=0",
+        ..ON_DIRECTOR
+    },
+    // It is on for all, and off for the interface.
+    Fault {
+        id: "ip-forward",
+        kind: Kind::Masquerade,
+        make: "sysctl -w net.ipv4.conf.eth1.forwarding=0",
+        ..ON_DIRECTOR
+    },
+    // The default route was learned from a router: whoever is logged in from elsewhere came by it.
+    Fault {
+        id: "ip-forward",
+        kind: Kind::Masquerade6,
+        stage: &[
+            ("director", "sysctl -w net.ipv6.conf.all.forwarding=0"),
+            ("client", ROUTER),
+            // Its link-local address serves after a while.
+            (
+                "client",
+                "for i in 1 2 3 4 5 6 7 8; do router eth0 && ip -n director -6 route | grep '^default.* ra ' && exit; sleep 0.5; done; false",
+            ),
+            ("client", "ip addr add 2001:db8:9::10/128 dev lo && sysctl -w net.ipv6.conf.all.forwarding=1"),
+            ("director", "sysctl -w net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1"),
+        ],
+        make: "sysctl -w net.ipv6.conf.all.forwarding=0 net.ipv6.conf.eth0.accept_ra=1",
+        probe: Some((
+            "client",
+            "get 2001:db8::100 80 4; busybox ping -c 1 -W 1 -I 2001:db8:9::10 2001:db8::1 | grep -c '^64 bytes'",
+        )),
+        healthy: "rs1 rs1 rs2 rs2\n1",
+        cured: "rs1 rs1 rs2 rs2\n1",
         ..ON_DIRECTOR
     },
     Fault {
@@ -107,6 +151,23 @@ pub(super) const FAULTS: [Fault; 10] = [
         probe: Some(("backup", LEARNS)),
         healthy: "learns",
         cured: "learns",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "sync-link-down",
+        stage: &[
+            ("director", "ipvsadm --start-daemon master --mcast-interface eth1 --syncid 1"),
+            ("backup", "ipvsadm --start-daemon backup --mcast-interface eth1 --syncid 1"),
+        ],
+        make: "ip link del eth1",
+        probe: Some(("backup", LEARNS)),
+        healthy: "learns",
+        cured: "learns",
+        blanks: &[("INTERFACE", "eth0")],
+        then: &[(
+            "backup",
+            "ipvsadm --stop-daemon backup; ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 1",
+        )],
         ..ON_DIRECTOR
     },
 ];
