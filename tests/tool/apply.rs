@@ -142,6 +142,12 @@ fn a_daemon_whose_longest_message_the_kernel_chose_is_the_one_that_was_asked_for
     // Another length is another daemon.
     let lines = "--start-daemon backup --mcast-interface d0 --mcast-group ff02::5 --sync-maxlen 2000\n";
     assert_eq!(feed(OURS, "-R --diff", lines).0, 1);
+    let check = |lines: String| {
+        std::fs::write("/run/daemon", lines).unwrap();
+        run(OURS, "--check --json --file /run/daemon").1.contains("save-stale")
+    };
+    assert!(check(lines.to_owned()));
+    assert!(!check(lines.replace("2000", "65507")));
 }
 
 #[test]

@@ -53,33 +53,7 @@ pub(crate) fn show(client: &mut Client, wanted: &State, out: &mut impl Write) ->
 /// Carries out what leads to `wanted`: all of it or nothing.
 pub(crate) fn apply(client: &mut Client, wanted: &State) -> Result<()> {
     let before = live(client, wanted)?;
-    let steps = before.steps_to(wanted);
-    let mut made = Vec::new();
-    // What takes something away begins only when what is before it is in effect.
-    for steps in steps.chunk_by(|step, next| takes_away(step) == takes_away(next)) {
-        let changes: Vec<Change> = steps.iter().map(|step| step.change).collect();
-        let complaints = match client.apply_all(&changes) {
-            Ok(errors) => {
-                // Of what has no answer, the table will tell whether it is in effect.
-                let (unknown, refused): (Vec<_>, Vec<_>) =
-                    errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
-                let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
-                let changes = changes.iter().enumerate();
-                made.extend(changes.filter(|(at, _)| !positions.contains(at)).map(|(_, change)| *change));
-                let refused = refused.iter().filter_map(|(at, error)| Some(told(steps.get(*at)?, error)));
-                refused.chain(unknown.first().map(|(_, error)| why(error))).collect()
-            }
-            // Any number of them may be in effect.
-            Err(error) => {
-                made.extend(changes);
-                vec![why(&error)]
-            }
-        };
-        if !complaints.is_empty() {
-            return Begun { before: &before, wanted, made }.end(&complaints);
-        }
-    }
-    Ok(())
+    Attempt { client, wanted, before, made: Vec::new() }.apply()
 }
 
 fn takes_away(step: &Step) -> bool {
@@ -117,30 +91,82 @@ fn told(step: &Step, error: &Error) -> String {
     }
 }
 
-/// Changes that did not come to their end, be it that one was refused or that the kernel could not be talked to.
-struct Begun<'a> {
-    before: &'a State,
+/// The way from one table to another, and back where it has no end.
+struct Attempt<'a> {
+    client: &'a mut Client,
     wanted: &'a State,
-    /// Those that are in effect, or may be.
+    /// The table without the changes that were made.
+    before: State,
+    /// The changes that are in effect, or may be.
     made: Vec<Change>,
 }
 
-impl Begun<'_> {
-    /// Goes back, and tells how the table is then: what it says is what it has read, and never what it has sent.
-    fn end(&self, complaints: &[String]) -> Result<()> {
-        const ATTEMPTS: usize = 3;
-        // The answers alone may have been lost, and another program may have done what was refused.
-        if self.table().is_ok_and(|(_, table)| table.steps_to(self.wanted).is_empty()) {
-            return Ok(());
+impl Attempt<'_> {
+    fn apply(mut self) -> Result<()> {
+        const ROUNDS: usize = 3;
+        let mut steps = self.before.steps_to(self.wanted);
+        let mut complaints = Vec::new();
+        for _ in 0..ROUNDS {
+            complaints = self.carry_out(&steps);
+            if complaints.is_empty() {
+                return Ok(());
+            }
+            let Ok(table) = self.table() else { break };
+            steps = table.steps_to(self.wanted);
+            // The answers alone may have been lost, and another program may have done what was refused.
+            if steps.is_empty() {
+                return Ok(());
+            }
+            let before = table.without(&self.made, &self.before);
+            if before == self.before {
+                break;
+            }
+            // Another program has changed the table since it was read: what was refused may not be any more.
+            self.before = before;
         }
         for complaint in complaints {
-            report(complaint);
+            report(&complaint);
         }
+        self.go_back()
+    }
+
+    /// Carries out steps, and returns what was wrong.
+    fn carry_out(&mut self, steps: &[Step]) -> Vec<String> {
+        // What takes something away begins only when what is before it is in effect.
+        for steps in steps.chunk_by(|step, next| takes_away(step) == takes_away(next)) {
+            let changes: Vec<Change> = steps.iter().map(|step| step.change).collect();
+            let complaints = match self.client.apply_all(&changes) {
+                Ok(errors) => {
+                    // Of what has no answer, the table will tell whether it is in effect.
+                    let (unknown, refused): (Vec<_>, Vec<_>) =
+                        errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
+                    let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
+                    let made = changes.iter().enumerate().filter(|(at, _)| !positions.contains(at));
+                    self.made.extend(made.map(|(_, change)| *change));
+                    let refused = refused.iter().filter_map(|(at, error)| Some(told(steps.get(*at)?, error)));
+                    refused.chain(unknown.first().map(|(_, error)| why(error))).collect()
+                }
+                // Any number of them may be in effect.
+                Err(error) => {
+                    self.made.extend(changes);
+                    vec![why(&error)]
+                }
+            };
+            if !complaints.is_empty() {
+                return complaints;
+            }
+        }
+        Vec::new()
+    }
+
+    /// Undoes what was made, and tells how the table is then: as it has been read, not by what has been sent.
+    fn go_back(&mut self) -> Result<()> {
+        const ATTEMPTS: usize = 3;
         let mut refused = HashMap::new();
         for attempt in 0..=ATTEMPTS {
             match self.table() {
-                Ok((mut client, table)) => {
-                    let back = table.steps_to(&table.without(&self.made, self.before));
+                Ok(table) => {
+                    let back = table.steps_to(&table.without(&self.made, &self.before));
                     let back: Vec<Change> = back.iter().map(|step| step.change).collect();
                     if back.is_empty() {
                         report(self.untouched(&table));
@@ -149,7 +175,7 @@ impl Begun<'_> {
                     if attempt == ATTEMPTS {
                         left(&back, &refused);
                     } else {
-                        refused = client.apply_all(&back).unwrap_or_default().into_iter().collect();
+                        refused = self.client.apply_all(&back).unwrap_or_default().into_iter().collect();
                     }
                 }
                 Err(error) if attempt == ATTEMPTS => report(&format!(
@@ -163,16 +189,17 @@ impl Begun<'_> {
         Err(said(STATUS_PARTIAL))
     }
 
-    /// The table as it is now, over a socket of its own: what went wrong may have been the other one.
-    fn table(&self) -> ipvs::Result<(Client, State)> {
-        let mut client = Client::open()?;
-        let table = State::live(&mut client, self.wanted)?;
-        Ok((client, table))
+    /// The table as it is now, over another socket if there is one: what went wrong may have been this one.
+    fn table(&mut self) -> ipvs::Result<State> {
+        if let Ok(client) = Client::open() {
+            *self.client = client;
+        }
+        State::live(self.client, self.wanted)
     }
 
-    /// Nothing that was begun is in effect any more.
+    /// Nothing that was made is in effect any more.
     fn untouched(&self, table: &State) -> &'static str {
-        if table.steps_to(self.before).is_empty() {
+        if table.steps_to(&self.before).is_empty() {
             "nothing was applied: the table is as before"
         } else {
             "nothing was applied: another program has changed the table meanwhile; apply it again"
