@@ -10,10 +10,12 @@ use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::error::{Error, Operation, Result};
 use crate::namespace::inside;
 use crate::netlink::attr::{Writer, attributes};
-use crate::netlink::socket::{Kernel, Link, REQUESTS_PER_DATAGRAM, Transport};
+use crate::netlink::link::Link;
+use crate::netlink::socket::{Kernel, REQUESTS_PER_DATAGRAM, Transport};
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceEntry};
 use crate::service_id::ServiceId;
+use crate::settle::settle;
 
 /// A conversation with the kernel's IPVS over one socket.
 ///
@@ -99,7 +101,7 @@ impl Client {
         self.link.get(
             Operation::GetInfo,
             |_| {},
-            |_, top| {
+            |top| {
                 info = Info::read(top)?;
                 Ok(())
             },
@@ -110,49 +112,34 @@ impl Client {
     /// All services, in the order the kernel has them, which means nothing and changes.
     ///
     /// The kernel takes no snapshot and goes on by position: a service that is deleted before it makes it pass over
-    /// another, one that is added makes it tell another twice, and it does not say so. Where it tells them in more
-    /// than one datagram, it is asked again until two answers are alike, ten times at most. A service that is there
-    /// all the while is in the list, once; one that comes or goes may be.
+    /// another, one that is added makes it tell another twice, and it does not say so. Where it may have gone on, it is
+    /// asked again until two answers are alike, ten times at most. A service that is there all the while is in the
+    /// list, once; one that comes or goes may be.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
         let mut services: Vec<ServiceEntry> = Vec::new();
-        if self.tell_services(|entry| services.push(entry))? <= 1 {
+        if self.tell_services(&mut |entry| services.push(entry))? {
             return Ok(services);
         }
         // Nearly always the second answer is like the first, and nothing more need be kept.
         let (mut at, mut is_alike) = (0, true);
-        self.tell_services(|entry| {
+        self.tell_services(&mut |entry| {
             is_alike &= services.get(at).is_some_and(|first| first.service.id == entry.service.id);
             at += 1;
         })?;
-        if is_alike && at == services.len() { Ok(services) } else { self.settle(services) }
-    }
-
-    /// Asks until two answers are alike, and takes in what each tells.
-    fn settle(&mut self, mut services: Vec<ServiceEntry>) -> Result<Vec<ServiceEntry>> {
-        const ANSWERS: usize = 8;
+        if is_alike && at == services.len() {
+            return Ok(services);
+        }
         let mut known = HashSet::new();
         services.retain(|entry| known.insert(entry.service.id));
-        let mut before: Vec<ServiceId> = Vec::new();
-        for _ in 0..ANSWERS {
-            let mut told = Vec::with_capacity(before.len());
-            self.tell_services(|entry| {
-                told.push(entry.service.id);
-                if known.insert(entry.service.id) {
-                    services.push(entry);
-                }
-            })?;
-            let is_alike = told == before;
-            before = told;
-            if is_alike {
-                break;
-            }
-        }
-        self.drop_gone(&mut services, &before.into_iter().collect())?;
+        let id = |entry: &ServiceEntry| entry.service.id;
+        let told =
+            settle(Vec::new(), known, id, |tell| self.tell_services(tell), |entry| services.push(entry))?;
+        self.drop_gone(&mut services, &told.into_iter().collect())?;
         Ok(services)
     }
 
-    /// Has all services told, and returns in how many datagrams.
-    fn tell_services(&mut self, mut tell: impl FnMut(ServiceEntry)) -> Result<usize> {
+    /// Has all services told, and returns whether the answer is whole.
+    fn tell_services(&mut self, tell: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
         self.link.dump_bulk(Operation::GetServices, |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 tell(ServiceEntry::read(nest?)?);
@@ -182,7 +169,7 @@ impl Client {
     /// [`Error::Kernel`] with ESRCH (3) if it is not there.
     pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry> {
         let mut service = None;
-        self.link.get(Operation::GetService, naming(id), |_, top| {
+        self.link.get(Operation::GetService, naming(id), |top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 service = Some(ServiceEntry::read(nest?)?);
             }
@@ -193,18 +180,48 @@ impl Client {
 
     /// The real servers of a service, the newest first.
     ///
-    /// The kernel answers a question for a service that is not there with none: it does not tell the two apart.
+    /// A server that is there all the while is in the list, once, whatever others come and go; see
+    /// [`Client::services`]. The kernel answers a question for a service that is not there with none: it does not tell
+    /// the two apart.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
         let mut destinations = Vec::new();
         self.each_destination(id, |entry| destinations.push(entry))?;
         Ok(destinations)
     }
 
-    /// As [`Client::destinations`], one by one, for those who do not keep all of each.
+    /// As [`Client::destinations`], one by one, for those who do not keep all of each. A server that the kernel passed
+    /// over at first comes after the others.
     pub fn each_destination(&mut self, id: &ServiceId, mut each: impl FnMut(DestinationEntry)) -> Result<()> {
-        self.link.dump(Operation::GetDestinations, naming(id), |_, top| {
+        let (mut told, mut known) = (Vec::new(), HashSet::new());
+        let is_whole = self.tell_destinations(id, &mut |chunk, entry| {
+            let id = entry.destination.id;
+            // A chunk holds nothing twice; most services have no second one, and need no set.
+            if chunk > 0 && known.is_empty() {
+                known.extend(told.iter().copied());
+            }
+            told.push(id);
+            if chunk == 0 || known.insert(id) {
+                each(entry);
+            }
+        })?;
+        if !is_whole {
+            known.extend(told.iter().copied());
+            let of = |entry: &DestinationEntry| entry.destination.id;
+            settle(told, known, of, |tell| self.tell_destinations(id, &mut |_, entry| tell(entry)), each)?;
+        }
+        Ok(())
+    }
+
+    /// Has the real servers of a service told, with the number of the chunk that each is in, and returns whether the
+    /// answer is whole.
+    fn tell_destinations(
+        &mut self,
+        id: &ServiceId,
+        tell: &mut dyn FnMut(usize, DestinationEntry),
+    ) -> Result<bool> {
+        self.link.dump(Operation::GetDestinations, naming(id), |chunk, top| {
             for nest in nests(top, IPVS_CMD_ATTR_DEST) {
-                each(DestinationEntry::read(nest?, id.family())?);
+                tell(chunk, DestinationEntry::read(nest?, id.family())?);
             }
             Ok(())
         })
@@ -216,7 +233,7 @@ impl Client {
         self.link.get(
             Operation::GetTimeouts,
             |_| {},
-            |_, top| {
+            |top| {
                 timeouts = Timeouts::read(top)?;
                 Ok(())
             },

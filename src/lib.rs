@@ -50,6 +50,7 @@ mod namespace;
 mod netlink;
 mod service;
 mod service_id;
+mod settle;
 mod stats;
 mod totals;
 

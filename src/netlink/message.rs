@@ -1,6 +1,8 @@
 //! Messages: requests of the `IPVS` family as bytes, and datagrams of the kernel cut into replies.
 
-use netlink_packet_core::{DecodeError, Emitable, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
+use netlink_packet_core::{
+    DecodeError, Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
+};
 use netlink_packet_generic::GenlHeader;
 use netlink_packet_generic::constants::{CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, GENL_ID_CTRL};
 
@@ -43,16 +45,27 @@ pub(crate) fn append_lookup(datagram: &mut Writer, sequence: u32) {
 /// What one message of the kernel's says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
-    /// An object or a value: the command byte and the attributes behind the generic header.
-    Data { command: u8, attributes: &'a [u8] },
+    /// An object or a value: the attributes behind the generic header.
+    Data { attributes: &'a [u8] },
     /// A request was carried out (0) or refused (a positive errno).
     Ack { errno: i32 },
     /// A dump has ended, well (0) or midway (a positive errno).
     Done { errno: i32 },
 }
 
-/// The replies in one datagram with the sequence numbers of their requests.
-pub(crate) fn replies(datagram: &[u8]) -> impl Iterator<Item = Result<(u32, Reply<'_>), DecodeError>> {
+/// A message of the kernel's.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Message<'a> {
+    /// That of the request which it answers.
+    pub(crate) sequence: u32,
+    /// Whether something changed under the dump that it belongs to, so that the dump may not be whole. IPVS does not
+    /// find that out in kernels of today.
+    pub(crate) is_interrupted: bool,
+    pub(crate) reply: Reply<'a>,
+}
+
+/// The messages in one datagram.
+pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, DecodeError>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -66,17 +79,18 @@ pub(crate) fn replies(datagram: &[u8]) -> impl Iterator<Item = Result<(u32, Repl
             }
         };
         let (kind, sequence, payload) = (header.message_type(), header.sequence_number(), header.payload());
+        let is_interrupted = header.flags() & NLM_F_DUMP_INTR != 0;
         let length = usize::try_from(header.length()).unwrap_or(usize::MAX);
         rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
         let reply = match kind {
             NLMSG_ERROR => Reply::Ack { errno: status(payload) },
             NLMSG_DONE => Reply::Done { errno: status(payload) },
             _ => match payload {
-                [command, _version, _, _, attributes @ ..] => Reply::Data { command: *command, attributes },
+                [_command, _version, _, _, attributes @ ..] => Reply::Data { attributes },
                 _ => return Some(Err(DecodeError::buffer_too_small(payload.len(), 4))),
             },
         };
-        Some(Ok((sequence, reply)))
+        Some(Ok(Message { sequence, is_interrupted, reply }))
     })
 }
 
@@ -112,7 +126,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_datagram_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = replies(&bytes).count();
+            let _ = messages(&bytes).count();
         }
     }
 }

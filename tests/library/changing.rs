@@ -3,29 +3,59 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 
-use ipvs::{Change, Client, Service, ServiceId, Transport};
+use ipvs::{Change, Client, Destination, DestinationId, Forwarding, Service, ServiceId, Transport};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
-use crate::lab;
+use crate::{lab, web};
 
-/// Of so many services, each tenth comes and goes.
-const SERVICES: u32 = 5000;
+/// Of so many services or servers, each tenth comes and goes.
+const COUNT: u32 = 5000;
+
+/// What comes and goes.
+#[derive(Clone, Copy)]
+struct Kind {
+    add: fn(u32) -> Change,
+    delete: fn(u32) -> Change,
+}
+
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0001 + number)
+}
 
 fn id(number: u32) -> ServiceId {
-    ServiceId::tcp(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), 80)
+    ServiceId::tcp(address(number).into(), 80)
 }
 
-fn service(number: u32) -> Change {
-    Change::AddService(Service::new(id(number), "rr".parse().unwrap()))
+const SERVICES: Kind = Kind {
+    add: |number| Change::AddService(Service::new(id(number), "rr".parse().unwrap())),
+    delete: |number| Change::DeleteService(id(number)),
+};
+
+fn server(number: u32) -> Destination {
+    Destination::new(address(number).into(), 80, Forwarding::DirectRouting)
 }
 
-/// The kernel, where behind each of its datagrams somebody else deletes 50 services, or adds them again.
+const SERVERS: Kind = Kind {
+    add: |number| Change::AddDestination(web(), server(number)),
+    delete: |number| Change::DeleteDestination(web(), server(number).id),
+};
+
+/// The kernel, where behind each of its datagrams somebody else deletes 50 of a kind, or adds them again.
 struct Meddling {
     socket: Socket,
     other: Client,
     random: u64,
+    kind: Kind,
+}
+
+impl Meddling {
+    fn client(kind: Kind) -> Client {
+        let socket = Socket::new(NETLINK_GENERIC).unwrap();
+        Client::over(Self { socket, other: Client::open().unwrap(), random: 1, kind }).unwrap()
+    }
 }
 
 impl Transport for Meddling {
@@ -40,11 +70,11 @@ impl Transport for Meddling {
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let random = u32::try_from(self.random >> 33).unwrap();
-        let first = random / 10 * 10 % SERVICES;
-        let numbers = (first..first + 500).step_by(10).map(|number| number % SERVICES);
+        let first = random / 10 * 10 % COUNT;
+        let numbers = (first..first + 500).step_by(10).map(|number| number % COUNT);
         let changes: Vec<Change> = match random % 3 {
-            0 => numbers.map(|number| Change::DeleteService(id(number))).collect(),
-            1 => numbers.map(service).collect(),
+            0 => numbers.map(self.kind.delete).collect(),
+            1 => numbers.map(self.kind.add).collect(),
             _ => Vec::new(),
         };
         self.other.apply_all(&changes).unwrap();
@@ -52,28 +82,125 @@ impl Transport for Meddling {
     }
 }
 
-/// How many services that nobody touched are not told, and how many of any kind are told twice.
-fn wrong(told: impl Iterator<Item = ServiceId>) -> (usize, usize) {
-    let mut times: HashMap<ServiceId, usize> = HashMap::new();
+/// How many that nobody touched are not told, and how many of any kind are told twice.
+fn wrong<Id: std::hash::Hash + Eq>(told: impl Iterator<Item = Id>, id: impl Fn(u32) -> Id) -> (usize, usize) {
+    let mut times: HashMap<Id, usize> = HashMap::new();
     told.for_each(|id| *times.entry(id).or_default() += 1);
-    let lost = (0..SERVICES).filter(|number| number % 10 != 0 && !times.contains_key(&id(*number)));
+    let lost = (0..COUNT).filter(|number| number % 10 != 0 && !times.contains_key(&id(*number)));
     (lost.count(), times.values().filter(|times| **times > 1).count())
+}
+
+/// Has the listing `told` by a client be right while a kind of things comes and goes, and when that is over.
+fn assert_right<Id: std::hash::Hash + Eq>(
+    kind: Kind,
+    id: impl Fn(u32) -> Id,
+    told: impl Fn(&mut Client) -> Vec<Id>,
+) {
+    let mut client = Client::open().unwrap();
+    client.apply_all(&(0..COUNT).map(kind.add).collect::<Vec<_>>()).unwrap();
+    let mut meddled = Meddling::client(kind);
+    for _ in 0..10 {
+        assert_eq!(wrong(told(&mut meddled).into_iter(), &id), (0, 0));
+    }
+    // When it is over, those that went and came are there, and nothing else is.
+    client.apply_all(&(0..COUNT).map(kind.add).collect::<Vec<_>>()).unwrap();
+    let told = told(&mut client);
+    assert_eq!(told.len(), usize::try_from(COUNT).unwrap());
+    assert_eq!(wrong(told.into_iter(), id), (0, 0));
 }
 
 #[test]
 fn a_listing_is_right_while_the_table_changes() {
     lab::isolate();
-    let mut client = Client::open().unwrap();
-    client.apply_all(&(0..SERVICES).map(service).collect::<Vec<_>>()).unwrap();
-    let socket = Socket::new(NETLINK_GENERIC).unwrap();
-    let mut meddled = Client::over(Meddling { socket, other: Client::open().unwrap(), random: 1 }).unwrap();
-    for _ in 0..10 {
-        let services = meddled.services().unwrap();
-        assert_eq!(wrong(services.iter().map(|entry| entry.service.id)), (0, 0));
+    assert_right(SERVICES, id, |client| {
+        client.services().unwrap().iter().map(|entry| entry.service.id).collect()
+    });
+}
+
+#[test]
+fn servers_of_a_service_are_right_while_they_change() {
+    lab::isolate();
+    Client::open().unwrap().add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
+    assert_right(
+        SERVERS,
+        |number| server(number).id,
+        |client| {
+            let servers = client.destinations(&web()).unwrap();
+            servers.iter().map(|entry| entry.destination.id).collect::<Vec<DestinationId>>()
+        },
+    );
+}
+
+/// The kernel, where somebody else makes a change as soon as a question is sent: behind the first chunk of a dump.
+struct Between {
+    socket: Socket,
+    other: Client,
+    change: Arc<Mutex<Option<Change>>>,
+}
+
+impl Transport for Between {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.socket.send(datagram, 0)?;
+        let change = self.change.lock().unwrap().take();
+        if let Some(change) = change {
+            self.other.apply(&change).unwrap();
+        }
+        Ok(())
     }
-    // When it is over, those that went and came are there, and nothing else is.
-    client.apply_all(&(0..SERVICES).map(service).collect::<Vec<_>>()).unwrap();
-    let services = client.services().unwrap();
-    assert_eq!(services.len(), usize::try_from(SERVICES).unwrap());
-    assert_eq!(wrong(services.iter().map(|entry| entry.service.id)), (0, 0));
+
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        const MSG_DONTWAIT: i32 = 0x40;
+        self.socket.recv(buffer, MSG_DONTWAIT).map(|_| ())
+    }
+}
+
+/// Of 1, 2, 3 and more of a kind the one that is told first goes, or another comes, behind the first chunk.
+fn assert_right_at_the_seam<Id: PartialEq + Copy + std::fmt::Debug>(
+    kind: Kind,
+    id: impl Fn(u32) -> Id,
+    told: impl Fn(&mut Client) -> Vec<Id>,
+) {
+    let mut other = Client::open().unwrap();
+    for count in 1..=110 {
+        other.apply(&(kind.add)(count)).unwrap();
+        // The first question that a socket is asked has smaller chunks than the later ones.
+        for (is_asked, comes) in [(false, false), (false, true), (true, false), (true, true)] {
+            let change = Arc::new(Mutex::new(None));
+            let between = Between {
+                socket: Socket::new(NETLINK_GENERIC).unwrap(),
+                other: Client::open().unwrap(),
+                change: Arc::clone(&change),
+            };
+            let mut client = Client::over(between).unwrap();
+            let before = told(if is_asked { &mut client } else { &mut other });
+            let first = before.first().copied().unwrap();
+            let touched = if comes { 1000 } else { (1..=count).find(|number| id(*number) == first).unwrap() };
+            let (there, back) = if comes { (kind.add, kind.delete) } else { (kind.delete, kind.add) };
+            *change.lock().unwrap() = Some(there(touched));
+            let told = told(&mut client);
+            for number in (1..=count).filter(|number| *number != touched) {
+                let times = told.iter().filter(|told| **told == id(number)).count();
+                assert_eq!(times, 1, "{:?} of {count}", id(number));
+            }
+            other.apply(&back(touched)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn none_is_lost_or_doubled_at_the_seam_of_two_chunks() {
+    lab::isolate();
+    Client::open().unwrap().add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
+    assert_right_at_the_seam(
+        SERVERS,
+        |number| server(number).id,
+        |client| {
+            let servers = client.destinations(&web()).unwrap();
+            servers.iter().map(|entry| entry.destination.id).collect()
+        },
+    );
+    Client::open().unwrap().flush().unwrap();
+    assert_right_at_the_seam(SERVICES, id, |client| {
+        client.services().unwrap().iter().map(|entry| entry.service.id).collect()
+    });
 }

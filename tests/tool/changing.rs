@@ -1,64 +1,125 @@
-//! Listings while the table changes: services that nobody touched are all there, once.
+//! Listings while the table changes: what nobody touched is all there, once.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipvs::{Change, Client, Service, ServiceId};
+use ipvs::{Change, Client, Destination, Forwarding, Service, ServiceId};
 
-use crate::{OURS, lab, run};
+use crate::{OURS, feed, lab, run};
 
-/// Of so many services, each tenth comes and goes.
-const SERVICES: u32 = 5000;
+/// Of so many services or servers, each tenth comes and goes.
+const COUNT: u32 = 5000;
+
+/// What comes and goes.
+#[derive(Clone, Copy)]
+struct Kind {
+    add: fn(u32) -> Change,
+    delete: fn(u32) -> Change,
+}
+
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0001 + number)
+}
 
 fn id(number: u32) -> ServiceId {
-    ServiceId::tcp(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), 80)
+    ServiceId::tcp(address(number).into(), 80)
 }
 
-fn service(number: u32) -> Change {
-    Change::AddService(Service::new(id(number), "rr".parse().unwrap()))
+const SERVICES: Kind = Kind {
+    add: |number| Change::AddService(Service::new(id(number), "rr".parse().unwrap())),
+    delete: |number| Change::DeleteService(id(number)),
+};
+
+fn web() -> ServiceId {
+    ServiceId::tcp("192.0.2.1".parse().unwrap(), 80)
 }
 
-/// Has services come and go until it is told to stop.
-fn meddle(stop: &AtomicBool) {
-    let mut client = Client::open().unwrap();
-    let some = |from: u32| (from..from + 1000).step_by(10).map(|number| number % SERVICES);
-    for from in (0..).step_by(1000).take_while(|_| !stop.load(Ordering::Relaxed)) {
-        let gone: Vec<Change> = some(from).map(|number| Change::DeleteService(id(number))).collect();
-        let back: Vec<Change> = some(from).map(service).collect();
-        client.apply_all(&gone).unwrap();
-        client.apply_all(&back).unwrap();
+fn server(number: u32) -> Destination {
+    Destination::new(address(number).into(), 80, Forwarding::DirectRouting)
+}
+
+const SERVERS: Kind = Kind {
+    add: |number| Change::AddDestination(web(), server(number)),
+    delete: |number| Change::DeleteDestination(web(), server(number).id),
+};
+
+impl Kind {
+    fn add_all(self) {
+        let all: Vec<Change> = (0..COUNT).map(self.add).collect();
+        Client::open().unwrap().apply_all(&all).unwrap();
+    }
+
+    /// Has some come and go until it is told to stop.
+    fn meddle(self, stop: &AtomicBool) {
+        let mut client = Client::open().unwrap();
+        let some = |from: u32| (from..from + 1000).step_by(10).map(|number| number % COUNT);
+        for from in (0..).step_by(1000).take_while(|_| !stop.load(Ordering::Relaxed)) {
+            let gone: Vec<Change> = some(from).map(self.delete).collect();
+            let back: Vec<Change> = some(from).map(self.add).collect();
+            client.apply_all(&gone).unwrap();
+            client.apply_all(&back).unwrap();
+        }
+    }
+
+    /// What a call tells, several times while some come and go.
+    fn meanwhile<T: Send>(self, count: usize, call: impl Fn() -> T) -> Vec<T> {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.meddle(&stop));
+            let told = (0..count).map(|_| call()).collect();
+            stop.store(true, Ordering::Relaxed);
+            told
+        })
     }
 }
 
-/// How many services that nobody touched are not in a listing, and how many lines there are too many.
+/// How many that nobody touched are not in a listing, and how many lines there are too many.
 fn wrong(listing: &str) -> (usize, usize) {
     let mut times: HashMap<&str, usize> = HashMap::new();
-    let services =
-        listing.lines().filter_map(|line| line.split_whitespace().find(|word| word.ends_with(":80")));
-    services.for_each(|service| *times.entry(service).or_default() += 1);
-    let untouched = (0..SERVICES).filter(|number| number % 10 != 0).map(|number| id(number).to_string());
-    let lost = untouched.filter(|id| !times.contains_key(id.trim_start_matches("TCP ")));
+    // In a save, the server of a line is behind its service.
+    let told = listing.lines().filter_map(|line| line.split_whitespace().rfind(|word| word.ends_with(":80")));
+    told.for_each(|id| *times.entry(id).or_default() += 1);
+    let untouched =
+        (0..COUNT).filter(|number| number % 10 != 0).map(|number| format!("{}:80", address(number)));
+    let lost = untouched.filter(|id| !times.contains_key(id.as_str()));
     (lost.count(), times.values().map(|times| times - 1).sum())
 }
 
-/// What is wrong with some listings of a tool while the table changes.
-fn listings(tool: &str, words: &str, count: usize) -> Vec<(usize, usize)> {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| meddle(&stop));
-        let found = (0..count).map(|_| wrong(&run(tool, words).1)).collect();
-        stop.store(true, Ordering::Relaxed);
-        found
-    })
+/// What is wrong with some listings of a tool while a kind of things comes and goes.
+fn listings(kind: Kind, tool: &str, words: &str, count: usize) -> Vec<(usize, usize)> {
+    kind.meanwhile(count, || wrong(&run(tool, words).1))
 }
 
 #[test]
 fn rows_are_neither_lost_nor_doubled_while_the_table_changes() {
     lab::isolate();
-    Client::open().unwrap().apply_all(&(0..SERVICES).map(service).collect::<Vec<_>>()).unwrap();
-    let original = listings(lab::ORIGINAL, "-Ln", 2);
+    SERVICES.add_all();
+    let original = listings(SERVICES, lab::ORIGINAL, "-Ln", 2);
     assert!(original.iter().any(|(lost, doubled)| lost + doubled > 0), "the original: {original:?}");
-    assert_eq!(listings(OURS, "-Ln", 10), [(0, 0); 10]);
-    assert_eq!(listings(OURS, "-Sn", 1), [(0, 0)]);
+    assert_eq!(listings(SERVICES, OURS, "-Ln", 10), [(0, 0); 10]);
+    assert_eq!(listings(SERVICES, OURS, "-Sn", 1), [(0, 0)]);
+}
+
+#[test]
+fn servers_are_neither_lost_nor_doubled_while_those_of_their_service_change() {
+    lab::isolate();
+    Client::open().unwrap().add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
+    SERVERS.add_all();
+    let saved = run(OURS, "-Sn").1;
+    let original = listings(SERVERS, lab::ORIGINAL, "-Ln", 2);
+    assert!(original.iter().any(|(lost, doubled)| lost + doubled > 0), "the original: {original:?}");
+    assert_eq!(listings(SERVERS, OURS, "-Ln", 5), [(0, 0); 5]);
+    assert_eq!(listings(SERVERS, OURS, "-Sn", 3), [(0, 0); 3]);
+    // A server that was lost would be added, and one that is not in the file deleted.
+    let differences = SERVERS.meanwhile(3, || feed(OURS, "-R --diff", &saved).1);
+    let untouched: Vec<String> = (0..COUNT)
+        .filter(|number| number % 10 != 0)
+        .map(|number| format!("{}:80", address(number)))
+        .collect();
+    for lines in differences {
+        let wrong: Vec<&str> =
+            lines.lines().filter(|line| untouched.iter().any(|id| line.contains(id))).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
 }
