@@ -45,6 +45,8 @@ mod error;
 mod fake_kernel;
 mod family;
 mod forwarding;
+#[cfg(feature = "genetlink")]
+mod message;
 mod name;
 mod namespace;
 mod netlink;
@@ -65,6 +67,8 @@ pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 pub use fake_kernel::FakeKernel;
 pub use family::Family;
 pub use forwarding::{Checksum, Forwarding, Tunnel};
+#[cfg(feature = "genetlink")]
+pub use message::{Message, Object};
 pub use name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};

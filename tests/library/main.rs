@@ -7,6 +7,7 @@ mod lab;
 mod answers;
 mod changing;
 mod fake_kernel;
+mod message;
 mod text;
 
 use std::cell::RefCell;
