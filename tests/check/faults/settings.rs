@@ -61,7 +61,8 @@ pub(super) const FAULTS: [Fault; 13] = [
             ("client", "ip addr add 2001:db8:9::10/128 dev lo && sysctl -w net.ipv6.conf.all.forwarding=1"),
             ("director", "sysctl -w net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1"),
         ],
-        make: "sysctl -w net.ipv6.conf.all.forwarding=0 net.ipv6.conf.eth0.accept_ra=1",
+        make: "sysctl -w net.ipv6.conf.all.forwarding=0 net.ipv6.conf.eth0.accept_ra=1 && \
+               ip -6 route flush proto ra && busybox nsenter --net=/run/netns/client router eth0 && sleep 0.5",
         probe: Some((
             "client",
             "get 2001:db8::100 80 4; busybox ping -c 1 -W 1 -I 2001:db8:9::10 2001:db8::1 | grep -c '^64 bytes'",
