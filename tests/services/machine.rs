@@ -26,6 +26,10 @@ const SYSTEMDS: [&str; 11] = [
     "umount.target",
 ];
 
+/// Where packages put units, and where those links go that `systemctl enable` makes, below the machine's folder.
+const UNITS: &str = "usr/lib/systemd/system";
+const ENABLED: &str = "etc/systemd/system";
+
 /// The units and the files of a machine; it may be switched on and off.
 pub(crate) struct Machine {
     folder: PathBuf,
@@ -38,16 +42,17 @@ impl Machine {
         lab::isolate();
         lab::put(env!("CARGO_BIN_EXE_ipvsadm"));
         let folder = Path::new("/run").join(name);
-        let beside = folder.join("ipvsadm.service.d");
+        let units = folder.join(UNITS);
+        let beside = units.join("ipvsadm.service.d");
         fs::create_dir_all(&beside).unwrap();
+        fs::create_dir_all(folder.join(ENABLED)).unwrap();
         own_etc(&folder);
-        fs::create_dir_all(folder.join("multi-user.target.wants")).unwrap();
         for unit in SYSTEMDS {
-            fs::copy(Path::new("/lib/systemd/system").join(unit), folder.join(unit)).unwrap();
+            fs::copy(Path::new("/lib/systemd/system").join(unit), units.join(unit)).unwrap();
         }
-        symlink("multi-user.target", folder.join("default.target")).unwrap();
+        symlink("multi-user.target", units.join("default.target")).unwrap();
         let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
-        fs::copy(packaging.join("ipvsadm.service"), folder.join("ipvsadm.service")).unwrap();
+        fs::copy(packaging.join("ipvsadm.service"), units.join("ipvsadm.service")).unwrap();
         if let Some(drop_in) = drop_in {
             fs::copy(packaging.join(drop_in), beside.join(drop_in)).unwrap();
         }
@@ -60,10 +65,37 @@ impl Machine {
         Self { folder, systemd: None }
     }
 
-    /// What `systemctl enable ipvsadm` does.
-    pub(crate) fn enable(&self) {
-        let link = self.folder.join("multi-user.target.wants/ipvsadm.service");
-        symlink("../ipvsadm.service", link).unwrap();
+    /// `systemctl enable` of a unit, as an administrator does it while the machine is off.
+    pub(crate) fn enable(&self, unit: &str) {
+        let enabled =
+            Command::new("systemctl").arg("--root").arg(&self.folder).args(["enable", unit]).output();
+        let enabled = enabled.unwrap();
+        assert!(enabled.status.success(), "{enabled:?}");
+    }
+
+    /// Adds a service that is nobody's: what it says beyond `[Service]`, and what its start and its stop run.
+    pub(crate) fn add(&self, name: &str, rest: &str, start: &str, stop: &str) {
+        let unit = format!(
+            "{rest}[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+            ExecStart=/bin/sh -c '{start}'\nExecStop=/bin/sh -c '{stop}'\n"
+        );
+        fs::write(self.units().join(name), unit).unwrap();
+        self.enable(name);
+    }
+
+    /// Where its units lie.
+    pub(crate) fn units(&self) -> PathBuf {
+        self.folder.join(UNITS)
+    }
+
+    /// A file of the machine's `/mnt`.
+    pub(crate) fn mnt(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+
+    /// The machine's root folder, as others see it.
+    pub(crate) fn root(&self) -> PathBuf {
+        Path::new("/proc").join(fs::read_to_string(self.folder.join("pid")).unwrap().trim()).join("root")
     }
 
     /// Switches it on, and waits until it is up.

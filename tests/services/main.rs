@@ -1,8 +1,10 @@
 //! Proves what `packaging/ipvsadm.service` does, under a systemd that boots for it: rules that are restored and cleared,
-//! a reload that keeps connections, and a save on stop where that is chosen, at a shutdown too.
+//! a reload that keeps connections, and a save on stop where that is chosen, at a shutdown too; and that what the unit
+//! allows is enough.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "a test ends where it fails"
 )]
@@ -11,11 +13,12 @@
 mod lab;
 
 mod machine;
+mod needs;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -68,9 +71,29 @@ fn is_host() -> bool {
     is_host
 }
 
+/// What the rules may need at a boot: an interface, and a name.
+const LATE: [&str; 2] =
+    ["-A -t vip.test:80 -s rr", "--start-daemon backup --mcast-interface late0 --syncid 7"];
+
+/// Gives a machine the network and the names that its rules need, each so many seconds after they could be there; when
+/// the network goes, it notes what is left of the table.
+fn comes_late(machine: &Machine, network: u8, names: u8) {
+    machine.add(
+        "network.service",
+        "[Unit]\nBefore=network-online.target\n[Install]\nWantedBy=network-online.target\n",
+        &format!("sleep {network}; ip link add late0 type dummy"),
+        "/sbin/ipvsadm -Sn >/mnt/left; ip link del late0",
+    );
+    machine.add(
+        "names.service",
+        "[Unit]\nWants=nss-lookup.target\nBefore=nss-lookup.target\n[Install]\nWantedBy=multi-user.target\n",
+        &format!("sleep {names}; echo 10.0.0.7 vip.test >>/etc/hosts"),
+        "sed -i /vip.test/d /etc/hosts",
+    );
+}
+
 /// The life of the service on a machine of either kind, where these are its files.
-fn life(name: &str, drop_in: Option<&str>, rules: &str, settings: &str) {
-    let mut machine = Machine::new(name, drop_in);
+fn life(mut machine: Machine, rules: &str, settings: &str) {
     let _ = (fs::create_dir("/etc/sysconfig"), fs::remove_file(rules), fs::remove_file(settings));
     machine.boot();
 
@@ -85,7 +108,9 @@ fn life(name: &str, drop_in: Option<&str>, rules: &str, settings: &str) {
     assert_eq!((ipvsadm("-Sn", "").as_str(), fs::exists(rules).unwrap()), ("", false));
 
     fs::write(rules, RULES).unwrap();
+    // A file of another user's: who edits the rules need not be root.
     fs::set_permissions(rules, PermissionsExt::from_mode(0o640)).unwrap();
+    chown(rules, Some(1234), Some(1234)).unwrap();
     succeeds(&machine, "start ipvsadm");
     assert_eq!(ipvsadm("-Sn", ""), RULES);
     a_reload_keeps_connections(&machine, rules);
@@ -105,7 +130,8 @@ fn life(name: &str, drop_in: Option<&str>, rules: &str, settings: &str) {
     succeeds(&machine, "restart ipvsadm");
     assert_eq!(full(), live);
     assert_eq!(without_head(&fs::read_to_string(rules).unwrap()), live);
-    assert_eq!(fs::metadata(rules).unwrap().permissions().mode() & 0o777, 0o640);
+    let kept = fs::metadata(rules).unwrap();
+    assert_eq!((kept.mode() & 0o7777, kept.uid(), kept.gid()), (0o640, 1234, 1234));
     assert_eq!(machine.log(), "", "all that was as it should be");
 
     // Nor is what was added by hand lost at a shutdown; a boot brings it back.
@@ -113,9 +139,18 @@ fn life(name: &str, drop_in: Option<&str>, rules: &str, settings: &str) {
     let live = full();
     machine.power_off();
     assert_eq!((machine.log(), ipvsadm("-Sn", "")), (String::new(), String::new()));
-    machine.enable();
+    assert_eq!(machine.mnt("left"), "", "the table is saved and cleared before the network goes");
+    let saved = fs::read_to_string(rules).unwrap();
+    assert_eq!(without_head(&saved), live);
+    fs::write(rules, saved + &LATE.join("\n") + "\n").unwrap();
+    machine.enable("ipvsadm.service");
     machine.boot();
-    assert_eq!(full(), live);
+    let late =
+        |line: &&str| line.starts_with(&LATE[0].replace("vip.test", "10.0.0.7")) || line.starts_with(LATE[1]);
+    let after = full();
+    let (late, restored): (Vec<&str>, Vec<&str>) = after.split_inclusive('\n').partition(late);
+    assert_eq!((restored.concat(), late.len()), (live, 2), "{after}\n{}", machine.log());
+    let live = after;
 
     // What cannot be saved is not cleared.
     fs::write(settings, "IPVS_SAVE_ON_STOP=yes\nIPVS_RULES=/no/such/folder/rules\n").unwrap();
@@ -170,33 +205,39 @@ fn a_bad_file_changes_nothing(machine: &Machine, rules: &str) {
 
 #[test]
 fn systemd_has_no_complaint_about_the_units() {
-    lab::isolate();
-    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
-    let beside = Path::new("/run/verified/ipvsadm.service.d");
-    fs::create_dir_all(beside).unwrap();
-    fs::copy(packaging.join("redhat.conf"), beside.join("redhat.conf")).unwrap();
-    let unit = beside.with_extension("");
-    fs::copy(packaging.join("ipvsadm.service"), &unit).unwrap();
+    let machine = Machine::new("verified", Some("redhat.conf"));
+    // Another package's, which is not what is asked about.
+    let others = Path::new("/etc/systemd/system");
+    fs::create_dir_all(others.join("multi-user.target.wants")).unwrap();
+    fs::write(others.join("bad.service"), "[Service]\nTyp=oneshot\n").unwrap();
+    symlink("../bad.service", others.join("multi-user.target.wants/bad.service")).unwrap();
     let verified = || {
-        let output = Command::new("systemd-analyze").arg("verify").arg(&unit).output().unwrap();
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.env("SYSTEMD_UNIT_PATH", machine.units()).arg("verify");
+        let output = analyze.arg(machine.units().join("ipvsadm.service")).output().unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(verified(), (true, String::new()));
     // It would say so.
-    fs::write(beside.join("wrong.conf"), "[Service]\nNoNewPrivilege=yes\n").unwrap();
+    let wrong = machine.units().join("ipvsadm.service.d/wrong.conf");
+    fs::write(wrong, "[Service]\nNoNewPrivilege=yes\n").unwrap();
     assert!(verified().1.contains("NoNewPrivilege"));
 }
 
 #[test]
 fn debians_paths() {
     if !is_host() {
-        life("debian", None, "/etc/ipvsadm.rules", "/etc/default/ipvsadm");
+        let machine = Machine::new("debian", None);
+        comes_late(&machine, 2, 0);
+        life(machine, "/etc/ipvsadm.rules", "/etc/default/ipvsadm");
     }
 }
 
 #[test]
 fn red_hats_paths() {
     if !is_host() {
-        life("redhat", Some("redhat.conf"), "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config");
+        let machine = Machine::new("redhat", Some("redhat.conf"));
+        comes_late(&machine, 0, 2);
+        life(machine, "/etc/sysconfig/ipvsadm", "/etc/sysconfig/ipvsadm-config");
     }
 }
