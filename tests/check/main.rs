@@ -13,6 +13,7 @@ mod names;
 mod saved;
 mod standby;
 mod twins;
+mod ways_in;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;

@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 19] = [
+pub(super) const FAULTS: [Fault; 20] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -80,6 +80,13 @@ pub(super) const FAULTS: [Fault; 19] = [
         make: "ip route add 192.168.1.11/32 via 192.168.1.254",
         ..ON_DIRECTOR
     },
+    // A stranger's.
+    Fault {
+        id: "server-behind-gateway",
+        kind: Kind::RoutingBehindRouter,
+        make: "ipvsadm -a -t 192.168.1.100:80 -r 203.0.113.11 -g",
+        ..ON_DIRECTOR
+    },
     // In another network there is no way but a tunnel, if the server unwraps it.
     Fault {
         id: "server-behind-gateway",
@@ -90,6 +97,7 @@ pub(super) const FAULTS: [Fault; 19] = [
         ],
         make: "ipvsadm -a -t 192.168.1.100:80 -r 198.51.100.11 -g",
         healthy: SECOND_ALONE,
+        then: &[("director", "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11 -i -w 1")],
         ..ON_DIRECTOR
     },
     Fault { id: "server-unreachable", make: "ip route add blackhole 192.168.1.11/32", ..ON_DIRECTOR },
@@ -107,11 +115,13 @@ pub(super) const FAULTS: [Fault; 19] = [
     Fault {
         id: "server-is-director",
         make: "ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.1 -g",
+        then: &[("director", "ipvsadm -d -t 192.168.1.100:80 -r 192.168.1.1")],
         ..ON_DIRECTOR
     },
     Fault {
         id: "server-is-director",
         make: "ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.1 -i",
+        then: &[("director", "ipvsadm -d -t 192.168.1.100:80 -r 192.168.1.1")],
         ..ON_DIRECTOR
     },
     Fault {

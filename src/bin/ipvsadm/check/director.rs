@@ -70,7 +70,7 @@ impl Director {
 fn vips(director: &Director) -> Vec<Finding> {
     let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
     let is_backup = runs(DaemonState::Backup) && !runs(DaemonState::Master);
-    if is_backup || director.supervisors.move_addresses {
+    if is_backup || director.supervisors.move_addresses.is_some() {
         return Vec::new(); // a standby has none, and whoever moves them knows which machine is one
     }
     let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
@@ -83,7 +83,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         () if !director.daemons.is_empty() => {
             Some("a sync daemon runs here, so another director may have it")
         }
-        () if director.supervisors.fill_table => {
+        () if director.supervisors.fill_table.is_some() => {
             Some("a supervisor runs here, so another director may have it")
         }
         () => None,
@@ -169,9 +169,15 @@ fn no_server(director: &Director) -> Vec<Finding> {
     empty
         .map(|(service, _)| {
             // What serves another port of the address may serve this one.
-            let sibling = director.services().find(|(other, servers)| {
-                !servers.is_empty() && address(&other.id).is_some_and(|vip| Some(vip) == address(&service.id))
-            });
+            let is_sibling = |other: &Service| match (service.id, other.id) {
+                (
+                    ServiceId::Address { protocol, address, .. },
+                    ServiceId::Address { protocol: other_protocol, address: other_address, .. },
+                ) => (protocol, address) == (other_protocol, other_address),
+                _ => false,
+            };
+            let sibling =
+                director.services().find(|(other, servers)| !servers.is_empty() && is_sibling(other));
             let servers = sibling.map_or(&[][..], |(_, servers)| servers);
             let lines: Vec<String> = servers
                 .iter()
@@ -189,6 +195,7 @@ fn no_server(director: &Director) -> Vec<Finding> {
             } else {
                 lines.join(" && ")
             };
+            let cure = director.supervisors.fill_table.map_or(cure, log_of);
             Kind::NoServer.at(&service.id, "the service has no real server", cure)
         })
         .collect()
@@ -199,12 +206,24 @@ fn all_weights_zero(director: &Director) -> Vec<Finding> {
         !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
     };
     let still = director.services().filter(|(_, servers)| is_still(servers));
-    still
-        .map(|(service, servers)| {
-            let lines: Vec<String> = servers.iter().map(|server| reweigh(&service.id, server, 1)).collect();
-            Kind::AllWeightsZero.at(&service.id, "all real servers have weight 0", lines.join(" && "))
-        })
-        .collect()
+    let finding = |(service, servers): (&Service, &[DestinationEntry])| {
+        let trouble = |server: &DestinationEntry| servers::trouble(&director.machine, service, server);
+        let usable = servers.iter().filter(|server| trouble(server).is_none());
+        let lines: Vec<String> = usable.map(|server| reweigh(&service.id, server, 1)).collect();
+        let (what, fix) = match servers.first().and_then(|server| Some((server, trouble(server)?))) {
+            Some((server, (kind, what))) if lines.is_empty() => {
+                (format!("all real servers have weight 0, and {what}"), servers::look(kind, server))
+            }
+            _ => ("all real servers have weight 0".to_owned(), lines.join(" && ")),
+        };
+        Kind::AllWeightsZero.at(&service.id, what, director.supervisors.fill_table.map_or(fix, log_of))
+    };
+    still.map(finding).collect()
+}
+
+/// The command that shows why a supervisor, which is to decide it, took servers out.
+fn log_of(supervisor: &str) -> String {
+    shell::line(["journalctl", "-n", "20", "-u", supervisor])
 }
 
 /// The command that gives a server another weight and leaves all else as it is.

@@ -203,6 +203,15 @@ impl Machine {
         of("all").max(of(link))
     }
 
+    /// Whether TCP connections to an address, or to one that is not known, are accepted here.
+    pub(crate) fn serves_tcp(&self, address: Option<IpAddr>) -> bool {
+        let takes = |listener: &Listener| match address {
+            Some(address) => self.listens(address, listener.port, true),
+            None => !listener.address.is_loopback(),
+        };
+        self.listeners.iter().any(|listener| listener.is_tcp && takes(listener))
+    }
+
     /// Whether somebody listens on an address and a port here.
     pub(crate) fn listens(&self, address: IpAddr, port: u16, is_tcp: bool) -> bool {
         self.listeners.iter().any(|listener| {

@@ -102,26 +102,31 @@ impl Marks {
         self.any || self.set.iter().any(|(value, mask, of)| of_family(of) && fits(*value, *mask))
     }
 
-    /// The command that sets a mark on the TCP packets to the address that is most likely meant.
+    /// The command that sets a mark on the TCP packets to the address that is most likely meant: on those of one port,
+    /// where this machine itself serves others of the address, to whoever types the command perhaps.
     pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
         let is_vip =
             |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
         let on_wire = |link| machine.link(link).is_some_and(|link| link.sort == Sort::Wire);
         let mut own =
             machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
-        let vip = own.next().map_or("VIP".to_owned(), |own| own.address.to_string());
+        let address = own.next().map(|own| own.address);
+        let vip = address.map_or("VIP".to_owned(), |address| address.to_string());
+        let is_served = machine.serves_tcp(address);
         let (six, ip) = if family == Family::V4 { ("", "ip") } else { ("6", "ip6") };
         let suffix = match self.tool {
             Tool::Iptables => "",
             Tool::IptablesLegacy => "-legacy",
             Tool::Nft => {
+                let tcp = if is_served { "tcp dport PORT" } else { "meta l4proto tcp" };
                 return format!(
                     "nft 'add table inet ipvs; add chain inet ipvs marks {{ type filter hook prerouting priority mangle; }}; \
-                     add rule inet ipvs marks {ip} daddr {vip} meta l4proto tcp meta mark set {mark}'"
+                     add rule inet ipvs marks {ip} daddr {vip} {tcp} meta mark set {mark}'"
                 );
             }
         };
-        format!("ip{six}tables{suffix} -t mangle -A PREROUTING -d {vip} -p tcp -j MARK --set-mark {mark}")
+        let tcp = if is_served { "-p tcp --dport PORT" } else { "-p tcp" };
+        format!("ip{six}tables{suffix} -t mangle -A PREROUTING -d {vip} {tcp} -j MARK --set-mark {mark}")
     }
 }
 

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use ipvs::DestinationEntry;
 
 use super::Table;
 use super::machine::Machine;
@@ -17,8 +20,12 @@ const STEP: Duration = Duration::from_millis(20);
 /// Has the kernel ask those on the way to servers again, and waits a little for their answers. Those that it does not
 /// ask, for want of privilege, stay as they were.
 pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
-    let servers = table.iter().flat_map(|(_, servers)| servers);
-    let used = servers.filter(|server| server.destination.weight > 0);
+    // Those that were taken out are judged only where there is no other.
+    let is_used = |server: &DestinationEntry| server.destination.weight > 0;
+    let used = table.iter().flat_map(|(_, servers)| {
+        let all_out = !servers.iter().any(is_used);
+        servers.iter().filter(move |server| all_out || is_used(server))
+    });
     let hops: BTreeSet<_> =
         used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect();
     if !hops.is_empty() {
@@ -27,7 +34,7 @@ pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
     }
 }
 
-fn answers(machine: &mut Machine, hops: &BTreeSet<(std::net::IpAddr, u32)>) -> io::Result<()> {
+fn answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io::Result<()> {
     let mut routing = Routing::open()?;
     for (address, link) in hops {
         routing.resolve(*address, *link)?;

@@ -30,7 +30,7 @@ pub(crate) fn findings(
     supervisors: Supervisors,
     client: &mut Client,
 ) -> ipvs::Result<Vec<Finding>> {
-    if named.is_none() && supervisors.fill_table {
+    if named.is_none() && supervisors.fill_table.is_some() {
         return Ok(Vec::new());
     }
     let path = named.map_or_else(usual_place, Path::to_owned);
@@ -179,7 +179,7 @@ impl Difference {
     /// The fix, by which neither a rule of the file nor one of the table is lost, and the other way to go.
     fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
         match self {
-            _ if !path.is_file() || supervisors.fill_table => (BOTH, look(path)),
+            _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, look(path)),
             Self { missing: 0, other: 0, .. } if !saved.has_notes => (SAVES, save(path)),
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
             Self { extra: 0, other: 0, .. } => (RESTORES, command(&["-R", "--apply", "--file"], path)),

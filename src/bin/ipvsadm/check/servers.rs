@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipvs::{
-    Change, Destination, DestinationEntry, DestinationId, Forwarding, Protocol, Service, ServiceId, Tunnel,
-};
+use ipvs::{Change, Destination, DestinationEntry, DestinationId, Forwarding, Protocol, Service, ServiceId};
 
 use super::command_line;
 use super::director::{Director, reweigh};
@@ -20,45 +18,72 @@ pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
 /// The ways to the servers that get connections.
 pub(crate) fn ways(director: &Director) -> Vec<Finding> {
     let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
-    used.filter_map(|(service, server)| way(&director.machine, service, server)).collect()
+    let troubled = used.filter_map(|(service, server)| {
+        let (kind, what) = trouble(&director.machine, service, server)?;
+        let fix = fix(director, kind, service, server);
+        Some(kind.at(&at(service, server), told(&what, server), fix))
+    });
+    troubled.collect()
 }
 
-fn way(machine: &Machine, service: &Service, server: &DestinationEntry) -> Option<Finding> {
-    let id = server.destination.id;
-    let direct = machine.on_link(id.address).map(|link| {
-        let single = format!("{}/{}", id.address, full_prefix(id.address));
-        shell::line(["ip", "route", "replace", &single, "dev", &link.name])
-    });
+/// What is wrong with the way to a server, if anything is.
+pub(crate) fn trouble(
+    machine: &Machine,
+    service: &Service,
+    server: &DestinationEntry,
+) -> Option<(Kind, String)> {
+    let address = server.destination.id.address;
     let is_direct_routing = server.destination.forwarding == Forwarding::DirectRouting;
-    match machine.way(id.address) {
-        Way::None => {
-            let cure = direct.unwrap_or_else(|| reweigh(&service.id, server, 0));
-            Some(Kind::ServerUnreachable.at(
-                &at(service, server),
-                format!("no route leads to {}", id.address),
-                cure,
-            ))
-        }
+    match machine.way(address) {
+        Way::None => Some((Kind::ServerUnreachable, format!("no route leads to {address}"))),
         Way::Gateway(gateway, _) if is_direct_routing => {
-            let what = format!("{} is routed by {gateway}, not on a network of this director's", id.address);
-            let cure = direct.unwrap_or_else(|| {
-                let forwarding = Forwarding::Tunnel(Tunnel::Ipip);
-                command_line(&Change::EditDestination(
-                    service.id,
-                    Destination { forwarding, ..server.destination },
-                ))
-            });
-            Some(Kind::ServerBehindGateway.at(&at(service, server), what, cure))
+            let mut what = format!("{address} is routed by {gateway}, not on a network of this director's");
+            if machine.on_link(address).is_none() {
+                what += "; if the address is right, it takes a tunnel (-i), which the server must unwrap";
+            }
+            Some((Kind::ServerBehindGateway, what))
         }
-        Way::Here => is_unserved(machine, service, server).then(|| {
-            let what = format!("{} is this director, where nobody listens for the service", id.address);
-            let cure = command_line(&Change::DeleteDestination(service.id, id));
-            Kind::ServerIsDirector.at(&at(service, server), what, cure)
-        }),
-        Way::Direct(_) | Way::Gateway(..) => machine.silent_hop(id.address).map(|(hop, link)| {
+        Way::Here if is_unserved(machine, service, server) => {
+            let what = format!("{address} is this director, where nobody listens for the service");
+            Some((Kind::ServerIsDirector, what))
+        }
+        Way::Here => None,
+        Way::Direct(_) | Way::Gateway(..) => machine.silent_hop(address).map(|(hop, link)| {
             let what = format!("{hop} does not answer on {} (ip neigh)", machine.name(link));
-            Kind::ServerSilent.at(&at(service, server), what, reweigh(&service.id, server, 0))
+            (Kind::ServerSilent, what)
         }),
+    }
+}
+
+/// What mends the way to a server, or takes the server out, which may be mistyped, until it is mended.
+fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationEntry) -> String {
+    let machine = &director.machine;
+    let address = server.destination.id.address;
+    match (kind, machine.on_link(address)) {
+        (Kind::ServerUnreachable | Kind::ServerBehindGateway, Some(link)) => {
+            let single = format!("{address}/{}", full_prefix(address));
+            shell::line(["ip", "route", "replace", &single, "dev", &link.name])
+        }
+        // It may come back by itself, and then nobody would have it serve again.
+        (Kind::ServerSilent, _) if !can_spare(director, service) => look(kind, server),
+        _ => reweigh(&service.id, server, 0),
+    }
+}
+
+/// The command that looks at a server that is in trouble.
+pub(crate) fn look(kind: Kind, server: &DestinationEntry) -> String {
+    let address = server.destination.id.address;
+    match kind {
+        Kind::ServerSilent => format!("ping -c 1 -W 1 {address}; ip neigh"),
+        _ => format!("ip route get {address}"),
+    }
+}
+
+/// What is said of a server that is taken out: with its weight, which it is to have again.
+fn told(what: &str, server: &DestinationEntry) -> String {
+    match server.destination.weight {
+        1 => what.to_owned(),
+        weight => format!("{what}; its weight is {weight}"),
     }
 }
 
@@ -90,6 +115,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
             "{} of {} connections are in SYN_RECV, the newest for {} s",
             stuck.count, stuck.all, stuck.newest
         );
+        let what = told(&what, server);
         let cure = if can_spare(director, service) {
             reweigh(&service.id, server, 0)
         } else {
@@ -112,7 +138,7 @@ fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
 
 /// Whether it is known why clients get no answers from a server.
 fn has_reason(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
-    way(&director.machine, service, server).is_some()
+    trouble(&director.machine, service, server).is_some()
         || server.destination.forwarding == Forwarding::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }

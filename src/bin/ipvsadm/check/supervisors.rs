@@ -3,23 +3,24 @@
 use std::fs;
 use std::path::Path;
 
-/// What the programs that run here take care of.
+/// What the programs that run here take care of, each by the name of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Supervisors {
-    /// They fill the table, from a configuration of their own.
-    pub(crate) fill_table: bool,
-    /// They decide which machine has the virtual addresses.
-    pub(crate) move_addresses: bool,
+    /// It fills the table, from a configuration of its own.
+    pub(crate) fill_table: Option<&'static str>,
+    /// It decides which machine has the virtual addresses.
+    pub(crate) move_addresses: Option<&'static str>,
 }
 
 /// A program, as the kernel names its processes: by 15 characters.
 struct Program {
     name: &'static str,
-    does: Supervisors,
+    fills_table: bool,
+    moves_addresses: bool,
 }
 
-const fn program(name: &'static str, fill_table: bool, move_addresses: bool) -> Program {
-    Program { name, does: Supervisors { fill_table, move_addresses } }
+const fn program(name: &'static str, fills_table: bool, moves_addresses: bool) -> Program {
+    Program { name, fills_table, moves_addresses }
 }
 
 const PROGRAMS: [Program; 20] = [
@@ -54,11 +55,11 @@ impl Supervisors {
         for process in fs::read_dir(proc).into_iter().flatten().flatten() {
             let comm = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
-            if let Some(Program { does, .. }) = known
+            if let Some(Program { name, fills_table, moves_addresses }) = known
                 && network(&process.path()) == own
             {
-                all.fill_table |= does.fill_table;
-                all.move_addresses |= does.move_addresses;
+                all.fill_table = all.fill_table.or(fills_table.then_some(name));
+                all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));
             }
         }
         all
@@ -76,18 +77,16 @@ mod tests {
 
     #[test]
     fn a_supervisor_is_known_by_its_name() {
-        let fills = Supervisors { fill_table: true, move_addresses: false };
-        let moves = Supervisors { fill_table: false, move_addresses: true };
-        let both = Supervisors { fill_table: true, move_addresses: true };
+        let does = |fill_table, move_addresses| Supervisors { fill_table, move_addresses };
         for (name, expected) in [
             ("systemd", Supervisors::default()),
             ("keepalived-exporter", Supervisors::default()),
             ("ucarping", Supervisors::default()),
-            ("keepalived", both),
-            ("keepalived_vrrp", both),
-            ("ldirectord /etc", fills),
-            ("kube-proxy", fills),
-            ("pacemakerd", moves),
+            ("keepalived", does(Some("keepalived"), Some("keepalived"))),
+            ("keepalived_vrrp", does(Some("keepalived"), Some("keepalived"))),
+            ("ldirectord /etc", does(Some("ldirectord"), None)),
+            ("kube-proxy", does(Some("kube-proxy"), None)),
+            ("pacemakerd", does(None, Some("pacemakerd"))),
         ] {
             let proc = tempfile::tempdir().unwrap();
             for (pid, comm) in [("1", "init"), ("17", name)] {

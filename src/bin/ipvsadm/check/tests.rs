@@ -15,6 +15,7 @@ use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
 
+mod servers;
 mod waiting;
 
 const ETH0: u32 = 2;
@@ -127,9 +128,9 @@ fn the_standby_of_a_pair_has_no_address() {
     let ask = "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100";
     assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
     director.daemons.clear();
-    director.supervisors.fill_table = true;
+    director.supervisors.fill_table = Some("ldirectord");
     assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
-    director.supervisors.move_addresses = true;
+    director.supervisors.move_addresses = Some("ucarp");
     assert_eq!(found(&director), vec![]);
 }
 

@@ -1,0 +1,135 @@
+//! Servers that are in trouble, and what is printed about them.
+
+use ipvs::{DestinationEntry, Forwarding, ServiceId};
+
+use super::super::machine::{Neighbour, Way};
+use super::{ETH0, director, found, ip, server, table, two_servers, web};
+use crate::check::director::Director;
+
+const OUT_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
+const IN_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1";
+const IN_2: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.12:80 -g -w 1";
+const PING_1: &str = "ping -c 1 -W 1 192.168.1.11; ip neigh";
+
+fn silent(director: &mut Director, addresses: &[&str]) {
+    let neighbour =
+        |address: &&str| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
+    director.machine.neighbours = addresses.iter().map(neighbour).collect();
+}
+
+fn fixes(director: &Director) -> Vec<String> {
+    found(director).into_iter().map(|(_, fix)| fix).collect()
+}
+
+#[test]
+fn a_server_behind_a_gateway_may_be_mistyped() {
+    let mut director = director(table("rr", vec![server("198.51.100.11", 80, Forwarding::DirectRouting)]));
+    director.machine.ways.insert(ip("198.51.100.11"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    let finding = &director.findings()[0];
+    assert_eq!(finding.id, "server-behind-gateway");
+    assert_eq!(finding.cure, "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11:80 -g -w 0");
+    assert!(
+        finding
+            .what
+            .ends_with("if the address is right, it takes a tunnel (-i), which the server must unwrap")
+    );
+    // In a network of the director's it is a route that is in the way.
+    let mut director = super::director(table("rr", two_servers()));
+    director.machine.ways.insert(ip("192.168.1.11"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    let finding = &director.findings()[0];
+    assert_eq!(finding.cure, "ip route replace 192.168.1.11/32 dev eth0");
+    assert!(!finding.what.contains("tunnel"), "{}", finding.what);
+    // By other ways to forward, gateways are no trouble.
+    for forwarding in [Forwarding::Masquerade, Forwarding::Tunnel(ipvs::Tunnel::Ipip)] {
+        director.table[0].1[0].destination.forwarding = forwarding;
+        assert_eq!(found(&director), vec![], "{forwarding:?}");
+    }
+}
+
+#[test]
+fn a_silent_server_is_taken_out_where_another_serves() {
+    let mut director = director(table("rr", two_servers()));
+    silent(&mut director, &["192.168.1.11"]);
+    assert_eq!(fixes(&director), [OUT_1]);
+    // The last one may come back by itself.
+    silent(&mut director, &["192.168.1.11", "192.168.1.12"]);
+    assert_eq!(fixes(&director), [PING_1, "ping -c 1 -W 1 192.168.1.12; ip neigh"]);
+    silent(&mut director, &["192.168.1.11"]);
+    director.table[0].1[1].destination.weight = 0;
+    assert_eq!(fixes(&director), [PING_1]);
+    // The weight is told that it is to have again.
+    for (weight, end) in [(1, "(ip neigh)"), (5, "(ip neigh); its weight is 5")] {
+        director.table[0].1[0].destination.weight = weight;
+        let finding = &director.findings()[0];
+        assert!(finding.what.ends_with(end), "{}", finding.what);
+    }
+    // Out of use, it is no trouble.
+    director.table[0].1[0].destination.weight = 0;
+    director.table[0].1[1].destination.weight = 1;
+    assert_eq!(found(&director), vec![]);
+}
+
+#[test]
+fn servers_without_a_way_are_taken_out() {
+    let mut director = director(table("rr", two_servers()));
+    director.machine.ways.remove(&ip("192.168.1.12"));
+    assert_eq!(
+        found(&director),
+        [("server-unreachable", "ip route replace 192.168.1.12/32 dev eth0".to_owned())]
+    );
+    director.table[0].1.push(server("10.9.9.9", 80, Forwarding::Masquerade));
+    let fix = "ipvsadm -e -t 192.168.1.100:80 -r 10.9.9.9:80 -m -w 0";
+    assert_eq!(fixes(&director)[1], fix);
+    // This director itself.
+    director.table[0].1.truncate(1);
+    director.machine.ways.insert(ip("192.168.1.11"), Way::Here);
+    assert_eq!(found(&director), [("server-is-director", OUT_1.to_owned())]);
+}
+
+#[test]
+fn only_servers_that_can_serve_get_a_weight_again() {
+    let all_out =
+        |servers: &mut [DestinationEntry]| servers.iter_mut().for_each(|entry| entry.destination.weight = 0);
+    let mut servers = two_servers();
+    all_out(&mut servers);
+    let mut director = director(table("rr", servers));
+    assert_eq!(fixes(&director), [format!("{IN_1} && {IN_2}")]);
+    silent(&mut director, &["192.168.1.11"]);
+    assert_eq!(fixes(&director), [IN_2]);
+    silent(&mut director, &["192.168.1.11", "192.168.1.12"]);
+    assert_eq!(fixes(&director), [PING_1]);
+    let what = "all real servers have weight 0, and 192.168.1.11 does not answer on eth0 (ip neigh)";
+    assert_eq!(director.findings()[0].what, what);
+    director.machine.ways.remove(&ip("192.168.1.11"));
+    assert_eq!(fixes(&director), ["ip route get 192.168.1.11"]);
+    // Whoever looks after servers has found them ill.
+    silent(&mut director, &[]);
+    director.supervisors.fill_table = Some("ldirectord");
+    assert_eq!(fixes(&director), ["journalctl -n 20 -u ldirectord"]);
+    director.table[0].1[1].destination.weight = 1;
+    assert_eq!(found(&director), vec![]);
+}
+
+#[test]
+fn servers_of_another_port_are_taken_for_a_service_without_any() {
+    let mut director = director(table("rr", two_servers()));
+    for (id, fix) in [
+        (
+            ServiceId::tcp(ip("192.168.1.100"), 443),
+            "ipvsadm -a -t 192.168.1.100:443 -r 192.168.1.11:443 -g -w 1 && \
+             ipvsadm -a -t 192.168.1.100:443 -r 192.168.1.12:443 -g -w 1",
+        ),
+        (ServiceId::udp(ip("192.168.1.100"), 53), "ipvsadm -a -u 192.168.1.100:53 -r SERVER -g -w 1"),
+        (ServiceId::tcp(ip("192.168.1.1"), 80), "ipvsadm -a -t 192.168.1.1:80 -r SERVER -g -w 1"),
+    ] {
+        director.table.truncate(1);
+        director.table.extend(table("rr", vec![]));
+        director.table[1].0.service.id = id;
+        director.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+        assert_eq!(found(&director), [("no-server", fix.to_owned())]);
+    }
+    director.supervisors.fill_table = Some("keepalived");
+    assert_eq!(fixes(&director), ["journalctl -n 20 -u keepalived"]);
+    director.table.truncate(1);
+    assert_eq!((found(&director), director.table[0].0.service.id), (vec![], web()));
+}
