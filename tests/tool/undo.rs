@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use ipvs::{Change, Client, Service, ServiceId};
+use ipvs::{Change, Checksum, Client, Destination, Forwarding, Protocol, Service, ServiceId, Tunnel};
 
 use crate::apply::{AFTER, BEFORE, full};
 use crate::{Answer, OURS, answer, feed, lab, run, set_up, table, until};
@@ -95,6 +95,32 @@ fn a_refusal_behind_a_deletion_is_undone() {
     let order = order.replace("  -> [2001:db8::1]:80             Tunnel  1      0          0         \n", "");
     assert_eq!(feed(OURS, "-R --apply", &file), (255, String::new(), said));
     assert_eq!(run(OURS, "-Ln --nosort").1, order);
+}
+
+#[test]
+fn what_no_line_can_say_comes_back() {
+    lab::isolate();
+    let mut kernel = Kernel(Client::open().unwrap());
+    let id =
+        ServiceId::Address { protocol: Protocol::Other(50), address: "10.0.0.9".parse().unwrap(), port: 0 };
+    let server = |address: &str, forwarding| {
+        let server = Destination::new(address.parse().unwrap(), 80, forwarding);
+        Change::AddDestination(id, Destination { weight: 3, ..server })
+    };
+    kernel.put(&[
+        Change::AddService(Service::new(id, "none".parse().unwrap())),
+        server("10.1.0.1", Forwarding::Local),
+        server("10.1.0.2", Forwarding::Other(5)),
+        server("10.1.0.3", Forwarding::Tunnel(Tunnel::Gre { checksum: Checksum::Other(3) })),
+        server("2001:db8::1", Forwarding::Tunnel(Tunnel::Other(9))),
+    ]);
+    let before = kernel.table();
+    let file = format!("{AFTER}--start-daemon master --mcast-interface nosuch0\n");
+    let (status, _, said) = feed(OURS, "-R --apply", &file);
+    assert_eq!((status, said.lines().last()), (255, NOTHING.lines().next()), "{said}");
+    assert_eq!(kernel.table(), before);
+    assert_eq!(feed(OURS, "-R --apply", AFTER), (0, String::new(), String::new()));
+    assert_eq!(feed(OURS, "-R --diff", AFTER), (0, String::new(), String::new()));
 }
 
 #[test]
