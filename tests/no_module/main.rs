@@ -16,9 +16,9 @@ fn sh(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Status and stderr of a listing by ours.
-fn list() -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_ipvsadm")).arg("-Ln").output().unwrap();
+/// Status and stderr of ours with the words of a line.
+fn ours(line: &str) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ipvsadm")).args(line.split(' ')).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -39,7 +39,7 @@ fn without_the_module_the_remedy_is_named() {
 
     let refused = |remedy: &str| {
         let expected = format!("Can't initialize ipvs: Protocol not available; {remedy}\n");
-        assert_eq!(list(), (2, expected));
+        assert_eq!(ours("-Ln"), (2, expected));
     };
     refused(&format!(
         "there is no /lib/modules/{release} here, as in a container: load the module on the host: modprobe ip_vs"
@@ -57,6 +57,25 @@ fn without_the_module_the_remedy_is_named() {
     sh(
         r#"printf '#!/bin/sh\nexec /run/real/modprobe -d /run/modules "$@"\n' > /sbin/modprobe; chmod +x /sbin/modprobe"#,
     );
-    assert_eq!(list(), (0, String::new()));
+    assert_eq!(ours("-Ln"), (0, String::new()));
     assert!(fs::exists("/proc/net/ip_vs").unwrap());
+
+    // Schedulers and engines are modules, too.
+    let add = "-A -u 10.0.0.1:5060 -s rr -p --pe sip";
+    let missing = |word: &str, remedy: &str| {
+        let expected = format!("Scheduler or persistence engine not found: '{word}'; {remedy}\n");
+        assert_eq!(ours(add), (255, expected));
+    };
+    missing("rr", "the kernel has no module ip_vs_rr");
+    for module in ["ip_vs_rr", "ip_vs_pe_sip"] {
+        sh(&format!("echo kernel/net/netfilter/ipvs/{module}.ko.xz: >> /lib/modules/{release}/modules.dep"));
+    }
+    missing("rr", "load the module, as root: modprobe ip_vs_rr");
+    sh("modprobe ip_vs_rr");
+    missing("sip", "load the module, as root: modprobe ip_vs_pe_sip");
+    sh("echo 1 >/proc/sys/kernel/modules_disabled");
+    missing(
+        "sip",
+        "kernel.modules_disabled keeps ip_vs_pe_sip out until the next boot: load it before that is set",
+    );
 }

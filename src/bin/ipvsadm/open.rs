@@ -1,6 +1,7 @@
 //! The way to the kernel's IPVS, and what stands in it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ipvs::{Client, Error, Info};
@@ -49,18 +50,37 @@ pub(crate) fn failure(error: &Error) -> Failure {
 
 /// Why there is no IPVS, as far as the files of this machine tell.
 fn missing_module() -> String {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim();
-    let modules = format!("/lib/modules/{release}");
-    if !Path::new(&modules).is_dir() {
+    let modules = modules();
+    if !modules.is_dir() {
         return format!(
-            "there is no {modules} here, as in a container: load the module on the host: modprobe ip_vs"
+            "there is no {} here, as in a container: load the module on the host: modprobe ip_vs",
+            modules.display()
         );
     }
-    let known = std::fs::read_to_string(format!("{modules}/modules.dep")).unwrap_or_default();
-    if known.lines().any(|line| line.split(':').next().is_some_and(|file| file.contains("/ip_vs.ko"))) {
-        "load the module, as root: modprobe ip_vs".to_owned()
-    } else {
+    how_to_load("ip_vs").unwrap_or_else(|| {
+        let release = modules.file_name().unwrap_or_default().display();
         format!("the kernel {release} was built without IPVS: boot one that has the module ip_vs")
-    }
+    })
+}
+
+/// How a module is loaded that the kernel has but could not load itself; nothing if it has none of this name.
+pub(crate) fn how_to_load(module: &str) -> Option<String> {
+    let known = fs::read_to_string(modules().join("modules.dep")).unwrap_or_default();
+    let file = format!("/{module}.ko");
+    let mut files = known.lines().filter_map(|line| line.split(':').next());
+    files.any(|path| path.contains(&file)).then(|| {
+        if fs::read("/proc/sys/kernel/modules_disabled").is_ok_and(|value| value.starts_with(b"1")) {
+            format!(
+                "kernel.modules_disabled keeps {module} out until the next boot: load it before that is set"
+            )
+        } else {
+            format!("load the module, as root: modprobe {module}")
+        }
+    })
+}
+
+/// Where the modules of the running kernel lie.
+fn modules() -> PathBuf {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Path::new("/lib/modules").join(release.trim())
 }

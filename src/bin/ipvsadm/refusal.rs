@@ -14,7 +14,7 @@ use ipvs::{
 };
 
 use crate::messages::{self, Failure, text};
-use crate::{rule, shell};
+use crate::{open, rule, shell};
 
 /// The word at fault, and what to do.
 type Cause = (String, String);
@@ -58,7 +58,8 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
 /// The scheduler is loaded first: where it is there, the engine is the one that is not.
 fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
-        let remedy = format!("the kernel has no module {prefix}{}", text(name));
+        let module = format!("{prefix}{}", text(name));
+        let remedy = open::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
         (String::from_utf8_lossy(name).into_owned(), remedy)
     };
     match service.engine.filter(|_| has_scheduler(service.scheduler)) {
