@@ -20,9 +20,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal::{self, *};
+
+use points::Point;
 use table::{Kernel, lines};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
@@ -145,7 +149,9 @@ fn a_save_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let save = |by| with_file(by, OURS, "-S -n", &file);
     let old = "-A -f 1 -s rr\n";
     fs::write(&file, old).unwrap();
-    let points = points::of(save);
+    // And all those since there is a second file.
+    let beside = points::from(save, |point| point.line.contains("/.ipvsadm-"));
+    let points: Vec<Point> = points::of(save).into_iter().chain(beside).collect();
     let new = fs::read_to_string(&file).unwrap();
     let mut met = BTreeSet::new();
     for point in &points {
@@ -177,4 +183,73 @@ fn a_save_that_is_killed_leaves_the_old_file_or_the_new_one() {
     }
     // Before it, with nothing written, with a part, with all, and after it.
     assert!(met.len() >= 5, "{met:?}");
+}
+
+/// The signals that end a program, but for those that the standard library takes for itself.
+fn ending() -> impl Iterator<Item = Signal> {
+    let spared = [
+        SIGKILL, SIGPIPE, SIGSEGV, SIGBUS, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGCHLD, SIGURG,
+        SIGWINCH,
+    ];
+    Signal::iterator().filter(move |signal| !spared.contains(signal))
+}
+
+#[test]
+fn a_save_that_a_signal_ends_leaves_nothing_beside_the_file() {
+    lab::isolate();
+    let mut kernel = Kernel::open();
+    kernel.start_with(&lines(1..=3, "rr", 1..=4, 1));
+    let folder = folder("signalled");
+    let file = folder.join("rules");
+    let save = |by| with_file(by, OURS, "-S -n", &file);
+    let old = "-A -f 1 -s rr\n";
+    let only = |signal, point: &Point, expected: &[&str]| {
+        let left = fs::read_to_string(&file).unwrap();
+        assert!(expected.contains(&left.as_str()), "{signal} at {point:?} left {} bytes", left.len());
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "{signal} at {point:?} left something beside it"
+        );
+    };
+    // From where there is a second file to where it has ended by itself.
+    let mut points = points::from(save, |point| point.line.contains("/.ipvsadm-"));
+    assert_eq!(points.pop().unwrap().call, "exit_group");
+    let new = fs::read_to_string(&file).unwrap();
+    let (mut at_sync, mut is_placed) = (None, false);
+    for point in &points {
+        fs::write(&file, old).unwrap();
+        point.end(save, SIGTERM);
+        is_placed |= point.call.starts_with("rename");
+        only(SIGTERM, point, [old, &new].get(usize::from(is_placed)..).unwrap());
+        at_sync = at_sync.or(point.call.starts_with("fsync").then_some(point));
+    }
+    assert!(is_placed);
+    let at_sync = at_sync.unwrap();
+    for signal in ending() {
+        fs::write(&file, old).unwrap();
+        at_sync.end(save, signal);
+        only(signal, at_sync, &[&new]);
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_so_long_is_left_as_it_was() {
+    lab::isolate();
+    Kernel::open().start_with(&lines(1..=10, "rr", 1..=30, 1));
+    let folder = folder("limited");
+    let file = folder.join("rules");
+    fs::write(&file, "-A -f 1 -s rr\n").unwrap();
+    let limited = |before: &str| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &format!("{before} ulimit -f 8; exec \"$@\""), "bash"]);
+        with_file(shell, OURS, "-S -n", &file).output().unwrap()
+    };
+    assert_eq!(limited("").status.signal(), Some(SIGXFSZ as i32));
+    // Where the signal is ignored, there is an error to tell.
+    let told = limited("trap '' XFSZ;");
+    let said = format!("cannot write '{}': File too large\n", file.display());
+    assert_eq!((told.status.code(), String::from_utf8(told.stderr).unwrap()), (Some(1), said));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "-A -f 1 -s rr\n");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }

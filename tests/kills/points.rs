@@ -5,19 +5,41 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
+
 /// How many points of a program are tried.
 const POINTS: usize = 100;
 
 /// The so-manieth call of this name, which is not made any more.
 #[derive(Debug)]
 pub(crate) struct Point {
-    call: String,
+    pub(crate) call: String,
     number: usize,
+    /// It, as the trace has it.
+    pub(crate) line: String,
 }
 
-/// A hundred points of what `program` makes of a runner, found by running it: spread over all it does once it talks to the kernel's IPVS, and
-/// where that is less than a hundred calls, over the last hundred.
+/// A hundred points of what `program` makes of a runner, found by running it: spread over all it does once it talks to
+/// the kernel's IPVS, and where that is less than a hundred calls, over the last hundred.
 pub(crate) fn of(program: impl Fn(Command) -> Command) -> Vec<Point> {
+    let mut calls = all(program);
+    let talks = calls.iter().position(|point| point.line.starts_with("socket(AF_NETLINK")).unwrap();
+    assert!(calls.len() > POINTS, "there are {} calls in all", calls.len());
+    let calls = calls.split_off(talks.min(calls.len() - POINTS));
+    let total = calls.len();
+    let chosen = |at: &usize| (at * POINTS) / total != ((at + 1) * POINTS) / total;
+    calls.into_iter().enumerate().filter(|(at, _)| chosen(at)).map(|(_, point)| point).collect()
+}
+
+/// Every point from the first that is this one.
+pub(crate) fn from(program: impl Fn(Command) -> Command, is_first: impl Fn(&Point) -> bool) -> Vec<Point> {
+    let mut calls = all(program);
+    let first = calls.iter().position(is_first).unwrap();
+    calls.split_off(first)
+}
+
+/// Every point, found by running the program.
+fn all(program: impl Fn(Command) -> Command) -> Vec<Point> {
     let trace = format!("/run/trace-{:?}", std::thread::current().id());
     let ended = program(strace(&["-o", &trace])).status().unwrap();
     assert_eq!(ended.signal(), None);
@@ -27,25 +49,26 @@ pub(crate) fn of(program: impl Fn(Command) -> Command) -> Vec<Point> {
     assert!(start.starts_with("execve("), "{start}");
     let mut numbers = HashMap::new();
     let mut calls = Vec::new();
-    for call in trace.lines().filter_map(|line| line.split_once('(')).map(|(call, _)| call.to_owned()) {
-        let number = numbers.entry(call.clone()).and_modify(|number| *number += 1).or_insert(1);
-        calls.push(Point { call, number: *number });
+    for line in trace.lines() {
+        let Some((call, _)) = line.split_once('(') else { continue };
+        let number = numbers.entry(call.to_owned()).and_modify(|number| *number += 1).or_insert(1);
+        calls.push(Point { call: call.to_owned(), number: *number, line: line.to_owned() });
     }
-    let talks = trace.lines().position(|line| line.starts_with("socket(AF_NETLINK")).unwrap();
-    assert!(calls.len() > POINTS, "there are {} calls in all", calls.len());
-    let calls = calls.split_off(talks.min(calls.len() - POINTS));
-    let total = calls.len();
-    let chosen = |at: &usize| (at * POINTS) / total != ((at + 1) * POINTS) / total;
-    calls.into_iter().enumerate().filter(|(at, _)| chosen(at)).map(|(_, point)| point).collect()
+    calls
 }
 
 impl Point {
     /// Runs the program up to here.
     pub(crate) fn kill(&self, program: impl Fn(Command) -> Command) {
-        let inject = format!("inject={}:signal=KILL:when={}", self.call, self.number);
+        self.end(program, Signal::SIGKILL);
+    }
+
+    /// Sends the program a signal here, which ends it here or later.
+    pub(crate) fn end(&self, program: impl Fn(Command) -> Command, signal: Signal) {
+        let inject = format!("inject={}:signal={signal}:when={}", self.call, self.number);
         let trace = format!("trace={}", self.call);
         let ended = program(strace(&["-o", "/dev/null", "-e", &trace, "-e", &inject])).status().unwrap();
-        assert_eq!(ended.signal(), Some(9), "{self:?}: {ended}");
+        assert_eq!(ended.signal(), Some(signal as i32), "{self:?}, {signal}: {ended}");
     }
 }
 

@@ -14,6 +14,7 @@ mod lab;
 mod apply;
 mod buffers;
 mod changing;
+mod files;
 mod interfaces;
 mod keep;
 mod messages;
@@ -23,6 +24,7 @@ mod restore;
 mod save;
 mod undo;
 mod warnings;
+mod whole;
 
 use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};
 

@@ -272,7 +272,7 @@ pub(crate) const OPTIONS: [Row; 69] = [
     option(Opt::McastPort, "", "mcast-port", Value("PORT"), Column::McastPort, SYNC, "UDP port [default: 8848]"),
     option(Opt::McastTtl, "", "mcast-ttl", Value("TTL"), Column::McastTtl, SYNC, "time to live [default: 1]"),
     option(Opt::Full, "", "full", Nothing, Column::Full, EXTENSIONS, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
-    option(Opt::File, "", "file", Value("PATH"), Column::File, EXTENSIONS, "with -S, -R and --check: the file to write, whole or not at all, to read, or to look at"),
+    option(Opt::File, "", "file", Value("PATH"), Column::File, EXTENSIONS, "with -S, -R and --check: the file to write, whole or not at all, to read, or to look at; - is stdout or stdin"),
     option(Opt::Replace, "", "replace", Nothing, Column::Replace, EXTENSIONS, "with -R: read all lines first; if each can be understood, clear the table before them"),
     option(Opt::Diff, "", "diff", Nothing, Column::Diff, EXTENSIONS, "with -R: print the lines that lead from the table to the input; status 1 if there are any, 2 if it could not look"),
     option(Opt::Apply, "", "apply", Nothing, Column::Apply, EXTENSIONS, "with -R: carry out just those, or none of them (status 3: neither)"),

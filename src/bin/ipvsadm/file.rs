@@ -1,53 +1,135 @@
 //! Files of rules: read, and written whole or not at all.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+use rustix::io::Errno;
+
+use crate::place::{self, Place};
+
+/// What is said behind the reason why a file was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Hint {
+    #[error("another user put it into a folder where all may write")]
+    Foreign,
+    #[error("no new file can take its place")]
+    Irreplaceable,
+}
+
+/// Whether a path stands for stdin or stdout.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
 
 /// Opens the file, or stdin where none is named.
 pub(crate) fn open(path: Option<&Path>) -> io::Result<Box<dyn Read>> {
-    Ok(match path {
-        Some(path) => Box::new(File::open(path)?),
-        None => Box::new(io::stdin().lock()),
-    })
+    let Some(path) = path.filter(|path| !is_standard(path)) else { return Ok(Box::new(io::stdin().lock())) };
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() { Err(Errno::ISDIR.into()) } else { Ok(Box::new(file)) }
 }
 
-/// Writes a file beside the one that is wanted, and puts it in its place when it is complete and on the disk, with
-/// the mode and the owner of the one before. Whatever ends this early leaves that one as it was; only a SIGKILL leaves
-/// the new one beside it, as `.ipvsadm-` and some letters.
+/// All that a file holds.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    open(Some(path))?.read_to_end(&mut whole)?;
+    Ok(whole)
+}
+
+/// Writes what `fill` writes: into a device, a pipe or a descriptor as it comes; else to a file beside the one that is
+/// wanted, which takes its place when it is complete and on the disk, with the mode, the owner and the ACL of the one
+/// before. Whatever ends this early leaves that one as it was; only a SIGKILL leaves the new one beside it, as
+/// `.ipvsadm-` and some letters.
 pub(crate) fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    // The file that a link leads to is replaced, not the link.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let before = fs::metadata(path).ok();
-    if before.as_ref().is_some_and(|before| !before.is_file()) {
-        // There is nothing to put in the place of a device.
-        let mut device = BufWriter::with_capacity(1 << 16, File::options().write(true).open(path)?);
-        fill(&mut device)?;
-        return Ok(device.flush()?);
+    match place::of(path)? {
+        Place::Stream(stream) => {
+            let mut out = BufWriter::with_capacity(PART, stream);
+            fill(&mut out)?;
+            Ok(out.flush()?)
+        }
+        Place::File(path, before) => {
+            let mut text = Vec::new();
+            fill(&mut text)?;
+            put(&path, before.as_ref(), &text).map_err(|error| {
+                let is_irreplaceable = matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
+                );
+                let error = anyhow::Error::from(error);
+                // It was opened, so it can be written into.
+                if before.is_some() && is_irreplaceable { error.context(Hint::Irreplaceable) } else { error }
+            })
+        }
     }
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode()); // less the umask
+}
+
+/// So much is written at a time.
+const PART: usize = 1 << 16;
+
+/// Puts a file with this text in the place of the one before.
+fn put(path: &Path, before: Option<&File>, text: &[u8]) -> io::Result<()> {
+    let folder = place::folder(path);
+    let _held = Held::all()?;
+    // Until it has the owner and the mode of the one before, nobody else reads it; else the umask says who does.
+    let mode = if before.is_some() { 0o600 } else { 0o666 };
     let mut new = tempfile::Builder::new()
         .prefix(".ipvsadm-")
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(&folder)?;
-    let mut out = BufWriter::with_capacity(1 << 16, &mut new);
-    fill(&mut out)?;
-    out.flush()?;
-    drop(out);
+        .tempfile_in(folder)?;
+    text.chunks(PART).try_for_each(|part| new.write_all(part))?;
     if let Some(before) = before {
-        fchown(new.as_file(), Some(before.uid()), Some(before.gid()))?;
-        new.as_file().set_permissions(before.permissions())?;
+        keep(before, new.as_file())?;
     }
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;
-    File::open(&folder)?.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a new file what says who may do what with the one before.
+fn keep(before: &File, new: &File) -> io::Result<()> {
+    let facts = before.metadata()?;
+    fchown(new, Some(facts.uid()), Some(facts.gid()))?;
+    keep_attribute(before, new, "system.posix_acl_access")?;
+    // Not everybody may set a label, and where none is enforced it says nothing.
+    let _ = keep_attribute(before, new, "security.selinux");
+    new.set_permissions(facts.permissions())
+}
+
+fn keep_attribute(before: &File, new: &File, name: &str) -> io::Result<()> {
+    let mut value = vec![0; 1 << 16]; // the kernel's limit
+    match fgetxattr(before, name, &mut value) {
+        Ok(length) => fsetxattr(new, name, value.get(..length).unwrap_or_default(), XattrFlags::empty())?,
+        // The folder may have given one to the new file.
+        Err(Errno::NODATA) => match fremovexattr(new, name) {
+            Err(Errno::NODATA) | Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        },
+        Err(Errno::NOTSUP) => {} // the file system has none
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
+}
+
+/// All signals that can be, held back until this is dropped: none ends the program between a new file and its place.
+struct Held {
+    before: SigSet,
+}
+
+impl Held {
+    fn all() -> io::Result<Self> {
+        Ok(Self { before: SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)? })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It was the mask a moment ago, so it can be again.
+        let _ = self.before.thread_set_mask();
+    }
 }

@@ -17,6 +17,7 @@ mod matrix;
 mod messages;
 mod names;
 mod open;
+mod place;
 mod refusal;
 mod restore;
 mod rule;

@@ -1,7 +1,6 @@
 //! Commands carried out: each a few calls of the client.
 
 use std::io::Write;
-use std::path::Path;
 
 use ipvs::{Change, Client, Info};
 
@@ -86,10 +85,10 @@ impl Session {
             }
             Command::List(what) => {
                 list::list(out, what, &mut self.client, self.info.unwrap_or_default(), &mut self.resolver)
-                    .map_err(|error| unlisted(error, None))
+                    .map_err(unlisted)
             }
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
-                .map_err(|error| unlisted(error, what.file.as_deref())),
+                .map_err(|error| save::unsaved(error, what)),
             Command::Restore(what) => restore::restore(self, what, out),
             Command::Check(what) => check::director(self, what, out),
             Command::Help | Command::Version | Command::Show(_) => {
@@ -123,13 +122,10 @@ fn show(change: &Change, out: &mut impl Write) -> std::io::Result<()> {
     rule::change(out, change, &mut Texts::numeric())
 }
 
-/// A listing or a save failed: the kernel, or what was written to.
-fn unlisted(error: anyhow::Error, path: Option<&Path>) -> Failure {
-    let error = match error.downcast::<ipvs::Error>() {
-        Ok(error) => return messages::refused(&error, None),
-        Err(error) => error.downcast().unwrap_or_else(std::io::Error::other),
-    };
-    let Some(path) = path else { return messages::unwritten(&error) };
-    let message = format!("cannot write '{}': {}", messages::path(path), messages::reason(&error));
-    Failure { status: messages::STATUS_LIST, message, restore_goes_on: false }
+/// A listing or a save failed: the kernel, or stdout.
+pub(crate) fn unlisted(error: anyhow::Error) -> Failure {
+    match error.downcast::<ipvs::Error>() {
+        Ok(error) => messages::refused(&error, None),
+        Err(error) => messages::unwritten(&error.downcast().unwrap_or_else(std::io::Error::other)),
+    }
 }

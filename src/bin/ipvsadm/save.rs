@@ -1,17 +1,21 @@
 //! `-S`: the table as lines that `-R` takes.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use ipvs::{Change, Client};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 
 use crate::command::Save;
-use crate::file;
+use crate::file::{self, Hint};
 use crate::list::text::Texts;
 use crate::list::{destinations, services};
+use crate::messages::{self, Failure};
 use crate::names::Resolver;
-use crate::report;
-use crate::rule;
+use crate::{report, rule, run, shell};
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(
@@ -21,8 +25,10 @@ pub(crate) fn save(
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
     let mut texts = Texts::reversible(save.numeric || save.full, resolver);
-    match &save.file {
+    let path = file(save);
+    match path {
         Some(path) => file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?,
+        None if leads_nowhere(io::stdout())? => return Err(io::Error::other(NOWHERE).into()),
         None => lines(out, save.full, client, &mut texts)?,
     }
     if !texts.left_out().is_empty() {
@@ -32,10 +38,51 @@ pub(crate) fn save(
             names.join(", ")
         ));
     }
-    if save.file.is_none() && io::stdout().is_terminal() {
+    if path.is_none() && io::stdout().is_terminal() {
         report("nothing was written to a file; ipvsadm -S > FILE does, or ipvsadm -S --file FILE");
     }
     Ok(())
+}
+
+/// The file to write, if it is not stdout.
+fn file(save: &Save) -> Option<&Path> {
+    save.file.as_deref().filter(|path| !file::is_standard(path))
+}
+
+const NOWHERE: &str =
+    "stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
+
+/// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` in its place,
+/// for reading and writing. A shell's `> /dev/null` opens it for writing alone.
+fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
+    const NULL: (u32, u32) = (1, 3);
+    let facts = fstat(&descriptor)?;
+    let is_null = FileType::from_raw_mode(facts.st_mode) == FileType::CharacterDevice
+        && (major(facts.st_rdev), minor(facts.st_rdev)) == NULL;
+    Ok(is_null && fcntl_getfl(descriptor)?.contains(OFlags::RDWR))
+}
+
+/// A save failed: the kernel, or what was written to.
+pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Failure {
+    let Some(path) = file(save) else { return run::unlisted(error) };
+    let hint = error.downcast_ref::<Hint>().copied();
+    let error = match error.downcast::<ipvs::Error>() {
+        Ok(error) => return messages::refused(&error, None),
+        Err(error) => error.downcast().unwrap_or_else(io::Error::other),
+    };
+    let mut message = format!("cannot write '{}': {}", messages::path(path), messages::reason(&error));
+    if let Some(hint) = hint {
+        message = format!("{message}; {hint}");
+    }
+    if hint == Some(Hint::Irreplaceable) {
+        let options =
+            format!("{}{}", if save.numeric { " -n" } else { "" }, if save.full { " --full" } else { "" });
+        let path = shell::quoted(path.as_os_str().as_bytes());
+        message = format!(
+            "{message}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails"
+        );
+    }
+    Failure { status: messages::STATUS_LIST, message, restore_goes_on: false }
 }
 
 fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts<'_>) -> anyhow::Result<()> {

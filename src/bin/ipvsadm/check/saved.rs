@@ -14,6 +14,7 @@ use super::Table;
 use super::finding::{Finding, Kind};
 use super::supervisors::Supervisors;
 use crate::apply;
+use crate::file;
 use crate::messages;
 use crate::names::Resolver;
 use crate::shell;
@@ -34,7 +35,7 @@ pub(crate) fn findings(
         return Ok(Vec::new());
     }
     let path = named.map_or_else(usual_place, Path::to_owned);
-    let finding = match fs::read(&path) {
+    let finding = match file::read(&path) {
         Ok(whole) => judged(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let missing = || found(Kind::SaveMissing, &path, "the table is saved nowhere", save(&path));
