@@ -75,6 +75,11 @@ fn findings(cluster: &Cluster, fault: &Fault) -> Vec<(String, String)> {
         serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
     assert_eq!(status, i32::from(!findings.is_empty()), "{json}");
     let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    for finding in &findings {
+        let [id, at, what, why, cure] = ["id", "at", "what", "why", "cure"].map(|key| text(finding, key));
+        assert!(!at.is_empty() && what.contains(' ') && why.contains(' ') && cure.contains(' '), "{json}");
+        assert!(id.contains('-') && cure != id && what != why, "{json}");
+    }
     findings.iter().map(|finding| (text(finding, "id"), text(finding, "cure"))).collect()
 }
 

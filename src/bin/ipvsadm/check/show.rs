@@ -50,3 +50,74 @@ fn write_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     }
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings() -> [Finding; 2] {
+        let finding = |id, at: &str, what: &str, why, cure: &str| Finding {
+            id,
+            at: at.to_owned(),
+            what: what.to_owned(),
+            why,
+            cure: cure.to_owned(),
+        };
+        [
+            finding("first-id", "TCP 192.0.2.1:80", "it is \"so\"", "that follows", "ipvsadm -Z"),
+            finding("second-id", "\u{1b}[1m\u{202e}eth0\u{9b}", "x", "y", "ip link"),
+        ]
+    }
+
+    fn shown(findings: &[Finding], json: bool) -> String {
+        let mut out = Vec::new();
+        show(&mut out, findings, json).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table_has_each_thing_in_its_place() {
+        assert_eq!(shown(&[], false), "");
+        let rows = [
+            " finding   | at                                | what is wrong, and why it matters | what mends it",
+            "-----------+-----------------------------------+-----------------------------------+---------------",
+            " first-id  | TCP 192.0.2.1:80                  | it is \"so\"; that follows          | ipvsadm -Z",
+            " second-id | \\u{1b}[1m\\u{202e}eth0\\u{9b} | x; y                              | ip link",
+        ];
+        let text = shown(&findings(), false);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<&str> = text.lines().collect();
+        for (line, row) in lines.iter().zip(rows).filter(|(line, _)| !line.starts_with('-')) {
+            assert_eq!(words(line), words(row));
+        }
+        assert_eq!(lines.len(), rows.len());
+        assert!(lines.iter().all(|line| line.trim_end() == *line), "{text}");
+    }
+
+    #[test]
+    fn prose_is_wrapped_and_commands_are_not() {
+        let [mut finding, _] = findings();
+        (finding.what, finding.cure) = ("word ".repeat(40), "command ".repeat(40).trim_end().to_owned());
+        let text = shown(&[finding.clone()], false);
+        assert!(text.lines().count() > 5 && text.contains(&finding.cure), "{text}");
+    }
+
+    #[test]
+    fn json_has_each_thing_under_its_name() {
+        assert_eq!(shown(&[], true), "[]\n");
+        let text = shown(&findings(), true);
+        let first = r#"[
+  {
+    "id": "first-id",
+    "at": "TCP 192.0.2.1:80",
+    "what": "it is \"so\"",
+    "why": "that follows",
+    "cure": "ipvsadm -Z"
+  },
+"#;
+        assert!(text.starts_with(first), "{text}");
+        assert!(text.contains(r#""at": "\u001b[1m\u202eeth0\u009b""#), "{text}");
+        let read: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(read[1]["at"], findings()[1].at);
+    }
+}

@@ -15,7 +15,9 @@ use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
 
+mod gallery;
 mod servers;
+mod settings;
 mod waiting;
 
 const ETH0: u32 = 2;

@@ -1,0 +1,179 @@
+//! As the gallery, for settings, daemons and servers that are being taken out.
+
+use ipvs::{DaemonState, Family, Forwarding, Persistence, SyncDaemon};
+
+use super::super::director::Director;
+use super::super::machine::Address;
+use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
+use super::ip;
+
+const REDIRECTS: &[(&str, u32)] =
+    &[("net/ipv4/conf/eth0/forwarding", 1), ("net/ipv4/conf/eth0/send_redirects", 1)];
+const TEMPLATES: &[(&str, u32)] = &[("net/ipv4/vs/expire_quiescent_template", 0)];
+
+fn masquerade(director: &mut Director) {
+    for entry in &mut director.table[0].1 {
+        entry.destination.forwarding = Forwarding::Masquerade;
+    }
+}
+
+#[test]
+fn settings() {
+    const CLOSED: &[(&str, u32)] = &[("net/ipv4/ip_forward", 0), ("net/ipv4/conf/eth0/forwarding", 0)];
+    let closed = |director: &mut Director| {
+        masquerade(director);
+        set_all(director, CLOSED);
+    };
+    let both = with(closed).findings();
+    assert_eq!(both[0], both[1], "a fault of the machine is the same for each server");
+    let mut one = with(closed);
+    one.table[0].1.truncate(1);
+    assert_one(
+        &one,
+        [
+            "ip-forward",
+            "net.ipv4.ip_forward",
+            "net.ipv4.ip_forward is 0, and real servers are masqueraded",
+            "sysctl -w net.ipv4.ip_forward=1",
+        ],
+    );
+    assert_healthy(&with(|director| set_all(director, CLOSED)), "direct routing needs no forwarding");
+
+    let redirects = |director: &mut Director| {
+        masquerade(director);
+        director.table[0].1.truncate(1);
+        set_all(director, REDIRECTS);
+    };
+    assert_one(
+        &with(redirects),
+        [
+            "send-redirects",
+            "eth0",
+            "clients and masqueraded servers are both behind eth0, and it sends redirects",
+            "sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
+        ],
+    );
+    let apart = with(|director| {
+        redirects(director);
+        without_vip(director);
+        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+    });
+    assert_healthy(&apart, "clients and servers are behind two interfaces");
+    assert_healthy(&with(|director| set_all(director, REDIRECTS)), "direct routing causes no redirects");
+}
+
+#[test]
+fn machinery() {
+    const FROZEN: &[(&str, u32)] = &[("net/ipv4/vs/run_estimation", 0)];
+    assert_one(
+        &with(|director| set_all(director, FROZEN)),
+        [
+            "counters-frozen",
+            "net.ipv4.vs.run_estimation",
+            "net.ipv4.vs.run_estimation is 0: the kernel counts nothing",
+            "sysctl -w net.ipv4.vs.run_estimation=1",
+        ],
+    );
+    let empty = with(|director| {
+        set_all(director, FROZEN);
+        director.table.clear();
+    });
+    assert_healthy(&empty, "there is nothing to count");
+    assert_healthy(&with(|director| set_all(director, &[("net/ipv4/vs/run_estimation", 1)])), "it counts");
+
+    let daemon = |interface: &'static str, state| {
+        with(|director| director.daemons.push(SyncDaemon::new(state, interface.parse().unwrap(), 4)))
+    };
+    let mut down = daemon("eth0", DaemonState::Backup);
+    assert_healthy(&down, "a daemon on an interface that is up");
+    down.machine.links[1].is_up = false;
+    assert_one(
+        &down,
+        [
+            "sync-link-down",
+            "eth0",
+            "the sync daemon (backup) is on eth0, which is down",
+            "ip link set dev eth0 up",
+        ],
+    );
+    assert_one(
+        &daemon("eth7", DaemonState::Master),
+        [
+            "sync-link-down",
+            "eth7",
+            "the sync daemon (master) is on eth7, which is gone",
+            "ipvsadm --stop-daemon master --syncid 4 && \
+             ipvsadm --start-daemon master --mcast-interface INTERFACE --syncid 4",
+        ],
+    );
+}
+
+#[test]
+fn draining() {
+    let leaving = |director: &mut Director| {
+        first(director).weight = 0;
+        service(director).persistence =
+            Some(Persistence { timeout: 60, netmask: ipvs::Netmask::single(Family::V4) });
+        director.table[0].1[0].persistent = 2;
+    };
+    let templates = |director: &mut Director| {
+        leaving(director);
+        set_all(director, TEMPLATES);
+    };
+    assert_one(
+        &with(templates),
+        [
+            "expire-quiescent-template",
+            FIRST,
+            "it has weight 0, and 2 clients come back to it by persistence",
+            "sysctl -w net.ipv4.vs.expire_quiescent_template=1",
+        ],
+    );
+    let twins: [Twin<Director>; 4] = [
+        ("it is not leaving", |director| first(director).weight = 1),
+        ("nobody comes back", |director| director.table[0].1[0].persistent = 0),
+        ("no persistence", |director| service(director).persistence = None),
+        ("set", |director| set_all(director, &[("net/ipv4/vs/expire_quiescent_template", 1)])),
+    ];
+    for (twin, change) in twins {
+        let director = with(|director| {
+            templates(director);
+            change(director);
+        });
+        assert_healthy(&director, twin);
+    }
+
+    let reuse = |director: &mut Director| {
+        first(director).weight = 0;
+        (director.table[0].1[0].active, director.table[0].1[0].inactive) = (2, 1);
+        set_all(director, &[("net/ipv4/vs/conn_reuse_mode", 0), ("net/ipv4/vs/expire_nodest_conn", 0)]);
+    };
+    for (forwarding, mode) in [(Forwarding::DirectRouting, 3), (Forwarding::Masquerade, 1)] {
+        let director = with(|director| {
+            reuse(director);
+            first(director).forwarding = forwarding;
+        });
+        let fix = format!("sysctl -w net.ipv4.vs.conn_reuse_mode={mode}");
+        let what = "it has weight 0, and 3 connections whose ports clients may use again";
+        assert_one(&director, ["conn-reuse-mode", FIRST, what, &fix]);
+    }
+    let twins: [Twin<Director>; 4] = [
+        ("it is not leaving", |director| first(director).weight = 1),
+        ("no connections", |director| {
+            (director.table[0].1[0].active, director.table[0].1[0].inactive) = (0, 0);
+        }),
+        ("reused", |director| {
+            set_all(director, &[("net/ipv4/vs/conn_reuse_mode", 1), ("net/ipv4/vs/expire_nodest_conn", 0)]);
+        }),
+        ("expired", |director| {
+            set_all(director, &[("net/ipv4/vs/conn_reuse_mode", 0), ("net/ipv4/vs/expire_nodest_conn", 1)]);
+        }),
+    ];
+    for (twin, change) in twins {
+        let director = with(|director| {
+            reuse(director);
+            change(director);
+        });
+        assert_healthy(&director, twin);
+    }
+}
