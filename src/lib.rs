@@ -54,6 +54,7 @@ mod service;
 mod service_id;
 mod settle;
 mod stats;
+mod table;
 mod totals;
 
 pub use change::Change;
@@ -74,4 +75,5 @@ pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
 pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
+pub use table::{ApplyError, Table};
 pub use totals::Totals;

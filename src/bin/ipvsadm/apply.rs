@@ -1,10 +1,11 @@
 //! `-R --diff` and `-R --apply`: from the kernel's table to that of the lines, touching only what differs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write;
 
-use ipvs::{Change, Client, Error};
+use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, ServiceId, Table};
 
+use crate::before::Before;
 use crate::command::Command;
 use crate::keep;
 use crate::list::text::Texts;
@@ -13,57 +14,89 @@ use crate::refusal;
 use crate::report;
 use crate::restore::{at_line, said};
 use crate::rule;
-use crate::state::{State, Step};
 
 /// The table that lines make of an empty one. Every line that has no place in it is reported.
-pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<State> {
-    let mut state = State::default();
+pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
+    let mut table = Table::default();
     let mut wrong: Option<Failure> = None;
     for (line, command) in commands {
-        if let Err(failure) = made(&mut state, command, *line) {
+        if let Err(failure) = made(&mut table, command) {
             report(&at_line(*line, &failure.message));
             wrong.get_or_insert(said(failure.status));
         }
     }
-    wrong.map_or(Ok(state), Err)
+    wrong.map_or(Ok(table), Err)
 }
 
 /// Does what a line asks for to a table that is made of lines.
-pub(crate) fn made(state: &mut State, command: &Command, line: usize) -> Result<()> {
+pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
     let Command::Change(asked) = command else {
         return Err(messages::value("only lines that change the table lead to one"));
     };
-    let change = keep::complete(asked, &state.before(&asked.change))?;
-    state.apply(&change, line).map_err(|errno| {
-        refusal::refused(&Error::Kernel { operation: change.operation(), errno }, Some(&change))
-    })
+    let change = keep::complete(asked, &before(table, &asked.change))?;
+    table.change(&change).map_err(|error| refusal::refused(&error, Some(&change)))
+}
+
+/// What a table that is made of lines has of that which a change is about.
+fn before(table: &Table, change: &Change) -> Before {
+    let (id, server) = match change {
+        Change::EditService(service) => (&service.id, None),
+        Change::EditDestination(id, server) => (id, Some(&server.id)),
+        _ => return Before::default(),
+    };
+    let server = server.and_then(|server| table.destination(id, server));
+    Before { service: table.service(id).copied(), server: server.copied() }
 }
 
 /// Prints the lines that lead to `wanted`, and says whether there are any.
-pub(crate) fn show(client: &mut Client, wanted: &State, out: &mut impl Write) -> Result<bool> {
-    let steps = live(client, wanted)?.steps_to(wanted);
+pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) -> Result<bool> {
+    let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
     let mut texts = Texts::numeric();
-    let mut written = steps.iter().try_for_each(|step| rule::change(out, &step.change, &mut texts));
+    let mut written = changes.iter().try_for_each(|change| rule::change(out, change, &mut texts));
     // Only what has been written tells a difference from a full disk.
     written = written.and_then(|()| out.flush());
     written.map_err(|error| could_not_look(messages::unwritten(&error)))?;
-    Ok(!steps.is_empty())
+    Ok(!changes.is_empty())
 }
 
-/// Carries out what leads to `wanted`: all of it or nothing.
-pub(crate) fn apply(client: &mut Client, wanted: &State) -> Result<()> {
-    let before = live(client, wanted)?;
-    Attempt { client, wanted, before, made: Vec::new() }.apply()
+/// Carries out what leads to `wanted`, the table of `commands`: all of it or nothing.
+pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> Result<()> {
+    // What goes wrong may be the socket.
+    let Err(error) = wanted.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
+    if !error.failed().is_empty() {
+        let lines = lines(commands);
+        for (change, error) in error.failed() {
+            report(&change.map_or_else(|| why(error), |change| told(&change, error, &lines)));
+        }
+    }
+    match error {
+        ApplyError::Unread(error) => Err(unread(&error)),
+        ApplyError::Undone { is_as_before, .. } => {
+            report(if is_as_before {
+                "nothing was applied: the table is as before"
+            } else {
+                "nothing was applied: another program has changed the table meanwhile; apply it again"
+            });
+            Err(said(STATUS_REFUSED))
+        }
+        ApplyError::Partial { left, .. } => {
+            not_undone(&left);
+            Err(said(STATUS_PARTIAL))
+        }
+        ApplyError::Unknown { unread, .. } => {
+            report(&format!(
+                "the table may be neither the old one nor that of the input, and cannot be read: {}; with the same \
+                 input ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it",
+                why(&unread)
+            ));
+            Err(said(STATUS_PARTIAL))
+        }
+        other => Err(messages::value(other.to_string())),
+    }
 }
 
-fn takes_away(step: &Step) -> bool {
-    use Change::{DeleteDestination, DeleteService, StopDaemon};
-    matches!(step.change, DeleteService(_) | DeleteDestination(..) | StopDaemon(..))
-}
-
-fn live(client: &mut Client, wanted: &State) -> Result<State> {
-    State::live(client, wanted)
-        .map_err(|error| messages::value(format!("cannot read the table: {}", why(&error))))
+fn unread(error: &Error) -> Failure {
+    messages::value(format!("cannot read the table: {}", why(error)))
 }
 
 /// Why the kernel could not be talked to, of which the original says nothing in some cases.
@@ -82,135 +115,44 @@ fn could_not_look(failure: Failure) -> Failure {
     Failure { status: if is_listing { STATUS_VALUE } else { failure.status }, ..failure }
 }
 
-/// What the kernel has against a step.
-fn told(step: &Step, error: &Error) -> String {
-    let message = refusal::refused(error, Some(&step.change)).message;
-    match step.line {
-        Some(line) => at_line(line, &message),
-        None => format!("{}: {message}", rule::line(&step.change)),
+/// What a change is about.
+type Object = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
+
+/// What a change that has a line is about.
+fn object(change: &Change) -> Option<Object> {
+    match change {
+        Change::AddService(service) | Change::EditService(service) => Some((Some(service.id), None, None)),
+        Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+            Some((Some(*id), Some(server.id), None))
+        }
+        Change::SetTimeouts(_) => Some((None, None, None)),
+        Change::StartDaemon(daemon) => Some((None, None, Some(daemon.state))),
+        _ => None,
     }
 }
 
-/// The way from one table to another, and back where it has no end.
-struct Attempt<'a> {
-    client: &'a mut Client,
-    wanted: &'a State,
-    /// The table without the changes that were made.
-    before: State,
-    /// The changes that are in effect, or may be.
-    made: Vec<Change>,
+/// The lines that last spoke of each object.
+fn lines(commands: &[(usize, Command)]) -> HashMap<Object, usize> {
+    let line = |(line, command): &(usize, Command)| match command {
+        Command::Change(asked) => Some((object(&asked.change)?, *line)),
+        _ => None,
+    };
+    commands.iter().filter_map(line).collect()
 }
 
-impl Attempt<'_> {
-    fn apply(mut self) -> Result<()> {
-        const ROUNDS: usize = 3;
-        let mut steps = self.before.steps_to(self.wanted);
-        let mut complaints = Vec::new();
-        for _ in 0..ROUNDS {
-            complaints = self.carry_out(&steps);
-            if complaints.is_empty() {
-                return Ok(());
-            }
-            let Ok(table) = self.table() else { break };
-            steps = table.steps_to(self.wanted);
-            // The answers alone may have been lost, and another program may have done what was refused.
-            if steps.is_empty() {
-                return Ok(());
-            }
-            let before = table.without(&self.made, &self.before);
-            if before == self.before {
-                break;
-            }
-            // Another program has changed the table since it was read: what was refused may not be any more.
-            self.before = before;
-        }
-        for complaint in complaints {
-            report(&complaint);
-        }
-        self.go_back()
-    }
-
-    /// Carries out steps, and returns what was wrong.
-    fn carry_out(&mut self, steps: &[Step]) -> Vec<String> {
-        // What takes something away begins only when what is before it is in effect.
-        for steps in steps.chunk_by(|step, next| takes_away(step) == takes_away(next)) {
-            let changes: Vec<Change> = steps.iter().map(|step| step.change).collect();
-            let complaints = match self.client.apply_all(&changes) {
-                Ok(errors) => {
-                    // Of what has no answer, the table will tell whether it is in effect.
-                    let (unknown, refused): (Vec<_>, Vec<_>) =
-                        errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
-                    let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
-                    let made = changes.iter().enumerate().filter(|(at, _)| !positions.contains(at));
-                    self.made.extend(made.map(|(_, change)| *change));
-                    let refused = refused.iter().filter_map(|(at, error)| Some(told(steps.get(*at)?, error)));
-                    refused.chain(unknown.first().map(|(_, error)| why(error))).collect()
-                }
-                // Any number of them may be in effect.
-                Err(error) => {
-                    self.made.extend(changes);
-                    vec![why(&error)]
-                }
-            };
-            if !complaints.is_empty() {
-                return complaints;
-            }
-        }
-        Vec::new()
-    }
-
-    /// Undoes what was made, and tells how the table is then: as it has been read, not by what has been sent.
-    fn go_back(&mut self) -> Result<()> {
-        const ATTEMPTS: usize = 3;
-        let mut refused = HashMap::new();
-        for attempt in 0..=ATTEMPTS {
-            match self.table() {
-                Ok(table) => {
-                    let back = table.steps_to(&table.without(&self.made, &self.before));
-                    let back: Vec<Change> = back.iter().map(|step| step.change).collect();
-                    if back.is_empty() {
-                        report(self.untouched(&table));
-                        return Err(said(STATUS_REFUSED));
-                    }
-                    if attempt == ATTEMPTS {
-                        left(&back, &refused);
-                    } else {
-                        refused = self.client.apply_all(&back).unwrap_or_default().into_iter().collect();
-                    }
-                }
-                Err(error) if attempt == ATTEMPTS => report(&format!(
-                    "the table may be neither the old one nor that of the input, and cannot be read: {}; with the same \
-                     input ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it",
-                    why(&error)
-                )),
-                Err(_) => {}
-            }
-        }
-        Err(said(STATUS_PARTIAL))
-    }
-
-    /// The table as it is now, over another socket if there is one: what went wrong may have been this one.
-    fn table(&mut self) -> ipvs::Result<State> {
-        if let Ok(client) = Client::open() {
-            *self.client = client;
-        }
-        State::live(self.client, self.wanted)
-    }
-
-    /// Nothing that was made is in effect any more.
-    fn untouched(&self, table: &State) -> &'static str {
-        if table.steps_to(&self.before).is_empty() {
-            "nothing was applied: the table is as before"
-        } else {
-            "nothing was applied: another program has changed the table meanwhile; apply it again"
-        }
+/// What the kernel has against a change.
+fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> String {
+    let message = refusal::refused(error, Some(change)).message;
+    match object(change).and_then(|object| lines.get(&object)) {
+        Some(line) => at_line(*line, &message),
+        None => format!("{}: {message}", rule::line(change)),
     }
 }
 
 /// Tells what could not be undone, why, and the commands that do it.
-fn left(back: &[Change], refused: &HashMap<usize, Error>) {
-    for (at, change) in back.iter().enumerate() {
-        let refusal = refused.get(&at).map(|error| refusal::refused(error, Some(change)).message);
+fn not_undone(left: &[(Change, Option<Error>)]) {
+    for (change, error) in left {
+        let refusal = error.as_ref().map(|error| refusal::refused(error, Some(change)).message);
         let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
         report(&format!("could not be undone{refusal}; this does it: {}", rule::command_line(change)));
     }

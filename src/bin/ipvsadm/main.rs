@@ -23,10 +23,8 @@ mod restore;
 mod rule;
 mod run;
 mod save;
-mod servers;
 mod shell;
 mod siblings;
-mod state;
 #[cfg(test)]
 mod tests;
 mod typed;

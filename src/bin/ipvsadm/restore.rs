@@ -43,7 +43,7 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
             }
             let wanted = apply::wanted(&commands)?;
             if restore.manner == Manner::Apply && !restore.dry {
-                return apply::apply(&mut session.client, &wanted);
+                return apply::apply(&mut session.client, &wanted, &commands);
             }
             let any = apply::show(&mut session.client, &wanted, out)?;
             if any && restore.manner == Manner::Diff { Err(said(STATUS_DIFFERS)) } else { Ok(()) }

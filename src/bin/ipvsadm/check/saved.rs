@@ -18,7 +18,6 @@ use crate::file;
 use crate::messages;
 use crate::names::Resolver;
 use crate::shell;
-use crate::state::{State, Step};
 use crate::{restore, rule};
 
 /// Where the init scripts and units of the distributions keep it.
@@ -64,7 +63,7 @@ fn usual_place() -> PathBuf {
 #[derive(Debug, Default)]
 struct Saved {
     /// The table that its lines make. No name is looked up: whoever answers for it may be away just now.
-    state: State,
+    table: ipvs::Table,
     /// How many lines made it.
     rules: usize,
     /// The first line that could not be taken, and why.
@@ -87,7 +86,7 @@ impl Saved {
         for (line, words) in restore::lines(whole) {
             let result = match restore::parse("ipvsadm", &mut resolver, &words) {
                 None => continue, // no words
-                Some(command) => command.and_then(|command| apply::made(&mut saved.state, &command, line)),
+                Some(command) => command.and_then(|command| apply::made(&mut saved.table, &command)),
             };
             let name = resolver.take_unasked();
             match (result, name) {
@@ -120,10 +119,15 @@ fn judged(
     supervisors: Supervisors,
     client: &mut Client,
 ) -> ipvs::Result<Option<Finding>> {
-    let steps = State::with_settings(table, client, &saved.state)?.steps_to(&saved.state);
+    let mut current = ipvs::Table::default();
+    for (entry, servers) in table {
+        current.put(entry.service, servers.iter().map(|entry| entry.destination));
+    }
+    current.read_settings(client, &saved.table)?;
+    let steps = current.diff(&saved.table);
     let difference = Difference::of(&steps, table);
     let Some((kind, what)) = &saved.fault else {
-        let first = steps.first().map(|step| rule::line(&step.change));
+        let first = steps.first().map(rule::line);
         return Ok(first.map(|first| {
             let (rest, fix) = difference.direction(path, saved, supervisors);
             let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
@@ -137,7 +141,7 @@ fn judged(
         is_rules.then(|| comment_out(path, &saved.wrong))
     } else {
         // What has names may be in the table, which has room for it.
-        let has_all = difference.missing == 0 && entries >= saved.state.entries() + saved.names;
+        let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
         has_all.then(|| save_with_copy(path))
     };
     Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| look(path)))))
@@ -159,10 +163,10 @@ struct Difference {
 
 impl Difference {
     /// By the steps from the table to what the file says.
-    fn of(steps: &[Step], table: &Table) -> Self {
+    fn of(steps: &[Change], table: &Table) -> Self {
         let mut difference = Self::default();
         for step in steps {
-            match step.change {
+            match step {
                 Change::AddService(_) | Change::AddDestination(..) | Change::StartDaemon(_) => {
                     difference.missing += 1;
                 }
@@ -301,7 +305,7 @@ mod tests {
             b"# saved by ipvsadm 1 on Monday\n-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.0.2\n\n-a -t 10.0.0.1:80 -r web\nx\n-D -t 1.1.1.1:1\n",
         );
         assert_eq!((saved.rules, saved.names, saved.wrong, saved.has_notes), (2, 1, vec![6, 7], false));
-        assert_eq!(saved.state.entries(), 2);
+        assert_eq!(saved.table.entries(), 2);
         assert!(Saved::read(b"-A -t 10.0.0.1:80 # the web\n").has_notes);
     }
 

@@ -1,18 +1,18 @@
 //! Any table leads to any other.
 
-use ipvs::{Destination, Forwarding, Service};
 use proptest::prelude::*;
 
 use super::*;
+use crate::forwarding::{Forwarding, Tunnel};
 
 /// An empty table that speaks of both sync daemons.
-fn none_runs() -> State {
+fn none_runs() -> Table {
     let daemons = [DaemonState::Master, DaemonState::Backup].map(|side| (side, None)).into();
-    State { daemons, ..State::default() }
+    Table { daemons, ..Table::default() }
 }
 
 /// Tables of few services and servers, so that two of them have much in common.
-fn state() -> impl Strategy<Value = State> {
+fn any_table() -> impl Strategy<Value = Table> {
     let service = (
         0..4_u8,
         prop::sample::select(vec!["rr", "wlc"]),
@@ -21,15 +21,15 @@ fn state() -> impl Strategy<Value = State> {
     let daemon = (any::<bool>(), 0..2_u32);
     (prop::collection::vec(service, 0..4), prop::collection::vec(daemon, 0..2), 1..3_u32).prop_map(
         |(services, daemons, timeout)| {
-            let mut state = none_runs();
+            let mut table = none_runs();
             for (number, scheduler, servers) in services {
                 let id = ServiceId::tcp([10, 0, 0, number].into(), 80);
                 // A second service of the same address is refused, and its servers join the first.
-                let _ = state.apply(&Change::AddService(Service::new(id, scheduler.parse().unwrap())), 1);
+                let _ = table.change(&Change::AddService(Service::new(id, scheduler.parse().unwrap())));
                 for (server, weight) in servers {
                     let mut server = Destination::new([10, 1, 0, server].into(), 80, Forwarding::Masquerade);
                     server.weight = weight;
-                    let _ = state.apply(&Change::AddDestination(id, server), 2);
+                    let _ = table.change(&Change::AddDestination(id, server));
                 }
             }
             for (is_master, sync_id) in daemons {
@@ -40,48 +40,37 @@ fn state() -> impl Strategy<Value = State> {
                     group: "224.0.0.81".parse().ok(),
                     ..SyncDaemon::new(side, "eth0".parse().unwrap(), sync_id)
                 };
-                let _ = state.apply(&Change::StartDaemon(daemon), 3);
+                let _ = table.change(&Change::StartDaemon(daemon));
             }
             let timeouts = Timeouts { tcp: timeout, tcp_fin: 5, udp: 6 };
-            state.apply(&Change::SetTimeouts(timeouts), 4).unwrap();
-            state
+            table.change(&Change::SetTimeouts(timeouts)).unwrap();
+            table
         },
     )
 }
 
-/// The same table without the lines that say so.
-fn bare(state: &State) -> String {
-    let mut bare = state.clone();
-    for entry in bare.services.values_mut() {
-        entry.line = 0;
-        entry.destinations.iter_mut().for_each(|(_, line)| *line = 0);
-    }
-    bare.daemons.values_mut().flatten().for_each(|(_, line)| *line = 0);
-    format!("{:?} {:?} {:?}", bare.services, bare.timeouts.map(|(timeouts, _)| timeouts), bare.daemons)
-}
-
 /// The services that have no server.
-fn without_server(state: &State) -> Vec<ServiceId> {
-    state.services.iter().filter(|(_, entry)| entry.destinations.is_empty()).map(|(id, _)| *id).collect()
+fn without_server(table: &Table) -> Vec<ServiceId> {
+    table.services.iter().filter(|(_, entry)| entry.destinations.is_empty()).map(|(id, _)| *id).collect()
 }
 
 /// The commands of the steps from one table to another, where lines make both.
 fn commands(old: &[Change], new: &[Change]) -> Vec<&'static str> {
-    let state = |changes: &[Change]| {
-        let mut state = none_runs();
+    let table = |changes: &[Change]| {
+        let mut table = none_runs();
         for change in changes {
-            state.apply(change, 1).unwrap();
+            table.change(change).unwrap();
         }
-        state
+        table
     };
-    let name = |step: &Step| match step.change {
+    let name = |change: &Change| match change {
         Change::AddDestination(..) => "add",
         Change::DeleteDestination(..) => "delete",
         Change::StartDaemon(_) => "start",
         Change::StopDaemon(..) => "stop",
         _ => "other",
     };
-    state(old).steps_to(&state(new)).iter().map(name).collect()
+    table(old).diff(&table(new)).iter().map(name).collect()
 }
 
 #[test]
@@ -89,7 +78,7 @@ fn daemons_start_before_anything_goes_unless_it_goes_for_them() {
     let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
     let add = Change::AddService(Service::new(web, "rr".parse().unwrap()));
     let server = |address: &str| {
-        let server = Destination::new(address.parse().unwrap(), 80, Forwarding::Tunnel(ipvs::Tunnel::Ipip));
+        let server = Destination::new(address.parse().unwrap(), 80, Forwarding::Tunnel(Tunnel::Ipip));
         Change::AddDestination(web, server)
     };
     let daemon = |id| Change::StartDaemon(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), id));
@@ -106,52 +95,52 @@ fn daemons_start_before_anything_goes_unless_it_goes_for_them() {
 
 proptest! {
     #[test]
-    fn any_table_leads_to_any_other_and_back(old in state(), new in state(), some in any::<u64>()) {
-        let steps = old.steps_to(&new);
+    fn any_table_leads_to_any_other_and_back(old in any_table(), new in any_table(), some in any::<u64>()) {
+        let steps = old.diff(&new);
         let mut table = old.clone();
         for step in &steps {
-            prop_assert_eq!(table.apply(&step.change, 9), Ok(()));
+            table.change(step).unwrap();
             // Nobody who had a server, and will have one, is without in between.
             for id in without_server(&table) {
-                let has = |state: &State| state.services.get(&id).is_some_and(|entry| !entry.destinations.is_empty());
+                let has = |table: &Table| table.services.get(&id).is_some_and(|entry| !entry.destinations.is_empty());
                 prop_assert!(!(has(&old) && has(&new)), "{:?}", id);
             }
         }
-        prop_assert_eq!(bare(&table), bare(&new));
-        prop_assert_eq!(new.steps_to(&table), vec![]);
+        prop_assert_eq!(&table, &new);
+        prop_assert_eq!(new.diff(&table), vec![]);
         // Back from there, and from wherever a part of the steps leads.
-        let done: Vec<Change> = steps.iter().map(|step| step.change).collect();
+        let done = steps.clone();
         let mut part = old.clone();
         for (at, change) in done.iter().enumerate() {
             if some >> (at % 64) & 1 == 1 {
                 // What only makes sense behind a step that is left out is refused.
-                let _ = part.apply(change, 9);
+                let _ = part.change(change);
             }
         }
         for mut table in [table, part] {
-            for step in table.steps_to(&table.without(&done, &old)) {
-                prop_assert_eq!(table.apply(&step.change, 9), Ok(()));
+            for step in &table.diff(&table.without(&done, &old)) {
+                table.change(step).unwrap();
             }
-            prop_assert_eq!(bare(&table), bare(&old));
+            prop_assert_eq!(&table, &old);
         }
     }
 
     #[test]
-    fn what_others_changed_stays_when_a_change_is_undone(old in state(), new in state(), other in 9..12_u8) {
+    fn what_others_changed_stays_when_a_change_is_undone(old in any_table(), new in any_table(), other in 9..12_u8) {
         let id = ServiceId::tcp([10, 0, 0, other].into(), 80);
         let theirs = Change::AddService(Service::new(id, "rr".parse().unwrap()));
-        let done: Vec<Change> = old.steps_to(&new).iter().map(|step| step.change).collect();
+        let done = old.diff(&new);
         let mut table = old.clone();
         for change in &done {
-            prop_assert_eq!(table.apply(change, 9), Ok(()));
+            table.change(change).unwrap();
         }
         let mut expected = old.clone();
         for table in [&mut table, &mut expected] {
-            prop_assert_eq!(table.apply(&theirs, 0), Ok(()));
+            table.change(&theirs).unwrap();
         }
-        for step in table.steps_to(&table.without(&done, &old)) {
-            prop_assert_eq!(table.apply(&step.change, 9), Ok(()));
+        for step in &table.diff(&table.without(&done, &old)) {
+            table.change(step).unwrap();
         }
-        prop_assert_eq!(bare(&table), bare(&expected));
+        prop_assert_eq!(&table, &expected);
     }
 }

@@ -1,26 +1,26 @@
 //! The real servers of a service, in order of their ids.
 
-use ipvs::{Destination, DestinationId};
+use crate::destination::{Destination, DestinationId};
 
 /// A sorted list with the methods of a map. Most services have few servers, and a tree keeps room for eleven in each:
 /// with tables of a hundred thousand rules that is most of the memory, and of the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Servers(Vec<(Destination, usize)>);
+pub(crate) struct Servers(Vec<Destination>);
 
 impl Servers {
     fn find(&self, id: &DestinationId) -> Result<usize, usize> {
         // The lines of a save are in this order: the place is nearly always behind the last.
         match self.0.last() {
-            Some((last, _)) if last.id < *id => Err(self.0.len()),
-            _ => self.0.binary_search_by_key(id, |(destination, _)| destination.id),
+            Some(last) if last.id < *id => Err(self.0.len()),
+            _ => self.0.binary_search_by_key(id, |destination| destination.id),
         }
     }
 
-    pub(crate) fn get(&self, id: &DestinationId) -> Option<&(Destination, usize)> {
+    pub(crate) fn get(&self, id: &DestinationId) -> Option<&Destination> {
         self.0.get(self.find(id).ok()?)
     }
 
-    pub(crate) fn get_mut(&mut self, id: &DestinationId) -> Option<&mut (Destination, usize)> {
+    pub(crate) fn get_mut(&mut self, id: &DestinationId) -> Option<&mut Destination> {
         let at = self.find(id).ok()?;
         self.0.get_mut(at)
     }
@@ -29,25 +29,20 @@ impl Servers {
         self.find(id).is_ok()
     }
 
-    /// Puts a server and its line in; in place of the one with the same id, if there is one.
-    pub(crate) fn insert(&mut self, server: (Destination, usize)) {
-        match self.find(&server.0.id) {
+    /// Puts a server in; in place of the one with the same id, if there is one.
+    pub(crate) fn insert(&mut self, server: Destination) {
+        match self.find(&server.id) {
             Ok(at) => self.0.splice(at..=at, [server]).for_each(drop),
             Err(at) => self.0.insert(at, server),
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &DestinationId) -> Option<(Destination, usize)> {
+    pub(crate) fn remove(&mut self, id: &DestinationId) -> Option<Destination> {
         self.find(id).ok().map(|at| self.0.remove(at))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Destination, usize)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Destination> {
         self.0.iter()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (Destination, usize)> {
-        self.0.iter_mut()
     }
 
     #[cfg(test)]
@@ -56,13 +51,13 @@ impl Servers {
     }
 }
 
-impl FromIterator<(Destination, usize)> for Servers {
+impl FromIterator<Destination> for Servers {
     /// Those that come later count, as with maps.
-    fn from_iter<I: IntoIterator<Item = (Destination, usize)>>(servers: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = Destination>>(servers: I) -> Self {
         let mut servers: Vec<_> = servers.into_iter().collect();
         servers.reverse();
-        servers.sort_by_key(|(destination, _)| destination.id);
-        servers.dedup_by_key(|(destination, _)| destination.id);
+        servers.sort_by_key(|destination| destination.id);
+        servers.dedup_by_key(|destination| destination.id);
         Self(servers)
     }
 }

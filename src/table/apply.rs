@@ -1,0 +1,219 @@
+//! From the kernel's table to a desired one: all of it or nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::change::Change;
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+use super::Table;
+
+/// Why a desired table is not in effect, and what is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The kernel's table could not be read. Nothing was changed.
+    Unread(Error),
+    /// A change failed, and those made before it were undone: nothing is in effect.
+    Undone {
+        /// The changes that failed, and why.
+        failed: Vec<(Option<Change>, Error)>,
+        /// Whether the table is the one that it was; otherwise another program has changed it meanwhile.
+        is_as_before: bool,
+    },
+    /// A change failed, and so did undoing those made before it: the table is neither the old one nor the desired one.
+    Partial {
+        /// The changes that failed, and why.
+        failed: Vec<(Option<Change>, Error)>,
+        /// The changes that lead back, and why each could not be made, where the kernel said so.
+        left: Vec<(Change, Option<Error>)>,
+    },
+    /// A change failed, and the table cannot be read any more: it may be neither the old one nor the desired one.
+    Unknown {
+        /// The changes that failed, and why.
+        failed: Vec<(Option<Change>, Error)>,
+        /// Why it cannot be read.
+        unread: Error,
+    },
+}
+
+impl ApplyError {
+    /// The changes that failed, and why; none in place of a change where the conversation with the kernel failed.
+    pub fn failed(&self) -> &[(Option<Change>, Error)] {
+        match self {
+            Self::Unread(_) => &[],
+            Self::Undone { failed, .. } | Self::Partial { failed, .. } | Self::Unknown { failed, .. } => {
+                failed
+            }
+        }
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.failed().first().map_or(String::new(), |(change, error)| match change {
+            Some(change) => format!("{change}: {error}; "),
+            None => format!("{error}; "),
+        });
+        match self {
+            Self::Unread(error) => write!(f, "the table cannot be read: {error}"),
+            Self::Undone { is_as_before: true, .. } => {
+                write!(f, "{first}nothing was applied: the table is as before")
+            }
+            Self::Undone { .. } => {
+                write!(f, "{first}nothing was applied: another program has changed the table meanwhile")
+            }
+            Self::Partial { left, .. } => write!(f, "{first}{} changes could not be undone", left.len()),
+            Self::Unknown { unread, .. } => {
+                write!(f, "{first}what is in effect is not known, as the table cannot be read: {unread}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unread(error) => Some(error),
+            _ => self.failed().first().map(|(_, error)| error as _),
+        }
+    }
+}
+
+impl Table {
+    /// Makes the kernel's table this one, by the changes of [`Table::diff`]: all of them, or none. Where one fails, those
+    /// made before it are undone, as the table that is read back tells; what another program changes meanwhile stays.
+    /// Servers that are in both tables keep their connections and counters, and deletes begin when the rest is in effect.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`], which says what is in effect.
+    pub fn apply(&self, client: &mut Client) -> Result<(), ApplyError> {
+        self.apply_reopening(client, || None)
+    }
+
+    /// As [`Table::apply`]; before the table is read back, `reopen` may give another client for the rest, in case what
+    /// went wrong is the socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::apply`].
+    pub fn apply_reopening(
+        &self,
+        client: &mut Client,
+        reopen: impl Fn() -> Option<Client>,
+    ) -> Result<(), ApplyError> {
+        let before = Self::read_for(client, self).map_err(ApplyError::Unread)?;
+        Attempt { client, reopen, desired: self, before, made: Vec::new(), failed: Vec::new() }.apply()
+    }
+}
+
+fn takes_away(change: &Change) -> bool {
+    use Change::{DeleteDestination, DeleteService, StopDaemon};
+    matches!(change, DeleteService(_) | DeleteDestination(..) | StopDaemon(..))
+}
+
+/// The way from one table to another, and back where it has no end.
+struct Attempt<'a, R> {
+    client: &'a mut Client,
+    reopen: R,
+    desired: &'a Table,
+    /// The table without the changes that were made.
+    before: Table,
+    /// The changes that are in effect, or may be.
+    made: Vec<Change>,
+    /// What was wrong in the last round.
+    failed: Vec<(Option<Change>, Error)>,
+}
+
+impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
+    fn apply(mut self) -> Result<(), ApplyError> {
+        const ROUNDS: usize = 3;
+        let mut changes = self.before.diff(self.desired);
+        for _ in 0..ROUNDS {
+            self.failed = self.carry_out(&changes);
+            if self.failed.is_empty() {
+                return Ok(());
+            }
+            let Ok(table) = self.table() else { break };
+            changes = table.diff(self.desired);
+            // The answers alone may have been lost, and another program may have done what was refused.
+            if changes.is_empty() {
+                return Ok(());
+            }
+            let before = table.without(&self.made, &self.before);
+            if before == self.before {
+                break;
+            }
+            // Another program has changed the table since it was read: what was refused may not be any more.
+            self.before = before;
+        }
+        Err(self.go_back())
+    }
+
+    /// Carries out changes, and returns what was wrong.
+    fn carry_out(&mut self, changes: &[Change]) -> Vec<(Option<Change>, Error)> {
+        // What takes something away begins only when what is before it is in effect.
+        for changes in changes.chunk_by(|change, next| takes_away(change) == takes_away(next)) {
+            let failed = match self.client.apply_all(changes) {
+                Ok(errors) => {
+                    // Of what has no answer, the table will tell whether it is in effect.
+                    let (unknown, refused): (Vec<_>, Vec<_>) =
+                        errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
+                    let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
+                    let made = changes.iter().enumerate().filter(|(at, _)| !positions.contains(at));
+                    self.made.extend(made.map(|(_, change)| *change));
+                    let refused = refused.into_iter().map(|(at, error)| (changes.get(at).copied(), error));
+                    refused.chain(unknown.into_iter().map(|(_, error)| (None, error)).take(1)).collect()
+                }
+                // Any number of them may be in effect.
+                Err(error) => {
+                    self.made.extend(changes);
+                    vec![(None, error)]
+                }
+            };
+            if !failed.is_empty() {
+                return failed;
+            }
+        }
+        Vec::new()
+    }
+
+    /// Undoes what was made, and tells how the table is then: as it has been read, not by what has been sent.
+    fn go_back(mut self) -> ApplyError {
+        const ATTEMPTS: usize = 3;
+        let mut refused: HashMap<usize, Error> = HashMap::new();
+        let mut attempt = 0;
+        loop {
+            match self.table() {
+                Ok(table) => {
+                    let back = table.diff(&table.without(&self.made, &self.before));
+                    if back.is_empty() {
+                        let is_as_before = table.diff(&self.before).is_empty();
+                        return ApplyError::Undone { failed: self.failed, is_as_before };
+                    }
+                    if attempt == ATTEMPTS {
+                        let left = back.into_iter().enumerate();
+                        let left = left.map(|(at, change)| (change, refused.remove(&at))).collect();
+                        return ApplyError::Partial { failed: self.failed, left };
+                    }
+                    refused = self.client.apply_all(&back).unwrap_or_default().into_iter().collect();
+                }
+                Err(unread) if attempt == ATTEMPTS => {
+                    return ApplyError::Unknown { failed: self.failed, unread };
+                }
+                Err(_) => {}
+            }
+            attempt += 1;
+        }
+    }
+
+    /// The table as it is now.
+    fn table(&mut self) -> Result<Table> {
+        if let Some(client) = (self.reopen)() {
+            *self.client = client;
+        }
+        Table::read_for(self.client, self.desired)
+    }
+}

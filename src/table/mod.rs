@@ -1,0 +1,383 @@
+//! An in-memory table, read from the kernel or made of changes, and the difference between two.
+
+mod apply;
+mod servers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::change::Change;
+use crate::client::Client;
+use crate::config::Timeouts;
+use crate::daemon::{DaemonState, SyncDaemon};
+use crate::destination::{Destination, DestinationId};
+use crate::error::{Error, Result};
+use crate::family::Family;
+use crate::service::Service;
+use crate::service_id::ServiceId;
+pub use apply::ApplyError;
+use servers::Servers;
+
+/// The services of a table and their real servers, and of timeouts and sync daemons those that it speaks of.
+///
+/// As a desired state it leaves alone what it does not speak of: a table made of changes that hold no timeouts has
+/// none, and its [`difference`](Table::diff) to another does not set any. Counters are no part of it.
+///
+/// ```
+/// use ipvs::{Change, Client, Destination, Forwarding, Scheduler, Service, ServiceId, Table};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let web = ServiceId::tcp("192.0.2.1".parse()?, 80);
+/// let server = Destination::new("192.0.2.11".parse()?, 80, Forwarding::DirectRouting);
+/// let mut desired = Table::default();
+/// desired.change(&Change::AddService(Service::new(web, Scheduler::WLC)))?;
+/// desired.change(&Change::AddDestination(web, server))?;
+///
+/// let mut client = Client::open()?;
+/// for change in Table::read_for(&mut client, &desired)?.diff(&desired) {
+///     println!("{change}");
+/// }
+/// desired.apply(&mut client)?; // all of it or nothing
+/// assert!(Table::read_for(&mut client, &desired)?.diff(&desired).is_empty());
+/// # client.flush()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    services: BTreeMap<ServiceId, Entry>,
+    timeouts: Option<Timeouts>,
+    /// Whether a sync daemon of a state runs; a state that is not in it is not spoken of.
+    daemons: BTreeMap<DaemonState, Option<SyncDaemon>>,
+}
+
+/// A service with its servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    service: Service,
+    destinations: Servers,
+}
+
+impl Table {
+    /// The kernel's table, with its timeouts and sync daemons.
+    pub fn read(client: &mut Client) -> Result<Self> {
+        let mut table = Self::read_services(client)?;
+        table.timeouts = Some(client.timeouts()?);
+        table.read_daemons(client, [DaemonState::Master, DaemonState::Backup].into_iter())?;
+        Ok(table)
+    }
+
+    /// The kernel's table, with those of its timeouts and sync daemons that `desired` speaks of.
+    pub fn read_for(client: &mut Client, desired: &Self) -> Result<Self> {
+        let mut table = Self::read_services(client)?;
+        table.read_settings(client, desired)?;
+        Ok(table)
+    }
+
+    fn read_services(client: &mut Client) -> Result<Self> {
+        let mut table = Self::default();
+        for entry in client.services()? {
+            let mut destinations = Vec::new();
+            client.each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
+            table.put(entry.service, destinations);
+        }
+        Ok(table)
+    }
+
+    /// Reads those timeouts and sync daemons that `desired` speaks of.
+    pub fn read_settings(&mut self, client: &mut Client, desired: &Self) -> Result<()> {
+        if desired.timeouts.is_some() {
+            self.timeouts = Some(client.timeouts()?);
+        }
+        if !desired.daemons.is_empty() {
+            self.read_daemons(client, desired.daemons.keys().copied())?;
+        }
+        Ok(())
+    }
+
+    fn read_daemons(&mut self, client: &mut Client, states: impl Iterator<Item = DaemonState>) -> Result<()> {
+        let running = client.daemons()?;
+        let of = |state| running.iter().find(|daemon| daemon.state == state).copied();
+        self.daemons = states.map(|state| (state, of(state))).collect();
+        Ok(())
+    }
+
+    /// Puts a service and all its real servers in, in place of what there was of it.
+    pub fn put(&mut self, service: Service, destinations: impl IntoIterator<Item = Destination>) {
+        let destinations = destinations.into_iter().collect();
+        self.services.insert(service.id, Entry { service, destinations });
+    }
+
+    /// The services, in the order of their ids.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().map(|entry| &entry.service)
+    }
+
+    /// A service; none if it is not there.
+    pub fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.services.get(id).map(|entry| &entry.service)
+    }
+
+    /// The real servers of a service, in the order of their ids; none if it is not there.
+    pub fn destinations(&self, id: &ServiceId) -> impl Iterator<Item = &Destination> {
+        self.services.get(id).into_iter().flat_map(|entry| entry.destinations.iter())
+    }
+
+    /// A real server; none if it or its service is not there.
+    pub fn destination(&self, id: &ServiceId, server: &DestinationId) -> Option<&Destination> {
+        self.services.get(id)?.destinations.get(server)
+    }
+
+    /// The timeouts; none if the table does not speak of them.
+    pub fn timeouts(&self) -> Option<Timeouts> {
+        self.timeouts
+    }
+
+    /// The sync daemons that run, of those that the table speaks of.
+    pub fn daemons(&self) -> impl Iterator<Item = &SyncDaemon> {
+        self.daemons.values().flatten()
+    }
+
+    /// How many services and real servers there are.
+    pub fn entries(&self) -> usize {
+        self.services.values().map(|entry| 1 + entry.destinations.iter().count()).sum()
+    }
+
+    /// Whether there is no service.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
+    /// Does to this table what the kernel would do to its own, where it has all schedulers and interfaces.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`], as the kernel would refuse it, where what it is about is not there, or is there already.
+    pub fn change(&mut self, change: &Change) -> Result<()> {
+        let errno = |errno| Error::Kernel { operation: change.operation(), errno };
+        self.carry_out(change).map_err(errno)
+    }
+
+    fn carry_out(&mut self, change: &Change) -> Result<(), Refusal> {
+        match *change {
+            Change::AddService(service) => {
+                let entry = Entry { service, destinations: Servers::default() };
+                if self.services.contains_key(&service.id) {
+                    return Err(EEXIST);
+                }
+                self.services.insert(service.id, entry);
+            }
+            Change::EditService(service) => {
+                let entry = self.services.get_mut(&service.id).ok_or(ESRCH)?;
+                entry.service = service;
+            }
+            Change::DeleteService(id) => drop(self.services.remove(&id).ok_or(ESRCH)?),
+            Change::AddDestination(id, destination) => {
+                let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
+                if entry.destinations.contains_key(&destination.id) {
+                    return Err(EEXIST);
+                }
+                entry.destinations.insert(destination);
+            }
+            Change::EditDestination(id, destination) => {
+                let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
+                *entry.destinations.get_mut(&destination.id).ok_or(ENOENT)? = destination;
+            }
+            Change::DeleteDestination(id, server) => {
+                let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
+                entry.destinations.remove(&server).ok_or(ENOENT)?;
+            }
+            Change::Flush => self.services.clear(),
+            Change::Zero(_) => {} // counters are no part of a table
+            Change::SetTimeouts(new) => {
+                let old = self.timeouts.unwrap_or_default();
+                self.timeouts = Some(replaced(old, new));
+            }
+            Change::StartDaemon(daemon) => {
+                let side = self.daemons.entry(daemon.state).or_default();
+                if side.is_some() {
+                    return Err(EEXIST);
+                }
+                *side = Some(daemon);
+            }
+            // Where no line has spoken of the side, whatever runs there is meant.
+            Change::StopDaemon(state, _) => {
+                if self.daemons.insert(state, None) == Some(None) {
+                    return Err(ESRCH);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes that lead from this table to `desired`: those that take nothing away come first, so that no service
+    /// is without a server in between, and then those that do.
+    ///
+    /// A sync daemon is stopped just before another is started in its place, and both before anything is deleted: what
+    /// is refused until then is undone without a loss. Servers of another family than their service's and a daemon
+    /// exclude each other, so a daemon stops before such a server is added, and starts when the last of them is gone.
+    pub fn diff(&self, desired: &Self) -> Vec<Change> {
+        let put = self.steps_that_put(desired);
+        let (stop, start) = self.daemon_steps(desired);
+        let is_mixed = |change: &Change| match change {
+            Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+                is_mixed(id, &server.id)
+            }
+            _ => false,
+        };
+        let (early, late) = if put.iter().any(is_mixed) { (stop, vec![]) } else { (vec![], stop) };
+        let (mixed, gone) = self.steps_away(desired);
+        let (before, after) = if start.is_empty() { (vec![], mixed) } else { (mixed, vec![]) };
+        early.into_iter().chain(put).chain(late).chain(before).chain(start).chain(gone).chain(after).collect()
+    }
+
+    /// The changes that add and edit.
+    fn steps_that_put(&self, desired: &Self) -> Vec<Change> {
+        let mut steps = Vec::new();
+        for (id, new) in &desired.services {
+            let old = self.services.get(id);
+            match old {
+                None => steps.push(Change::AddService(new.service)),
+                Some(old) if old.service != new.service => {
+                    steps.push(Change::EditService(new.service));
+                }
+                Some(_) => {}
+            }
+            for destination in new.destinations.iter() {
+                let change = match old.and_then(|old| old.destinations.get(&destination.id)) {
+                    None => Change::AddDestination(*id, *destination),
+                    Some(old) if old != destination => Change::EditDestination(*id, *destination),
+                    Some(_) => continue,
+                };
+                steps.push(change);
+            }
+        }
+        if let (Some(old), Some(new)) = (self.timeouts, desired.timeouts)
+            && replaced(old, new) != old
+        {
+            steps.push(Change::SetTimeouts(new));
+        }
+        steps
+    }
+
+    /// The changes that delete what `desired` does not have: those by which a server of another family than its
+    /// service's goes, and the others.
+    fn steps_away(&self, desired: &Self) -> (Vec<Change>, Vec<Change>) {
+        let (mut mixed, mut others) = (Vec::new(), Vec::new());
+        for (id, old) in &self.services {
+            let servers = || old.destinations.iter().map(|destination| destination.id);
+            let mut push = |change, is_mixed| {
+                if is_mixed { &mut mixed } else { &mut others }.push(change);
+            };
+            match desired.services.get(id) {
+                None => push(Change::DeleteService(*id), servers().any(|server| is_mixed(id, &server))),
+                Some(new) => {
+                    for server in servers().filter(|server| !new.destinations.contains_key(server)) {
+                        push(Change::DeleteDestination(*id, server), is_mixed(id, &server));
+                    }
+                }
+            }
+        }
+        (mixed, others)
+    }
+
+    /// The changes that stop sync daemons, and those that start some.
+    fn daemon_steps(&self, desired: &Self) -> (Vec<Change>, Vec<Change>) {
+        let (mut stop, mut start) = (Vec::new(), Vec::new());
+        for (side, new) in &desired.daemons {
+            let running = self.daemons.get(side).copied().flatten();
+            if let (Some(new), Some(running)) = (new, &running)
+                && is_satisfied(new, running)
+            {
+                continue;
+            }
+            if let Some(running) = running {
+                stop.push(Change::StopDaemon(*side, running.sync_id));
+            }
+            if let Some(new) = new {
+                start.push(Change::StartDaemon(*new));
+            }
+        }
+        (stop, start)
+    }
+
+    /// This table, but what `changes` are about is as it was `before`. What others have changed stays.
+    pub(crate) fn without(&self, changes: &[Change], before: &Self) -> Self {
+        let mut table = self.clone();
+        for change in changes {
+            match change {
+                Change::AddService(Service { id, .. }) | Change::DeleteService(id) => {
+                    match before.services.get(id) {
+                        Some(old) => drop(table.services.insert(*id, old.clone())),
+                        None => drop(table.services.remove(id)),
+                    }
+                }
+                Change::EditService(Service { id, .. }) => {
+                    if let (Some(entry), Some(old)) = (table.services.get_mut(id), before.services.get(id)) {
+                        entry.service = old.service;
+                    }
+                }
+                Change::AddDestination(id, Destination { id: server, .. })
+                | Change::EditDestination(id, Destination { id: server, .. })
+                | Change::DeleteDestination(id, server) => {
+                    let Some(entry) = table.services.get_mut(id) else { continue };
+                    let old = before.services.get(id).and_then(|old| old.destinations.get(server));
+                    match old {
+                        Some(old) => entry.destinations.insert(*old),
+                        None => drop(entry.destinations.remove(server)),
+                    }
+                }
+                Change::SetTimeouts(_) => table.timeouts = before.timeouts,
+                Change::StartDaemon(SyncDaemon { state: side, .. }) | Change::StopDaemon(side, _) => {
+                    table.daemons.insert(*side, before.daemons.get(side).copied().flatten());
+                }
+                Change::Flush | Change::Zero(_) => {} // never on the way from one table to another
+            }
+        }
+        table
+    }
+}
+
+/// Why the kernel would refuse a change: an errno.
+type Refusal = i32;
+const ENOENT: Refusal = 2;
+const ESRCH: Refusal = 3;
+const EEXIST: Refusal = 17;
+
+/// Whether a server is of another family than its service, which only tunnels can be.
+fn is_mixed(id: &ServiceId, server: &DestinationId) -> bool {
+    Family::from(server.address) != id.family()
+}
+
+/// Timeouts after a change, where 0 leaves one as it is.
+fn replaced(old: Timeouts, new: Timeouts) -> Timeouts {
+    let pick = |old, new| if new == 0 { old } else { new };
+    Timeouts {
+        tcp: pick(old.tcp, new.tcp),
+        tcp_fin: pick(old.tcp_fin, new.tcp_fin),
+        udp: pick(old.udp, new.udp),
+    }
+}
+
+/// Whether a daemon that runs is the one that is desired, where what is not said is the kernel's choice.
+fn is_satisfied(desired: &SyncDaemon, running: &SyncDaemon) -> bool {
+    let group = desired.group.unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
+    let chosen = SyncDaemon {
+        max_length: if desired.max_length == 0 { running.max_length } else { held(desired, group) },
+        group: Some(group),
+        port: if desired.port == 0 { 8848 } else { desired.port },
+        ttl: if desired.ttl == 0 { 1 } else { desired.ttl },
+        ..*desired
+    };
+    chosen == *running
+}
+
+/// What the kernel makes of a longest message that is asked for: no backup has room for less than 1024 bytes, and no
+/// more goes into a packet than 65535 less the headers of UDP and IP, whatever the interface carries.
+fn held(desired: &SyncDaemon, group: IpAddr) -> u16 {
+    let least = if desired.state == DaemonState::Backup { 1024 } else { 1 };
+    let headers = if group.is_ipv6() { 8 + 40 } else { 8 + 20 };
+    desired.max_length.clamp(least, u16::MAX - headers)
+}
