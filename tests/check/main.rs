@@ -10,6 +10,7 @@ mod lab;
 mod logins;
 mod mended;
 mod names;
+mod own_addresses;
 mod saved;
 mod standby;
 mod twins;
@@ -300,6 +301,10 @@ fn options_that_do_not_go_together_are_refused() {
             "--check -r 10.0.0.1 --director 300.0.0.1",
             "illegal director address specified: '300.0.0.1'; its own, not the VIP",
         ),
+        (
+            "--check -r 10.0.0.1 --director 10.0.0.1",
+            "illegal director address specified: '10.0.0.1'; its own, not the VIP",
+        ),
         ("--check -n", "Illegal 'numeric' option with the 'check' command"),
         ("-L --json", "Illegal 'json' option with the 'list' command"),
     ] {
@@ -310,22 +315,5 @@ fn options_that_do_not_go_together_are_refused() {
             (Some(2), complaint, true),
             "{line}"
         );
-    }
-}
-
-#[test]
-fn a_servers_own_address_taken_for_the_vip_stays() {
-    for (kind, line) in [
-        (Kind::Routing, "ipvsadm --check --json -r 192.168.1.11"),
-        (Kind::RoutingBehindRouter, "ipvsadm --check --json -r 192.168.1.11 --director 192.168.1.1"),
-    ] {
-        let mut cluster = Cluster::new(kind);
-        let mut logins = logins::open(&mut cluster, "rs1");
-        let (_, json) = cluster.run("rs1", line);
-        let found: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
-        assert_eq!(found.len(), 1, "{json}");
-        let cure = found[0]["cure"].as_str().unwrap().replace("ADDRESS", "192.168.1.13");
-        cluster.succeed("rs1", &cure);
-        logins::assert_open(&mut logins, &cure);
     }
 }

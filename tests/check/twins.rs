@@ -68,6 +68,16 @@ const TWINS: &[Twin] = &[
     },
     // The director's address on the clients' side is behind its address on the servers'.
     Twin { kind: Kind::Masquerade, options: "-r 192.0.2.100 -m --port 8080 --director 192.0.2.1", ..ONE_ARM },
+    // A pair of directors shares the gateway.
+    Twin {
+        kind: Kind::Masquerade,
+        stage: &[
+            ("director", "ip addr add 10.0.0.254/24 dev eth1"),
+            ("rs1", "ip route replace default via 10.0.0.254 && busybox ping -c 1 10.0.0.1"),
+        ],
+        options: "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
+        ..ONE_ARM
+    },
     // Only answers from the VIP go past the director.
     Twin {
         kind: Kind::RoutingBehindRouter,

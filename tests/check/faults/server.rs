@@ -18,7 +18,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 22] = [
+pub(super) const FAULTS: [Fault; 23] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -121,6 +121,15 @@ pub(super) const FAULTS: [Fault; 22] = [
     Fault {
         id: "gateway-is-director",
         make: "ip route replace default via 192.168.1.1",
+        blanks: &[("GATEWAY", "192.168.1.254")],
+        ..BEHIND_ROUTER
+    },
+    // The gateway is another address of the director's; the rule of the fault before would help.
+    Fault {
+        id: "gateway-is-director",
+        stage: &[("rs1", "true")],
+        make: "ip -n director addr replace 192.168.1.253/24 dev eth0 && busybox ping -c 1 192.168.1.1 && \
+               ip route replace default via 192.168.1.253 && ! busybox ping -c 1 -W 1 192.0.2.10",
         blanks: &[("GATEWAY", "192.168.1.254")],
         ..BEHIND_ROUTER
     },

@@ -86,6 +86,8 @@ pub(crate) struct Neighbour {
     pub(crate) is_silent: bool,
     /// It has answered, now or a while ago.
     pub(crate) has_answered: bool,
+    /// Its Ethernet address, as far as it is known.
+    pub(crate) ethernet: Option<[u8; 6]>,
 }
 
 /// The way of a packet to an address.
@@ -119,13 +121,21 @@ pub(crate) struct Listener {
     pub(crate) is_tcp: bool,
 }
 
+/// How far a TCP connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The other end has not agreed to it.
+    Begun,
+    Open,
+    Over,
+}
+
 /// A TCP connection of this machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// Both ends have agreed on it, now or before it ended.
-    pub(crate) is_established: bool,
+    pub(crate) stage: Stage,
 }
 
 impl Machine {
@@ -190,6 +200,12 @@ impl Machine {
     pub(crate) fn answered(&self, address: IpAddr, link: u32) -> bool {
         let is_it = |neighbour: &Neighbour| (neighbour.address, neighbour.link) == (address, link);
         self.neighbours.iter().any(|neighbour| is_it(neighbour) && neighbour.has_answered)
+    }
+
+    /// Whether two neighbours are one machine, by their Ethernet address.
+    pub(crate) fn is_same(&self, one: IpAddr, other: IpAddr) -> bool {
+        let ethernet = |address| self.neighbours.iter().find(|it| it.address == address)?.ethernet;
+        one == other || ethernet(one).is_some_and(|one| ethernet(other) == Some(one))
     }
 
     /// A setting.

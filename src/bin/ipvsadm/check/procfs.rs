@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::machine::{Connection, Listener, Sysctls};
+use super::machine::{Connection, Listener, Stage, Sysctls};
 
 /// The settings as they are when they are asked for.
 pub(crate) fn sysctls() -> Sysctls {
@@ -20,9 +20,13 @@ pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
             match row_of_socket(row) {
                 Some((local, _, TCP_LISTEN)) if is_tcp => listeners.push(listener(local, true)),
                 Some((local, _, UDP_UNCONNECTED)) if !is_tcp => listeners.push(listener(local, false)),
-                Some((local, remote, state)) if is_tcp => {
-                    let is_established = !matches!(state, TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE);
-                    connections.push(Connection { local, remote, is_established });
+                Some((local, remote, number)) if is_tcp => {
+                    let stage = match number {
+                        TCP_ESTABLISHED | TCP_CLOSE_WAIT => Stage::Open,
+                        TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE => Stage::Begun,
+                        _ => Stage::Over,
+                    };
+                    connections.push(Connection { local, remote, stage });
                 }
                 _ => {}
             }
@@ -31,9 +35,11 @@ pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
     (listeners, connections)
 }
 
+const TCP_ESTABLISHED: u8 = 1;
 const TCP_SYN_SENT: u8 = 2;
 const TCP_SYN_RECV: u8 = 3;
 const TCP_CLOSE: u8 = 7;
+const TCP_CLOSE_WAIT: u8 = 8;
 const TCP_LISTEN: u8 = 10;
 const UDP_UNCONNECTED: u8 = 7;
 

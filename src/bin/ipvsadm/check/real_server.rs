@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::director::{add, bring_up, keeps_quiet};
 use super::finding::{Finding, Kind};
 use super::fixes::{ip, move_to, steer};
-use super::machine::{Address, Connection, Link, Machine, Sort, Way, full_prefix};
+use super::machine::{Address, Connection, Link, Machine, Sort, Stage, Way, full_prefix};
 use super::set;
 use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};
@@ -126,10 +126,31 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         }
     }
     if machine.way(vip) != Way::Here {
-        let what = format!("{vip} is not on this server");
-        findings.push(Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine))));
+        findings.push(missing(role, machine));
     }
     findings
+}
+
+fn missing(role: &RealServer, machine: &Machine) -> Finding {
+    let vip = role.vip;
+    let what = format!("{vip} is not on this server");
+    let is_from_vip =
+        |connection: &Connection| connection.stage == Stage::Open && connection.remote.ip() == vip;
+    if !machine.connections.iter().any(is_from_vip) {
+        return Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine)));
+    }
+    // Whoever came from it, by the director, would be cut off.
+    let what = format!("{what}, and connections of the director's own come from it: they would be cut");
+    let director = role.director.map_or("DIRECTOR".to_owned(), |director| director.to_string());
+    let change = if vip.is_ipv4() {
+        format!(
+            "ip addr replace {vip}/32 dev INTERFACE && sysctl -w net.ipv4.conf.all.promote_secondaries=1 && \
+             ip addr del {vip}/PREFIX dev INTERFACE"
+        )
+    } else {
+        format!("ip addr change {vip}/128 dev INTERFACE preferred_lft 0")
+    };
+    Kind::ServerVipMissing.at(&vip, what, shell::line(["ssh", &director, &change]))
 }
 
 fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
@@ -166,7 +187,8 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
 
 fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
     let vip = role.vip;
-    let is_director = |way: &Way| matches!(way, Way::Gateway(gateway, _) if *gateway == director);
+    let is_director =
+        |way: &Way| matches!(way, Way::Gateway(gateway, _) if machine.is_same(*gateway, director));
     let link = machine.routes.answers.first().filter(|way| is_director(way))?.link()?;
     if !machine.routes.answers.iter().all(is_director) {
         return None;
@@ -193,7 +215,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
         }
     };
     let sources: Vec<IpAddr> = sources(role, machine).into_iter().flatten().collect();
-    let is_hop = |way: &Way| matches!(way, Way::Gateway(gateway, _) if *gateway == hop);
+    let is_hop = |way: &Way| matches!(way, Way::Gateway(gateway, _) if machine.is_same(*gateway, hop));
     if sources.is_empty()
         || machine.routes.answers.iter().any(is_hop)
         || is_translated(role, machine, director)
@@ -228,7 +250,7 @@ fn is_translated(role: &RealServer, machine: &Machine, director: IpAddr) -> bool
     let (directors, others): (Vec<&Connection>, Vec<&Connection>) =
         served.partition(|connection| is_directors(connection.remote.ip()));
     let is_near = |connection: &&Connection| machine.on_link(connection.remote.ip()).is_some();
-    directors.iter().any(|connection| connection.is_established) && others.iter().all(is_near)
+    directors.iter().any(|connection| connection.stage != Stage::Begun) && others.iter().all(is_near)
 }
 
 fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {

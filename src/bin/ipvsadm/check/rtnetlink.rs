@@ -288,7 +288,11 @@ fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
             | NeighbourState::Probe
             | NeighbourState::Permanent
     );
-    Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered })
+    let ethernet = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok(),
+        _ => None,
+    });
+    Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered, ethernet })
 }
 
 fn way(message: RouteNetlinkMessage) -> Option<Way> {

@@ -145,6 +145,7 @@ fn a_gateway_that_is_silent_is_named() {
         link: ETH0,
         is_silent: true,
         has_answered: false,
+        ethernet: None,
     });
     let finding = &director.findings()[0];
     assert_eq!((finding.id, finding.at.as_str()), ("server-silent", "TCP 192.168.1.100:80 -> 10.9.9.9:80"));

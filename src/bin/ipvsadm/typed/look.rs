@@ -19,6 +19,11 @@ impl Typed<'_> {
             director: self.director,
             port: self.served.or(Some(id.port)).filter(|port| *port != 0),
         });
+        if let Some(RealServer { vip, method: Method::DirectRouting | Method::Tunnel, .. }) = role
+            && self.director == Some(vip)
+        {
+            return Err(messages::DIRECTOR.about(vip.to_string().as_bytes()));
+        }
         let of_a_server = [Column::ForwardingMethod, Column::Director, Column::Port];
         let stray = match role {
             Some(_) => Some(Column::File).filter(|column| self.has(*column)),

@@ -96,7 +96,8 @@ fn addresses() {
     let answered = |director: &mut Director| {
         missing(director);
         let address = ip("192.168.1.100");
-        let neighbour = Neighbour { address, link: ETH0, is_silent: false, has_answered: true };
+        let neighbour =
+            Neighbour { address, link: ETH0, is_silent: false, has_answered: true, ethernet: None };
         director.machine.neighbours.push(neighbour);
     };
     assert_one(

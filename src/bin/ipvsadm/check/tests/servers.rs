@@ -12,8 +12,13 @@ const IN_2: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.12:80 -g -w 1";
 const PING_1: &str = "ping -c 1 -W 1 192.168.1.11; ip neigh";
 
 fn silent(director: &mut Director, addresses: &[&str]) {
-    let neighbour =
-        |address: &&str| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
+    let neighbour = |address: &&str| Neighbour {
+        address: ip(address),
+        link: ETH0,
+        is_silent: true,
+        has_answered: false,
+        ethernet: None,
+    };
     director.machine.neighbours = addresses.iter().map(neighbour).collect();
 }
 

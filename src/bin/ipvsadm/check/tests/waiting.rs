@@ -56,8 +56,13 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
         let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
         assert_eq!(found(&director), expected, "{lines}");
         // Where the cause is known, what follows from it is not told.
-        let silent =
-            |address| Neighbour { address: ip(address), link: ETH0, is_silent: true, has_answered: false };
+        let silent = |address| Neighbour {
+            address: ip(address),
+            link: ETH0,
+            is_silent: true,
+            has_answered: false,
+            ethernet: None,
+        };
         director.machine.neighbours = ["192.168.1.11", "192.168.1.12"].map(silent).into();
         assert!(found(&director).iter().all(|(id, _)| *id == "server-silent"));
     }
