@@ -52,6 +52,7 @@ const TABLE: &[Difference] = &[
     Difference { heading: REMEDIES, rule: NamesWord("Invalid operation.  ", "not unicast, ...") },
     Difference { heading: REMEDIES, rule: NamesWord("Numerical result out of range", "") },
     Difference { heading: REMEDIES, rule: NamesWord("No such device", "") },
+    Difference { heading: REMEDIES, rule: NamesWord("Network is unreachable", "") },
     Difference { heading: REMEDIES, rule: NamesWord("Try `", "for more information.") },
     Difference { heading: REMEDIES, rule: NamesRemedy("Zero port specified for ", "service") },
 ];
@@ -380,6 +381,8 @@ fn given(case: &Case, more: &str) -> bool {
     // Of a word with control characters, which are shown by their numbers, the part before them counts.
     let quoted = more.trim_start_matches(':').trim_start_matches(" '");
     let word = quoted.split(['\'', '\\']).next().unwrap_or_default();
+    // A word of more than 256 characters is cut.
+    let word = word.strip_suffix("...").filter(|start| start.chars().count() == 256).unwrap_or(word);
     let input = case.stdin.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     input.contains(word) || case.args.iter().any(|arg| arg.contains(word))
 }

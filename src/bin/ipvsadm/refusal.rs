@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ipvs::{
-    Change, Client, DestinationId, Error, Family, Netmask, Persistence, Scheduler, Service, ServiceId,
-    SyncDaemon, Timeouts,
+    Change, Client, DaemonState, DestinationId, Error, Family, Netmask, Persistence, Scheduler, Service,
+    ServiceId, SyncDaemon, Timeouts,
 };
 
 use crate::messages::{self, Failure, text};
@@ -154,7 +154,7 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
             let mend = interface.ip_link_set("mtu 1500");
             format!("it has no {name}, for its MTU is below {least}: {mend}")
         }
-        libc::EINVAL => return server_of_other_family(),
+        libc::EINVAL => return beside_a_server(daemon.state),
         libc::ENODEV => "name an interface with --mcast-interface".to_owned(),
         libc::ENETUNREACH if is_ipv6 => interface.no_way_to_group(),
         libc::ENETUNREACH => format!("bring the interface up: {}", interface.ip_link_set("up")),
@@ -215,8 +215,8 @@ impl Interface<'_> {
     }
 }
 
-/// A server of another family than its service's keeps sync daemons from being started.
-fn server_of_other_family() -> Option<Cause> {
+/// The same from the other side.
+fn beside_a_server(state: DaemonState) -> Option<Cause> {
     let servers = servers_of_other_family().unwrap_or_default();
     let (service, server) = servers.iter().min()?;
     let delete = rule::command_line(&Change::DeleteDestination(*service, *server));
@@ -226,7 +226,7 @@ fn server_of_other_family() -> Option<Cause> {
     };
     let remedy =
         format!("no sync daemon runs while a server is of another family than its service{count}: {delete}");
-    Some((server.to_string(), remedy))
+    Some((rule::daemon_state(state).to_owned(), remedy))
 }
 
 fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {
