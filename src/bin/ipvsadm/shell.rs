@@ -29,7 +29,7 @@ fn printed(word: &[u8]) -> String {
     if !front.is_empty() {
         text.push_str("\"$(printf '");
         for byte in front {
-            if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            if byte.is_ascii_alphanumeric() || b"/._".contains(byte) {
                 text.push(char::from(*byte));
             } else {
                 let _ = write!(text, "\\{byte:03o}"); // a string takes everything
@@ -93,6 +93,7 @@ mod tests {
             b"$(id)`id`\"",
             b"%s",
             b"%\x1b",
+            b"-\x1b",
         ] {
             assert_eq!(read_by_sh(&quoted(word)), word, "{}", std::ffi::OsStr::from_bytes(word).display());
         }
