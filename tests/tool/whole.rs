@@ -192,3 +192,60 @@ fn saves_at_the_same_time_leave_one_of_them_whole() {
     assert!(saved == run(OURS, "-Sn").1 || saved == run(OURS, "-S").1, "{} bytes", saved.len());
     assert_eq!(names(&folder), ["rules"]);
 }
+
+#[test]
+fn folders_that_can_be_written_in_part_leave_no_second_file() {
+    let folder = start("odd");
+    let at = |name: &str| format!("{folder}/{name}");
+    // Nothing is ever removed from this one.
+    let flags = |flags| rustix::fs::ioctl_setflags(fs::File::open(&folder).unwrap(), flags).unwrap();
+    fs::write(at("rules"), "before\n").unwrap();
+    flags(rustix::fs::IFlags::APPEND);
+    for name in ["rules", "new"] {
+        let (status, _, said) = save(&at(name));
+        assert_eq!(status, 1);
+        assert!(said.starts_with(&format!("cannot write '{}': Operation not permitted", at(name))), "{said}");
+    }
+    assert_eq!((names(&folder), held(&at("rules"))), (vec!["rules".to_owned()], "before\n".to_owned()));
+    flags(rustix::fs::IFlags::empty());
+    // This one can be written but not read, so nobody can wait for it.
+    fs::create_dir(at("drop")).unwrap();
+    fs::set_permissions(at("drop"), Permissions::from_mode(0o1733)).unwrap();
+    assert_eq!(same(&as_nobody(&folder, "drop/rules")), DONE);
+    assert!(held(&at("drop/rules")).ends_with(RULES));
+    assert_eq!(names(&at("drop")), ["rules"]);
+}
+
+#[test]
+fn a_disk_that_fails_is_told() {
+    let folder = start("failing");
+    let file = format!("{folder}/rules");
+    for (injected, reason, left) in [
+        ("write:error=EIO:when=1", "Input/output error", "before\n"),
+        ("write:error=EDQUOT:when=1", "Disk quota exceeded", "before\n"),
+        ("fchown:error=EPERM", "Operation not permitted", "before\n"),
+        ("fsync:error=EIO:when=1", "Input/output error", "before\n"),
+        ("rename,renameat,renameat2:error=ENOSPC", "No space left on device", "before\n"),
+        ("fsync:error=EIO:when=2", "Input/output error", RULES),
+        // Not every file system syncs folders.
+        ("fsync:error=EINVAL:when=2", "", RULES),
+    ] {
+        fs::write(&file, "before\n").unwrap();
+        let traced = format!("trace={}", injected.split(':').next().unwrap());
+        let mut strace = Command::new("strace");
+        strace.args(["-o", "/dev/null", "-e", &traced, "-e", &format!("inject={injected}")]);
+        let told = answer(strace.args([OURS, "-S", "-n", "--file", &file]).output().unwrap());
+        if reason.is_empty() {
+            assert_eq!(same(&told), DONE, "{injected}");
+        } else {
+            assert_eq!(told.0, 1, "{injected}");
+            assert!(
+                told.2.starts_with(&format!("cannot write '{file}': {reason}")),
+                "{injected}: {}",
+                told.2
+            );
+        }
+        assert_eq!(held(&file), left, "{injected}");
+        assert_eq!(names(&folder), ["rules"], "{injected}");
+    }
+}

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+use rustix::fs::{
+    AtFlags, CWD, StatxAttributes, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx,
+};
 use rustix::io::Errno;
 
 use crate::place::{self, Place};
@@ -75,6 +77,9 @@ const PART: usize = 1 << 16;
 /// Puts a file with this text in the place of the one before.
 fn put(path: &Path, before: Option<&File>, text: &[u8]) -> io::Result<()> {
     let folder = place::folder(path);
+    if is_append_only(folder) {
+        return Err(Errno::PERM.into()); // a second file could neither be renamed nor removed
+    }
     let _held = Held::all()?;
     // Until it has the owner and the mode of the one before, nobody else reads it; else the umask says who does.
     let mode = if before.is_some() { 0o600 } else { 0o666 };
@@ -88,7 +93,21 @@ fn put(path: &Path, before: Option<&File>, text: &[u8]) -> io::Result<()> {
     }
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    sync(folder)
+}
+
+fn is_append_only(folder: &Path) -> bool {
+    let facts = statx(CWD, folder, AtFlags::empty(), StatxFlags::empty());
+    facts.is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::APPEND))
+}
+
+/// Waits until a folder is on the disk, where that can be waited for.
+fn sync(folder: &Path) -> io::Result<()> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // It may be written but not read, or its file system syncs no folders.
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => Ok(()),
+        result => result,
+    }
 }
 
 /// Gives a new file what says who may do what with the one before.

@@ -14,10 +14,10 @@ pub(crate) fn become_ipvsadm(sibling: &str) -> ExitCode {
     let path = beside.ok().filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("ipvsadm"));
     let words = std::env::args_os().skip(1);
     let error = Command::new(path).arg0("ipvsadm").args([common::AS, sibling]).args(words).exec();
-    let reason = common::reason(&error);
-    let _ = writeln!(
-        std::io::stderr(),
-        "cannot start ipvsadm: {reason}; it is neither beside {sibling} nor in PATH"
-    );
+    let mut reason = common::reason(&error);
+    if error.kind() == std::io::ErrorKind::NotFound {
+        reason = format!("{reason}; it is neither beside {sibling} nor in PATH");
+    }
+    let _ = writeln!(std::io::stderr(), "cannot start ipvsadm: {reason}");
     ExitCode::from(127)
 }
