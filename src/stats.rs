@@ -104,3 +104,74 @@ impl Stats {
         Ok(stats)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::DestinationEntry;
+    use crate::family::Family;
+    use crate::netlink::attr::Writer;
+    use crate::service::ServiceEntry;
+
+    /// What `<linux/ip_vs.h>` numbers from 1 to 10, with ten values one behind the other from `first` on.
+    fn expected(first: u64) -> Stats {
+        let five = |first| Counters {
+            connections: first,
+            in_packets: first + 1,
+            out_packets: first + 2,
+            in_bytes: first + 3,
+            out_bytes: first + 4,
+        };
+        Stats { total: five(first), rate: five(first + 5) }
+    }
+
+    fn narrow(first: u32) -> impl FnOnce(&mut Writer) {
+        move |nest| (1..=10).zip(first..).for_each(|(kind, value)| nest.u32(kind, value))
+    }
+
+    fn wide(first: u64) -> impl FnOnce(&mut Writer) {
+        move |nest| (1..=10).zip(first..).for_each(|(kind, value)| nest.u64(kind, value))
+    }
+
+    #[test]
+    fn each_counter_has_its_number() {
+        let mut nest = Writer::default();
+        narrow(7)(&mut nest);
+        assert_eq!(Stats::read(Some(nest.as_bytes())).unwrap(), expected(7));
+        nest.clear();
+        wide(1 << 40)(&mut nest);
+        assert_eq!(Stats::read(Some(nest.as_bytes())).unwrap(), expected(1 << 40));
+        assert_eq!(Stats::read(None).unwrap(), Stats::default());
+    }
+
+    #[test]
+    fn the_wide_counters_are_taken_where_both_are_there() {
+        const STATS: u16 = 10;
+        const STATS64: u16 = 12;
+        let (service, server) = ([(1, 2), (2, 6), (4, 0)], [(11, 2), (2, 0)]);
+        for narrow_first in [true, false] {
+            let entry = |numbers: &[(u16, u16)], address, name: Option<u16>| {
+                let mut nest = Writer::default();
+                for (kind, value) in numbers {
+                    nest.u16(*kind, *value);
+                }
+                nest.address(address, "192.0.2.1".parse().unwrap());
+                if let Some(kind) = name {
+                    nest.name(kind, b"rr");
+                }
+                if narrow_first {
+                    nest.nest(STATS, narrow(7));
+                }
+                nest.nest(STATS64, wide(1 << 40));
+                if !narrow_first {
+                    nest.nest(STATS, narrow(7));
+                }
+                nest
+            };
+            let service = ServiceEntry::read(entry(&service, 3, Some(6)).as_bytes()).unwrap();
+            assert_eq!(service.stats, expected(1 << 40));
+            let server = DestinationEntry::read(entry(&server, 1, None).as_bytes(), Family::V4).unwrap();
+            assert_eq!(server.stats, expected(1 << 40));
+        }
+    }
+}

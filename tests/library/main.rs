@@ -7,8 +7,10 @@ mod lab;
 mod answers;
 mod changing;
 mod fake_kernel;
+mod garbled;
 mod message;
 mod text;
+mod traffic;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -306,9 +308,14 @@ fn daemons_start_show_and_stop() {
 
 #[test]
 fn connections_are_read_from_this_network() {
-    let _client = client();
+    connect(&mut client());
     let table = File::open("/proc/thread-self/net/ip_vs_conn").unwrap();
     let mut connections = Connections::over(BufReader::new(table)).unwrap();
+    let row = connections.next_row().unwrap().unwrap();
+    assert_eq!((row.protocol, row.state, row.engine), ("UDP", "UDP", None));
+    let ends = [row.client, row.service, row.destination].map(|end| end.to_string());
+    assert_eq!(ends, ["192.0.2.1:1024", "192.0.2.1:53", "192.0.2.0:53"]);
+    assert!((1..=300).contains(&row.expires), "{}", row.expires);
     assert_eq!(connections.next_row().unwrap(), None);
 }
 
