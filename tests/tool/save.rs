@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 
+use crate::undo::{TRACE, injected};
 use crate::{OURS, feed, lab, run, set_up, table};
 
 const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
@@ -251,5 +252,34 @@ fn a_sibling_beside_another_ipvsadm_does_nothing() {
         let (status, stdout, _) = feed(&copy, "", "-A -t 10.0.0.1:80\n");
         assert_eq!((status, stdout.as_str()), (255, ""));
         assert_eq!(table(), "-A -t 10.0.0.9:80 -s rr\n");
+    }
+}
+
+#[test]
+fn a_part_of_the_table_replaces_no_file() {
+    lab::isolate();
+    set_up(EVERYTHING);
+    let save = |inject: &str| {
+        (injected(inject, "-S --full", "before\n"), fs::read_to_string("/run/injected").unwrap())
+    };
+    let (told, saved) = save("recvfrom:delay_exit=0");
+    assert_eq!(told, (0, String::new(), String::new()));
+    assert!(saved.ends_with(EVERYTHING));
+    // The kernel's answers: of services, of the servers of each, and of daemons. Each ends with an error in its turn.
+    let trace = fs::read_to_string(TRACE).unwrap();
+    let ends = trace.lines().enumerate().filter(|(_, line)| line.contains("NLMSG_DONE"));
+    let ends: Vec<(usize, u32)> = ends
+        .map(|(at, line)| {
+            (at + 1, line.split_once("nlmsg_seq=").unwrap().1.split_once(',').unwrap().0.parse().unwrap())
+        })
+        .collect();
+    assert_eq!(ends.len(), 1 + EVERYTHING.matches("-A ").count() + 1, "{trace}");
+    for (at, sequence) in ends {
+        // 20 bytes of NLMSG_DONE with NLM_F_MULTI, and -ENOMEM.
+        let end = [20, 2 << 16 | 3, sequence, 0, (-12_i32).cast_unsigned()];
+        let bytes = end.map(|word: u32| format!("{:08x}", word.swap_bytes())).concat();
+        let (told, saved) = save(&format!("recvfrom:poke_exit=@arg2={bytes}:when={at}"));
+        assert_eq!((told.0, told.1.as_str(), told.2.lines().count()), (1, "", 1), "{told:?}");
+        assert_eq!(saved, "before\n");
     }
 }

@@ -13,7 +13,7 @@ const REFUSED: &str = "-A -t 10.0.0.4:80 -s nosuch\n";
 const NOTHING: &str = "nothing was applied: the table is as before\n";
 
 /// Which calls the tool has made so far.
-const TRACE: &str = "/run/trace";
+pub(crate) const TRACE: &str = "/run/trace";
 
 /// A file that a refusal in its last line keeps from being applied.
 fn refused() -> String {
@@ -21,7 +21,7 @@ fn refused() -> String {
 }
 
 /// Runs the tool under `strace`, which does to the calls that are `injected` what is said there.
-fn injected(inject: &str, words: &str, input: &str) -> Answer {
+pub(crate) fn injected(inject: &str, words: &str, input: &str) -> Answer {
     let path = "/run/injected";
     std::fs::write(path, input).unwrap();
     let _ = std::fs::remove_file(TRACE);

@@ -173,8 +173,8 @@ pub(crate) fn unavailable(reason: &str, remedy: &str) -> Failure {
 /// `refusal.rs`.
 pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
     let message = match error {
-        // The original says nothing here.
-        Error::Kernel { operation: Operation::GetTimeouts | Operation::GetDaemons, .. } => String::new(),
+        // The original has no sentence for these.
+        Error::Kernel { operation: Operation::GetTimeouts | Operation::GetDaemons, .. } => error_text(error),
         Error::Kernel { operation, errno } => sentence(*operation, *errno),
         Error::Malformed { operation: Operation::GetConnections, .. } => {
             "unexpected input from /proc/net/ip_vs_conn".to_owned()

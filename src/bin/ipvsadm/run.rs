@@ -5,7 +5,7 @@ use std::io::Write;
 use ipvs::{Change, Client, Info};
 
 use crate::before::Before;
-use crate::command::{Asked, Command, Manner};
+use crate::command::{Asked, Command, Manner, What};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result};
 use crate::names::Resolver;
@@ -84,8 +84,18 @@ impl Session {
                 show(&keep::complete(asked, &before)?, out).map_err(|error| messages::unwritten(&error))
             }
             Command::List(what) => {
-                list::list(out, what, &mut self.client, self.info.unwrap_or_default(), &mut self.resolver)
-                    .map_err(unlisted)
+                let info = self.info.unwrap_or_default();
+                list::list(out, what, &mut self.client, info, &mut self.resolver).map_err(|error| {
+                    let is_refused = matches!(error.downcast_ref(), Some(ipvs::Error::Kernel { .. }));
+                    let failure = unlisted(error);
+                    // Of these the original says nothing.
+                    match what.what {
+                        What::Timeouts | What::Daemons if is_refused => {
+                            Failure { message: String::new(), ..failure }
+                        }
+                        _ => failure,
+                    }
+                })
             }
             Command::Save(what) => save::save(out, what, &mut self.client, &mut self.resolver)
                 .map_err(|error| save::unsaved(error, what)),

@@ -56,10 +56,7 @@ type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Checks this machine as a director.
 pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Write) -> Result<()> {
-    let refused = |error: ipvs::Error| {
-        let message = messages::refused(&error, None).message;
-        blind(if message.is_empty() { messages::error_text(&error) } else { message })
-    };
+    let refused = |error: ipvs::Error| blind(messages::refused(&error, None).message);
     let client = &mut session.client;
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
