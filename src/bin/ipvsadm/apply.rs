@@ -9,10 +9,10 @@ use crate::before::Before;
 use crate::command::Command;
 use crate::keep;
 use crate::list::text::Texts;
-use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE};
+use crate::messages::{
+    self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
+};
 use crate::refusal;
-use crate::report;
-use crate::restore::{at_line, said};
 use crate::rule;
 
 /// The table that lines make of an empty one. Every line that has no place in it is reported.

@@ -10,6 +10,7 @@ mod command;
 mod common;
 mod file;
 mod keep;
+mod lines;
 mod list;
 #[cfg(test)]
 mod manual;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                report(&failure.message);
+                messages::report(&failure.message);
             }
             ExitCode::from(failure.status)
         }
@@ -79,9 +80,4 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     // The end of the program closes its sockets.
     std::mem::forget(session);
     result
-}
-
-/// The one way to stderr: what is wrong, on a line of its own. Where stderr is closed there is nobody to tell.
-fn report(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{message}");
 }

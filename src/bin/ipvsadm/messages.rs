@@ -6,6 +6,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use std::io::Write;
+
 use ipvs::{Change, Error, Operation};
 
 use crate::args::Column;
@@ -123,6 +125,21 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn is_visible(character: char) -> bool {
     // The standard library escapes what is not printable, and for its own syntax these three.
     matches!(character, '\\' | '\'' | '"') || character.escape_debug().len() == 1
+}
+
+/// The one way to stderr: a message on a line of its own. Where stderr is closed there is nobody to tell.
+pub(crate) fn report(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// A failure that has been reported.
+pub(crate) fn said(status: u8) -> Failure {
+    Failure { status, message: String::new(), restore_goes_on: false }
+}
+
+/// A message about a line of a restore.
+pub(crate) fn at_line(line: usize, message: &str) -> String {
+    format!("line {line}: {message}")
 }
 
 /// A wrong value or combination.

@@ -7,9 +7,9 @@ use ipvs::{Change, Client, Info};
 use crate::before::Before;
 use crate::command::{Asked, Command, Manner, What};
 use crate::list::text::Texts;
-use crate::messages::{self, Failure, Result};
+use crate::messages::{self, Failure, Result, report};
 use crate::names::Resolver;
-use crate::{args, check, keep, list, open, refusal, report, restore, rule, save, warn};
+use crate::{args, check, keep, list, open, refusal, restore, rule, save, warn};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";

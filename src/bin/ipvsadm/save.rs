@@ -13,9 +13,9 @@ use crate::command::Save;
 use crate::file::{self, Hint};
 use crate::list::text::Texts;
 use crate::list::{destinations, services};
-use crate::messages::{self, Failure};
+use crate::messages::{self, Failure, report};
 use crate::names::Resolver;
-use crate::{report, rule, run, shell};
+use crate::{rule, run, shell};
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(

@@ -32,8 +32,7 @@ use std::path::Path;
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
-use crate::messages::{self, Failure, Result};
-use crate::restore::said;
+use crate::messages::{self, Failure, Result, said};
 use crate::rule::command_line;
 use crate::run::Session;
 use crate::shell;

@@ -18,7 +18,7 @@ use crate::file;
 use crate::messages;
 use crate::names::Resolver;
 use crate::shell;
-use crate::{restore, rule};
+use crate::{lines, rule};
 
 /// Where the init scripts and units of the distributions keep it.
 const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
@@ -83,8 +83,8 @@ impl Saved {
         let mut saved =
             Self { has_notes: whole.split(|byte| *byte == b'\n').any(has_note), ..Self::default() };
         let mut resolver = Resolver::numbers_only();
-        for (line, words) in restore::lines(whole) {
-            let result = match restore::parse("ipvsadm", &mut resolver, &words) {
+        for (line, words) in lines::lines(whole) {
+            let result = match lines::parse("ipvsadm", &mut resolver, &words) {
                 None => continue, // no words
                 Some(command) => command.and_then(|command| apply::made(&mut saved.table, &command)),
             };
@@ -93,7 +93,7 @@ impl Saved {
                 (Ok(()), _) => saved.rules += 1,
                 (Err(_), Some(name)) => saved.take_name(line, &words, &name),
                 (Err(failure), None) => {
-                    let what = restore::at_line(line, failure.message.trim_end());
+                    let what = messages::at_line(line, failure.message.trim_end());
                     saved.fault.get_or_insert((Kind::SaveUnreadable, what));
                     saved.wrong.push(line);
                 }
@@ -106,7 +106,7 @@ impl Saved {
         let holds = |word: &&&[u8]| word.windows(name.len().max(1)).any(|part| part == name);
         let word = words.iter().find(holds).copied().unwrap_or(name);
         let what = format!("'{}' is not in numbers", messages::text(word));
-        self.fault.get_or_insert((Kind::SaveNames, restore::at_line(line, &what)));
+        self.fault.get_or_insert((Kind::SaveNames, messages::at_line(line, &what)));
         self.names += 1;
     }
 }

@@ -1,0 +1,58 @@
+//! Lines of a restore, and what they ask for.
+
+use crate::command::Command;
+use crate::messages::{self, Failure, Result, at_line, report, said};
+use crate::names::Resolver;
+use crate::rule;
+
+/// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
+pub(crate) fn commands(
+    whole: &[u8],
+    program: &str,
+    resolver: &mut Resolver,
+) -> Result<Vec<(usize, Command)>> {
+    let mut commands = Vec::new();
+    let mut wrong: Option<Failure> = None;
+    for (line, command) in parsed(whole, program, resolver) {
+        match command {
+            Ok(command) => commands.push((line, command)),
+            Err(failure) => {
+                report(&at_line(line, &failure.message));
+                wrong.get_or_insert(said(failure.status));
+            }
+        }
+    }
+    wrong.map_or(Ok(commands), Err)
+}
+
+/// What each line asks for, by its number.
+fn parsed(
+    whole: &[u8],
+    program: &str,
+    resolver: &mut Resolver,
+) -> impl Iterator<Item = (usize, Result<Command>)> {
+    lines(whole).filter_map(|(number, words)| Some((number, parse(program, resolver, &words)?)))
+}
+
+/// The words of each line, by its number.
+pub(crate) fn lines(whole: &[u8]) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
+    let lines = whole.split(|byte| *byte == b'\n').enumerate();
+    lines.map(|(index, line)| (index + 1, words(line, index == 0)))
+}
+
+pub(crate) fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    rule::words(if is_first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line })
+}
+
+/// What the words of a line ask for; nothing if there are none.
+pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
+    let first = words.first()?;
+    Some(match Command::parse(program, words, resolver) {
+        Ok(Command::Restore { .. }) => {
+            Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
+        }
+        Ok(Command::Check { .. }) => Err(messages::try_help(program, Some(first), "a check is no rule")),
+        command => command,
+    })
+}
