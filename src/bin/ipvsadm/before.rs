@@ -3,7 +3,7 @@
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
 
 use crate::args::Column;
-use crate::command::Asked;
+use crate::command::ChangeRequest;
 
 /// What was looked for, and is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Before {
 
 impl Before {
     /// Asks the kernel for what `--keep` or the warnings take, which for most changes is nothing.
-    pub(crate) fn read(client: &mut Client, asked: &Asked, warns: bool) -> ipvs::Result<Self> {
+    pub(crate) fn read(client: &mut Client, asked: &ChangeRequest, warns: bool) -> ipvs::Result<Self> {
         let keeps = asked.keep.is_some();
         let mut before = Self::default();
         match &asked.change {
@@ -36,7 +36,7 @@ impl Before {
 }
 
 /// Whether the scheduler decides if the weight has an effect: 0 has with every one, and 1 is what it is anyway.
-pub(crate) fn weighs(asked: &Asked, new: &Destination) -> bool {
+pub(crate) fn weighs(asked: &ChangeRequest, new: &Destination) -> bool {
     asked.names(Column::Weight) && new.weight > 1
 }
 

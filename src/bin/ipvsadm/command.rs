@@ -3,24 +3,19 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipvs::{Change, ServiceId};
+use ipvs::{Change, Netmask, ServiceId};
 
-use crate::args::{Column, Opt};
-use crate::keep::Keep;
-use crate::messages::{self, Failure, Result};
-use crate::names::Resolver;
-use crate::typed::Typed;
-use crate::words::{Stumble, Walk};
+use crate::args::Column;
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
     Version,
-    Change(Asked),
+    Change(ChangeRequest),
     List(List),
     /// A change that is only printed.
-    Show(Asked),
+    Show(ChangeRequest),
     Save(Save),
     Restore(Restore),
     Check(Check),
@@ -58,7 +53,7 @@ pub(crate) enum Method {
 
 /// A change, and what was typed for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct ChangeRequest {
     /// What was not typed is the default; with `--keep` that is to be replaced by what the kernel has.
     pub(crate) change: Change,
     pub(crate) named: Vec<Column>,
@@ -70,7 +65,7 @@ pub(crate) struct Asked {
     pub(crate) quiet: bool,
 }
 
-impl Asked {
+impl ChangeRequest {
     /// A change that was typed whole.
     pub(crate) fn whole(change: Change) -> Self {
         Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
@@ -79,6 +74,15 @@ impl Asked {
     pub(crate) fn names(&self, column: Column) -> bool {
         self.named.contains(&column)
     }
+}
+
+/// What was typed but cannot be judged before it is known what is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keep {
+    pub(crate) netmask: Option<Netmask>,
+    pub(crate) flags: Vec<u8>,
+    pub(crate) tunnel: &'static [u8],
+    pub(crate) tunnel_port: u16,
 }
 
 /// What is saved, and where.
@@ -149,37 +153,5 @@ impl Command {
     pub(crate) fn plain_list() -> Self {
         let what = What::Table;
         Self::List(List { what, view: View::Plain, numeric: false, exact: false, sorted: true })
-    }
-
-    /// Reads the words behind the program's name, of which there is at least one. Errors come in the order of the
-    /// words, and only then those about what does not go together.
-    pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Self> {
-        let mut walk = Walk::new(words);
-        let first = match walk.next_option() {
-            Ok(Some(given)) if given.row.is_command() => given,
-            Ok(Some(given)) => return Err(messages::try_help(program, Some(given.word), COMMAND_FIRST)),
-            Ok(None) => return Err(messages::try_help(program, words.first().copied(), COMMAND_FIRST)),
-            Err(stumble) => return Err(first_stumble(program, stumble)),
-        };
-        match first.row.opt {
-            Opt::Help => return Ok(Self::Help),
-            Opt::Version => return Ok(Self::Version),
-            _ => {}
-        }
-        let mut typed = Typed::behind(&first)?;
-        while let Some(given) = walk.next_option().map_err(messages::stumbled)? {
-            typed.take(&given, resolver)?;
-        }
-        typed.finish(first.row.opt, &walk.positional)
-    }
-}
-
-const COMMAND_FIRST: &str = "a command such as -A or -L comes first";
-
-fn first_stumble(program: &str, stumble: Stumble<'_>) -> Failure {
-    match stumble {
-        Stumble::Unknown(word) => messages::try_help(program, Some(word), "there is no such command"),
-        Stumble::ValueMissing(word) => messages::try_help(program, Some(word), "it needs a value"),
-        Stumble::ValueUnwanted(word) => messages::try_help(program, Some(word), "it takes no value"),
     }
 }

@@ -4,21 +4,12 @@ use ipvs::{Change, Checksum, Destination, Error, Forwarding, Netmask, Persistenc
 
 use crate::args::Column;
 use crate::before::Before;
-use crate::command::Asked;
+use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
 use crate::value;
 
-/// What was typed but cannot be judged before it is known what is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Keep {
-    pub(crate) netmask: Option<Netmask>,
-    pub(crate) flags: Vec<u8>,
-    pub(crate) tunnel: &'static [u8],
-    pub(crate) tunnel_port: u16,
-}
-
 /// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
-pub(crate) fn complete(asked: &Asked, before: &Before) -> Result<Change> {
+pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {
     let Some(keep) = &asked.keep else { return Ok(asked.change) };
     Ok(match (asked.change, before) {
         (Change::EditService(new), Before { service: Some(old), .. }) => {
@@ -34,12 +25,12 @@ pub(crate) fn complete(asked: &Asked, before: &Before) -> Result<Change> {
     })
 }
 
-fn missing(asked: &Asked, errno: i32) -> Failure {
+fn missing(asked: &ChangeRequest, errno: i32) -> Failure {
     let error = Error::Kernel { operation: asked.change.operation(), errno };
     messages::refused(&error, Some(&asked.change))
 }
 
-fn service(asked: &Asked, keep: &Keep, new: Service, old: Service) -> Result<Service> {
+fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {
     let scheduler = if asked.names(Column::Scheduler) { new.scheduler } else { old.scheduler };
     let timeout = new.persistence.or(old.persistence).map(|persistence| persistence.timeout);
     let netmask = keep.netmask.or(old.persistence.map(|persistence| persistence.netmask));
@@ -61,7 +52,7 @@ fn service(asked: &Asked, keep: &Keep, new: Service, old: Service) -> Result<Ser
     })
 }
 
-fn server(asked: &Asked, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
+fn server(asked: &ChangeRequest, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
     let pick = |column, new, old| if asked.names(column) { new } else { old };
     Ok(Destination {
         id: old.id,
@@ -72,7 +63,7 @@ fn server(asked: &Asked, keep: &Keep, new: Destination, old: Destination) -> Res
     })
 }
 
-fn forwarding(asked: &Asked, keep: &Keep, new: Forwarding, old: Forwarding) -> Result<Forwarding> {
+fn forwarding(asked: &ChangeRequest, keep: &Keep, new: Forwarding, old: Forwarding) -> Result<Forwarding> {
     let wanted = if asked.names(Column::ForwardingMethod) { new } else { old };
     let tunnel_options = Column::TunType..=Column::TunRemcsum;
     let any_option = asked.named.iter().any(|column| tunnel_options.contains(column));
@@ -86,7 +77,7 @@ fn forwarding(asked: &Asked, keep: &Keep, new: Forwarding, old: Forwarding) -> R
 }
 
 /// A tunnel of the type that it was keeps its port and its checksum; one of another type is as it was typed.
-fn tunnel(asked: &Asked, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
+fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     let (kind, old_port, old_checksum): (&[u8], _, _) = match old {
         Tunnel::Gue { port, checksum } => (b"gue", Some(port), checksum),
         Tunnel::Gre { checksum } => (b"gre", None, checksum),

@@ -3,7 +3,7 @@
 use crate::command::Command;
 use crate::messages::{self, Failure, Result, at_line, report, said};
 use crate::names::Resolver;
-use crate::rule;
+use crate::{parse, rule};
 
 /// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
 pub(crate) fn commands(
@@ -48,7 +48,7 @@ pub(crate) fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
 /// What the words of a line ask for; nothing if there are none.
 pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
     let first = words.first()?;
-    Some(match Command::parse(program, words, resolver) {
+    Some(match parse::parse(program, words, resolver) {
         Ok(Command::Restore { .. }) => {
             Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
         }

@@ -8,6 +8,7 @@ mod before;
 mod check;
 mod command;
 mod common;
+mod edit;
 mod file;
 mod keep;
 mod lines;
@@ -18,12 +19,14 @@ mod matrix;
 mod messages;
 mod names;
 mod open;
+mod parse;
 mod place;
 mod refusal;
 mod restore;
 mod rule;
 mod run;
 mod save;
+mod session;
 mod shell;
 mod siblings;
 #[cfg(test)]
@@ -40,7 +43,7 @@ use std::process::ExitCode;
 use command::Command;
 use messages::Result;
 use names::Resolver;
-use run::Session;
+use session::Session;
 use siblings::Sibling;
 
 fn main() -> ExitCode {
@@ -70,13 +73,10 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
             Some(sibling) => sibling.parse(words)?,
             None => return Err(messages::try_help(&program, Some(name), "it is no sibling of ipvsadm")),
         },
-        _ => Command::parse(&program, &words, &mut resolver)?,
+        _ => parse::parse(&program, &words, &mut resolver)?,
     };
-    if let Some(result) = run::without_kernel(&command, &program, &mut resolver, out) {
-        return result;
-    }
-    let mut session = Session::open(&command, program, resolver)?;
-    let result = session.run_typed(&command, out);
+    let mut session = Session::new(program, resolver);
+    let result = run::command_line(&mut session, &command, out);
     // The end of the program closes its sockets.
     std::mem::forget(session);
     result

@@ -8,21 +8,28 @@ use std::io::{Read, Write};
 use ipvs::{Change, Client, DaemonState};
 
 use crate::apply;
-use crate::command::{Asked, Command, Manner, Restore};
+use crate::command::{ChangeRequest, Command, Manner, Restore};
 use crate::file;
 use crate::lines::{commands, parse, words};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, at_line, report, said};
-use crate::names::Resolver;
 use crate::refusal;
 use crate::rule;
-use crate::run::Session;
+use crate::session::Session;
+
+/// What carries out a line that is not a plain change.
+type Run<W> = fn(&mut Session, &Command, &mut W) -> Result<()>;
 
 /// Carries out the lines of the input in the manner that is wanted.
-pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl Write) -> Result<()> {
+pub(crate) fn restore<W: Write>(
+    session: &mut Session,
+    restore: &Restore,
+    out: &mut W,
+    run: Run<W>,
+) -> Result<()> {
     let mut input = open(restore)?;
     match restore.manner {
-        Manner::Stream => Lines::new(session, out).stream(input),
+        Manner::Stream => Lines::new(session, out, run).stream(input),
         Manner::Replace => {
             let whole = read_whole(&mut input)?;
             // All lines are read first: if one cannot be understood, nothing is changed.
@@ -30,9 +37,9 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
             if commands.is_empty() {
                 report("there is no rule in the input: the table is cleared");
             }
-            stop_replaced(&mut session.client, &commands)?;
-            session.run(&Command::Change(Asked::whole(Change::Flush)), out)?;
-            Lines::new(session, out).stream(&whole[..])
+            stop_replaced(session.client()?, &commands)?;
+            run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
+            Lines::new(session, out, run).stream(&whole[..])
         }
         Manner::Diff | Manner::Apply => {
             let whole = read_whole(&mut input)?;
@@ -43,9 +50,9 @@ pub(crate) fn restore(session: &mut Session, restore: &Restore, out: &mut impl W
             }
             let wanted = apply::wanted(&commands)?;
             if restore.manner == Manner::Apply && !restore.dry {
-                return apply::apply(&mut session.client, &wanted, &commands);
+                return apply::apply(session.client()?, &wanted, &commands);
             }
-            let any = apply::show(&mut session.client, &wanted, out)?;
+            let any = apply::show(session.client()?, &wanted, out)?;
             if any && restore.manner == Manner::Diff { Err(said(STATUS_DIFFERS)) } else { Ok(()) }
         }
     }
@@ -79,14 +86,10 @@ fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<(
 }
 
 /// Prints what would be carried out, which takes no kernel.
-pub(crate) fn show(
-    restore: &Restore,
-    program: &str,
-    resolver: &mut Resolver,
-    out: &mut impl Write,
-) -> Result<()> {
-    let commands = commands(&read_whole(&mut open(restore)?)?, program, resolver)?;
-    let keeps = |asked: &Asked| asked.keep.is_some();
+pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Write) -> Result<()> {
+    let whole = read_whole(&mut open(restore)?)?;
+    let commands = commands(&whole, &session.program, &mut session.resolver)?;
+    let keeps = |asked: &ChangeRequest| asked.keep.is_some();
     let kept = commands.iter().find(
         |(_, command)| matches!(command, Command::Change(asked) | Command::Show(asked) if keeps(asked)),
     );
@@ -127,6 +130,7 @@ fn unread(error: &std::io::Error) -> Failure {
 struct Lines<'a, W> {
     session: &'a mut Session,
     out: &'a mut W,
+    run: Run<W>,
     /// Changes that have arrived but are not in effect yet, and their lines.
     changes: Vec<Change>,
     numbers: Vec<usize>,
@@ -142,8 +146,8 @@ enum Then {
 }
 
 impl<'a, W: Write> Lines<'a, W> {
-    fn new(session: &'a mut Session, out: &'a mut W) -> Self {
-        Self { session, out, changes: Vec::new(), numbers: Vec::new(), number: 0, any_refused: false }
+    fn new(session: &'a mut Session, out: &'a mut W, run: Run<W>) -> Self {
+        Self { session, out, run, changes: Vec::new(), numbers: Vec::new(), number: 0, any_refused: false }
     }
 
     fn stream(mut self, mut input: impl Read) -> Result<()> {
@@ -192,7 +196,9 @@ impl<'a, W: Write> Lines<'a, W> {
             Some(command) => {
                 // What it prints, and what is wrong with it, comes after the lines before it.
                 self.carry_out()?;
-                match command.and_then(|command| self.session.run(&command, self.out).map(|()| command)) {
+                match command
+                    .and_then(|command| (self.run)(self.session, &command, self.out).map(|()| command))
+                {
                     Ok(Command::Help | Command::Version) => Ok(Then::End),
                     Ok(_) => Ok(Then::GoOn),
                     Err(failure) => self.failed(self.number, &failure).map(|()| Then::GoOn),
@@ -206,7 +212,7 @@ impl<'a, W: Write> Lines<'a, W> {
         let (mut changes, mut numbers) =
             (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
         let refused =
-            self.session.client.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
+            self.session.client()?.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
         for (at, error) in refused {
             let failure = refusal::refused(&error, changes.get(at));
             self.failed(numbers.get(at).copied().unwrap_or(0), &failure)?;

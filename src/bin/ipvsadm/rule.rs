@@ -225,6 +225,7 @@ mod tests {
     use super::*;
     use crate::command::Command;
     use crate::names::Resolver;
+    use crate::parse;
 
     fn name<T: std::fmt::Debug>(
         longest: usize,
@@ -255,7 +256,7 @@ mod tests {
                 let written = change(&mut line, &whole, &mut Texts::numeric());
                 prop_assert_eq!(written.is_err(), names.iter().any(|byte| b" \t\r\n".contains(byte)));
                 if written.is_ok() {
-                    let read = Command::parse("ipvsadm", &words(&line), &mut Resolver::numbers_only());
+                    let read = parse::parse("ipvsadm", &words(&line), &mut Resolver::numbers_only());
                     let Ok(Command::Change(asked)) = read else { panic!("{line:?}: {read:?}") };
                     prop_assert_eq!(asked.change, whole);
                 }

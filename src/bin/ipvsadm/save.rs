@@ -15,7 +15,7 @@ use crate::list::text::Texts;
 use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::names::Resolver;
-use crate::{rule, run, shell};
+use crate::{rule, shell};
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(
@@ -62,12 +62,12 @@ fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
     Ok(is_null && fcntl_getfl(descriptor)?.contains(OFlags::RDWR))
 }
 
-/// A save failed: the kernel, or what was written to.
-pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Failure {
-    let Some(path) = file(save) else { return run::unlisted(error) };
+/// A save to a file failed: the kernel, or what was written to. The error itself where it is stdout.
+pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyhow::Error> {
+    let Some(path) = file(save) else { return Err(error) };
     let hint = error.downcast_ref::<Hint>().copied();
     let error = match error.downcast::<ipvs::Error>() {
-        Ok(error) => return messages::refused(&error, None),
+        Ok(error) => return Ok(messages::refused(&error, None)),
         Err(error) => error.downcast().unwrap_or_else(io::Error::other),
     };
     let mut message = format!("cannot write '{}': {}", messages::path(path), messages::reason(&error));
@@ -82,7 +82,7 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Failure {
             "{message}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails"
         );
     }
-    Failure { status: messages::STATUS_LIST, message, restore_goes_on: false }
+    Ok(Failure { status: messages::STATUS_LIST, message, restore_goes_on: false })
 }
 
 fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts<'_>) -> anyhow::Result<()> {

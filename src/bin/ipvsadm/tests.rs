@@ -13,10 +13,10 @@ use ipvs::{Client, Info, Transport};
 use proptest::prelude::*;
 
 use crate::args::OPTIONS;
-use crate::command::Command;
 use crate::messages::Failure;
 use crate::names::Resolver;
-use crate::run::Session;
+use crate::session::Session;
+use crate::{parse, run as dispatch};
 
 const FAMILY: u16 = 0x22;
 const GET_SERVICE: u8 = 4;
@@ -91,9 +91,10 @@ fn run(
     info.connection_table_size = 4096;
     let mut resolver = Resolver::default();
     let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-    let command = Command::parse("ipvsadm", &words, &mut resolver).unwrap();
+    let command = parse::parse("ipvsadm", &words, &mut resolver).unwrap();
     let mut out = Vec::new();
-    let result = Session::over(client, info, "ipvsadm".into(), resolver).run_typed(&command, &mut out);
+    let mut session = Session::with_client(client, info, "ipvsadm".into(), resolver);
+    let result = dispatch::command_line(&mut session, &command, &mut out);
     (result, String::from_utf8(out).unwrap())
 }
 
@@ -280,7 +281,7 @@ proptest! {
     #[test]
     fn no_words_make_the_parser_panic(line in prop::collection::vec(word(), 1..10)) {
         let words: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
-        if let Err(failure) = Command::parse("ipvsadm", &words, &mut Resolver::default()) {
+        if let Err(failure) = parse::parse("ipvsadm", &words, &mut Resolver::default()) {
             prop_assert!(!failure.message.is_empty() && [2, 255].contains(&failure.status));
             prop_assert!(failure.message.trim_end().lines().count() == 1, "{}", failure.message);
         }

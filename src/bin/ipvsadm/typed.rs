@@ -13,8 +13,7 @@ use ipvs::{
 };
 
 use crate::args::{Column, Opt};
-use crate::command::{Asked, Command, Manner, Restore, Save};
-use crate::keep::Keep;
+use crate::command::{ChangeRequest, Command, Keep, Manner, Restore, Save};
 use crate::matrix;
 use crate::messages::{self, Result};
 use crate::names::Resolver;
@@ -245,7 +244,7 @@ impl<'a> Typed<'a> {
         })
     }
 
-    fn asked(self, change: Change) -> Asked {
+    fn asked(self, change: Change) -> ChangeRequest {
         let keep = || Keep {
             netmask: self.netmask,
             flags: self.flags.to_vec(),
@@ -253,7 +252,7 @@ impl<'a> Typed<'a> {
             tunnel_port: self.tunnel_port,
         };
         let keep = self.has(Column::Keep).then(|| Box::new(keep()));
-        Asked { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
+        ChangeRequest { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
     }
 
     fn restore(self) -> Restore {

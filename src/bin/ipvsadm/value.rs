@@ -1,6 +1,6 @@
 //! Values of options: numbers, addresses with ports, masks, tunnels, scheduler flags, as the original reads them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
@@ -166,68 +166,11 @@ pub(crate) fn scheduler_flags_text(flags: SchedulerFlags, scheduler: &Scheduler)
     text
 }
 
-/// The classic forms of an IPv4 address: one to four numbers between dots, decimal, octal (`0…`) or hexadecimal
-/// (`0x…`), of which the last fills all bytes that are left. What follows a blank is not looked at.
-pub(crate) fn classic_ipv4(word: &[u8]) -> Option<Ipv4Addr> {
-    // Nearly all are in the one form that the standard library reads too, and much faster.
-    if let Ok(address) = std::str::from_utf8(word).unwrap_or_default().parse() {
-        return Some(address);
-    }
-    let word = word.split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b).next()?;
-    let parts = word.split(|byte| *byte == b'.').map(classic_number).collect::<Option<Vec<u32>>>()?;
-    let (last, front) = parts.split_last()?;
-    let mut address = 0;
-    for (index, part) in front.iter().enumerate() {
-        let shift = 24_u32.checked_sub(8 * u32::try_from(index).ok()?)?;
-        address |= u32::from(u8::try_from(*part).ok()?) << shift;
-    }
-    let room = u32::MAX.checked_shr(8 * u32::try_from(front.len()).ok()?)?;
-    (front.len() < 4 && *last <= room).then(|| Ipv4Addr::from_bits(address | last))
-}
-
-fn classic_number(part: &[u8]) -> Option<u32> {
-    let part = std::str::from_utf8(part).ok()?;
-    if !part.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    let (digits, radix) = match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if part.len() > 1 && part.starts_with('0') => (part, 8),
-        None => (part, 10),
-    };
-    if digits.starts_with('+') {
-        return None;
-    }
-    u32::from_str_radix(digits, radix).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn classic_addresses_are_read_as_inet_aton_reads_them() {
-        for (word, expected) in [
-            ("10.0.0.1", Some([10, 0, 0, 1])),
-            ("10.1", Some([10, 0, 0, 1])),
-            ("10.1.2", Some([10, 1, 0, 2])),
-            ("167772161", Some([10, 0, 0, 1])),
-            ("0x0a000001", Some([10, 0, 0, 1])),
-            ("012.0.0.1", Some([10, 0, 0, 1])),
-            ("10.0.0.1 junk", Some([10, 0, 0, 1])),
-            ("10.0.0.256", None),
-            ("256.1", None),
-            ("10.0.0.1.", None),
-            ("1.2.3.4.5", None),
-            ("08.0.0.1", None),
-            ("+1.2.3.4", None),
-            ("", None),
-        ] {
-            assert_eq!(classic_ipv4(word.as_bytes()), expected.map(Ipv4Addr::from), "{word}");
-        }
-    }
 
     #[test]
     fn numbers_are_decimal_and_whole() {
@@ -249,7 +192,7 @@ mod tests {
         #[test]
         fn no_word_makes_the_readers_panic(word in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut resolver = Resolver::default();
-            let _ = (decimal(&word, 0..=9), classic_ipv4(&word), group(&word), cut(&word, 15));
+            let _ = (decimal(&word, 0..=9), group(&word), cut(&word, 15));
             let _ = scheduler_flags(&word, &"sh".parse().unwrap());
             if word.is_empty() || word[0].is_ascii_digit() || word[0] == b'[' {
                 let numeric: Vec<u8> = word.iter().map(|byte| b"0123456789.:[]xfa "[*byte as usize % 18]).collect();

@@ -4,7 +4,7 @@ use ipvs::{Change, Checksum, Destination, Forwarding, Netmask, Scheduler, Servic
 
 use crate::args::Column;
 use crate::before::{Before, weighs};
-use crate::command::Asked;
+use crate::command::ChangeRequest;
 use crate::messages::warning;
 use crate::rule;
 use crate::value::scheduler_flags_text;
@@ -18,12 +18,12 @@ pub(crate) fn weighing(scheduler: Scheduler) -> Option<Scheduler> {
 }
 
 /// Whether warnings are wanted.
-pub(crate) fn wanted(asked: &Asked) -> bool {
+pub(crate) fn wanted(asked: &ChangeRequest) -> bool {
     !asked.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
 }
 
 /// What is to be said of `change`, which was carried out where `before` was.
-pub(crate) fn about(asked: &Asked, change: &Change, before: &Before) -> Vec<String> {
+pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> Vec<String> {
     match change {
         Change::EditService(new) => {
             let reset = before.service.map_or(Vec::new(), |old| service_reset(asked, &old, new));
@@ -49,7 +49,7 @@ pub(crate) fn about(asked: &Asked, change: &Change, before: &Before) -> Vec<Stri
 }
 
 /// A port that was typed, but has no effect.
-fn port(asked: &Asked, id: &ServiceId, new: &Destination) -> Option<String> {
+fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
     let typed = asked.port?;
     let is_kept = asked.keep.is_some() && !asked.names(Column::ForwardingMethod);
     if new.forwarding == Forwarding::Masquerade || is_kept {
@@ -64,14 +64,14 @@ fn port(asked: &Asked, id: &ServiceId, new: &Destination) -> Option<String> {
 }
 
 /// A weight that the service's scheduler takes no notice of.
-fn weight(asked: &Asked, new: &Destination, before: &Before) -> Option<String> {
+fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<String> {
     let service = before.service.filter(|_| weighs(asked, new))?;
     let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
     Some(warning::weight(new.weight, &service.scheduler, &rule::line(&edit)))
 }
 
 /// What a service lost because it was not named: the words for it, and what it is now.
-fn service_reset(asked: &Asked, old: &Service, new: &Service) -> Vec<(String, String)> {
+fn service_reset(asked: &ChangeRequest, old: &Service, new: &Service) -> Vec<(String, String)> {
     let mut reset = Vec::new();
     let none = || "none".to_owned();
     if !asked.names(Column::Scheduler) && old.scheduler != new.scheduler {
@@ -107,7 +107,7 @@ fn service_reset(asked: &Asked, old: &Service, new: &Service) -> Vec<(String, St
 }
 
 /// The same for a real server.
-fn server_reset(asked: &Asked, old: &Destination, new: &Destination) -> Vec<(String, String)> {
+fn server_reset(asked: &ChangeRequest, old: &Destination, new: &Destination) -> Vec<(String, String)> {
     let mut reset = Vec::new();
     match (old.forwarding, new.forwarding) {
         (Forwarding::Tunnel(old), Forwarding::Tunnel(new)) => tunnel_reset(asked, old, new, &mut reset),
@@ -129,7 +129,7 @@ fn server_reset(asked: &Asked, old: &Destination, new: &Destination) -> Vec<(Str
 }
 
 /// The same for a tunnel that stays one.
-fn tunnel_reset(asked: &Asked, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
+fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
     if old_type != new_type && !asked.names(Column::TunType) {

@@ -34,7 +34,6 @@ use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 use crate::command::{Check, RealServer};
 use crate::messages::{self, Failure, Result, said};
 use crate::rule::command_line;
-use crate::run::Session;
 use crate::shell;
 
 use connections::Expiry;
@@ -54,9 +53,8 @@ const STATUS_BLIND: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Checks this machine as a director.
-pub(crate) fn director(session: &mut Session, check: &Check, out: &mut impl Write) -> Result<()> {
+pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write) -> Result<()> {
     let refused = |error: ipvs::Error| blind(messages::refused(&error, None).message);
-    let client = &mut session.client;
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
     let mut machine = look(&ways_of(&table), None)?;
@@ -85,12 +83,11 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
     services.into_iter().map(with_servers).collect()
 }
 
-/// Checks this machine as a real server, which takes no IPVS; nothing where it is to be a director.
-pub(crate) fn real_server(check: &Check, out: &mut impl Write) -> Option<Result<()>> {
-    let role = check.role.as_ref()?;
+/// Checks this machine as a real server, which takes no IPVS.
+pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
     let ways = [Some(role.vip), role.director].into_iter().flatten();
-    let findings = look(&ways.collect(), Some(role)).map(|machine| real_server::findings(role, &machine));
-    Some(findings.and_then(|findings| tell(findings, check, out)))
+    let machine = look(&ways.collect(), Some(role))?;
+    tell(real_server::findings(role, &machine), check, out)
 }
 
 /// Prints what was found, each thing once.

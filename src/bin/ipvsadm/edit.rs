@@ -1,0 +1,43 @@
+//! One change: what is kept, the change itself, and warnings of what may not be meant.
+
+use std::io::Write;
+
+use crate::before::Before;
+use crate::command::ChangeRequest;
+use crate::list::text::Texts;
+use crate::messages::{self, Result, report};
+use crate::session::Session;
+use crate::{keep, rule, warn};
+
+/// Carries out a change, and warns of what may not be meant.
+pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<()> {
+    let before = before(session, request, warns)?;
+    let change = keep::complete(request, &before)?;
+    let applied = session.client()?.apply(&change);
+    applied.map_err(|error| session.refused(&error, &change))?;
+    if warns {
+        for warning in warn::about(request, &change, &before) {
+            report(&warning);
+        }
+    }
+    Ok(())
+}
+
+/// Prints the line of a change, which takes the kernel only where something is kept.
+pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut impl Write) -> Result<()> {
+    let change = if request.keep.is_some() {
+        session.info()?;
+        keep::complete(request, &before(session, request, false)?)?
+    } else {
+        request.change
+    };
+    rule::change(out, &change, &mut Texts::numeric()).map_err(|error| messages::unwritten(&error))
+}
+
+fn before(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Before> {
+    match Before::read(session.client()?, request, warns) {
+        Err(error) if request.keep.is_some() => Err(session.refused(&error, &request.change)),
+        // A warning is not worth a failure.
+        before => Ok(before.unwrap_or_default()),
+    }
+}

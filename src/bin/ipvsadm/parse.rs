@@ -1,0 +1,40 @@
+//! From the words of a command line, or of a line of a restore, to what they ask for.
+
+use crate::args::Opt;
+use crate::command::Command;
+use crate::messages::{self, Failure, Result};
+use crate::names::Resolver;
+use crate::typed::Typed;
+use crate::words::{Stumble, Walk};
+
+/// Reads the words behind the program's name, of which there is at least one. Errors come in the order of the
+/// words, and only then those about what does not go together.
+pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
+    let mut walk = Walk::new(words);
+    let first = match walk.next_option() {
+        Ok(Some(given)) if given.row.is_command() => given,
+        Ok(Some(given)) => return Err(messages::try_help(program, Some(given.word), COMMAND_FIRST)),
+        Ok(None) => return Err(messages::try_help(program, words.first().copied(), COMMAND_FIRST)),
+        Err(stumble) => return Err(first_stumble(program, stumble)),
+    };
+    match first.row.opt {
+        Opt::Help => return Ok(Command::Help),
+        Opt::Version => return Ok(Command::Version),
+        _ => {}
+    }
+    let mut typed = Typed::behind(&first)?;
+    while let Some(given) = walk.next_option().map_err(messages::stumbled)? {
+        typed.take(&given, resolver)?;
+    }
+    typed.finish(first.row.opt, &walk.positional)
+}
+
+const COMMAND_FIRST: &str = "a command such as -A or -L comes first";
+
+fn first_stumble(program: &str, stumble: Stumble<'_>) -> Failure {
+    match stumble {
+        Stumble::Unknown(word) => messages::try_help(program, Some(word), "there is no such command"),
+        Stumble::ValueMissing(word) => messages::try_help(program, Some(word), "it needs a value"),
+        Stumble::ValueUnwanted(word) => messages::try_help(program, Some(word), "it takes no value"),
+    }
+}
