@@ -17,6 +17,9 @@ use crate::service_id::ServiceId;
 use crate::stats::Stats;
 use table::{ENOENT, Request, State};
 
+/// The messages with lower numbers are netlink's own.
+const NLMSG_MIN_TYPE: u16 = 0x10;
+
 /// The number of the family; a real kernel gives it the next free one.
 const FAMILY: u16 = 0x20;
 
@@ -116,6 +119,9 @@ impl Transport for FakeKernel {
                 match kind {
                     GENL_ID_CTRL => self.answer_lookup(sequence),
                     FAMILY => self.answer(&request),
+                    // What is no request does nothing, and is acknowledged.
+                    0..NLMSG_MIN_TYPE if request.flags & NLM_F_ACK == 0 => {}
+                    0..NLMSG_MIN_TYPE => self.replies.push_back(status(NLMSG_ERROR, sequence, 0)),
                     _ => self.replies.push_back(status(NLMSG_ERROR, sequence, ENOENT)),
                 }
             }

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use ipvs::{Change, Client, DaemonState, Error, Operation, Service, ServiceId, SyncDaemon, Transport};
+use ipvs::{
+    Change, Client, DaemonState, Error, FakeKernel, Operation, Service, ServiceId, SyncDaemon, Transport,
+};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
@@ -116,4 +118,28 @@ fn where_answers_are_lost_no_refusal_is_forgotten() {
     let told = client.apply_all(&changes).unwrap();
     assert_eq!(told.len(), 1000);
     assert!(told.iter().all(|(_, error)| error.errno().is_some()), "{told:?}");
+}
+
+#[test]
+fn a_message_that_does_nothing_is_acknowledged() {
+    fn answers(mut kernel: impl Transport) -> Vec<Vec<u8>> {
+        // NLMSG_NOOP with NLM_F_REQUEST and without NLM_F_ACK, then with it, of the number 7.
+        #[rustfmt::skip]
+        let messages = [
+            20, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            20, 0, 0, 0, 1, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        kernel.send(&messages).unwrap();
+        let mut all = Vec::new();
+        let mut answer = Vec::with_capacity(100);
+        while kernel.receive(&mut answer).is_ok() {
+            // The type, the number, and the errno.
+            all.push([&answer[4..6], &answer[8..12], &answer[16..20]].concat());
+            answer.clear();
+        }
+        all
+    }
+    let real = answers(Narrow(Socket::new(NETLINK_GENERIC).unwrap()));
+    assert_eq!(real, [[2, 0, 7, 0, 0, 0, 0, 0, 0, 0]]);
+    assert_eq!(answers(FakeKernel::new()), real);
 }
