@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use crate::undo::{TRACE, injected};
 use crate::{OURS, feed, lab, run, set_up, table};
 
 /// What `net.core.rmem_*` and `net.core.wmem_*` are set to: the least that the kernel takes, and what hosts are tuned to.
@@ -125,4 +126,26 @@ fn a_check_finds_the_same_where_buffers_are_small() {
     assert_eq!(found.0, 1);
     assert!(found.1.lines().filter(|line| line.contains("-> 10.1.0.")).count() >= 100, "{}", found.1);
     with_small_buffers(|| assert_eq!(look(), found));
+}
+
+#[test]
+fn a_line_whose_answer_is_lost_is_told_and_the_rest_is_carried_out() {
+    lab::isolate();
+    let lines: String = (0..200).map(service).collect();
+    let restore = |inject: &str| {
+        assert_eq!(run(OURS, "-C").0, 0);
+        injected(inject, "-R", &lines)
+    };
+    assert_eq!(restore("recvfrom:delay_exit=0"), (0, String::new(), String::new()));
+    let trace = fs::read_to_string(TRACE).unwrap();
+    let first = trace.lines().position(|line| line.contains("NLMSG_ERROR")).unwrap() + 1;
+    // The acknowledgement of the first 128 lines.
+    let (status, shown, said) = restore(&format!("recvfrom:error=EAGAIN:when={first}"));
+    assert_eq!((status, shown.as_str()), (255, ""));
+    for (number, line) in said.lines().enumerate() {
+        let unknown = "add service: the kernel gave no answer, and may have done it; ipvsadm -S --full shows what is in effect";
+        assert_eq!(line, format!("line {}: {unknown}", number + 1));
+    }
+    assert_eq!(said.lines().count(), 128);
+    assert_eq!(table(), lines);
 }

@@ -196,6 +196,9 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
         Error::Malformed { operation: Operation::GetConnections, .. } => {
             "unexpected input from /proc/net/ip_vs_conn".to_owned()
         }
+        Error::NoReply { .. } if change.is_some() => {
+            format!("{error}, and may have done it; ipvsadm -S --full shows what is in effect")
+        }
         other => error_text(other),
     };
     let status = if change.is_some() { STATUS_REFUSED } else { STATUS_LIST };
