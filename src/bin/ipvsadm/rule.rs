@@ -3,8 +3,8 @@
 use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
-    Change, Checksum, DaemonState, Destination, Family, Forwarding, Netmask, Protocol, Service, ServiceId,
-    SyncDaemon, Timeouts, Tunnel,
+    Change, Checksum, DaemonState, Destination, Family, Forwarding, Netmask, Persistence, Protocol, Service,
+    ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::list::text::{Texts, address, protocol_of};
@@ -66,24 +66,25 @@ pub(crate) fn service(
     service: &Service,
     texts: &mut Texts<'_>,
 ) -> Result<()> {
-    let scheduler = option("-s", service.scheduler.as_bytes())?;
+    let Service { id, scheduler, scheduler_flags, persistence, engine, one_packet } = service;
+    let scheduler_option = option("-s", scheduler.as_bytes())?;
     write!(out, "{command} ")?;
-    service_id(out, &service.id, texts)?;
-    out.write_all(&scheduler)?;
-    if let Some(persistence) = &service.persistence {
-        write!(out, " -p {}", persistence.timeout)?;
-        if persistence.netmask != Netmask::single(service.id.family()) {
-            write!(out, " -M {}", persistence.netmask)?;
+    service_id(out, id, texts)?;
+    out.write_all(&scheduler_option)?;
+    if let Some(Persistence { timeout, netmask }) = persistence {
+        write!(out, " -p {timeout}")?;
+        if *netmask != Netmask::single(id.family()) {
+            write!(out, " -M {netmask}")?;
         }
     }
-    if let Some(engine) = &service.engine {
+    if let Some(engine) = engine {
         out.write_all(&option("--pe", engine.as_bytes())?)?;
     }
-    if service.one_packet {
+    if *one_packet {
         write!(out, " -o")?;
     }
-    if !service.scheduler_flags.is_empty() {
-        write!(out, " -b {}", scheduler_flags_text(service.scheduler_flags, &service.scheduler))?;
+    if !scheduler_flags.is_empty() {
+        write!(out, " -b {}", scheduler_flags_text(*scheduler_flags, scheduler))?;
     }
     writeln!(out)
 }
@@ -97,15 +98,15 @@ pub(crate) fn destination(
     thresholds: bool,
     texts: &mut Texts<'_>,
 ) -> Result<()> {
+    let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = *destination;
     write!(out, "{command} ")?;
     service_id(out, service, texts)?;
-    let server = texts.endpoint(destination.id.address, destination.id.port, protocol_of(service));
-    let method = method_option(destination.forwarding);
-    write!(out, " -r {server} {method} -w {}", destination.weight.cast_signed())?;
-    if thresholds && destination.upper_threshold != 0 {
-        write!(out, " -x {} -y {}", destination.upper_threshold, destination.lower_threshold)?;
+    let server = texts.endpoint(id.address, id.port, protocol_of(service));
+    write!(out, " -r {server} {} -w {}", method_option(forwarding), weight.cast_signed())?;
+    if thresholds && upper_threshold != 0 {
+        write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
     }
-    if let Forwarding::Tunnel(tunnel) = destination.forwarding {
+    if let Forwarding::Tunnel(tunnel) = forwarding {
         match tunnel {
             Tunnel::Ipip => write!(out, " --tun-type ipip")?,
             Tunnel::Gue { port, checksum } => {

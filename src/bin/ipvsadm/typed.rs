@@ -277,11 +277,12 @@ impl<'a> Typed<'a> {
         }
         let netmask = self.netmask.unwrap_or(Netmask::single(id.family()));
         Ok(Service {
+            id,
+            scheduler,
             scheduler_flags: flags,
             persistence: self.timeout.map(|timeout| Persistence { timeout, netmask }),
             engine: self.engine,
             one_packet,
-            ..Service::new(id, scheduler)
         })
     }
 

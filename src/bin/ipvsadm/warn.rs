@@ -1,6 +1,8 @@
 //! Warnings of a change that was carried out but may not be what was meant.
 
-use ipvs::{Change, Checksum, Destination, Forwarding, Netmask, Scheduler, Service, ServiceId, Tunnel};
+use ipvs::{
+    Change, Checksum, Destination, Forwarding, Netmask, Persistence, Scheduler, Service, ServiceId, Tunnel,
+};
 
 use crate::args::Column;
 use crate::before::{Before, weighs};
@@ -71,57 +73,58 @@ fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<S
 }
 
 /// What a service lost because it was not named: the words for it, and what it is now.
-fn service_reset(asked: &ChangeRequest, old: &Service, new: &Service) -> Vec<(String, String)> {
+fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(String, String)> {
+    let Service { id, scheduler, scheduler_flags: flags, persistence, engine, one_packet } = *old;
     let mut reset = Vec::new();
     let none = || "none".to_owned();
-    if !asked.names(Column::Scheduler) && old.scheduler != new.scheduler {
-        reset.push((format!("-s {}", old.scheduler), new.scheduler.to_string()));
+    if !request.names(Column::Scheduler) && scheduler != new.scheduler {
+        reset.push((format!("-s {scheduler}"), new.scheduler.to_string()));
     }
-    if let Some(persistence) = old.persistence {
-        let masks = persistence.netmask != Netmask::single(old.id.family());
+    if let Some(Persistence { timeout, netmask }) = persistence {
+        let masks = netmask != Netmask::single(id.family());
         if new.persistence.is_none() {
-            reset.push((format!("-p {}", persistence.timeout), none()));
+            reset.push((format!("-p {timeout}"), none()));
         }
         if masks
-            && new.persistence.is_none_or(|new| new.netmask != persistence.netmask)
-            && !asked.names(Column::Netmask)
+            && new.persistence.is_none_or(|new| new.netmask != netmask)
+            && !request.names(Column::Netmask)
         {
-            reset.push((format!("-M {}", persistence.netmask), none()));
+            reset.push((format!("-M {netmask}"), none()));
         }
     }
-    if let Some(engine) = old.engine.filter(|_| new.engine.is_none()) {
+    if let Some(engine) = engine.filter(|_| new.engine.is_none()) {
         reset.push((format!("--pe {engine}"), none()));
     }
-    if old.one_packet && !new.one_packet {
+    if one_packet && !new.one_packet {
         reset.push(("-o".to_owned(), none()));
     }
     // Another scheduler gives them another meaning, or none.
-    let flags = old.scheduler_flags;
-    if !asked.names(Column::SchedFlags)
+    if !request.names(Column::SchedFlags)
         && !new.scheduler_flags.contains(flags)
-        && old.scheduler == new.scheduler
+        && scheduler == new.scheduler
     {
-        reset.push((format!("-b {}", scheduler_flags_text(flags, &old.scheduler)), none()));
+        reset.push((format!("-b {}", scheduler_flags_text(flags, &scheduler)), none()));
     }
     reset
 }
 
 /// The same for a real server.
-fn server_reset(asked: &ChangeRequest, old: &Destination, new: &Destination) -> Vec<(String, String)> {
+fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -> Vec<(String, String)> {
+    let Destination { id: _, forwarding, weight, upper_threshold, lower_threshold } = *old;
     let mut reset = Vec::new();
-    match (old.forwarding, new.forwarding) {
-        (Forwarding::Tunnel(old), Forwarding::Tunnel(new)) => tunnel_reset(asked, old, new, &mut reset),
-        (old, new) if way(old) != way(new) && !asked.names(Column::ForwardingMethod) => {
+    match (forwarding, new.forwarding) {
+        (Forwarding::Tunnel(old), Forwarding::Tunnel(new)) => tunnel_reset(request, old, new, &mut reset),
+        (old, new) if way(old) != way(new) && !request.names(Column::ForwardingMethod) => {
             reset.push((way(old).to_owned(), way(new).to_owned()));
         }
         _ => {}
     }
     for (column, option, old, new) in [
-        (Column::Weight, "-w", old.weight, new.weight),
-        (Column::UThreshold, "-x", old.upper_threshold, new.upper_threshold),
-        (Column::LThreshold, "-y", old.lower_threshold, new.lower_threshold),
+        (Column::Weight, "-w", weight, new.weight),
+        (Column::UThreshold, "-x", upper_threshold, new.upper_threshold),
+        (Column::LThreshold, "-y", lower_threshold, new.lower_threshold),
     ] {
-        if old != new && !asked.names(column) {
+        if old != new && !request.names(column) {
             reset.push((format!("{option} {old}"), new.to_string()));
         }
     }

@@ -2,7 +2,10 @@
 
 use std::io::{Result, Write};
 
-use ipvs::{Checksum, Counters, DestinationEntry, Forwarding, Netmask, ServiceEntry, ServiceId, Tunnel};
+use ipvs::{
+    Checksum, Counters, Destination, DestinationEntry, Forwarding, Netmask, Persistence, Service,
+    ServiceEntry, ServiceId, Tunnel,
+};
 
 use super::columns::{left, number, right};
 use super::text::{Texts, cut, protocol_of};
@@ -41,32 +44,33 @@ pub(crate) fn service(
     exact: bool,
     texts: &mut Texts<'_>,
 ) -> Result<()> {
-    let service = &entry.service;
-    let text = texts.service(&service.id);
+    let ServiceEntry { service, stats } = entry;
+    let Service { id, scheduler, scheduler_flags, persistence, engine, one_packet } = service;
+    let text = texts.service(id);
     match view {
         View::Stats | View::Rate => {
             write!(out, "{text:<33}")?;
-            let counters = if view == View::Stats { &entry.stats.total } else { &entry.stats.rate };
+            let counters = if view == View::Stats { &stats.total } else { &stats.rate };
             return five(out, counters, exact);
         }
         _ => write!(out, "{text} ")?,
     }
     // Names are bytes, in any encoding or none.
-    out.write_all(service.scheduler.as_bytes())?;
-    if !service.scheduler_flags.is_empty() {
-        write!(out, " ({})", scheduler_flags_text(service.scheduler_flags, &service.scheduler))?;
+    out.write_all(scheduler.as_bytes())?;
+    if !scheduler_flags.is_empty() {
+        write!(out, " ({})", scheduler_flags_text(*scheduler_flags, scheduler))?;
     }
-    if let Some(persistence) = &service.persistence {
-        write!(out, " persistent {}", persistence.timeout)?;
-        if persistence.netmask != Netmask::single(service.id.family()) {
-            write!(out, " mask {}", persistence.netmask)?;
+    if let Some(Persistence { timeout, netmask }) = persistence {
+        write!(out, " persistent {timeout}")?;
+        if *netmask != Netmask::single(id.family()) {
+            write!(out, " mask {netmask}")?;
         }
-        if let Some(engine) = &service.engine {
+        if let Some(engine) = engine {
             out.write_all(b" pe ")?;
             out.write_all(engine.as_bytes())?;
         }
     }
-    if service.one_packet {
+    if *one_packet {
         write!(out, " ops")?;
     }
     writeln!(out)
@@ -83,8 +87,9 @@ pub(crate) fn destination(
 ) -> Result<()> {
     const IPV4_BYTES: usize = 28;
     let DestinationEntry { destination, active, inactive, persistent, stats } = entry;
-    let mut text = texts.endpoint(destination.id.address, destination.id.port, protocol_of(service));
-    if destination.id.address.is_ipv4() {
+    let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = *destination;
+    let mut text = texts.endpoint(id.address, id.port, protocol_of(service));
+    if id.address.is_ipv4() {
         text = cut(text, IPV4_BYTES);
     }
     out.write_all(b"  -> ")?;
@@ -94,28 +99,27 @@ pub(crate) fn destination(
         View::Rate => return rate(out, &stats.rate, exact),
         _ => out.write_all(b" ")?,
     }
-    let weight = destination.weight.cast_signed();
-    let method = forwarding(destination.forwarding);
+    let method = method(forwarding);
     match view {
         View::TunInfo => {
             left(out, method, 8)?;
-            left(out, &tunnel(destination.forwarding), 13)?;
+            left(out, &tunnel(forwarding), 13)?;
             out.write_all(b" ")?;
-            number(out, weight, 6)?;
+            number(out, weight.cast_signed(), 6)?;
         }
         View::Thresholds => {
-            number(out, destination.upper_threshold, 10)?;
+            number(out, upper_threshold, 10)?;
             out.write_all(b" ")?;
-            number(out, destination.lower_threshold, 10)?;
+            number(out, lower_threshold, 10)?;
         }
         View::PersistentConn => {
-            number(out, destination.weight, 9)?;
+            number(out, weight, 9)?;
             out.write_all(b" ")?;
             number(out, *persistent, 11)?;
         }
         View::Plain | View::Stats | View::Rate => {
             left(out, method, 8)?;
-            number(out, weight, 6)?;
+            number(out, weight.cast_signed(), 6)?;
         }
     }
     for count in [*active, *inactive] {
@@ -156,7 +160,7 @@ fn counter(out: &mut impl Write, value: u64, exact: bool) -> Result<()> {
     }
 }
 
-fn forwarding(method: Forwarding) -> &'static str {
+fn method(method: Forwarding) -> &'static str {
     match method {
         Forwarding::Masquerade => "Masq",
         Forwarding::Local => "Local",
