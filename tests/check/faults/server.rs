@@ -18,7 +18,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 23] = [
+pub(super) const FAULTS: [Fault; 24] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -36,6 +36,16 @@ pub(super) const FAULTS: [Fault; 23] = [
         healthy: "1",
         cured: "1",
         ..ON_SERVER
+    },
+    // The director is behind another interface.
+    Fault {
+        id: "arp-ignore",
+        make: "sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.eth1.arp_ignore=1",
+        options: "-r 192.168.1.100 --director 198.51.100.1",
+        probe: Some(ANSWERS_TO_ROUTER),
+        healthy: "1",
+        cured: "1",
+        ..BEHIND_ROUTER
     },
     // The server asks for the client, which has known the director for a while by then.
     Fault {

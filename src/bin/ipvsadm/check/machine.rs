@@ -167,8 +167,13 @@ impl Machine {
 
     /// The interface, up and with a network behind it, in whose network an address lies.
     pub(crate) fn on_link(&self, address: IpAddr) -> Option<&Link> {
-        let around = self.addresses.iter().filter(|own| own.spans(address) && !own.is_single());
-        around.filter_map(|own| self.link(own.link)).find(|link| link.is_up && link.sort == Sort::Wire)
+        self.on_links(address).next()
+    }
+
+    /// All of them.
+    pub(crate) fn on_links(&self, address: IpAddr) -> impl Iterator<Item = &Link> {
+        let around = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
+        around.filter_map(|own| self.link(own.link)).filter(|link| link.is_up && link.sort == Sort::Wire)
     }
 
     /// The neighbour that packets to an address go to, if it was asked in vain.

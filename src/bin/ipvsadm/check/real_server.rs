@@ -30,15 +30,15 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 
 /// The interfaces behind which the address is asked for.
 fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
-    let to_director = role.director.and_then(|director| machine.way(director).link());
-    let around = || machine.on_link(role.vip).map(|link| link.index);
+    let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
     // Behind a tunnel the address is at home elsewhere.
-    let default = || machine.default_way(role.vip).link().filter(|_| role.method == Method::DirectRouting);
-    let index = match role.method {
-        Method::Tunnel => around(),
-        _ => to_director.or_else(around).or_else(default),
-    };
-    machine.links.iter().filter(|link| Some(link.index) == index && link.sort == Sort::Wire).collect()
+    if role.method == Method::DirectRouting {
+        indices.extend(role.director.and_then(|director| machine.way(director).link()));
+        if indices.is_empty() {
+            indices.extend(machine.default_way(role.vip).link());
+        }
+    }
+    machine.links.iter().filter(|link| indices.contains(&link.index) && link.sort == Sort::Wire).collect()
 }
 
 fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {

@@ -15,7 +15,10 @@ use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
 
+mod addresses;
+mod answers;
 mod gallery;
+mod real_servers;
 mod servers;
 mod settings;
 mod waiting;

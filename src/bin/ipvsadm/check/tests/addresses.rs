@@ -1,0 +1,219 @@
+//! As those of real servers, for the VIP and what is moved with it.
+
+use super::super::machine::{Address, Connection, Sort, Stage, Way};
+use super::super::routes::{Route, RouteKind};
+use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
+use super::{ETH0, ip};
+use crate::command::Method;
+
+pub(super) fn route(to: &str, prefix: u8) -> Route {
+    Route {
+        to: ip(to),
+        prefix,
+        link: Some(ETH0),
+        gateway: None,
+        source: None,
+        metric: None,
+        table: 254,
+        kind: RouteKind::Unicast,
+        is_automatic: false,
+        is_onlink: false,
+    }
+}
+
+fn without(server: &mut Server) {
+    server.machine.addresses.retain(|own| own.address != ip(VIP));
+    server.machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+}
+
+const MISSING: [&str; 4] = [
+    "server-vip-missing",
+    VIP,
+    "192.168.1.100 is not on this server",
+    "ip addr replace 192.168.1.100/32 dev lo",
+];
+
+#[test]
+fn connections_from_the_address_stay() {
+    let connected = |remote: &'static str, stage| {
+        move |server: &mut Server| {
+            without(server);
+            let local = "192.168.1.11:22".parse().unwrap();
+            server.machine.connections.push(Connection { local, remote: remote.parse().unwrap(), stage });
+        }
+    };
+    for (remote, stage) in [
+        ("192.168.1.100:4000", Stage::Over),
+        ("192.168.1.100:4000", Stage::Begun),
+        ("192.168.1.1:4000", Stage::Open),
+    ] {
+        assert_one(&found(Method::DirectRouting, connected(remote, stage)), MISSING);
+    }
+    let what = "192.168.1.100 is not on this server, and connections of the director's own come from it: they would be cut";
+    let on_director = "'ip addr replace 192.168.1.100/32 dev INTERFACE && \
+         sysctl -w net.ipv4.conf.all.promote_secondaries=1 && ip addr del 192.168.1.100/PREFIX dev INTERFACE'";
+    for (director, host) in [(Some(ip("192.168.1.1")), "192.168.1.1"), (None, "DIRECTOR")] {
+        let found = found(Method::DirectRouting, |server| {
+            connected("192.168.1.100:4000", Stage::Open)(server);
+            server.role.director = director;
+        });
+        assert_one(&found, [MISSING[0], VIP, what, &format!("ssh {host} {on_director}")]);
+    }
+}
+
+#[test]
+fn addresses() {
+    assert_one(&found(Method::DirectRouting, without), MISSING);
+    let on_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0";
+    assert_one(&found(Method::Tunnel, without), [MISSING[0], MISSING[1], MISSING[2], on_tunnel]);
+
+    let masked = |server: &mut Server| {
+        server.machine.addresses.retain(|own| own.address != ip(VIP));
+        server.machine.addresses.push(own(VIP, 24, LO));
+    };
+    assert_one(
+        &found(Method::DirectRouting, masked),
+        [
+            "server-vip-mask",
+            VIP,
+            "192.168.1.100 is on lo with the mask /24, not /32",
+            "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev lo",
+        ],
+    );
+    assert_healthy(
+        Method::DirectRouting,
+        &[("on a dummy", |server| {
+            server.machine.links.push(link(ETH1, "dummy0", Sort::Nobody));
+            server.machine.addresses.retain(|own| own.address != ip(VIP));
+            server.machine.addresses.push(own(VIP, 32, ETH1));
+        })],
+    );
+    assert_healthy(Method::Tunnel, &[("on lo", |server| server.machine.addresses.push(own(VIP, 32, LO)))]);
+}
+
+#[test]
+fn addresses_on_wires() {
+    let on_wire = |prefix| {
+        move |server: &mut Server| {
+            server.machine.addresses.retain(|own| own.address != ip(VIP));
+            server.machine.addresses.push(own(VIP, prefix, ETH0));
+        }
+    };
+    let id = "server-vip-on-wire";
+    let what = "192.168.1.100 is on eth0, which has a network behind it";
+    let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/32 dev eth0";
+    assert_one(&found(Method::DirectRouting, on_wire(32)), [id, VIP, what, moved]);
+    let to_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0 && ip addr del 192.168.1.100/32 dev eth0";
+    assert_one(&found(Method::Tunnel, on_wire(32)), [id, VIP, what, to_tunnel]);
+    // On the same interface and in its network is the server's own.
+    let kept = "ip addr replace 192.168.1.100/32 dev lo && sysctl -w net.ipv4.conf.eth0.promote_secondaries=1 && \
+        ip addr del 192.168.1.100/24 dev eth0";
+    assert_one(&found(Method::DirectRouting, on_wire(24)), [id, VIP, what, kept]);
+    let promoted = found(Method::DirectRouting, |server| {
+        on_wire(24)(server);
+        set_all(
+            &mut server.machine,
+            &[("arp_ignore", 1), ("arp_announce", 2), ("all/promote_secondaries", 1)],
+        );
+    });
+    assert_eq!(promoted[0].cure, moved.replace("/32 dev eth0", "/24 dev eth0"));
+
+    // There is no other address by which to come.
+    let alone = |server: &mut Server| {
+        server.machine.addresses = vec![own(VIP, 24, ETH0)];
+    };
+    let first = "192.168.1.100 is on eth0, which has a network behind it, and eth0 has no other: \
+        if it is not the server's own, add that first";
+    let add = "ip addr replace ADDRESS/24 dev eth0";
+    assert_one(&found(Method::DirectRouting, alone), [id, VIP, first, add]);
+    for other in [own("127.0.0.1", 8, ETH0), own("2001:db8::1", 64, ETH0), own("192.168.1.11", 32, LO)] {
+        let found = found(Method::DirectRouting, |server| {
+            alone(server);
+            server.machine.addresses.push(other);
+        });
+        assert_eq!(found[0].cure == add, other.link != ETH0 || other.address.is_ipv6(), "{other:?}");
+    }
+    // The director comes by another interface.
+    let apart = |director: Option<&'static str>| {
+        found(Method::DirectRouting, |server| {
+            alone(server);
+            server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+            server.machine.addresses.push(own("10.0.0.11", 24, ETH1));
+            server.machine.ways.insert(ip("10.0.0.1"), Way::Direct(ETH1));
+            server.role.director = director.map(ip);
+            set_all(&mut server.machine, &[("arp_ignore", 1), ("arp_announce", 2)]);
+        })
+    };
+    assert_eq!(apart(Some("10.0.0.1"))[0].cure, moved.replace("/32 dev eth0", "/24 dev eth0"));
+    assert_eq!(apart(None)[0].cure, add);
+}
+
+#[test]
+fn routes_that_go_with_an_address_are_put_back() {
+    let network = Route { is_automatic: true, source: Some(ip(VIP)), ..route("192.168.1.0", 24) };
+    let default = Route { gateway: Some(ip("192.168.1.254")), ..route("0.0.0.0", 0) };
+    let routes = [
+        Route { metric: Some(100), is_onlink: true, table: 7, source: Some(ip(VIP)), ..default },
+        default,
+        network,
+        Route { kind: RouteKind::Local, ..route(VIP, 32) },
+        Route { kind: RouteKind::Other, ..route("192.168.1.255", 32) },
+        Route { link: Some(ETH1), ..route("10.0.0.0", 24) },
+        Route { is_automatic: true, ..route("2001:db8::", 64) },
+    ];
+    let fix = |beside: &[Address]| {
+        let found = found(Method::DirectRouting, |server| {
+            server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+            server.machine.addresses = vec![own(VIP, 24, ETH0), own("10.0.0.11", 24, ETH1)];
+            server.machine.addresses.extend(beside);
+            server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
+            server.machine.routes.all = routes.to_vec();
+            set_all(
+                &mut server.machine,
+                &[("arp_ignore", 1), ("arp_announce", 2), ("promote_secondaries", 1)],
+            );
+        });
+        found[0].cure.clone()
+    };
+    let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
+    let network = "ip route replace 192.168.1.0/24 dev eth0";
+    let all = format!(
+        "{moved} && {network} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
+         table 7 onlink && ip route replace default via 192.168.1.254 dev eth0"
+    );
+    assert_eq!(fix(&[]), all);
+    assert_eq!(fix(&[own("2001:db8::11", 64, ETH0)]), all, "IPv4 has its own last address");
+    assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)]), format!("{moved} && {network}"));
+    assert_eq!(fix(&[own("192.168.1.11", 25, ETH0)]), format!("{moved} && {network}"));
+    assert_eq!(fix(&[own("192.168.1.11", 24, ETH0)]), moved);
+}
+
+#[test]
+fn addresses_of_ipv6() {
+    let six = |place: Address| {
+        found(Method::DirectRouting, |server| {
+            server.role.vip = ip("2001:db8::100");
+            server.role.director = Some(ip("2001:db8::1"));
+            server.machine.ways.insert(ip("2001:db8::1"), Way::Direct(ETH0));
+            server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+            server.machine.addresses = vec![own("2001:db8::11", 64, ETH0), place];
+            server.machine.routes.all = vec![Route { is_automatic: true, ..route("2001:db8::", 64) }];
+            server.machine.listeners[0].address = ip("::");
+            set_all(&mut server.machine, &[]);
+        })
+    };
+    assert_eq!(six(own("2001:db8::100", 128, LO)), vec![]);
+    let to_lo = "ip addr replace 2001:db8::100/128 dev lo nodad preferred_lft 0";
+    let off_wire = "ip addr del 2001:db8::100/64 dev eth0";
+    assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].cure, format!("{to_lo} && {off_wire}"));
+    // It is once on an interface.
+    let masked = six(own("2001:db8::100", 64, LO));
+    assert_eq!(masked[0].cure, format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
+
+    let alone = found(Method::DirectRouting, |server| {
+        server.role.vip = ip("2001:db8::100");
+        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)];
+    });
+    assert_eq!(alone[0].cure, "ip addr replace ADDRESS/64 dev eth0");
+}

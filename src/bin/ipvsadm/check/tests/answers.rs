@@ -1,0 +1,186 @@
+//! As those of real servers, for the way of their answers.
+
+use super::super::machine::{Connection, Listener, Neighbour, Stage, Way};
+use super::super::routes::{Route, Rule};
+use super::addresses::route;
+use super::real_servers::{LO, Server, assert_healthy, assert_one, by, found, own};
+use super::{ETH0, ip};
+use crate::command::Method;
+
+#[test]
+fn answers_past_the_director() {
+    let by_director = |server: &mut Server| server.machine.routes.answers = vec![by("192.168.1.1")];
+    let fix = "ip route replace default via GATEWAY dev eth0 table 100 && \
+        ip rule add from 192.168.1.100 lookup 100 && \
+        ip rule add from 192.168.1.100 lookup main suppress_prefixlength 0";
+    let what = "the default route is by the director, 192.168.1.1";
+    for method in [Method::DirectRouting, Method::Tunnel] {
+        assert_one(&found(method, by_director), ["gateway-is-director", "default route", what, fix]);
+        assert_healthy(
+            method,
+            &[
+                ("by mark it is another", |server| {
+                    server.machine.routes.answers = vec![by("192.168.1.1"), by("192.168.1.254")];
+                }),
+                ("there is no way", |server| server.machine.routes.answers = vec![Way::None]),
+                ("clients are neighbours", |server| server.machine.routes.answers = vec![Way::Direct(ETH0)]),
+            ],
+        );
+    }
+    assert_one(
+        &found(Method::DirectRouting, |server| {
+            by_director(server);
+            let used = Rule { mark: None, port: None, table: 100 };
+            server.machine.routes.rules = vec![used];
+            server.machine.routes.all = vec![Route { table: 101, ..route("10.0.0.0", 8) }];
+        }),
+        [
+            "gateway-is-director",
+            "default route",
+            what,
+            &fix.replace("100 ", "102 ").replace("1.102 ", "1.100 "),
+        ],
+    );
+    // The same machine has another address.
+    let neighbour = |address, last| Neighbour {
+        address: ip(address),
+        link: ETH0,
+        is_silent: false,
+        has_answered: true,
+        ethernet: last,
+    };
+    for (router, director, is_same) in [
+        (Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 1]), true),
+        (Some([2, 0, 0, 0, 0, 2]), Some([2, 0, 0, 0, 0, 1]), false),
+        (None, None, false),
+    ] {
+        let found = found(Method::DirectRouting, |server| {
+            server.machine.neighbours =
+                vec![neighbour("192.168.1.254", router), neighbour("192.168.1.1", director)];
+        });
+        assert_eq!(found.len(), usize::from(is_same), "{found:?}");
+    }
+}
+
+fn by_router(server: &mut Server) {
+    server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+    server.machine.routes.answers = vec![by("192.168.1.254")];
+}
+
+const NOT_DIRECTOR: [&str; 4] = [
+    "gateway-not-director",
+    "default route",
+    "the default route is not by the director, 192.168.1.1",
+    "ip route replace default via 192.168.1.1 dev eth0 table 100 && ip rule add from 192.168.1.11 sport 80 lookup 100",
+];
+
+#[test]
+fn answers_from_each_address_of_the_servers() {
+    let [id, at, what, rule] = NOT_DIRECTOR;
+    // All addresses next to the director are rewritten, and no others.
+    let two = found(Method::Masquerade, |server| {
+        by_router(server);
+        let more = [own("192.168.1.12", 24, ETH0), own("10.0.0.11", 24, ETH0), own("192.168.1.13", 24, LO)];
+        server.machine.addresses.extend(more);
+    });
+    assert_one(&two, [id, at, what, &format!("{rule} && ip rule add from 192.168.1.12 sport 80 lookup 100")]);
+    let far = found(Method::Masquerade, |server| {
+        by_router(server);
+        server.machine.addresses[1] = own("10.0.0.11", 24, ETH0);
+        server.machine.ways.insert(ip("192.168.1.1"), by("10.0.0.1"));
+    });
+    let farther = "ip route replace default via 10.0.0.1 dev eth0 table 100 && \
+        ip rule add from 10.0.0.11 sport 80 lookup 100";
+    assert_one(&far, [id, at, what, farther]);
+}
+
+#[test]
+fn answers_by_the_director() {
+    let [id, at, what, rule] = NOT_DIRECTOR;
+    assert_one(&found(Method::Masquerade, by_router), [id, at, what, rule]);
+    let portless = found(Method::Masquerade, |server| {
+        by_router(server);
+        server.role.port = None;
+    });
+    assert_one(&portless, [id, at, what, &rule.replace("80", "PORT")]);
+    // No other way is there to be kept.
+    let none = found(Method::Masquerade, |server| {
+        server.machine.ways.remove(&ip("240.0.0.1"));
+        server.machine.routes.answers = vec![Way::None];
+    });
+    assert_one(&none, [id, at, what, "ip route replace default via 192.168.1.1 dev eth0"]);
+    let stray = found(Method::Masquerade, |server| {
+        server.machine.ways.remove(&ip("192.168.1.1"));
+    });
+    let lost = "no route leads to the director, 192.168.1.1; an address of it is next to this server";
+    assert_one(&stray, [id, at, lost, "ip route replace default via DIRECTOR"]);
+    assert_healthy(
+        Method::Masquerade,
+        &[
+            ("by a rule", |server| {
+                server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+            }),
+            ("by mark", |server| {
+                server.machine.routes.answers = vec![by("192.168.1.254"), by("192.168.1.1")];
+            }),
+            ("the director is behind a gateway", |server| {
+                server.machine.ways.insert(ip("192.168.1.1"), by("10.0.0.1"));
+                server.machine.routes.answers = vec![by("10.0.0.1")];
+            }),
+            ("it is the director", |server| {
+                server.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+            }),
+            ("no address of its own", |server| {
+                server.machine.addresses.truncate(1);
+                server.machine.routes.answers = vec![];
+                server.role.port = None;
+            }),
+        ],
+    );
+}
+
+#[test]
+fn answers_to_the_director_itself() {
+    let connected = |connections: &[(&str, &str, Stage)], port| {
+        found(Method::Masquerade, |server| {
+            server.machine.routes.answers = vec![by("192.168.1.254")];
+            server.role.port = port;
+            server.machine.listeners.push(Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true });
+            server.machine.connections = connections
+                .iter()
+                .map(|(local, remote, stage)| Connection {
+                    local: local.parse().unwrap(),
+                    remote: remote.parse().unwrap(),
+                    stage: *stage,
+                })
+                .collect();
+        })
+        .is_empty()
+    };
+    let (web, ssh) = ("192.168.1.11:80", "192.168.1.11:22");
+    let director = |stage| (web, "192.168.1.1:4000", stage);
+    for port in [Some(80), None] {
+        assert!(connected(&[director(Stage::Open)], port));
+        assert!(connected(&[director(Stage::Over), (web, "192.168.1.1:4001", Stage::Begun)], port));
+        assert!(
+            connected(&[(web, "192.168.1.100:4000", Stage::Over)], port),
+            "the VIP is the director's, too"
+        );
+        assert!(
+            connected(&[director(Stage::Over), (web, "192.168.1.7:4000", Stage::Over)], port),
+            "a neighbour"
+        );
+        assert!(connected(&[director(Stage::Over), (ssh, "192.0.2.10:4000", Stage::Open)], port));
+        assert!(!connected(&[], port));
+        assert!(!connected(&[director(Stage::Begun)], port), "the director never got an answer");
+        assert!(!connected(&[(ssh, "192.168.1.1:4000", Stage::Open)], port), "somebody is logged in");
+        assert!(!connected(&[(web, "192.168.1.7:4000", Stage::Open)], port), "a neighbour alone");
+        for stage in [Stage::Begun, Stage::Over] {
+            let client = (web, "192.0.2.10:4000", stage);
+            assert!(!connected(&[director(Stage::Over), client], port), "the director only looks after it");
+        }
+    }
+    let other = ("192.168.1.11:8080", "192.168.1.1:4000", Stage::Open);
+    assert!(!connected(&[other], Some(80)), "another port");
+    assert!(!connected(&[other], None), "nobody listens there: the server has called");
+}

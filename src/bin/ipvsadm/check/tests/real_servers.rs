@@ -1,0 +1,322 @@
+//! Every finding on a real server, word by word; and beside each, what is nearly the same and healthy.
+
+use super::super::finding::Finding;
+use super::super::machine::{Address, Link, Listener, Machine, Sort, Way};
+use super::super::real_server::findings;
+use super::super::routes::Routes;
+use super::{ETH0, ip, machine};
+use crate::command::{Method, RealServer};
+
+pub(super) const VIP: &str = "192.168.1.100";
+pub(super) const LO: u32 = 1;
+pub(super) const ETH1: u32 = 3;
+pub(super) const TUNL0: u32 = 4;
+
+/// A real server as it is to be, and what it is to be.
+pub(super) struct Server {
+    pub(super) role: RealServer,
+    pub(super) machine: Machine,
+}
+
+pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
+    Address { address: ip(address), prefix, link }
+}
+
+pub(super) fn link(index: u32, name: &str, sort: Sort) -> Link {
+    Link { index, name: name.to_owned(), is_up: true, sort }
+}
+
+pub(super) fn by(gateway: &str) -> Way {
+    Way::Gateway(ip(gateway), ETH0)
+}
+
+/// Settings by the ends of their paths, the first that fits.
+pub(super) fn set_all(machine: &mut Machine, settings: &[(&'static str, u32)]) {
+    let settings = settings.to_vec();
+    machine.sysctls =
+        Box::new(move |path| settings.iter().find(|(name, _)| path.ends_with(name)).map(|(_, value)| *value));
+}
+
+/// 192.168.1.11 on eth0, with the VIP on lo, or on a tunnel; the director is 192.168.1.1, the router 192.168.1.254.
+pub(super) fn server(method: Method) -> Server {
+    let mut machine = machine();
+    let mut gateway = "192.168.1.254";
+    machine.addresses = vec![own("127.0.0.1", 8, LO), own("192.168.1.11", 24, ETH0)];
+    machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH0));
+    match method {
+        Method::DirectRouting => machine.addresses.push(own(VIP, 32, LO)),
+        Method::Tunnel => {
+            machine.links.push(link(TUNL0, "tunl0", Sort::Tunnel));
+            machine.addresses.push(own(VIP, 32, TUNL0));
+        }
+        Method::Masquerade => {
+            gateway = "192.168.1.1";
+            machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+        }
+    }
+    machine.ways.insert(ip("240.0.0.1"), by(gateway));
+    machine.routes.answers = vec![by(gateway)];
+    machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 80, is_tcp: true }];
+    set_all(&mut machine, &[("eth0/arp_ignore", 1), ("eth0/arp_announce", 2)]);
+    let role = RealServer { vip: ip(VIP), method, director: Some(ip("192.168.1.1")), port: Some(80) };
+    Server { role, machine }
+}
+
+pub(super) fn found(method: Method, change: impl FnOnce(&mut Server)) -> Vec<Finding> {
+    let mut server = server(method);
+    change(&mut server);
+    findings(&server.role, &server.machine)
+}
+
+pub(super) fn assert_one(found: &[Finding], expected: [&str; 4]) {
+    let [finding] = found else { panic!("{expected:?}: {found:?}") };
+    assert_eq!([finding.id, &finding.at, &finding.what, &finding.cure], expected);
+    assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
+}
+
+/// Changes that leave a server healthy, each with what they make.
+pub(super) type Twins<'a> = &'a [(&'a str, fn(&mut Server))];
+
+pub(super) fn assert_healthy(method: Method, twins: Twins) {
+    for (twin, change) in twins {
+        assert_eq!(found(method, change), vec![], "{method:?}: {twin}");
+    }
+}
+
+#[test]
+fn healthy_servers_give_nothing() {
+    for method in [Method::DirectRouting, Method::Tunnel, Method::Masquerade] {
+        assert_healthy(
+            method,
+            &[
+                ("as it is", |_| {}),
+                ("no director is given", |server| server.role.director = None),
+                ("no port is given", |server| (server.role.port, server.machine.listeners) = (None, vec![])),
+            ],
+        );
+    }
+}
+
+#[test]
+fn arp() {
+    const NAMED: &[(&str, u32)] = &[("all/arp_ignore", 1), ("all/arp_announce", 1), ("eth0/arp_announce", 0)];
+    const LOUD: &[(&str, u32)] = &[("eth0/arp_ignore", 3), ("all/arp_ignore", 1), ("eth0/arp_announce", 2)];
+    assert_one(
+        &found(Method::DirectRouting, |server| set_all(&mut server.machine, LOUD)),
+        [
+            "arp-ignore",
+            "eth0",
+            "arp_ignore is 3 on eth0, the higher of its own and that of all",
+            "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.eth0.arp_ignore=1",
+        ],
+    );
+    assert_one(
+        &found(Method::DirectRouting, |server| set_all(&mut server.machine, NAMED)),
+        [
+            "arp-announce",
+            "eth0",
+            "arp_announce is 1 on eth0, the higher of its own and that of all",
+            "sysctl -w net.ipv4.conf.all.arp_announce=2",
+        ],
+    );
+    assert_healthy(
+        Method::DirectRouting,
+        &[
+            ("2 keeps quiet", |server| {
+                set_all(&mut server.machine, &[("arp_ignore", 2), ("arp_announce", 2)]);
+            }),
+            ("8 keeps quiet", |server| {
+                set_all(&mut server.machine, &[("arp_ignore", 8), ("arp_announce", 2)]);
+            }),
+            ("an interface that is elsewhere", |server| {
+                server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+                server.machine.addresses.push(own("10.0.0.1", 24, ETH1));
+            }),
+            ("an interface that is down", |server| {
+                server.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1", Sort::Wire) });
+                server.machine.addresses.push(own("192.168.1.12", 24, ETH1));
+            }),
+            ("an interface that nobody is behind", |server| {
+                server.machine.links.push(link(ETH1, "dummy0", Sort::Nobody));
+                server.machine.addresses.push(own("192.168.1.12", 24, ETH1));
+            }),
+        ],
+    );
+    let loud = |server: &mut Server| set_all(&mut server.machine, &[]);
+    assert_eq!(found(Method::Masquerade, loud), vec![], "a masqueraded server has no VIP");
+    let elsewhere = |server: &mut Server| {
+        loud(server);
+        server.machine.addresses.retain(|own| own.link != ETH0);
+        server.machine.addresses.push(own("198.51.100.11", 24, ETH0));
+    };
+    assert_eq!(found(Method::Tunnel, elsewhere), vec![], "behind a tunnel nobody asks");
+    assert_eq!(found(Method::Tunnel, loud).len(), 2, "but in the VIP's network");
+}
+
+#[test]
+fn arp_where_the_address_is_asked_for() {
+    const LOUD: &[(&str, u32)] = &[("eth0/arp_ignore", 1), ("eth1/arp_ignore", 0), ("arp_announce", 2)];
+    let two = |server: &mut Server| {
+        set_all(&mut server.machine, LOUD);
+        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+    };
+    let places = |change: fn(&mut Server)| {
+        let found = found(Method::DirectRouting, |server| {
+            two(server);
+            change(server);
+        });
+        found.into_iter().map(|finding| finding.at).collect::<Vec<_>>()
+    };
+    assert_eq!(places(|_| {}), Vec::<String>::new());
+    let in_network = places(|server| server.machine.addresses.push(own("192.168.1.12", 24, ETH1)));
+    assert_eq!(in_network, ["eth1"]);
+    let to_director = places(|server| {
+        server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
+    });
+    assert_eq!(to_director, ["eth1"]);
+    let by_default = |server: &mut Server| {
+        server.machine.addresses.retain(|own| own.link != ETH0);
+        server.machine.ways.insert(ip("240.0.0.1"), Way::Gateway(ip("10.0.0.254"), ETH1));
+    };
+    let mut server = server(Method::DirectRouting);
+    two(&mut server);
+    by_default(&mut server);
+    assert_eq!(findings(&server.role, &server.machine), vec![], "the director is behind eth0");
+    server.role.director = None;
+    assert_eq!(findings(&server.role, &server.machine)[0].at, "eth1");
+}
+
+#[test]
+fn tunnels() {
+    const STRICT: &[(&str, u32)] = &[("tunl0/rp_filter", 1), ("arp_ignore", 1), ("arp_announce", 2)];
+    let four = |change: fn(&mut Machine)| {
+        found(Method::Tunnel, |server| {
+            server.machine.addresses.last_mut().unwrap().link = LO;
+            change(&mut server.machine);
+        })
+    };
+    let down = ["tunnel-down", "tunl0", "no tunnel is up on this server"];
+    let up = "ip link set dev tunl0 up";
+    let load = format!("modprobe ipip && {up}");
+    let none = four(|machine| machine.links.retain(|link| link.sort != Sort::Tunnel));
+    assert_one(&none, [down[0], down[1], down[2], &load]);
+    let is_down = four(|machine| machine.links[2].is_up = false);
+    assert_one(&is_down, [down[0], down[1], down[2], up]);
+    let six = found(Method::Tunnel, |server| {
+        server.role = RealServer { vip: ip("2001:db8::100"), director: None, port: None, ..server.role };
+        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        server.machine.links[2].is_up = false;
+    });
+    assert_one(&six, [down[0], "ip6tnl0", down[2], "modprobe ip6_tunnel && ip link set dev ip6tnl0 up"]);
+    let without = found(Method::DirectRouting, |server| server.machine.links[0].is_up = true);
+    assert_eq!(without, vec![], "direct routing needs none");
+
+    let strict = ["tunnel-rp-filter", "tunl0", "rp_filter is strict on tunl0"];
+    let loose = "sysctl -w net.ipv4.conf.tunl0.rp_filter=2";
+    assert_one(&four(|machine| set_all(machine, STRICT)), [strict[0], strict[1], strict[2], loose]);
+    let off = "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0";
+    let lost = four(|machine| {
+        set_all(machine, STRICT);
+        machine.ways.remove(&ip("240.0.0.1"));
+    });
+    assert_one(&lost, [strict[0], strict[1], strict[2], off]);
+    let twins: [fn(&mut Machine); 3] = [
+        |machine| set_all(machine, &[("all/rp_filter", 2), STRICT[0], STRICT[1], STRICT[2]]),
+        |machine| set_all(machine, &[("rp_filter", 0), STRICT[1], STRICT[2]]),
+        |machine| {
+            machine.links.push(Link { is_up: false, ..link(7, "tunl7", Sort::Tunnel) });
+            set_all(machine, &[("tunl7/rp_filter", 1), STRICT[1], STRICT[2]]);
+        },
+    ];
+    for twin in twins {
+        assert_eq!(four(twin), vec![]);
+    }
+}
+
+#[test]
+fn filters() {
+    const STRICT: &[(&str, u32)] = &[("eth0/rp_filter", 1), ("arp_ignore", 1), ("arp_announce", 2)];
+    fn filtered(server: &mut Server) {
+        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+        server.machine.ways.insert(ip("240.0.0.1"), Way::Gateway(ip("10.0.0.254"), ETH1));
+        server.machine.filtered = 3;
+        set_all(&mut server.machine, STRICT);
+    }
+    let what = "rp_filter has dropped 3 packets; the default route is not by eth0";
+    let fix = "sysctl -w net.ipv4.conf.eth0.rp_filter=2";
+    for method in [Method::DirectRouting, Method::Tunnel] {
+        assert_one(&found(method, filtered), ["rp-filter", "eth0", what, fix]);
+    }
+    assert_eq!(found(Method::Masquerade, filtered).iter().filter(|one| one.id == "rp-filter").count(), 0);
+    assert_healthy(
+        Method::DirectRouting,
+        &[
+            ("nothing was dropped", |server| {
+                filtered(server);
+                server.machine.filtered = 0;
+            }),
+            ("answers go back", |server| {
+                filtered(server);
+                server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+            }),
+            ("loose", |server| {
+                filtered(server);
+                set_all(&mut server.machine, &[("rp_filter", 2), STRICT[1], STRICT[2]]);
+            }),
+        ],
+    );
+}
+
+#[test]
+fn listeners() {
+    let listen = |method, address: &str, port, is_tcp| {
+        found(method, |server| {
+            server.machine.listeners = vec![Listener { address: ip(address), port, is_tcp }];
+        })
+    };
+    let at = ["no-listener", "80"];
+    let fix = "systemctl restart SERVICE";
+    let nobody = "nobody listens on port 80 of 192.168.1.100";
+    let elsewhere = "nobody listens on port 80 of 192.168.1.100, only on 192.168.1.11";
+    for method in [Method::DirectRouting, Method::Tunnel] {
+        assert_one(&listen(method, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
+        assert_one(&listen(method, "192.168.1.11", 80, true), [at[0], at[1], elsewhere, fix]);
+        for address in ["0.0.0.0", "::", VIP] {
+            for is_tcp in [true, false] {
+                assert_eq!(listen(method, address, 80, is_tcp), vec![], "{address}");
+            }
+        }
+    }
+    let nobody = "nobody listens on port 80 of this server";
+    assert_one(&listen(Method::Masquerade, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
+    for (address, is_served) in [
+        ("127.0.0.1", false),
+        ("2001:db8::11", false),
+        (VIP, false),
+        ("192.168.1.11", true),
+        ("0.0.0.0", true),
+        ("::", true),
+    ] {
+        let found = found(Method::Masquerade, |server| {
+            server.machine.addresses.push(own("2001:db8::11", 64, ETH0));
+            server.machine.listeners = vec![Listener { address: ip(address), port: 80, is_tcp: true }];
+        });
+        assert_eq!(found.is_empty(), is_served, "{address}");
+    }
+}
+
+#[test]
+fn what_keeps_a_server_quiet_comes_first() {
+    let found = found(Method::DirectRouting, |server| {
+        server.machine.addresses.retain(|own| own.address != ip(VIP));
+        server.machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+        server.machine.listeners.clear();
+        server.machine.routes = Routes { answers: vec![by("192.168.1.1")], ..Routes::default() };
+        set_all(&mut server.machine, &[]);
+    });
+    let ids: Vec<&str> = found.iter().map(|finding| finding.id).collect();
+    assert_eq!(
+        ids,
+        ["arp-ignore", "arp-announce", "server-vip-missing", "gateway-is-director", "no-listener"]
+    );
+}
