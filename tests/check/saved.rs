@@ -118,6 +118,19 @@ fn no_fix_of_a_saved_table_loses_a_rule() {
 }
 
 #[test]
+fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
+    lab::isolate();
+    let heavy = FIRST.replace("-w 1", "-w 5");
+    write(&heavy);
+    load(&FIRST.replace("-w 1", "-w 0"));
+    let (id, command) = finding().unwrap();
+    assert_eq!((id.as_str(), command.starts_with(LOOK)), ("save-stale", true), "{command}");
+    // Another weight is one to keep.
+    load(&FIRST.replace("-w 1", "-w 2"));
+    assert!(finding().unwrap().1.starts_with(SAVE_WITH_COPY));
+}
+
+#[test]
 fn a_file_with_typos_comes_back_step_by_step() {
     lab::isolate();
     load("");

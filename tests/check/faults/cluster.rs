@@ -27,12 +27,17 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 20] = [
+pub(super) const FAULTS: [Fault; 21] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
         kind: Kind::Routing6,
         make: "ip addr del 2001:db8::100/128 dev eth0",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "vip-missing",
+        make: "ip addr del 192.168.1.100/32 dev eth0 && ip link set eth0 down",
         ..ON_DIRECTOR
     },
     Fault { id: "vip-link-down", make: "ip link set eth0 down", ..ON_DIRECTOR },

@@ -135,9 +135,18 @@ fn missing(
         Some(reason) => format!("; {reason}"),
         None => String::new(),
     };
-    let fix =
-        if reason.is_empty() { add(vip, name) } else { format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}") };
-    let what = format!("no interface of this director has the address {vip}{reason}");
+    let mut what = format!("no interface of this director has the address {vip}{reason}");
+    if !reason.is_empty() {
+        return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
+    }
+    // Whatever is known here, no address is taken that somebody has.
+    let take =
+        |name| format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add(vip, name));
+    let mut fix = take(name);
+    if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
+        what = format!("{what}; {}, in whose network it lies, is down", down.name);
+        fix = format!("{} && {{ {}; }}", bring_up(&down.name), take(&down.name));
+    }
     Some(Kind::VipMissing.at(&vip, what, fix))
 }
 

@@ -1,6 +1,7 @@
 //! What this machine is, as plain values: its interfaces, addresses, neighbours, settings, and the ways that its
 //! packets take.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -165,15 +166,28 @@ impl Machine {
         own.filter_map(|own| Some((own, self.link(own.link)?)))
     }
 
-    /// The interface, up and with a network behind it, in whose network an address lies.
+    /// The interface, up and with a network behind it, in whose network an address lies; of several networks the
+    /// smallest, which routes prefer.
     pub(crate) fn on_link(&self, address: IpAddr) -> Option<&Link> {
-        self.on_links(address).next()
+        let up = self.around(address).filter(|(_, link)| link.is_up);
+        up.min_by_key(|(prefix, _)| Reverse(*prefix)).map(|(_, link)| link)
     }
 
     /// All of them.
     pub(crate) fn on_links(&self, address: IpAddr) -> impl Iterator<Item = &Link> {
-        let around = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
-        around.filter_map(|own| self.link(own.link)).filter(|link| link.is_up && link.sort == Sort::Wire)
+        self.around(address).map(|(_, link)| link).filter(|link| link.is_up)
+    }
+
+    /// The same where it is down.
+    pub(crate) fn on_link_down(&self, address: IpAddr) -> Option<&Link> {
+        self.around(address).find(|(_, link)| !link.is_up).map(|(_, link)| link)
+    }
+
+    /// The interfaces in whose networks an address lies, and how long their prefixes are.
+    fn around(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Link)> {
+        let networks = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
+        let links = networks.filter_map(|own| Some((own.prefix, self.link(own.link)?)));
+        links.filter(|(_, link)| link.sort == Sort::Wire)
     }
 
     /// The neighbour that packets to an address go to, if it was asked in vain.
@@ -187,18 +201,18 @@ impl Machine {
         self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
     }
 
-    /// The address of this machine's own, none of `others`, that is in one network with an address, or on the interface by
-    /// which packets to it leave.
-    pub(crate) fn own_address(&self, towards: IpAddr, others: &[IpAddr]) -> Option<IpAddr> {
+    /// The addresses of this machine's own, none of `others`, on the interface by which packets to an address leave:
+    /// those that are in one network with it first.
+    pub(crate) fn own_addresses(&self, towards: IpAddr, others: &[IpAddr]) -> Vec<IpAddr> {
         let link = self.way(towards).link();
-        let fits = |own: &&Address| {
+        let is_own = |own: &&Address| {
             Some(own.link) == link
                 && own.address.is_ipv4() == towards.is_ipv4()
                 && !others.contains(&own.address)
         };
-        let own = || self.addresses.iter().filter(fits);
-        let in_network = own().find(|own| own.spans(towards) && !own.is_single());
-        in_network.or_else(|| own().find(|own| !own.is_single())).map(|own| own.address)
+        let mut own: Vec<&Address> = self.addresses.iter().filter(is_own).collect();
+        own.sort_by_key(|own| own.is_single() || !own.spans(towards));
+        own.into_iter().map(|own| own.address).collect()
     }
 
     /// Whether another machine on a network has answered for an address.

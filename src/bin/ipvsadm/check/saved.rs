@@ -159,6 +159,8 @@ struct Difference {
     extra: usize,
     /// Those that both have, with other values.
     other: usize,
+    /// Servers among them that the table has with weight 0: they are being taken out for a while.
+    leaving: usize,
 }
 
 impl Difference {
@@ -175,7 +177,10 @@ impl Difference {
                 Change::DeleteService(_) | Change::DeleteDestination(..) | Change::StopDaemon(..) => {
                     difference.extra += 1;
                 }
-                _ => difference.other += 1,
+                change => {
+                    difference.other += 1;
+                    difference.leaving += usize::from(is_leaving(change, table));
+                }
             }
         }
         difference
@@ -185,6 +190,8 @@ impl Difference {
     fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
         match self {
             _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, look(path)),
+            // With the file their weights would be gone.
+            Self { leaving: 1.., .. } => (LEAVING, look(path)),
             Self { missing: 0, other: 0, .. } if !saved.has_notes => (SAVES, save(path)),
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
             Self { extra: 0, other: 0, .. } => (RESTORES, command(&["-R", "--apply", "--file"], path)),
@@ -197,8 +204,18 @@ const RESTORES: &str =
     "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
 const SAVES: &str =
     "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
+const LEAVING: &str = "servers of weight 0 are being taken out; give them their weights back, or save the table with ipvsadm -S \
+                       --full where they are to stay out";
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
+
+/// Whether a change gives a weight again to a server that has weight 0.
+fn is_leaving(change: &Change, table: &Table) -> bool {
+    let Change::EditDestination(id, wanted) = change else { return false };
+    let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
+    let mut now = servers.map(|server| server.destination).filter(|server| server.id == wanted.id);
+    wanted.weight > 0 && now.any(|server| server.weight == 0)
+}
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,8 +263,8 @@ fn comment_out(path: &Path, lines: &[usize]) -> String {
     // sed writes a new file in the place of the old one, which must be no link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let script: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
-    let words =
-        [&b"sed"[..], b"-i", script.join(";").as_bytes(), target.as_os_str().as_bytes()].map(<[u8]>::to_vec);
+    let words = [&b"sed"[..], b"-i", b"--", script.join(";").as_bytes(), target.as_os_str().as_bytes()]
+        .map(<[u8]>::to_vec);
     shell::line(words)
 }
 
@@ -319,7 +336,7 @@ mod tests {
                 "the table lacks 3 entries of the file, the file lacks 1 entry of the table, other values have 2 entries",
             ),
         ] {
-            assert_eq!(Difference { missing, extra, other }.to_string(), text);
+            assert_eq!(Difference { missing, extra, other, leaving: 0 }.to_string(), text);
         }
     }
 }

@@ -164,7 +164,9 @@ fn look_there(director: &Director, service: &Service, server: &DestinationEntry)
     let port = if port == 0 { String::new() } else { format!(" --port {port}") };
     let vips: Vec<_> =
         director.table.iter().filter_map(|(entry, _)| super::address(&entry.service.id)).collect();
-    let own = director.machine.own_address(address, &vips);
+    let own = director.machine.own_addresses(address, &vips);
+    // Answers of masqueraded servers pass a gateway that a pair of directors may share: which of several, is not known.
+    let own = own.first().filter(|_| method != "-m" || own.len() == 1);
     let own = own.map_or(String::new(), |own| format!(" --director {own}"));
     format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
 }

@@ -152,11 +152,12 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
         ));
     }
     for daemon in &director.daemons {
-        let name = daemon.interface.to_string();
+        // The names of interfaces that are no UTF-8 are not read.
+        let Ok(name) = std::str::from_utf8(daemon.interface.as_bytes()) else { continue };
         let link = machine.links.iter().find(|link| link.name == name);
         let (how, fix) = match link {
             Some(link) if link.is_up => continue,
-            Some(_) => ("which is down", bring_up(&name)),
+            Some(_) => ("which is down", bring_up(name)),
             None => ("which is gone", restart(daemon)),
         };
         let side = match daemon.state {

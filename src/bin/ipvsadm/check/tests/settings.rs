@@ -96,6 +96,9 @@ fn machinery() {
             "ip link set dev eth0 up",
         ],
     );
+    let mut odd = daemon("eth7", DaemonState::Master);
+    odd.daemons[0].interface = ipvs::InterfaceName::new(b"\xff").unwrap();
+    assert_healthy(&odd, "an interface whose name is not read");
     assert_one(
         &daemon("eth7", DaemonState::Master),
         [

@@ -141,20 +141,48 @@ fn the_directors_own_filter_comes_first_where_no_server_answers() {
 #[test]
 fn a_server_is_told_the_address_of_this_director_that_it_sees() {
     let mut director = director(table("rr", two_servers()));
-    for (address, prefix, expected) in [
-        ("192.168.1.1", 24, Some("192.168.1.1")),
-        ("10.0.0.1", 24, Some("10.0.0.1")),
-        ("192.168.1.7", 32, None),
-        ("2001:db8::1", 64, None),
-        ("192.168.1.100", 24, None), // the VIP
-    ] {
-        director.machine.addresses = vec![Address { address: ip(address), prefix, link: ETH0 }];
-        let own = director.machine.own_address(ip("192.168.1.11"), &[ip("192.168.1.100")]);
-        assert_eq!(own, expected.map(ip), "{address}/{prefix}");
-    }
     let own = |address, prefix| Address { address: ip(address), prefix, link: ETH0 };
-    director.machine.addresses = vec![own("10.0.0.1", 8), own("192.168.1.1", 24)];
-    assert_eq!(director.machine.own_address(ip("192.168.1.11"), &[]), Some(ip("192.168.1.1")));
+    director.machine.addresses = vec![
+        own("10.0.0.1", 8),
+        own("192.168.1.7", 32),
+        own("2001:db8::1", 64),
+        own("192.168.1.100", 24), // the VIP
+        own("192.168.1.1", 24),
+        Address { link: 1, ..own("192.168.1.9", 24) },
+    ];
+    let found = director.machine.own_addresses(ip("192.168.1.11"), &[ip("192.168.1.100")]);
+    assert_eq!(found, ["192.168.1.1", "10.0.0.1", "192.168.1.7"].map(ip));
     director.machine.ways.remove(&ip("192.168.1.11"));
-    assert_eq!(director.machine.own_address(ip("192.168.1.11"), &[]), None);
+    assert_eq!(director.machine.own_addresses(ip("192.168.1.11"), &[]), Vec::<std::net::IpAddr>::new());
+}
+
+#[test]
+fn a_look_at_a_server_says_how_it_serves() {
+    let lines = rows(RS1, "SYN_RECV", 3, 3);
+    let look = |change: fn(&mut super::Director)| {
+        let mut director = director(table("rr", vec![two_servers().remove(0)]));
+        director.connections = connections(&lines, &director.table, expiry());
+        change(&mut director);
+        found(&director).remove(0).1
+    };
+    let masqueraded: fn(&mut super::Director) = |director| {
+        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Masquerade;
+    };
+    assert_eq!(
+        look(masqueraded),
+        "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -m --port 80 --director 192.168.1.1"
+    );
+    // Which of two addresses is the gateway of its servers?
+    let shared: fn(&mut super::Director) = |director| {
+        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Masquerade;
+        director.machine.addresses.push(Address { address: ip("192.168.1.254"), prefix: 24, link: ETH0 });
+    };
+    assert_eq!(look(shared), "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -m --port 80");
+    let tunnelled: fn(&mut super::Director) = |director| {
+        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Tunnel(ipvs::Tunnel::Ipip);
+    };
+    assert_eq!(
+        look(tunnelled),
+        "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -i --port 80 --director 192.168.1.1"
+    );
 }
