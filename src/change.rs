@@ -37,11 +37,26 @@ pub enum Change {
     DeleteService(ServiceId),
     /// Adds a real server; ESRCH if the service is not there, EEXIST if the server is, EINVAL if its address is not
     /// one of a single host, ERANGE if its lower threshold is above the upper one.
-    AddDestination(ServiceId, Destination),
+    AddDestination {
+        /// The service that it is to be of.
+        service: ServiceId,
+        /// The server.
+        destination: Destination,
+    },
     /// Gives a real server new values in place of all it had; ENOENT if it is not there.
-    EditDestination(ServiceId, Destination),
+    EditDestination {
+        /// The service that it is of.
+        service: ServiceId,
+        /// The server with its new values.
+        destination: Destination,
+    },
     /// Deletes a real server; ENOENT if it is not there.
-    DeleteDestination(ServiceId, DestinationId),
+    DeleteDestination {
+        /// The service that it is of.
+        service: ServiceId,
+        /// The server.
+        destination: DestinationId,
+    },
     /// Deletes all services. Connections, timeouts and sync daemons stay.
     Flush,
     /// Sets the counters of a service and its servers, or all counters, to zero.
@@ -51,7 +66,12 @@ pub enum Change {
     /// Starts a sync daemon; EEXIST if one of its side runs, ENODEV if there is no such interface.
     StartDaemon(SyncDaemon),
     /// Stops the sync daemon of a side, whose number is given too; ESRCH if none runs.
-    StopDaemon(DaemonState, u32),
+    StopDaemon {
+        /// The side.
+        state: DaemonState,
+        /// The number of the daemon.
+        sync_id: u32,
+    },
 }
 
 impl Change {
@@ -61,14 +81,14 @@ impl Change {
             Self::AddService(_) => Operation::AddService,
             Self::EditService(_) => Operation::EditService,
             Self::DeleteService(_) => Operation::DeleteService,
-            Self::AddDestination(..) => Operation::AddDestination,
-            Self::EditDestination(..) => Operation::EditDestination,
-            Self::DeleteDestination(..) => Operation::DeleteDestination,
+            Self::AddDestination { .. } => Operation::AddDestination,
+            Self::EditDestination { .. } => Operation::EditDestination,
+            Self::DeleteDestination { .. } => Operation::DeleteDestination,
             Self::Flush => Operation::Flush,
             Self::Zero(_) => Operation::Zero,
             Self::SetTimeouts(_) => Operation::SetTimeouts,
             Self::StartDaemon(_) => Operation::StartDaemon,
-            Self::StopDaemon(..) => Operation::StopDaemon,
+            Self::StopDaemon { .. } => Operation::StopDaemon,
         }
     }
 
@@ -81,18 +101,19 @@ impl Change {
                 top.nest(IPVS_CMD_ATTR_SERVICE, |nest| whole.write(nest));
             }
             Self::DeleteService(id) | Self::Zero(Some(id)) => service(top, id),
-            Self::AddDestination(id, destination) | Self::EditDestination(id, destination) => {
+            Self::AddDestination { service: id, destination }
+            | Self::EditDestination { service: id, destination } => {
                 service(top, id);
                 top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
             }
-            Self::DeleteDestination(id, destination) => {
+            Self::DeleteDestination { service: id, destination } => {
                 service(top, id);
                 top.nest(IPVS_CMD_ATTR_DEST, |nest| destination.write(nest));
             }
             Self::Flush | Self::Zero(None) => {}
             Self::SetTimeouts(timeouts) => timeouts.write(top),
             Self::StartDaemon(daemon) => top.nest(IPVS_CMD_ATTR_DAEMON, |nest| daemon.write(nest)),
-            Self::StopDaemon(state, sync_id) => {
+            Self::StopDaemon { state, sync_id } => {
                 top.nest(IPVS_CMD_ATTR_DAEMON, |nest| SyncDaemon::write_id(*state, *sync_id, nest));
             }
         }
@@ -106,14 +127,17 @@ impl fmt::Display for Change {
         f.pad(&match self {
             Self::AddService(service) | Self::EditService(service) => format!("{operation} {}", service.id),
             Self::DeleteService(id) | Self::Zero(Some(id)) => format!("{operation} {id}"),
-            Self::AddDestination(id, server) | Self::EditDestination(id, server) => {
+            Self::AddDestination { service: id, destination: server }
+            | Self::EditDestination { service: id, destination: server } => {
                 format!("{operation} {} of {id}", server.id)
             }
-            Self::DeleteDestination(id, server) => format!("{operation} {server} of {id}"),
+            Self::DeleteDestination { service: id, destination: server } => {
+                format!("{operation} {server} of {id}")
+            }
             Self::Flush | Self::Zero(None) => operation.to_string(),
             Self::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => format!("{operation} {tcp} {tcp_fin} {udp}"),
             Self::StartDaemon(daemon) => format!("{operation} {} on {}", daemon.state, daemon.interface),
-            Self::StopDaemon(state, _) => format!("{operation} {state}"),
+            Self::StopDaemon { state, sync_id: _ } => format!("{operation} {state}"),
         })
     }
 }

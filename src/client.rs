@@ -10,12 +10,12 @@ use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::error::{Error, Operation, Result};
 use crate::namespace::inside;
 use crate::netlink::attr::{Writer, attributes};
-use crate::netlink::link::Link;
-use crate::netlink::socket::{Kernel, REQUESTS_PER_DATAGRAM, Transport};
+use crate::netlink::genl_socket::GenlSocket;
+use crate::netlink::socket::{NetlinkSocket, REQUESTS_PER_DATAGRAM, Transport};
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceEntry};
 use crate::service_id::ServiceId;
-use crate::settle::settle;
+use crate::stable::dump_until_stable;
 
 /// A conversation with the kernel's IPVS over one socket.
 ///
@@ -44,7 +44,7 @@ use crate::settle::settle;
 /// # }
 /// ```
 pub struct Client {
-    link: Link,
+    socket: GenlSocket,
 }
 
 impl Client {
@@ -54,12 +54,14 @@ impl Client {
     ///
     /// [`Error::NotAvailable`] where the kernel has no IPVS and could not load it.
     pub fn open() -> Result<Self> {
-        let socket =
-            || Kernel::open().map_err(|source| Error::Socket { doing: "opening a netlink socket", source });
+        let socket = || {
+            NetlinkSocket::open()
+                .map_err(|source| Error::Socket { doing: "opening a netlink socket", source })
+        };
         // Both now, for the thread may be in another network later.
         let (line, bulk) = (socket()?, socket()?);
         let at_once = line.requests_per_datagram();
-        Self::link(Box::new(line), Some(Box::new(bulk)), at_once)
+        Self::over(Box::new(line), Some(Box::new(bulk)), at_once)
     }
 
     /// Opens a client that acts on another network namespace, named by a file such as `/run/netns/NAME` or
@@ -83,22 +85,22 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::open`].
-    pub fn over(transport: impl Transport + 'static) -> Result<Self> {
-        Self::link(Box::new(transport), None, REQUESTS_PER_DATAGRAM)
+    pub fn with_transport(transport: impl Transport + 'static) -> Result<Self> {
+        Self::over(Box::new(transport), None, REQUESTS_PER_DATAGRAM)
     }
 
-    fn link(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>, at_once: usize) -> Result<Self> {
+    fn over(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>, at_once: usize) -> Result<Self> {
         const ENOENT: i32 = 2;
-        match Link::new(transport, bulk, at_once) {
+        match GenlSocket::new(transport, bulk, at_once) {
             Err(Error::Kernel { errno: ENOENT, .. }) => Err(Error::NotAvailable),
-            link => link.map(|link| Self { link }),
+            socket => socket.map(|socket| Self { socket }),
         }
     }
 
     /// The version of IPVS and the size of its connection table.
     pub fn info(&mut self) -> Result<Info> {
         let mut info = Info::default();
-        self.link.get(
+        self.socket.get(
             Operation::GetInfo,
             |_| {},
             |top| {
@@ -111,18 +113,17 @@ impl Client {
 
     /// All services, in the order the kernel has them, which means nothing and changes.
     ///
-    /// The kernel takes no snapshot and goes on by position: a service that is deleted before it makes it pass over
-    /// another, one that is added makes it tell another twice, and it does not say so. Where it may have gone on, it is
-    /// asked again until two answers are alike, ten times at most. A service that is there all the while is in the
-    /// list, once; one that comes or goes may be.
+    /// A dump is not atomic: the kernel resumes by index, so a concurrent delete can skip a service and a concurrent
+    /// add can repeat one, without notice. A dump of several datagrams is repeated until two agree, ten times at most.
+    /// A service that is there all the while is in the list, once; one that comes or goes may be.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
         let mut services: Vec<ServiceEntry> = Vec::new();
-        if self.tell_services(&mut |entry| services.push(entry))? {
+        if self.dump_services(&mut |entry| services.push(entry))? {
             return Ok(services);
         }
         // Nearly always the second answer is like the first, and nothing more need be kept.
         let (mut at, mut is_alike) = (0, true);
-        self.tell_services(&mut |entry| {
+        self.dump_services(&mut |entry| {
             is_alike &= services.get(at).is_some_and(|first| first.service.id == entry.service.id);
             at += 1;
         })?;
@@ -132,15 +133,20 @@ impl Client {
         let mut known = HashSet::new();
         services.retain(|entry| known.insert(entry.service.id));
         let id = |entry: &ServiceEntry| entry.service.id;
-        let told =
-            settle(Vec::new(), known, id, |tell| self.tell_services(tell), |entry| services.push(entry))?;
-        self.drop_gone(&mut services, &told.into_iter().collect())?;
+        let seen = dump_until_stable(
+            Vec::new(),
+            known,
+            id,
+            |tell| self.dump_services(tell),
+            |entry| services.push(entry),
+        )?;
+        self.drop_gone(&mut services, &seen.into_iter().collect())?;
         Ok(services)
     }
 
-    /// Has all services told, and returns whether the answer is whole.
-    fn tell_services(&mut self, tell: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
-        self.link.dump_bulk(Operation::GetServices, |_, top| {
+    /// Dumps all services, and returns whether the dump is whole.
+    fn dump_services(&mut self, tell: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
+        self.socket.dump_bulk(Operation::GetServices, |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 tell(ServiceEntry::read(nest?)?);
             }
@@ -148,11 +154,11 @@ impl Client {
         })
     }
 
-    /// Drops those services that were not `told` of last because they are gone, rather than passed over.
-    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, told: &HashSet<ServiceId>) -> Result<()> {
+    /// Drops those services that were not in the last dump because they are gone, rather than skipped.
+    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, seen: &HashSet<ServiceId>) -> Result<()> {
         const ESRCH: i32 = 3;
         let mut gone = HashSet::new();
-        for entry in services.iter().filter(|entry| !told.contains(&entry.service.id)) {
+        for entry in services.iter().filter(|entry| !seen.contains(&entry.service.id)) {
             match self.service(&entry.service.id) {
                 Err(Error::Kernel { errno: ESRCH, .. }) => drop(gone.insert(entry.service.id)),
                 answer => drop(answer?),
@@ -169,7 +175,7 @@ impl Client {
     /// [`Error::Kernel`] with ESRCH (3) if it is not there.
     pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry> {
         let mut service = None;
-        self.link.get(Operation::GetService, naming(id), |top| {
+        self.socket.get(Operation::GetService, naming(id), |top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 service = Some(ServiceEntry::read(nest?)?);
             }
@@ -185,41 +191,51 @@ impl Client {
     /// the two apart.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
         let mut destinations = Vec::new();
-        self.each_destination(id, |entry| destinations.push(entry))?;
+        self.for_each_destination(id, |entry| destinations.push(entry))?;
         Ok(destinations)
     }
 
     /// As [`Client::destinations`], one by one, for those who do not keep all of each. A server that the kernel passed
     /// over at first comes after the others.
-    pub fn each_destination(&mut self, id: &ServiceId, mut each: impl FnMut(DestinationEntry)) -> Result<()> {
-        let (mut told, mut known) = (Vec::new(), HashSet::new());
-        let is_whole = self.tell_destinations(id, &mut |chunk, entry| {
+    pub fn for_each_destination(
+        &mut self,
+        id: &ServiceId,
+        mut each: impl FnMut(DestinationEntry),
+    ) -> Result<()> {
+        let (mut seen, mut known) = (Vec::new(), HashSet::new());
+        let is_whole = self.dump_destinations(id, &mut |chunk, entry| {
             let id = entry.destination.id;
             // A chunk holds nothing twice; most services have no second one, and need no set.
             if chunk > 0 && known.is_empty() {
-                known.extend(told.iter().copied());
+                known.extend(seen.iter().copied());
             }
-            told.push(id);
+            seen.push(id);
             if chunk == 0 || known.insert(id) {
                 each(entry);
             }
         })?;
         if !is_whole {
-            known.extend(told.iter().copied());
+            known.extend(seen.iter().copied());
             let of = |entry: &DestinationEntry| entry.destination.id;
-            settle(told, known, of, |tell| self.tell_destinations(id, &mut |_, entry| tell(entry)), each)?;
+            dump_until_stable(
+                seen,
+                known,
+                of,
+                |tell| self.dump_destinations(id, &mut |_, entry| tell(entry)),
+                each,
+            )?;
         }
         Ok(())
     }
 
-    /// Has the real servers of a service told, with the number of the chunk that each is in, and returns whether the
+    /// Dumps the real servers of a service, with the number of the chunk that each is in, and returns whether the
     /// answer is whole.
-    fn tell_destinations(
+    fn dump_destinations(
         &mut self,
         id: &ServiceId,
         tell: &mut dyn FnMut(usize, DestinationEntry),
     ) -> Result<bool> {
-        self.link.dump(Operation::GetDestinations, naming(id), |chunk, top| {
+        self.socket.dump(Operation::GetDestinations, naming(id), |chunk, top| {
             for nest in nests(top, IPVS_CMD_ATTR_DEST) {
                 tell(chunk, DestinationEntry::read(nest?, id.family())?);
             }
@@ -230,7 +246,7 @@ impl Client {
     /// The timeouts of connections.
     pub fn timeouts(&mut self) -> Result<Timeouts> {
         let mut timeouts = Timeouts::default();
-        self.link.get(
+        self.socket.get(
             Operation::GetTimeouts,
             |_| {},
             |top| {
@@ -244,7 +260,7 @@ impl Client {
     /// The sync daemons that run, the master first.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>> {
         let mut daemons = Vec::new();
-        self.link.dump(
+        self.socket.dump(
             Operation::GetDaemons,
             |_| {},
             |_, top| {
@@ -274,17 +290,17 @@ impl Client {
 
     /// Adds a real server; see [`Change::AddDestination`].
     pub fn add_destination(&mut self, id: &ServiceId, destination: &Destination) -> Result<()> {
-        self.apply(&Change::AddDestination(*id, *destination))
+        self.apply(&Change::AddDestination { service: *id, destination: *destination })
     }
 
     /// Gives a real server new values; see [`Change::EditDestination`].
     pub fn edit_destination(&mut self, id: &ServiceId, destination: &Destination) -> Result<()> {
-        self.apply(&Change::EditDestination(*id, *destination))
+        self.apply(&Change::EditDestination { service: *id, destination: *destination })
     }
 
     /// Deletes a real server; see [`Change::DeleteDestination`].
     pub fn delete_destination(&mut self, id: &ServiceId, destination: &DestinationId) -> Result<()> {
-        self.apply(&Change::DeleteDestination(*id, *destination))
+        self.apply(&Change::DeleteDestination { service: *id, destination: *destination })
     }
 
     /// Deletes all services; see [`Change::Flush`].
@@ -309,7 +325,7 @@ impl Client {
 
     /// Stops a sync daemon; see [`Change::StopDaemon`].
     pub fn stop_daemon(&mut self, state: DaemonState, sync_id: u32) -> Result<()> {
-        self.apply(&Change::StopDaemon(state, sync_id))
+        self.apply(&Change::StopDaemon { state, sync_id })
     }
 
     /// Carries out one change.
@@ -334,7 +350,7 @@ impl Client {
     /// refused. Reading the table again tells.
     pub fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
         let mut refused = Vec::new();
-        self.link.change(changes, |at, error| refused.push((at, error)))?;
+        self.socket.change(changes, |at, error| refused.push((at, error)))?;
         Ok(refused)
     }
 }

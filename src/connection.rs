@@ -69,7 +69,7 @@ impl Connections {
     pub fn open() -> Result<Self> {
         let file = File::open(OF_THREAD).map_err(|source| Error::Procfs { path: PATH, source })?;
         // The kernel hands out one page a read, whatever the room.
-        Self::over(BufReader::with_capacity(1 << 14, file))
+        Self::from_reader(BufReader::with_capacity(1 << 14, file))
     }
 }
 
@@ -79,7 +79,7 @@ impl<R: BufRead> Connections<R> {
     /// # Errors
     ///
     /// As [`Connections::open`].
-    pub fn over(reader: R) -> Result<Self> {
+    pub fn from_reader(reader: R) -> Result<Self> {
         let mut connections = Self { reader, line: Vec::with_capacity(512) };
         if connections.fill()? { Ok(connections) } else { Err(unexpected("the heading is missing")) }
     }
@@ -145,7 +145,7 @@ mod tests {
         let table = b"Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n\
             TCP 0A010002 A016 0A010001 0050 0A020002 1F90 ESTABLISHED     894\n\
             UDP 0A010002 0000 0A010001 13C4 0A020002 13C4 ASSURED          55 sip abc-123@10.1.0.2\n";
-        let mut connections = Connections::over(&table[..]).unwrap();
+        let mut connections = Connections::from_reader(&table[..]).unwrap();
         let first = connections.next_row().unwrap().unwrap();
         assert_eq!(first.client, "10.1.0.2:40982".parse().unwrap());
         assert_eq!((first.state, first.expires, first.engine), ("ESTABLISHED", 894, None));

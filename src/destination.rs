@@ -8,7 +8,7 @@ use netlink_packet_core::DecodeError;
 
 use crate::error::InvalidValue;
 use crate::family::Family;
-use crate::forwarding::{Forwarding, Tunnel};
+use crate::forwarding::{ForwardingMethod, Tunnel};
 use crate::netlink::attr::{Writer, attributes, to_ip};
 use crate::netlink::uapi::*;
 use crate::stats::Stats;
@@ -52,9 +52,9 @@ impl FromStr for DestinationId {
 /// A real server of a virtual service.
 ///
 /// ```
-/// use ipvs::{Destination, Forwarding};
+/// use ipvs::{Destination, ForwardingMethod};
 ///
-/// let server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+/// let server = Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
 /// assert_eq!(server.weight, 1);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ pub struct Destination {
     /// Which server it is.
     pub id: DestinationId,
     /// How packets reach it.
-    pub forwarding: Forwarding,
+    pub forwarding: ForwardingMethod,
     /// Its share of the connections compared with the other servers', 0 to 2,147,483,647; 0 takes no new ones.
     /// Schedulers multiply weights: values above 65,535 may overflow there.
     pub weight: u32,
@@ -75,7 +75,7 @@ pub struct Destination {
 
 impl Destination {
     /// A server of weight 1 without thresholds.
-    pub fn new(address: IpAddr, port: u16, forwarding: Forwarding) -> Self {
+    pub fn new(address: IpAddr, port: u16, forwarding: ForwardingMethod) -> Self {
         let id = DestinationId { address, port };
         Self { id, forwarding, weight: 1, upper_threshold: 0, lower_threshold: 0 }
     }
@@ -85,7 +85,7 @@ impl Destination {
         self.id.write(nest);
         nest.u32(IPVS_DEST_ATTR_FWD_METHOD, self.forwarding.number());
         nest.u32(IPVS_DEST_ATTR_WEIGHT, self.weight);
-        if let Forwarding::Tunnel(tunnel) = self.forwarding {
+        if let ForwardingMethod::Tunnel(tunnel) = self.forwarding {
             let (kind, port, flags) = tunnel.parts();
             nest.u8(IPVS_DEST_ATTR_TUN_TYPE, kind);
             nest.port(IPVS_DEST_ATTR_TUN_PORT, port);
@@ -102,11 +102,11 @@ pub struct DestinationEntry {
     /// Its configuration.
     pub destination: Destination,
     /// Connections in the state ESTABLISHED (kernel: `IPVS_DEST_ATTR_ACTIVE_CONNS`).
-    pub active: u32,
+    pub active_connections: u32,
     /// Connections in all other states, and those of UDP (`IPVS_DEST_ATTR_INACT_CONNS`).
-    pub inactive: u32,
+    pub inactive_connections: u32,
     /// Clients that come back to this server (`IPVS_DEST_ATTR_PERSIST_CONNS`).
-    pub persistent: u32,
+    pub persistent_connections: u32,
     /// Its counters and rates.
     pub stats: Stats,
 }
@@ -115,16 +115,22 @@ impl DestinationEntry {
     /// A server that no connection went to yet.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn idle(destination: Destination) -> Self {
-        Self { destination, active: 0, inactive: 0, persistent: 0, stats: Stats::default() }
+        Self {
+            destination,
+            active_connections: 0,
+            inactive_connections: 0,
+            persistent_connections: 0,
+            stats: Stats::default(),
+        }
     }
 
     /// Writes the content of a destination nest, as the kernel does.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn write(&self, nest: &mut Writer) {
         self.destination.write(nest);
-        nest.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, self.active);
-        nest.u32(IPVS_DEST_ATTR_INACT_CONNS, self.inactive);
-        nest.u32(IPVS_DEST_ATTR_PERSIST_CONNS, self.persistent);
+        nest.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, self.active_connections);
+        nest.u32(IPVS_DEST_ATTR_INACT_CONNS, self.inactive_connections);
+        nest.u32(IPVS_DEST_ATTR_PERSIST_CONNS, self.persistent_connections);
         nest.nest(IPVS_DEST_ATTR_STATS64, |nest| self.stats.write(nest));
     }
 
@@ -133,7 +139,7 @@ impl DestinationEntry {
     pub(crate) fn read(nest: &[u8], mut family: Family) -> Result<Self, DecodeError> {
         let (mut address, mut port, mut method, mut tunnel) = (None, 0, 0, (0, 0, 0));
         let (mut weight, mut upper_threshold, mut lower_threshold) = (0, 0, 0);
-        let (mut active, mut inactive, mut persistent) = (0, 0, 0);
+        let (mut active_connections, mut inactive_connections, mut persistent_connections) = (0, 0, 0);
         let (mut stats, mut stats64) = (None, None);
         for attribute in attributes(nest) {
             let attribute = attribute?;
@@ -144,9 +150,9 @@ impl DestinationEntry {
                 IPVS_DEST_ATTR_WEIGHT => weight = attribute.u32()?,
                 IPVS_DEST_ATTR_U_THRESH => upper_threshold = attribute.u32()?,
                 IPVS_DEST_ATTR_L_THRESH => lower_threshold = attribute.u32()?,
-                IPVS_DEST_ATTR_ACTIVE_CONNS => active = attribute.u32()?,
-                IPVS_DEST_ATTR_INACT_CONNS => inactive = attribute.u32()?,
-                IPVS_DEST_ATTR_PERSIST_CONNS => persistent = attribute.u32()?,
+                IPVS_DEST_ATTR_ACTIVE_CONNS => active_connections = attribute.u32()?,
+                IPVS_DEST_ATTR_INACT_CONNS => inactive_connections = attribute.u32()?,
+                IPVS_DEST_ATTR_PERSIST_CONNS => persistent_connections = attribute.u32()?,
                 IPVS_DEST_ATTR_ADDR_FAMILY => family = attribute.family()?.unwrap_or(family),
                 IPVS_DEST_ATTR_TUN_TYPE => tunnel.0 = attribute.u8()?,
                 IPVS_DEST_ATTR_TUN_PORT => tunnel.1 = attribute.port()?,
@@ -159,13 +165,19 @@ impl DestinationEntry {
         let id =
             DestinationId { address: to_ip(address.ok_or("real server without an address")?, family), port };
         let forwarding = match method {
-            IP_VS_CONN_F_MASQ => Forwarding::Masquerade,
-            IP_VS_CONN_F_LOCALNODE => Forwarding::Local,
-            IP_VS_CONN_F_TUNNEL => Forwarding::Tunnel(Tunnel::from_parts(tunnel.0, tunnel.1, tunnel.2)),
-            IP_VS_CONN_F_DROUTE => Forwarding::DirectRouting,
-            other => Forwarding::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+            IP_VS_CONN_F_MASQ => ForwardingMethod::Masquerade,
+            IP_VS_CONN_F_LOCALNODE => ForwardingMethod::Local,
+            IP_VS_CONN_F_TUNNEL => ForwardingMethod::Tunnel(Tunnel::from_parts(tunnel.0, tunnel.1, tunnel.2)),
+            IP_VS_CONN_F_DROUTE => ForwardingMethod::DirectRouting,
+            other => ForwardingMethod::Other(u8::try_from(other).unwrap_or(u8::MAX)),
         };
         let destination = Destination { id, forwarding, weight, upper_threshold, lower_threshold };
-        Ok(Self { destination, active, inactive, persistent, stats: Stats::read(stats64.or(stats))? })
+        Ok(Self {
+            destination,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats: Stats::read(stats64.or(stats))?,
+        })
     }
 }

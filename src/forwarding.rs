@@ -8,7 +8,7 @@ use crate::netlink::uapi::*;
 
 /// How packets reach a real server (kernel: `IPVS_DEST_ATTR_FWD_METHOD`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Forwarding {
+pub enum ForwardingMethod {
     /// Addresses are translated (NAT); replies come back through the director.
     Masquerade,
     /// The server is the director itself.
@@ -21,7 +21,7 @@ pub enum Forwarding {
     Other(u8),
 }
 
-impl Forwarding {
+impl ForwardingMethod {
     pub(crate) fn number(self) -> u32 {
         match self {
             Self::Masquerade => IP_VS_CONN_F_MASQ,
@@ -33,7 +33,7 @@ impl Forwarding {
     }
 }
 
-impl fmt::Display for Forwarding {
+impl fmt::Display for ForwardingMethod {
     /// `masquerade`, `local`, `direct_routing`, or `tunnel:` and which: `tunnel:ipip`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
@@ -46,7 +46,7 @@ impl fmt::Display for Forwarding {
     }
 }
 
-impl FromStr for Forwarding {
+impl FromStr for ForwardingMethod {
     type Err = InvalidValue;
 
     /// What [`Display`](fmt::Display) writes; `tunnel` alone is IP in IP.

@@ -5,7 +5,7 @@
 //! `ipvsadm` of the same package is made of.
 //!
 //! ```
-//! use ipvs::{Client, Destination, Forwarding, Service, ServiceId};
+//! use ipvs::{Client, Destination, ForwardingMethod, Service, ServiceId};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut client = Client::open()?;
@@ -15,7 +15,7 @@
 //! client.add_service(&Service::new(web, "wrr".parse()?))?;
 //!
 //! // ipvsadm -a -t 192.0.2.1:80 -r 192.0.2.11 -g -w 2
-//! let mut server = Destination::new("192.0.2.11".parse()?, 80, Forwarding::DirectRouting);
+//! let mut server = Destination::new("192.0.2.11".parse()?, 80, ForwardingMethod::DirectRouting);
 //! server.weight = 2;
 //! client.add_destination(&web, &server)?;
 //!
@@ -23,7 +23,7 @@
 //! for entry in client.services()? {
 //!     println!("{} {} {:?}", entry.service.id, entry.service.scheduler, entry.stats.total);
 //!     for entry in client.destinations(&entry.service.id)? {
-//!         println!("  -> {} {} active", entry.destination.id, entry.active);
+//!         println!("  -> {} {} active", entry.destination.id, entry.active_connections);
 //!     }
 //! }
 //!
@@ -52,7 +52,7 @@ mod namespace;
 mod netlink;
 mod service;
 mod service_id;
-mod settle;
+mod stable;
 mod stats;
 mod table;
 mod totals;
@@ -67,7 +67,7 @@ pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 #[cfg(feature = "fake-kernel")]
 pub use fake_kernel::FakeKernel;
 pub use family::Family;
-pub use forwarding::{Checksum, Forwarding, Tunnel};
+pub use forwarding::{Checksum, ForwardingMethod, Tunnel};
 #[cfg(feature = "genetlink")]
 pub use message::{Message, Object};
 pub use name::{InterfaceName, PersistenceEngine, Scheduler};

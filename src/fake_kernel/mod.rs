@@ -36,11 +36,11 @@ const FAMILY: u16 = 0x20;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let kernel = FakeKernel::new();
-/// let mut client = Client::over(kernel.clone())?;
+/// let mut client = Client::with_transport(kernel.clone())?;
 /// let web = ServiceId::tcp("192.0.2.1".parse()?, 80);
 /// client.add_service(&Service::new(web, "wlc".parse()?))?;
 ///
-/// let mut other = Client::over(kernel)?;
+/// let mut other = Client::with_transport(kernel)?;
 /// assert_eq!(other.services()?.len(), 1);
 /// # Ok(())
 /// # }
@@ -72,7 +72,7 @@ impl FakeKernel {
         let entry =
             servers.and_then(|servers| servers.iter_mut().find(|entry| entry.destination.id == *server));
         let Some(entry) = entry else { return false };
-        (entry.active, entry.inactive, entry.stats) = (active, inactive, stats);
+        (entry.active_connections, entry.inactive_connections, entry.stats) = (active, inactive, stats);
         true
     }
 

@@ -7,7 +7,7 @@ use crate::config::Timeouts;
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::DestinationEntry;
 use crate::family::Family;
-use crate::forwarding::Forwarding;
+use crate::forwarding::ForwardingMethod;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
 use crate::service::{Netmask, ServiceEntry};
@@ -151,7 +151,7 @@ impl State {
             return Ok(());
         }
         let is_mixed = Family::from(new.id.address) != id.family();
-        if is_mixed && (daemon_runs || !matches!(new.forwarding, Forwarding::Tunnel(_))) {
+        if is_mixed && (daemon_runs || !matches!(new.forwarding, ForwardingMethod::Tunnel(_))) {
             return Err(EINVAL);
         }
         if i32::try_from(new.weight).is_err() || new.lower_threshold > new.upper_threshold {

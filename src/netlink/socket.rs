@@ -21,7 +21,7 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 ///     }
 /// }
 ///
-/// assert!(ipvs::Client::over(Silence).is_err());
+/// assert!(ipvs::Client::with_transport(Silence).is_err());
 /// ```
 pub trait Transport: Send {
     /// Sends one datagram of netlink messages.
@@ -46,9 +46,9 @@ pub(crate) const REQUESTS_PER_DATAGRAM: usize = 128;
 const ANSWER: usize = 1536;
 
 /// A netlink socket of the kernel's, in the network namespace of the thread that made it.
-pub(crate) struct Kernel(netlink_sys::Socket);
+pub(crate) struct NetlinkSocket(netlink_sys::Socket);
 
-impl Kernel {
+impl NetlinkSocket {
     pub(crate) fn open() -> io::Result<Self> {
         netlink_sys::Socket::new(NETLINK_GENERIC).map(Self)
     }
@@ -63,7 +63,7 @@ impl Kernel {
     }
 }
 
-impl Transport for Kernel {
+impl Transport for NetlinkSocket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         self.0.send(datagram, 0).map(|_| ())
     }

@@ -111,7 +111,7 @@ impl Table {
 
 fn takes_away(change: &Change) -> bool {
     use Change::{DeleteDestination, DeleteService, StopDaemon};
-    matches!(change, DeleteService(_) | DeleteDestination(..) | StopDaemon(..))
+    matches!(change, DeleteService(_) | DeleteDestination { .. } | StopDaemon { .. })
 }
 
 /// The way from one table to another, and back where it has no end.

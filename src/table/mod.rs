@@ -26,14 +26,14 @@ use servers::Servers;
 /// none, and its [`difference`](Table::diff) to another does not set any. Counters are no part of it.
 ///
 /// ```
-/// use ipvs::{Change, Client, Destination, Forwarding, Scheduler, Service, ServiceId, Table};
+/// use ipvs::{Change, Client, Destination, ForwardingMethod, Scheduler, Service, ServiceId, Table};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let web = ServiceId::tcp("192.0.2.1".parse()?, 80);
-/// let server = Destination::new("192.0.2.11".parse()?, 80, Forwarding::DirectRouting);
+/// let server = Destination::new("192.0.2.11".parse()?, 80, ForwardingMethod::DirectRouting);
 /// let mut desired = Table::default();
 /// desired.change(&Change::AddService(Service::new(web, Scheduler::WLC)))?;
-/// desired.change(&Change::AddDestination(web, server))?;
+/// desired.change(&Change::AddDestination { service: web, destination: server })?;
 ///
 /// let mut client = Client::open()?;
 /// for change in Table::read_for(&mut client, &desired)?.diff(&desired) {
@@ -80,7 +80,7 @@ impl Table {
         let mut table = Self::default();
         for entry in client.services()? {
             let mut destinations = Vec::new();
-            client.each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
+            client.for_each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
             table.put(entry.service, destinations);
         }
         Ok(table)
@@ -174,18 +174,18 @@ impl Table {
                 entry.service = service;
             }
             Change::DeleteService(id) => drop(self.services.remove(&id).ok_or(ESRCH)?),
-            Change::AddDestination(id, destination) => {
+            Change::AddDestination { service: id, destination } => {
                 let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
                 if entry.destinations.contains_key(&destination.id) {
                     return Err(EEXIST);
                 }
                 entry.destinations.insert(destination);
             }
-            Change::EditDestination(id, destination) => {
+            Change::EditDestination { service: id, destination } => {
                 let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
                 *entry.destinations.get_mut(&destination.id).ok_or(ENOENT)? = destination;
             }
-            Change::DeleteDestination(id, server) => {
+            Change::DeleteDestination { service: id, destination: server } => {
                 let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
                 entry.destinations.remove(&server).ok_or(ENOENT)?;
             }
@@ -203,7 +203,7 @@ impl Table {
                 *side = Some(daemon);
             }
             // Where no line has spoken of the side, whatever runs there is meant.
-            Change::StopDaemon(state, _) => {
+            Change::StopDaemon { state, sync_id: _ } => {
                 if self.daemons.insert(state, None) == Some(None) {
                     return Err(ESRCH);
                 }
@@ -222,9 +222,8 @@ impl Table {
         let put = self.steps_that_put(desired);
         let (stop, start) = self.daemon_steps(desired);
         let is_mixed = |change: &Change| match change {
-            Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
-                is_mixed(id, &server.id)
-            }
+            Change::AddDestination { service: id, destination: server }
+            | Change::EditDestination { service: id, destination: server } => is_mixed(id, &server.id),
             _ => false,
         };
         let (early, late) = if put.iter().any(is_mixed) { (stop, vec![]) } else { (vec![], stop) };
@@ -247,8 +246,10 @@ impl Table {
             }
             for destination in new.destinations.iter() {
                 let change = match old.and_then(|old| old.destinations.get(&destination.id)) {
-                    None => Change::AddDestination(*id, *destination),
-                    Some(old) if old != destination => Change::EditDestination(*id, *destination),
+                    None => Change::AddDestination { service: *id, destination: *destination },
+                    Some(old) if old != destination => {
+                        Change::EditDestination { service: *id, destination: *destination }
+                    }
                     Some(_) => continue,
                 };
                 steps.push(change);
@@ -275,7 +276,10 @@ impl Table {
                 None => push(Change::DeleteService(*id), servers().any(|server| is_mixed(id, &server))),
                 Some(new) => {
                     for server in servers().filter(|server| !new.destinations.contains_key(server)) {
-                        push(Change::DeleteDestination(*id, server), is_mixed(id, &server));
+                        push(
+                            Change::DeleteDestination { service: *id, destination: server },
+                            is_mixed(id, &server),
+                        );
                     }
                 }
             }
@@ -294,7 +298,7 @@ impl Table {
                 continue;
             }
             if let Some(running) = running {
-                stop.push(Change::StopDaemon(*side, running.sync_id));
+                stop.push(Change::StopDaemon { state: *side, sync_id: running.sync_id });
             }
             if let Some(new) = new {
                 start.push(Change::StartDaemon(*new));
@@ -319,9 +323,9 @@ impl Table {
                         entry.service = old.service;
                     }
                 }
-                Change::AddDestination(id, Destination { id: server, .. })
-                | Change::EditDestination(id, Destination { id: server, .. })
-                | Change::DeleteDestination(id, server) => {
+                Change::AddDestination { service: id, destination: Destination { id: server, .. } }
+                | Change::EditDestination { service: id, destination: Destination { id: server, .. } }
+                | Change::DeleteDestination { service: id, destination: server } => {
                     let Some(entry) = table.services.get_mut(id) else { continue };
                     let old = before.services.get(id).and_then(|old| old.destinations.get(server));
                     match old {
@@ -330,7 +334,8 @@ impl Table {
                     }
                 }
                 Change::SetTimeouts(_) => table.timeouts = before.timeouts,
-                Change::StartDaemon(SyncDaemon { state: side, .. }) | Change::StopDaemon(side, _) => {
+                Change::StartDaemon(SyncDaemon { state: side, .. })
+                | Change::StopDaemon { state: side, sync_id: _ } => {
                     table.daemons.insert(*side, before.daemons.get(side).copied().flatten());
                 }
                 Change::Flush | Change::Zero(_) => {} // never on the way from one table to another

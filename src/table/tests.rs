@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::forwarding::{Forwarding, Tunnel};
+use crate::forwarding::{ForwardingMethod, Tunnel};
 
 /// An empty table that speaks of both sync daemons.
 fn none_runs() -> Table {
@@ -27,9 +27,10 @@ fn any_table() -> impl Strategy<Value = Table> {
                 // A second service of the same address is refused, and its servers join the first.
                 let _ = table.change(&Change::AddService(Service::new(id, scheduler.parse().unwrap())));
                 for (server, weight) in servers {
-                    let mut server = Destination::new([10, 1, 0, server].into(), 80, Forwarding::Masquerade);
+                    let mut server =
+                        Destination::new([10, 1, 0, server].into(), 80, ForwardingMethod::Masquerade);
                     server.weight = weight;
-                    let _ = table.change(&Change::AddDestination(id, server));
+                    let _ = table.change(&Change::AddDestination { service: id, destination: server });
                 }
             }
             for (is_master, sync_id) in daemons {
@@ -64,10 +65,10 @@ fn commands(old: &[Change], new: &[Change]) -> Vec<&'static str> {
         table
     };
     let name = |change: &Change| match change {
-        Change::AddDestination(..) => "add",
-        Change::DeleteDestination(..) => "delete",
+        Change::AddDestination { .. } => "add",
+        Change::DeleteDestination { .. } => "delete",
         Change::StartDaemon(_) => "start",
-        Change::StopDaemon(..) => "stop",
+        Change::StopDaemon { .. } => "stop",
         _ => "other",
     };
     table(old).diff(&table(new)).iter().map(name).collect()
@@ -78,8 +79,8 @@ fn daemons_start_before_anything_goes_unless_it_goes_for_them() {
     let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
     let add = Change::AddService(Service::new(web, "rr".parse().unwrap()));
     let server = |address: &str| {
-        let server = Destination::new(address.parse().unwrap(), 80, Forwarding::Tunnel(Tunnel::Ipip));
-        Change::AddDestination(web, server)
+        let server = Destination::new(address.parse().unwrap(), 80, ForwardingMethod::Tunnel(Tunnel::Ipip));
+        Change::AddDestination { service: web, destination: server }
     };
     let daemon = |id| Change::StartDaemon(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), id));
     let new = [add, server("10.1.0.2"), daemon(2)];

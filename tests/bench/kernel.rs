@@ -44,7 +44,7 @@ impl Transport for Recorder {
 fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let socket = Socket::new(NETLINK_GENERIC).unwrap();
-    let mut client = Client::over(Recorder { socket, sent: Arc::clone(&sent) }).unwrap();
+    let mut client = Client::with_transport(Recorder { socket, sent: Arc::clone(&sent) }).unwrap();
     sent.lock().unwrap().clear(); // the question for the family
     work(&mut client);
     let mut sent = std::mem::take(&mut *sent.lock().unwrap());

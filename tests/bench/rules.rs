@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use ipvs::{Change, Destination, Forwarding, Service, ServiceId};
+use ipvs::{Change, Destination, ForwardingMethod, Service, ServiceId};
 
 /// Services with so many servers each.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,9 @@ impl Table {
             changes.push(Change::AddService(Service::new(id, "rr".parse().unwrap())));
             for server in 0..self.servers {
                 let address = 0x0a80_0001 + service * 2 + server;
-                let server = Destination::new(address.to_be_bytes().into(), 8080, Forwarding::Masquerade);
-                changes.push(Change::AddDestination(id, server));
+                let server =
+                    Destination::new(address.to_be_bytes().into(), 8080, ForwardingMethod::Masquerade);
+                changes.push(Change::AddDestination { service: id, destination: server });
             }
         }
         changes
@@ -41,7 +42,7 @@ impl Table {
                 Change::AddService(service) => {
                     writeln!(lines, "-A -t {} -s rr", endpoint(&service.id)).unwrap();
                 }
-                Change::AddDestination(id, server) => {
+                Change::AddDestination { service: id, destination: server } => {
                     let weight = if left > 0 { 2 } else { 1 };
                     left = left.saturating_sub(1);
                     writeln!(lines, "-a -t {} -r {} -m -w {weight}", endpoint(&id), server.id).unwrap();

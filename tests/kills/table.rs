@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use ipvs::{Change, Client, Destination, Forwarding, Service, ServiceId};
+use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
 /// What is said of each service, and of each server of one.
 pub(crate) type Table = BTreeMap<String, String>;
@@ -104,9 +104,9 @@ fn change(line: &str) -> Change {
         ["-A", _, _, _, scheduler] => Change::AddService(Service::new(id, scheduler.parse().unwrap())),
         [_, _, _, _, server, _, _, weight] => {
             let server = address(server);
-            let mut server = Destination::new(server.ip(), server.port(), Forwarding::Masquerade);
+            let mut server = Destination::new(server.ip(), server.port(), ForwardingMethod::Masquerade);
             server.weight = weight.parse().unwrap();
-            Change::AddDestination(id, server)
+            Change::AddDestination { service: id, destination: server }
         }
         _ => unreachable!("{line}"),
     }

@@ -39,7 +39,7 @@ fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
     let changes: Vec<Change> = (1..=600)
         .map(|number| match number % 128 {
             127 => Change::StartDaemon(daemon),
-            0 => Change::StopDaemon(DaemonState::Master, 7),
+            0 => Change::StopDaemon { state: DaemonState::Master, sync_id: 7 },
             _ => add(number),
         })
         .collect();
@@ -48,7 +48,7 @@ fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
     let expected: Vec<u16> = (1..=600).filter(|number| ![0, 127].contains(&(number % 128))).collect();
     assert_eq!(ports(&mut client), expected);
     // What is refused is told, there as elsewhere.
-    let stops = vec![Change::StopDaemon(DaemonState::Backup, 7); 256];
+    let stops = vec![Change::StopDaemon { state: DaemonState::Backup, sync_id: 7 }; 256];
     let refused = client.apply_all(&stops).unwrap();
     assert_eq!(refused.len(), 256);
     assert!(
@@ -63,7 +63,7 @@ impl Narrow {
     fn client() -> Client {
         let socket = Socket::new(NETLINK_GENERIC).unwrap();
         socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it: room for three refusals
-        Client::over(Self(socket)).unwrap()
+        Client::with_transport(Self(socket)).unwrap()
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use ipvs::{Change, Client, Destination, DestinationId, Forwarding, Service, ServiceId, Transport};
+use ipvs::{Change, Client, Destination, DestinationId, ForwardingMethod, Service, ServiceId, Transport};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
@@ -35,12 +35,12 @@ const SERVICES: Kind = Kind {
 };
 
 fn server(number: u32) -> Destination {
-    Destination::new(address(number).into(), 80, Forwarding::DirectRouting)
+    Destination::new(address(number).into(), 80, ForwardingMethod::DirectRouting)
 }
 
 const SERVERS: Kind = Kind {
-    add: |number| Change::AddDestination(web(), server(number)),
-    delete: |number| Change::DeleteDestination(web(), server(number).id),
+    add: |number| Change::AddDestination { service: web(), destination: server(number) },
+    delete: |number| Change::DeleteDestination { service: web(), destination: server(number).id },
 };
 
 /// The kernel, where behind each of its datagrams somebody else deletes 50 of a kind, or adds them again.
@@ -54,7 +54,7 @@ struct Meddling {
 impl Meddling {
     fn client(kind: Kind) -> Client {
         let socket = Socket::new(NETLINK_GENERIC).unwrap();
-        Client::over(Self { socket, other: Client::open().unwrap(), random: 1, kind }).unwrap()
+        Client::with_transport(Self { socket, other: Client::open().unwrap(), random: 1, kind }).unwrap()
     }
 }
 
@@ -171,7 +171,7 @@ fn assert_right_at_the_seam<Id: PartialEq + Copy + std::fmt::Debug>(
                 other: Client::open().unwrap(),
                 change: Arc::clone(&change),
             };
-            let mut client = Client::over(between).unwrap();
+            let mut client = Client::with_transport(between).unwrap();
             let before = told(if is_asked { &mut client } else { &mut other });
             let first = before.first().copied().unwrap();
             let touched = if comes { 1000 } else { (1..=count).find(|number| id(*number) == first).unwrap() };

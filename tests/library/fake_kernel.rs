@@ -67,14 +67,14 @@ fn change() -> impl Strategy<Value = Change> {
         4 => whole.clone().prop_map(Change::AddService),
         2 => whole.prop_map(Change::EditService),
         1 => id.clone().prop_map(Change::DeleteService),
-        8 => (id.clone(), server.clone()).prop_map(|(id, server)| Change::AddDestination(id, server)),
-        4 => (id.clone(), server.clone()).prop_map(|(id, server)| Change::EditDestination(id, server)),
-        2 => (id.clone(), server).prop_map(|(id, server)| Change::DeleteDestination(id, server.id)),
+        8 => (id.clone(), server.clone()).prop_map(|(id, server)| Change::AddDestination { service: id, destination: server }),
+        4 => (id.clone(), server.clone()).prop_map(|(id, server)| Change::EditDestination { service: id, destination: server }),
+        2 => (id.clone(), server).prop_map(|(id, server)| Change::DeleteDestination { service: id, destination: server.id }),
         1 => Just(Change::Flush),
         1 => prop::option::of(id).prop_map(Change::Zero),
         1 => timeouts.prop_map(Change::SetTimeouts),
         1 => daemon.prop_map(Change::StartDaemon),
-        1 => state.prop_map(|state| Change::StopDaemon(state, 7)),
+        1 => state.prop_map(|state| Change::StopDaemon { state, sync_id: 7 }),
     ]
 }
 
@@ -93,14 +93,15 @@ fn it_answers_as_the_real_one() {
     runner()
         .run(&prop::collection::vec(change(), 1..40), |changes| {
             let mut real = real.borrow_mut();
-            let stop = [DaemonState::Master, DaemonState::Backup].map(|state| Change::StopDaemon(state, 7));
+            let stop = [DaemonState::Master, DaemonState::Backup]
+                .map(|state| Change::StopDaemon { state, sync_id: 7 });
             real.apply_all(&stop).unwrap();
             real.apply_all(&[
                 Change::Flush,
                 Change::SetTimeouts(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 }),
             ])
             .unwrap();
-            let mut fake = Client::over(FakeKernel::new()).unwrap();
+            let mut fake = Client::with_transport(FakeKernel::new()).unwrap();
             for change in &changes {
                 let errno = |result: ipvs::Result<()>| result.map_err(|error| error.errno());
                 prop_assert_eq!(errno(fake.apply(change)), errno(real.apply(change)), "{:?}", change);
@@ -114,7 +115,7 @@ fn it_answers_as_the_real_one() {
 
 #[test]
 fn many_changes_and_their_refusals_keep_their_order() {
-    let mut fake = Client::over(FakeKernel::new()).unwrap();
+    let mut fake = Client::with_transport(FakeKernel::new()).unwrap();
     let changes: Vec<Change> = (0..1000).map(|_| Change::DeleteService(web())).collect();
     let refused = fake.apply_all(&changes).unwrap();
     assert!(refused.iter().map(|(at, _)| *at).eq(0..1000));
@@ -123,8 +124,8 @@ fn many_changes_and_their_refusals_keep_their_order() {
 #[test]
 fn traffic_can_be_played() {
     let kernel = FakeKernel::new();
-    let mut client = Client::over(kernel.clone()).unwrap();
-    let server = Destination::new("10.9.0.1".parse().unwrap(), 80, ipvs::Forwarding::DirectRouting);
+    let mut client = Client::with_transport(kernel.clone()).unwrap();
+    let server = Destination::new("10.9.0.1".parse().unwrap(), 80, ipvs::ForwardingMethod::DirectRouting);
     let total = Counters { connections: 5, in_bytes: 1 << 40, ..Counters::default() };
     let stats = Stats { total, ..Stats::default() };
     assert!(!kernel.set_traffic(&web(), &server.id, 3, 2, stats));
@@ -132,8 +133,8 @@ fn traffic_can_be_played() {
     client.add_destination(&web(), &server).unwrap();
     assert!(kernel.set_traffic(&web(), &server.id, 3, 2, stats));
     let entry = client.destinations(&web()).unwrap()[0];
-    assert_eq!((entry.active, entry.inactive, entry.stats), (3, 2, stats));
+    assert_eq!((entry.active_connections, entry.inactive_connections, entry.stats), (3, 2, stats));
     client.zero(None).unwrap();
     let entry = client.destinations(&web()).unwrap()[0];
-    assert_eq!((entry.active, entry.stats), (3, Stats::default()));
+    assert_eq!((entry.active_connections, entry.stats), (3, Stats::default()));
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use ipvs::{
-    Change, Client, DaemonState, Destination, Error, Forwarding, Operation, Result, Service, ServiceId,
+    Change, Client, DaemonState, Destination, Error, ForwardingMethod, Operation, Result, Service, ServiceId,
     SyncDaemon, Transport,
 };
 use netlink_sys::Socket;
@@ -28,7 +28,7 @@ struct Changed<F> {
 impl<F: FnMut(&mut Vec<u8>) + Send + 'static> Changed<F> {
     fn client(change: F) -> Client {
         let socket = Socket::new(NETLINK_GENERIC).unwrap();
-        Client::over(Self { socket, change }).unwrap()
+        Client::with_transport(Self { socket, change }).unwrap()
     }
 }
 
@@ -71,7 +71,7 @@ fn fill() -> Client {
         client.add_service(&Service::new(id, "rr".parse().unwrap())).unwrap();
     }
     for port in [80, 81, 82] {
-        let server = Destination::new("192.0.2.11".parse().unwrap(), port, Forwarding::Masquerade);
+        let server = Destination::new("192.0.2.11".parse().unwrap(), port, ForwardingMethod::Masquerade);
         client.add_destination(&web(), &server).unwrap();
     }
     client.start_daemon(&SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 7)).unwrap();
@@ -177,7 +177,7 @@ struct Again {
 impl Again {
     fn client(answered: usize) -> Client {
         let socket = Socket::new(NETLINK_GENERIC).unwrap();
-        Client::over(Self { socket, old: Vec::new(), queue: VecDeque::new(), answered }).unwrap()
+        Client::with_transport(Self { socket, old: Vec::new(), queue: VecDeque::new(), answered }).unwrap()
     }
 }
 

@@ -19,8 +19,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::{
     Change, Checksum, Client, Connections, DaemonState, Destination, DestinationId, Error, ErrorKind, Family,
-    Forwarding, Netmask, Operation, Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId,
-    SyncDaemon, Timeouts, Totals, Tunnel, Version,
+    ForwardingMethod, Netmask, Operation, Persistence, Protocol, Scheduler, SchedulerFlags, Service,
+    ServiceId, SyncDaemon, Timeouts, Totals, Tunnel, Version,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -94,12 +94,12 @@ fn service() -> impl Strategy<Value = Service> {
 fn destination() -> impl Strategy<Value = Destination> {
     let checksum = || prop_oneof![Just(Checksum::Off), Just(Checksum::On), Just(Checksum::Remote)];
     let forwarding = prop_oneof![
-        Just(Forwarding::DirectRouting),
-        Just(Forwarding::Masquerade),
-        Just(Forwarding::Tunnel(Tunnel::Ipip)),
+        Just(ForwardingMethod::DirectRouting),
+        Just(ForwardingMethod::Masquerade),
+        Just(ForwardingMethod::Tunnel(Tunnel::Ipip)),
         (1..=u16::MAX, checksum())
-            .prop_map(|(port, checksum)| Forwarding::Tunnel(Tunnel::Gue { port, checksum })),
-        checksum().prop_map(|checksum| Forwarding::Tunnel(Tunnel::Gre { checksum })),
+            .prop_map(|(port, checksum)| ForwardingMethod::Tunnel(Tunnel::Gue { port, checksum })),
+        checksum().prop_map(|checksum| ForwardingMethod::Tunnel(Tunnel::Gre { checksum })),
     ];
     // Addresses of single hosts, which the kernel insists on.
     let address = prop_oneof![
@@ -154,13 +154,13 @@ fn a_destination_comes_back_as_it_was_written() {
         .run(&(destination(), destination(), any::<bool>()), |(first, second, other_family)| {
             let mut client = client.borrow_mut();
             // Through a tunnel, a server may be of another family than its service.
-            let crosses = other_family && matches!(first.forwarding, Forwarding::Tunnel(_));
+            let crosses = other_family && matches!(first.forwarding, ForwardingMethod::Tunnel(_));
             let service = if first.id.address.is_ipv4() == crosses { v6 } else { v4 };
             client.add_destination(&service, &first).unwrap();
             let all = client.destinations(&service).unwrap();
             assert_eq!(all.iter().map(|entry| entry.destination).collect::<Vec<_>>(), [first]);
             let second = Destination { id: first.id, ..second };
-            if !crosses || matches!(second.forwarding, Forwarding::Tunnel(_)) {
+            if !crosses || matches!(second.forwarding, ForwardingMethod::Tunnel(_)) {
                 client.edit_destination(&service, &second).unwrap();
                 assert_eq!(client.destinations(&service).unwrap()[0].destination, second);
             }
@@ -198,11 +198,13 @@ fn refusals_of_many_changes_are_told_by_position() {
 fn no_refusal_is_lost_however_many_there_are() {
     let mut client = client();
     let mut server =
-        Destination::new("2001:db8::11".parse().unwrap(), 80, Forwarding::Tunnel(Tunnel::default()));
+        Destination::new("2001:db8::11".parse().unwrap(), 80, ForwardingMethod::Tunnel(Tunnel::default()));
     server.upper_threshold = 9;
     // The largest requests there are, and the errors that come back hold a copy of each.
     let nowhere = ServiceId::tcp("2001:db8::1".parse().unwrap(), 80);
-    let refused = client.apply_all(&vec![Change::AddDestination(nowhere, server); 2000]).unwrap();
+    let refused = client
+        .apply_all(&vec![Change::AddDestination { service: nowhere, destination: server }; 2000])
+        .unwrap();
     assert_eq!(refused.len(), 2000);
     assert!(
         refused.iter().enumerate().all(|(at, (told, error))| at == *told && error.errno() == Some(ESRCH))
@@ -212,11 +214,11 @@ fn no_refusal_is_lost_however_many_there_are() {
 #[test]
 fn a_refusal_keeps_the_operation_and_the_reason() {
     let mut client = client();
-    let nobody = Destination::new(Ipv4Addr::UNSPECIFIED.into(), 80, Forwarding::DirectRouting);
+    let nobody = Destination::new(Ipv4Addr::UNSPECIFIED.into(), 80, ForwardingMethod::DirectRouting);
     assert_eq!(errno(client.add_destination(&web(), &nobody)), Some(ESRCH));
     client.add_service(&Service::new(web(), "rr".parse().unwrap())).unwrap();
     assert_eq!(errno(client.add_destination(&web(), &nobody)), Some(EINVAL));
-    let mut server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+    let mut server = Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
     server.lower_threshold = 1;
     assert_eq!(errno(client.add_destination(&web(), &server)), Some(ERANGE));
     let other = ServiceId::tcp("192.0.2.1".parse().unwrap(), 81);
@@ -228,7 +230,7 @@ fn a_refusal_keeps_the_operation_and_the_reason() {
 #[test]
 fn what_is_not_there_or_there_already_is_told_without_an_errno() {
     let mut client = client();
-    let server = Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting);
+    let server = Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
     let service = Service::new(web(), "rr".parse().unwrap());
     let daemon = SyncDaemon::new(DaemonState::Master, "nosuch".parse().unwrap(), 0);
     assert!(client.delete_service(&web()).unwrap_err().is_not_found());
@@ -310,7 +312,7 @@ fn daemons_start_show_and_stop() {
 fn connections_are_read_from_this_network() {
     connect(&mut client());
     let table = File::open("/proc/thread-self/net/ip_vs_conn").unwrap();
-    let mut connections = Connections::over(BufReader::new(table)).unwrap();
+    let mut connections = Connections::from_reader(BufReader::new(table)).unwrap();
     let row = connections.next_row().unwrap().unwrap();
     assert_eq!((row.protocol, row.state, row.engine), ("UDP", "UDP", None));
     let ends = [row.client, row.service, row.destination].map(|end| end.to_string());
@@ -325,7 +327,7 @@ fn connect(client: &mut Client) {
     assert!(ip.unwrap().success());
     let dns = ServiceId::udp("192.0.2.1".parse().unwrap(), 53);
     client.add_service(&Service::new(dns, "rr".parse().unwrap())).unwrap();
-    let server = Destination::new("192.0.2.0".parse().unwrap(), 53, Forwarding::Masquerade);
+    let server = Destination::new("192.0.2.0".parse().unwrap(), 53, ForwardingMethod::Masquerade);
     client.add_destination(&dns, &server).unwrap();
     let socket = std::net::UdpSocket::bind("192.0.2.1:1024").unwrap();
     socket.send_to(b"?", "192.0.2.1:53").unwrap();

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use ipvs::{
-    Change, Client, DaemonState, Destination, Error, FakeKernel, Forwarding, Message, Object, Operation,
-    Scheduler, Service, SyncDaemon, Timeouts, Transport,
+    Change, Client, DaemonState, Destination, Error, FakeKernel, ForwardingMethod, Message, Object,
+    Operation, Scheduler, Service, SyncDaemon, Timeouts, Transport,
 };
 use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkPayload};
 use netlink_packet_generic::GenlMessage;
@@ -41,7 +41,7 @@ async fn ask(
 }
 
 fn server() -> Destination {
-    Destination::new("192.0.2.11".parse().unwrap(), 80, Forwarding::DirectRouting)
+    Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting)
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn an_asynchronous_handle_carries_them() {
         let (operation, message) = apply(&add);
         assert_eq!(ask(&mut handle, operation, message.clone()).await.unwrap(), []);
         assert!(ask(&mut handle, operation, message).await.unwrap_err().is_exists());
-        let (operation, message) = apply(&Change::AddDestination(web(), server()));
+        let (operation, message) = apply(&Change::AddDestination { service: web(), destination: server() });
         ask(&mut handle, operation, message).await.unwrap();
         let daemon = SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 7);
         let (operation, message) = apply(&Change::StartDaemon(daemon));
@@ -111,7 +111,7 @@ impl Transport for Recorder {
 #[test]
 fn the_bytes_are_those_of_the_blocking_client() {
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let mut client = Client::over(Recorder(FakeKernel::new(), Arc::clone(&sent))).unwrap();
+    let mut client = Client::with_transport(Recorder(FakeKernel::new(), Arc::clone(&sent))).unwrap();
     let is_sent = |message: Message| {
         let sent = sent.lock().unwrap();
         let mut message = request(message);
@@ -125,12 +125,12 @@ fn the_bytes_are_those_of_the_blocking_client() {
     };
     for change in [
         Change::AddService(Service::new(web(), Scheduler::SH)),
-        Change::AddDestination(web(), server()),
-        Change::EditDestination(web(), server()),
+        Change::AddDestination { service: web(), destination: server() },
+        Change::EditDestination { service: web(), destination: server() },
         Change::SetTimeouts(Timeouts { tcp: 1, tcp_fin: 2, udp: 3 }),
         Change::StartDaemon(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 7)),
         Change::Zero(Some(web())),
-        Change::DeleteDestination(web(), server().id),
+        Change::DeleteDestination { service: web(), destination: server().id },
         Change::Flush,
     ] {
         client.apply(&change).unwrap();

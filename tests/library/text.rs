@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use ipvs::{Checksum, DaemonState, DestinationId, Forwarding, Protocol, ServiceId, Tunnel};
+use ipvs::{Checksum, DaemonState, DestinationId, ForwardingMethod, Protocol, ServiceId, Tunnel};
 use proptest::prelude::*;
 
 use crate::{destination, service};
@@ -31,7 +31,7 @@ proptest! {
         }
         // Numbers that have a name are never unnamed ones.
         let (kind, flags) = (byte.max(3), flags.max(3));
-        comes_back(&Forwarding::Other(byte.max(4)))?;
+        comes_back(&ForwardingMethod::Other(byte.max(4)))?;
         comes_back(&Tunnel::Other(kind))?;
         comes_back(&Tunnel::Gue { port: number, checksum: Checksum::Other(flags) })?;
         comes_back(&service.scheduler)?;
@@ -39,7 +39,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_readers_panic(text in "[TCPFWMgue:.0-9 \\[\\]+-]{0,40}") {
-        let _ = (text.parse::<ServiceId>(), text.parse::<DestinationId>(), text.parse::<Forwarding>());
+        let _ = (text.parse::<ServiceId>(), text.parse::<DestinationId>(), text.parse::<ForwardingMethod>());
         let _ = (text.parse::<Tunnel>(), text.parse::<Checksum>(), text.parse::<DaemonState>());
     }
 }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ipvs::{Client, Counters, Destination, Forwarding, Service, ServiceId, Stats, Totals};
+use ipvs::{Client, Counters, Destination, ForwardingMethod, Service, ServiceId, Stats, Totals};
 
 use crate::client;
 
@@ -22,7 +22,7 @@ fn counters_are_set_to_zero_where_they_are_meant() {
     let [first, second] = [53, 54].map(|port| ServiceId::udp("192.0.2.1".parse().unwrap(), port));
     for id in [first, second] {
         client.add_service(&Service::new(id, "rr".parse().unwrap())).unwrap();
-        let server = Destination::new("192.0.2.0".parse().unwrap(), 9, Forwarding::Masquerade);
+        let server = Destination::new("192.0.2.0".parse().unwrap(), 9, ForwardingMethod::Masquerade);
         client.add_destination(&id, &server).unwrap();
     }
     // Two packets to the first, each of 29 bytes, and three to the second. Nobody listens there: each is answered by an

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipvs::{Change, Client, Destination, Forwarding, Service, ServiceId};
+use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
 use crate::{OURS, feed, lab, run};
 
@@ -36,12 +36,12 @@ fn web() -> ServiceId {
 }
 
 fn server(number: u32) -> Destination {
-    Destination::new(address(number).into(), 80, Forwarding::DirectRouting)
+    Destination::new(address(number).into(), 80, ForwardingMethod::DirectRouting)
 }
 
 const SERVERS: Kind = Kind {
-    add: |number| Change::AddDestination(web(), server(number)),
-    delete: |number| Change::DeleteDestination(web(), server(number).id),
+    add: |number| Change::AddDestination { service: web(), destination: server(number) },
+    delete: |number| Change::DeleteDestination { service: web(), destination: server(number).id },
 };
 
 impl Kind {

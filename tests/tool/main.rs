@@ -26,7 +26,7 @@ mod undo;
 mod warnings;
 mod whole;
 
-use ipvs::{Checksum, Client, Destination, Forwarding, Service, ServiceId, Tunnel};
+use ipvs::{Checksum, Client, Destination, ForwardingMethod, Service, ServiceId, Tunnel};
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -202,7 +202,7 @@ fn both_checksums_are_shown() {
     let mut client = Client::open().unwrap();
     let web = ServiceId::tcp("10.0.0.1".parse().unwrap(), 80);
     client.add_service(&Service::new(web, "rr".parse().unwrap())).unwrap();
-    let both = Forwarding::Tunnel(Tunnel::Gue { port: 6080, checksum: Checksum::Other(3) });
+    let both = ForwardingMethod::Tunnel(Tunnel::Gue { port: 6080, checksum: Checksum::Other(3) });
     client.add_destination(&web, &Destination::new("10.1.0.1".parse().unwrap(), 80, both)).unwrap();
     let shown = "  -> 10.1.0.1:80                  Tunnel  gue:6080:+c,r+c 1      0          0         \n";
     assert!(run(OURS, "-Ln --tun-info").1.ends_with(shown));

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use ipvs::{Change, Checksum, Client, Destination, Forwarding, Protocol, Service, ServiceId, Tunnel};
+use ipvs::{Change, Checksum, Client, Destination, ForwardingMethod, Protocol, Service, ServiceId, Tunnel};
 
 use crate::apply::{AFTER, BEFORE, full};
 use crate::{Answer, OURS, answer, feed, lab, run, set_up, table, until};
@@ -105,14 +105,14 @@ fn what_no_line_can_say_comes_back() {
         ServiceId::Address { protocol: Protocol::Other(50), address: "10.0.0.9".parse().unwrap(), port: 0 };
     let server = |address: &str, forwarding| {
         let server = Destination::new(address.parse().unwrap(), 80, forwarding);
-        Change::AddDestination(id, Destination { weight: 3, ..server })
+        Change::AddDestination { service: id, destination: Destination { weight: 3, ..server } }
     };
     kernel.put(&[
         Change::AddService(Service::new(id, "none".parse().unwrap())),
-        server("10.1.0.1", Forwarding::Local),
-        server("10.1.0.2", Forwarding::Other(5)),
-        server("10.1.0.3", Forwarding::Tunnel(Tunnel::Gre { checksum: Checksum::Other(3) })),
-        server("2001:db8::1", Forwarding::Tunnel(Tunnel::Other(9))),
+        server("10.1.0.1", ForwardingMethod::Local),
+        server("10.1.0.2", ForwardingMethod::Other(5)),
+        server("10.1.0.3", ForwardingMethod::Tunnel(Tunnel::Gre { checksum: Checksum::Other(3) })),
+        server("2001:db8::1", ForwardingMethod::Tunnel(Tunnel::Other(9))),
     ]);
     let before = kernel.table();
     let file = format!("{AFTER}--start-daemon master --mcast-interface nosuch0\n");
@@ -237,10 +237,13 @@ impl Kernel {
         for entry in self.0.services().unwrap() {
             table.push(Change::AddService(entry.service));
             for server in self.0.destinations(&entry.service.id).unwrap() {
-                table.push(Change::AddDestination(entry.service.id, server.destination));
+                table.push(Change::AddDestination {
+                    service: entry.service.id,
+                    destination: server.destination,
+                });
             }
         }
-        let is_server = |change: &Change| matches!(change, Change::AddDestination(..));
+        let is_server = |change: &Change| matches!(change, Change::AddDestination { .. });
         table.sort_by_key(|change| (is_server(change), format!("{change:?}")));
         table
     }

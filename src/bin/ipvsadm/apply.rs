@@ -41,7 +41,7 @@ pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
 fn before(table: &Table, change: &Change) -> Before {
     let (id, server) = match change {
         Change::EditService(service) => (&service.id, None),
-        Change::EditDestination(id, server) => (id, Some(&server.id)),
+        Change::EditDestination { service: id, destination: server } => (id, Some(&server.id)),
         _ => return Before::default(),
     };
     let server = server.and_then(|server| table.destination(id, server));
@@ -122,7 +122,8 @@ type Object = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
 fn object(change: &Change) -> Option<Object> {
     match change {
         Change::AddService(service) | Change::EditService(service) => Some((Some(service.id), None, None)),
-        Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+        Change::AddDestination { service: id, destination: server }
+        | Change::EditDestination { service: id, destination: server } => {
             Some((Some(*id), Some(server.id), None))
         }
         Change::SetTimeouts(_) => Some((None, None, None)),

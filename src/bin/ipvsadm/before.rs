@@ -19,10 +19,10 @@ impl Before {
         let mut before = Self::default();
         match &asked.change {
             Change::EditService(new) if keeps || warns => before.service = service(client, &new.id)?,
-            Change::AddDestination(id, new) if warns && weighs(asked, new) => {
+            Change::AddDestination { service: id, destination: new } if warns && weighs(asked, new) => {
                 before.service = service(client, id)?;
             }
-            Change::EditDestination(id, new) if keeps || warns => {
+            Change::EditDestination { service: id, destination: new } if keeps || warns => {
                 before.server = server(client, id, &new.id)?;
                 // Without the server, what is missing may be the service.
                 if warns && weighs(asked, new) || keeps && before.server.is_none() {

@@ -1,6 +1,6 @@
 //! `--keep`: what was not named stays as it is.
 
-use ipvs::{Change, Checksum, Destination, Error, Forwarding, Netmask, Persistence, Service, Tunnel};
+use ipvs::{Change, Checksum, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 
 use crate::args::Column;
 use crate::before::Before;
@@ -15,10 +15,10 @@ pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change>
         (Change::EditService(new), Before { service: Some(old), .. }) => {
             Change::EditService(service(asked, keep, new, *old)?)
         }
-        (Change::EditDestination(id, new), Before { server: Some(old), .. }) => {
-            Change::EditDestination(id, server(asked, keep, new, *old)?)
+        (Change::EditDestination { service: id, destination: new }, Before { server: Some(old), .. }) => {
+            Change::EditDestination { service: id, destination: server(asked, keep, new, *old)? }
         }
-        (Change::EditDestination(..), Before { service: Some(_), .. }) => {
+        (Change::EditDestination { .. }, Before { service: Some(_), .. }) => {
             return Err(missing(asked, libc::ENOENT));
         }
         _ => return Err(missing(asked, libc::ESRCH)),
@@ -63,14 +63,21 @@ fn server(asked: &ChangeRequest, keep: &Keep, new: Destination, old: Destination
     })
 }
 
-fn forwarding(asked: &ChangeRequest, keep: &Keep, new: Forwarding, old: Forwarding) -> Result<Forwarding> {
+fn forwarding(
+    asked: &ChangeRequest,
+    keep: &Keep,
+    new: ForwardingMethod,
+    old: ForwardingMethod,
+) -> Result<ForwardingMethod> {
     let wanted = if asked.names(Column::ForwardingMethod) { new } else { old };
     let tunnel_options = Column::TunType..=Column::TunRemcsum;
     let any_option = asked.named.iter().any(|column| tunnel_options.contains(column));
-    let old = if let Forwarding::Tunnel(old) = old { Some(old) } else { None };
+    let old = if let ForwardingMethod::Tunnel(old) = old { Some(old) } else { None };
     match (wanted, old) {
-        (Forwarding::Tunnel(_), Some(old)) if !any_option => Ok(Forwarding::Tunnel(old)),
-        (Forwarding::Tunnel(_), old) => tunnel(asked, keep, old.unwrap_or_default()).map(Forwarding::Tunnel),
+        (ForwardingMethod::Tunnel(_), Some(old)) if !any_option => Ok(ForwardingMethod::Tunnel(old)),
+        (ForwardingMethod::Tunnel(_), old) => {
+            tunnel(asked, keep, old.unwrap_or_default()).map(ForwardingMethod::Tunnel)
+        }
         _ if any_option => Err(messages::value(messages::TUNNEL_OPTIONS)),
         (other, _) => Ok(other),
     }

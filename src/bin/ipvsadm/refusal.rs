@@ -40,10 +40,16 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
         (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
             Some(missing_module(service))
         }
-        (libc::EINVAL, Change::AddDestination(id, server) | Change::EditDestination(id, server)) => {
-            Some(server_cause(id, server.id.address))
-        }
-        (libc::ERANGE, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
+        (
+            libc::EINVAL,
+            Change::AddDestination { service: id, destination: server }
+            | Change::EditDestination { service: id, destination: server },
+        ) => Some(server_cause(id, server.id.address)),
+        (
+            libc::ERANGE,
+            Change::AddDestination { service: _, destination: server }
+            | Change::EditDestination { service: _, destination: server },
+        ) => {
             let (lower, upper) = (server.lower_threshold, server.upper_threshold);
             Some((lower.to_string(), format!("-y may not be above -x, which is {upper}")))
         }
@@ -102,7 +108,9 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
 /// Sync daemons and servers of another family than their service's exclude each other.
 fn beside_a_daemon() -> String {
     let daemons = Client::open().and_then(|mut client| client.daemons()).unwrap_or_default();
-    let stop = |daemon: &SyncDaemon| rule::command_line(&Change::StopDaemon(daemon.state, daemon.sync_id));
+    let stop = |daemon: &SyncDaemon| {
+        rule::command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id })
+    };
     let stops: Vec<String> = daemons.iter().map(stop).collect();
     let joint = if stops.is_empty() { "" } else { ": " };
     let stops = stops.join(" && ");
@@ -130,14 +138,15 @@ fn ipv6_word(change: &Change) -> Option<String> {
     match change {
         Change::AddService(service) | Change::EditService(service) => of_service(&service.id),
         Change::DeleteService(id) | Change::Zero(Some(id)) => of_service(id),
-        Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
+        Change::AddDestination { service: id, destination: server }
+        | Change::EditDestination { service: id, destination: server } => {
             of_service(id).or_else(|| server.id.address.is_ipv6().then(|| server.id.address.to_string()))
         }
-        Change::DeleteDestination(id, server) => {
+        Change::DeleteDestination { service: id, destination: server } => {
             of_service(id).or_else(|| server.address.is_ipv6().then(|| server.address.to_string()))
         }
         Change::StartDaemon(daemon) => daemon.group.filter(IpAddr::is_ipv6).map(|group| group.to_string()),
-        Change::Flush | Change::Zero(None) | Change::SetTimeouts(_) | Change::StopDaemon(..) => None,
+        Change::Flush | Change::Zero(None) | Change::SetTimeouts(_) | Change::StopDaemon { .. } => None,
     }
 }
 
@@ -219,7 +228,7 @@ impl Interface<'_> {
 fn beside_a_server(state: DaemonState) -> Option<Cause> {
     let servers = servers_of_other_family().unwrap_or_default();
     let (service, server) = servers.iter().min()?;
-    let delete = rule::command_line(&Change::DeleteDestination(*service, *server));
+    let delete = rule::command_line(&Change::DeleteDestination { service: *service, destination: *server });
     let count = match servers.len() {
         1 => String::new(),
         count => format!(" (there are {count})"),
@@ -234,7 +243,7 @@ fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {
     let mut servers = Vec::new();
     for entry in client.services()? {
         let service = entry.service.id;
-        client.each_destination(&service, |entry| {
+        client.for_each_destination(&service, |entry| {
             let server = entry.destination.id;
             if Family::from(server.address) != service.family() {
                 servers.push((service, server));

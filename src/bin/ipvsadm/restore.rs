@@ -67,7 +67,7 @@ fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<(
         let first = commands.iter().find_map(|(_, command)| match command {
             Command::Change(asked) => match asked.change {
                 Change::StartDaemon(daemon) if daemon.state == state => Some(true),
-                Change::StopDaemon(stopped, _) if stopped == state => Some(false),
+                Change::StopDaemon { state: stopped, sync_id: _ } if stopped == state => Some(false),
                 _ => None,
             },
             _ => None,
@@ -79,7 +79,7 @@ fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<(
     }
     let running = client.daemons().map_err(|error| messages::refused(&error, None))?;
     for daemon in running.iter().filter(|daemon| is_started(daemon.state)) {
-        let stop = Change::StopDaemon(daemon.state, daemon.sync_id);
+        let stop = Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id };
         client.apply(&stop).map_err(|error| refusal::refused(&error, Some(&stop)))?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
-    Change, Checksum, DaemonState, Destination, Family, Forwarding, Netmask, Persistence, Protocol, Service,
-    ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, Checksum, DaemonState, Destination, Family, ForwardingMethod, Netmask, Persistence, Protocol,
+    Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::list::text::{Texts, address, protocol_of};
@@ -22,9 +22,13 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
             service_id(out, id, texts)?;
             writeln!(out)
         }
-        Change::AddDestination(id, whole) => destination(out, "-a", id, whole, true, texts),
-        Change::EditDestination(id, whole) => destination(out, "-e", id, whole, true, texts),
-        Change::DeleteDestination(id, server) => {
+        Change::AddDestination { service: id, destination: whole } => {
+            destination(out, "-a", id, whole, true, texts)
+        }
+        Change::EditDestination { service: id, destination: whole } => {
+            destination(out, "-e", id, whole, true, texts)
+        }
+        Change::DeleteDestination { service: id, destination: server } => {
             write!(out, "-d ")?;
             service_id(out, id, texts)?;
             writeln!(out, " -r {}", texts.endpoint(server.address, server.port, protocol_of(id)))
@@ -38,7 +42,7 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
         }
         Change::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => writeln!(out, "--set {tcp} {tcp_fin} {udp}"),
         Change::StartDaemon(whole) => daemon(out, whole),
-        Change::StopDaemon(state, sync_id) => {
+        Change::StopDaemon { state, sync_id } => {
             writeln!(out, "--stop-daemon {} --syncid {sync_id}", daemon_state(*state))
         }
     }
@@ -106,7 +110,7 @@ pub(crate) fn destination(
     if thresholds && upper_threshold != 0 {
         write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
     }
-    if let Forwarding::Tunnel(tunnel) = forwarding {
+    if let ForwardingMethod::Tunnel(tunnel) = forwarding {
         match tunnel {
             Tunnel::Ipip => write!(out, " --tun-type ipip")?,
             Tunnel::Gue { port, checksum } => {
@@ -184,12 +188,12 @@ fn option(option: &str, name: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The option of a way to forward.
-pub(crate) fn method_option(forwarding: Forwarding) -> &'static str {
+pub(crate) fn method_option(forwarding: ForwardingMethod) -> &'static str {
     match forwarding {
-        Forwarding::Masquerade => "-m",
-        Forwarding::Local | Forwarding::DirectRouting => "-g",
-        Forwarding::Tunnel(_) => "-i",
-        Forwarding::Other(_) => "(null)",
+        ForwardingMethod::Masquerade => "-m",
+        ForwardingMethod::Local | ForwardingMethod::DirectRouting => "-g",
+        ForwardingMethod::Tunnel(_) => "-i",
+        ForwardingMethod::Other(_) => "(null)",
     }
 }
 

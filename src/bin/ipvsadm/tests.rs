@@ -83,7 +83,7 @@ fn run(
     line: &str,
     answer: impl FnMut(u8, u32) -> Vec<Vec<u8>> + Send + 'static,
 ) -> (Result<(), Failure>, String) {
-    let client = Client::over(Scripted { answer, replies: VecDeque::new() }).unwrap();
+    let client = Client::with_transport(Scripted { answer, replies: VecDeque::new() }).unwrap();
     let mut info = Info::default();
     info.version.major = 1;
     info.version.minor = 2;

@@ -8,8 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationId, Family, Forwarding, InterfaceName, Netmask, Persistence,
-    PersistenceEngine, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, DaemonState, Destination, DestinationId, Family, ForwardingMethod, InterfaceName, Netmask,
+    Persistence, PersistenceEngine, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon,
+    Timeouts, Tunnel,
 };
 
 use crate::args::{Column, Opt};
@@ -228,17 +229,19 @@ impl<'a> Typed<'a> {
             }
             (Opt::DeleteService, Some(id), ..) => Change::DeleteService(id),
             (Opt::AddServer, Some(id), Some(server), _) => {
-                Change::AddDestination(id, self.destination(&id, server)?)
+                Change::AddDestination { service: id, destination: self.destination(&id, server)? }
             }
             (Opt::EditServer, Some(id), Some(server), _) => {
-                Change::EditDestination(id, self.destination(&id, server)?)
+                Change::EditDestination { service: id, destination: self.destination(&id, server)? }
             }
-            (Opt::DeleteServer, Some(id), Some(server), _) => Change::DeleteDestination(id, server),
+            (Opt::DeleteServer, Some(id), Some(server), _) => {
+                Change::DeleteDestination { service: id, destination: server }
+            }
             (Opt::Clear, ..) => Change::Flush,
             (Opt::Zero, id, ..) => Change::Zero(id.filter(|id| !is_all_zero(id))),
             (Opt::Set, ..) => Change::SetTimeouts(timeouts),
             (Opt::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
-            (Opt::StopDaemon, _, _, Some(state)) => Change::StopDaemon(state, self.sync_id),
+            (Opt::StopDaemon, _, _, Some(state)) => Change::StopDaemon { state, sync_id: self.sync_id },
             // The matrix lets none of these pass.
             _ => return Err(messages::value("the command lacks what it is about")),
         })
@@ -291,9 +294,9 @@ impl<'a> Typed<'a> {
             // Whether it is a tunnel, and which, is known only with what is kept.
             let port = if self.method.is_some() { routed_port(service, id.port) } else { id.port };
             let forwarding = if self.method.is_some() {
-                Forwarding::Tunnel(Tunnel::Ipip)
+                ForwardingMethod::Tunnel(Tunnel::Ipip)
             } else {
-                Forwarding::DirectRouting
+                ForwardingMethod::DirectRouting
             };
             return Ok(self.weighed(DestinationId { port, ..id }, forwarding));
         }
@@ -301,21 +304,23 @@ impl<'a> Typed<'a> {
             return Err(messages::value(messages::OTHER_FAMILY));
         }
         let forwarding = match self.method {
-            Some(Opt::Masquerading) => Forwarding::Masquerade,
-            Some(Opt::Ipip) => Forwarding::Tunnel(value::tunnel(self.tunnel, self.tunnel_port, &self.given)?),
-            _ => Forwarding::DirectRouting,
+            Some(Opt::Masquerading) => ForwardingMethod::Masquerade,
+            Some(Opt::Ipip) => {
+                ForwardingMethod::Tunnel(value::tunnel(self.tunnel, self.tunnel_port, &self.given)?)
+            }
+            _ => ForwardingMethod::DirectRouting,
         };
         let tunnel_options = Column::TunType..=Column::TunRemcsum;
         if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
             return Err(messages::value(messages::TUNNEL_OPTIONS));
         }
-        if forwarding != Forwarding::Masquerade {
+        if forwarding != ForwardingMethod::Masquerade {
             id.port = routed_port(service, id.port);
         }
         Ok(self.weighed(id, forwarding))
     }
 
-    fn weighed(&self, id: DestinationId, forwarding: Forwarding) -> Destination {
+    fn weighed(&self, id: DestinationId, forwarding: ForwardingMethod) -> Destination {
         Destination {
             id,
             forwarding,

@@ -1,7 +1,8 @@
 //! Warnings of a change that was carried out but may not be what was meant.
 
 use ipvs::{
-    Change, Checksum, Destination, Forwarding, Netmask, Persistence, Scheduler, Service, ServiceId, Tunnel,
+    Change, Checksum, Destination, ForwardingMethod, Netmask, Persistence, Scheduler, Service, ServiceId,
+    Tunnel,
 };
 
 use crate::args::Column;
@@ -31,10 +32,10 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
             let reset = before.service.map_or(Vec::new(), |old| service_reset(asked, &old, new));
             warning::reset("-E", &reset).into_iter().collect()
         }
-        Change::AddDestination(id, new) => {
+        Change::AddDestination { service: id, destination: new } => {
             port(asked, id, new).into_iter().chain(weight(asked, new, before)).collect()
         }
-        Change::EditDestination(id, new) => {
+        Change::EditDestination { service: id, destination: new } => {
             let mut warnings: Vec<String> = port(asked, id, new).into_iter().collect();
             if let Some(old) = before.server {
                 let (old_way, new_way) = (way(old.forwarding), way(new.forwarding));
@@ -54,7 +55,7 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
 fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
     let typed = asked.port?;
     let is_kept = asked.keep.is_some() && !asked.names(Column::ForwardingMethod);
-    if new.forwarding == Forwarding::Masquerade || is_kept {
+    if new.forwarding == ForwardingMethod::Masquerade || is_kept {
         return None;
     }
     match id {
@@ -113,7 +114,9 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
     let Destination { id: _, forwarding, weight, upper_threshold, lower_threshold } = *old;
     let mut reset = Vec::new();
     match (forwarding, new.forwarding) {
-        (Forwarding::Tunnel(old), Forwarding::Tunnel(new)) => tunnel_reset(request, old, new, &mut reset),
+        (ForwardingMethod::Tunnel(old), ForwardingMethod::Tunnel(new)) => {
+            tunnel_reset(request, old, new, &mut reset);
+        }
         (old, new) if way(old) != way(new) && !request.names(Column::ForwardingMethod) => {
             reset.push((way(old).to_owned(), way(new).to_owned()));
         }
@@ -153,6 +156,6 @@ fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
 }
 
 /// The option of a way to forward.
-fn way(forwarding: Forwarding) -> &'static str {
+fn way(forwarding: ForwardingMethod) -> &'static str {
     rule::method_option(forwarding)
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationEntry, Family, Forwarding, Service, ServiceEntry, ServiceId,
-    SyncDaemon,
+    Change, DaemonState, Destination, DestinationEntry, Family, ForwardingMethod, Service, ServiceEntry,
+    ServiceId, SyncDaemon,
 };
 
 use crate::shell;
@@ -193,13 +193,14 @@ fn no_server(director: &Director) -> Vec<Finding> {
                 .map(|server| {
                     let mut server = server.destination;
                     server.id.port = service.id.port();
-                    command_line(&Change::AddDestination(service.id, server))
+                    command_line(&Change::AddDestination { service: service.id, destination: server })
                 })
                 .collect();
             let cure = if lines.is_empty() {
                 let unnamed =
-                    Destination::new([0, 0, 0, 0].into(), service.id.port(), Forwarding::DirectRouting);
-                let line = command_line(&Change::AddDestination(service.id, unnamed));
+                    Destination::new([0, 0, 0, 0].into(), service.id.port(), ForwardingMethod::DirectRouting);
+                let line =
+                    command_line(&Change::AddDestination { service: service.id, destination: unnamed });
                 line.replace(&format!("-r {}", unnamed.id), "-r SERVER")
             } else {
                 lines.join(" && ")
@@ -237,7 +238,10 @@ fn log_of(supervisor: &str) -> String {
 
 /// The command that gives a server another weight and leaves all else as it is.
 pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
-    command_line(&Change::EditDestination(*service, Destination { weight, ..server.destination }))
+    command_line(&Change::EditDestination {
+        service: *service,
+        destination: Destination { weight, ..server.destination },
+    })
 }
 
 fn weights_ignored(director: &Director) -> Vec<Finding> {

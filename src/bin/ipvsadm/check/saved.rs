@@ -169,12 +169,12 @@ impl Difference {
         let mut difference = Self::default();
         for step in steps {
             match step {
-                Change::AddService(_) | Change::AddDestination(..) | Change::StartDaemon(_) => {
+                Change::AddService(_) | Change::AddDestination { .. } | Change::StartDaemon(_) => {
                     difference.missing += 1;
                 }
                 // With an empty table nobody has set any.
                 Change::SetTimeouts(_) if table.is_empty() => difference.missing += 1,
-                Change::DeleteService(_) | Change::DeleteDestination(..) | Change::StopDaemon(..) => {
+                Change::DeleteService(_) | Change::DeleteDestination { .. } | Change::StopDaemon { .. } => {
                     difference.extra += 1;
                 }
                 change => {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ipvs::{Change, Destination, DestinationEntry, DestinationId, Forwarding, Protocol, Service, ServiceId};
+use ipvs::{
+    Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
+};
 
 use super::command_line;
 use super::director::{Director, reweigh};
@@ -33,7 +35,7 @@ pub(crate) fn trouble(
     server: &DestinationEntry,
 ) -> Option<(Kind, String)> {
     let address = server.destination.id.address;
-    let is_direct_routing = server.destination.forwarding == Forwarding::DirectRouting;
+    let is_direct_routing = server.destination.forwarding == ForwardingMethod::DirectRouting;
     match machine.way(address) {
         Way::None => Some((Kind::ServerUnreachable, format!("no route leads to {address}"))),
         Way::Gateway(gateway, _) if is_direct_routing => {
@@ -91,7 +93,7 @@ fn told(what: &str, server: &DestinationEntry) -> String {
 fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) -> bool {
     let ServiceId::Address { protocol, address, port } = service.id else { return false };
     let (address, port) = match server.destination.forwarding {
-        Forwarding::Masquerade => (server.destination.id.address, server.destination.id.port),
+        ForwardingMethod::Masquerade => (server.destination.id.address, server.destination.id.port),
         _ => (address, port),
     };
     match protocol {
@@ -139,7 +141,7 @@ fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
 /// Whether it is known why clients get no answers from a server.
 fn has_reason(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
     trouble(&director.machine, service, server).is_some()
-        || server.destination.forwarding == Forwarding::Masquerade
+        || server.destination.forwarding == ForwardingMethod::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }
 
@@ -155,8 +157,8 @@ fn can_spare(director: &Director, service: &Service) -> bool {
 /// The command that looks at the server itself.
 fn look_there(director: &Director, service: &Service, server: &DestinationEntry) -> String {
     let method = match server.destination.forwarding {
-        Forwarding::Masquerade => "-m",
-        Forwarding::Tunnel(_) => "-i",
+        ForwardingMethod::Masquerade => "-m",
+        ForwardingMethod::Tunnel(_) => "-i",
         _ => "-g",
     };
     let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
@@ -175,20 +177,20 @@ fn look_there(director: &Director, service: &Service, server: &DestinationEntry)
 pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     let full = director.servers().filter(|(_, server)| {
         let upper = server.destination.upper_threshold;
-        upper > 0 && server.active.saturating_add(server.inactive) >= upper
+        upper > 0 && server.active_connections.saturating_add(server.inactive_connections) >= upper
     });
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
         let what = format!(
             "it has {} connections of the {upper} it may have",
-            server.active.saturating_add(server.inactive)
+            server.active_connections.saturating_add(server.inactive_connections)
         );
         let room = upper
-            .max(server.active.saturating_add(server.inactive))
+            .max(server.active_connections.saturating_add(server.inactive_connections))
             .saturating_mul(2)
             .min(i32::MAX.cast_unsigned());
         let wider = Destination { upper_threshold: room, ..server.destination };
-        let cure = command_line(&Change::EditDestination(service.id, wider));
+        let cure = command_line(&Change::EditDestination { service: service.id, destination: wider });
         Kind::ThresholdReached.at(&at(service, server), what, cure)
     })
     .collect()

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, DaemonState, Forwarding, SyncDaemon};
+use ipvs::{Change, DaemonState, ForwardingMethod, SyncDaemon};
 
 use super::director::{Director, bring_up};
 use super::finding::{Finding, Kind};
@@ -51,7 +51,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (service, server) in director.servers() {
         let to = server.destination.id.address;
-        if server.destination.forwarding != Forwarding::Masquerade {
+        if server.destination.forwarding != ForwardingMethod::Masquerade {
             continue;
         }
         if let Some(path) = closed(machine, to) {
@@ -120,17 +120,22 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     }
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight == 0) {
         let at = servers::at(service, server);
-        if is_off("expire_quiescent_template") && service.persistence.is_some() && server.persistent > 0 {
-            let what =
-                format!("it has weight 0, and {} clients come back to it by persistence", server.persistent);
+        if is_off("expire_quiescent_template")
+            && service.persistence.is_some()
+            && server.persistent_connections > 0
+        {
+            let what = format!(
+                "it has weight 0, and {} clients come back to it by persistence",
+                server.persistent_connections
+            );
             findings.push(Kind::ExpireQuiescentTemplate.at(&at, what, on("expire_quiescent_template")));
         }
-        let connections = server.active.saturating_add(server.inactive);
+        let connections = server.active_connections.saturating_add(server.inactive_connections);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
             let what =
                 format!("it has weight 0, and {connections} connections whose ports clients may use again");
             // The director sees both directions, and the end of connections, of masqueraded servers alone.
-            let mode = if server.destination.forwarding == Forwarding::Masquerade { 1 } else { 3 };
+            let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
             let cure = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
             findings.push(Kind::ConnReuseMode.at(&at, what, cure));
         }
@@ -175,7 +180,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
 
 /// The command that starts a daemon on another interface, which is for the reader to fill in.
 fn restart(daemon: &SyncDaemon) -> String {
-    let stop = command_line(&Change::StopDaemon(daemon.state, daemon.sync_id));
+    let stop = command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id });
     let interface = "INTERFACE".parse().unwrap_or(daemon.interface);
     let start = command_line(&Change::StartDaemon(SyncDaemon { interface, ..*daemon }));
     format!("{stop} && {start}")

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    DaemonState, Destination, DestinationEntry, Forwarding, Service, ServiceEntry, ServiceId, Stats,
+    DaemonState, Destination, DestinationEntry, ForwardingMethod, Service, ServiceEntry, ServiceId, Stats,
     SyncDaemon,
 };
 
@@ -56,9 +56,15 @@ fn web() -> ServiceId {
     ServiceId::tcp(ip("192.168.1.100"), 80)
 }
 
-fn server(address: &str, port: u16, forwarding: Forwarding) -> DestinationEntry {
+fn server(address: &str, port: u16, forwarding: ForwardingMethod) -> DestinationEntry {
     let destination = Destination::new(ip(address), port, forwarding);
-    DestinationEntry { destination, active: 0, inactive: 0, persistent: 0, stats: Stats::default() }
+    DestinationEntry {
+        destination,
+        active_connections: 0,
+        inactive_connections: 0,
+        persistent_connections: 0,
+        stats: Stats::default(),
+    }
 }
 
 fn table(scheduler: &str, servers: Vec<DestinationEntry>) -> Table {
@@ -67,7 +73,9 @@ fn table(scheduler: &str, servers: Vec<DestinationEntry>) -> Table {
 }
 
 fn two_servers() -> Vec<DestinationEntry> {
-    ["192.168.1.11", "192.168.1.12"].map(|address| server(address, 80, Forwarding::DirectRouting)).into()
+    ["192.168.1.11", "192.168.1.12"]
+        .map(|address| server(address, 80, ForwardingMethod::DirectRouting))
+        .into()
 }
 
 fn director(table: Table) -> Director {
@@ -143,7 +151,7 @@ fn the_standby_of_a_pair_has_no_address() {
 
 #[test]
 fn a_gateway_that_is_silent_is_named() {
-    let mut director = director(table("rr", vec![server("10.9.9.9", 80, Forwarding::Masquerade)]));
+    let mut director = director(table("rr", vec![server("10.9.9.9", 80, ForwardingMethod::Masquerade)]));
     director.machine.ways.insert(ip("10.9.9.9"), Way::Gateway(ip("192.168.1.254"), ETH0));
     director.machine.neighbours.push(Neighbour {
         address: ip("192.168.1.254"),
@@ -159,7 +167,7 @@ fn a_gateway_that_is_silent_is_named() {
 
 #[test]
 fn the_directors_own_address_serves_if_somebody_listens() {
-    let mut director = director(table("rr", vec![server("192.168.1.1", 8080, Forwarding::Masquerade)]));
+    let mut director = director(table("rr", vec![server("192.168.1.1", 8080, ForwardingMethod::Masquerade)]));
     director.machine.ways.insert(ip("192.168.1.1"), Way::Here);
     let listens = |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp }];
     for (listeners, is_served) in [
@@ -180,7 +188,7 @@ fn the_directors_own_address_serves_if_somebody_listens() {
 fn limits_stay_within_what_the_kernel_takes() {
     let mut servers = two_servers();
     servers[0].destination.upper_threshold = 2_000_000_000;
-    (servers[0].active, servers[0].inactive) = (u32::MAX, u32::MAX);
+    (servers[0].active_connections, servers[0].inactive_connections) = (u32::MAX, u32::MAX);
     let cure = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
     assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", cure.to_owned())]);
 }

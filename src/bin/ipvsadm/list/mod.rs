@@ -70,20 +70,21 @@ pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<Se
 /// for, and counters are most of an entry.
 pub(crate) struct Kept {
     pub(crate) destination: Destination,
-    active: u32,
-    inactive: u32,
-    persistent: u32,
+    active_connections: u32,
+    inactive_connections: u32,
+    persistent_connections: u32,
     stats: Option<Box<Stats>>,
 }
 
 impl Kept {
     fn entry(&self) -> DestinationEntry {
-        let Self { destination, active, inactive, persistent, .. } = *self;
+        let Self { destination, active_connections, inactive_connections, persistent_connections, .. } =
+            *self;
         DestinationEntry {
             destination,
-            active,
-            inactive,
-            persistent,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
             stats: self.stats.as_deref().copied().unwrap_or_default(),
         }
     }
@@ -97,10 +98,22 @@ pub(crate) fn destinations(
     with_stats: bool,
 ) -> ipvs::Result<Vec<Kept>> {
     let mut destinations = Vec::new();
-    client.each_destination(id, |entry| {
-        let DestinationEntry { destination, active, inactive, persistent, stats } = entry;
+    client.for_each_destination(id, |entry| {
+        let DestinationEntry {
+            destination,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats,
+        } = entry;
         let stats = with_stats.then(|| Box::new(stats));
-        destinations.push(Kept { destination, active, inactive, persistent, stats });
+        destinations.push(Kept {
+            destination,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats,
+        });
     })?;
     if sorted {
         destinations.sort_unstable_by_key(|kept| kept.destination.id);

@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 use ipvs::{
-    Checksum, Counters, Destination, DestinationEntry, Forwarding, Netmask, Persistence, Service,
+    Checksum, Counters, Destination, DestinationEntry, ForwardingMethod, Netmask, Persistence, Service,
     ServiceEntry, ServiceId, Tunnel,
 };
 
@@ -86,7 +86,13 @@ pub(crate) fn destination(
     texts: &mut Texts<'_>,
 ) -> Result<()> {
     const IPV4_BYTES: usize = 28;
-    let DestinationEntry { destination, active, inactive, persistent, stats } = entry;
+    let DestinationEntry {
+        destination,
+        active_connections,
+        inactive_connections,
+        persistent_connections,
+        stats,
+    } = entry;
     let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = *destination;
     let mut text = texts.endpoint(id.address, id.port, protocol_of(service));
     if id.address.is_ipv4() {
@@ -115,14 +121,14 @@ pub(crate) fn destination(
         View::PersistentConn => {
             number(out, weight, 9)?;
             out.write_all(b" ")?;
-            number(out, *persistent, 11)?;
+            number(out, *persistent_connections, 11)?;
         }
         View::Plain | View::Stats | View::Rate => {
             left(out, method, 8)?;
             number(out, weight.cast_signed(), 6)?;
         }
     }
-    for count in [*active, *inactive] {
+    for count in [*active_connections, *inactive_connections] {
         out.write_all(b" ")?;
         number(out, count, 10)?;
     }
@@ -160,22 +166,24 @@ fn counter(out: &mut impl Write, value: u64, exact: bool) -> Result<()> {
     }
 }
 
-fn method(method: Forwarding) -> &'static str {
+fn method(method: ForwardingMethod) -> &'static str {
     match method {
-        Forwarding::Masquerade => "Masq",
-        Forwarding::Local => "Local",
-        Forwarding::Tunnel(_) => "Tunnel",
-        Forwarding::DirectRouting => "Route",
-        Forwarding::Other(_) => "(null)",
+        ForwardingMethod::Masquerade => "Masq",
+        ForwardingMethod::Local => "Local",
+        ForwardingMethod::Tunnel(_) => "Tunnel",
+        ForwardingMethod::DirectRouting => "Route",
+        ForwardingMethod::Other(_) => "(null)",
     }
 }
 
-fn tunnel(method: Forwarding) -> String {
+fn tunnel(method: ForwardingMethod) -> String {
     const BYTES: usize = 15;
     let text = match method {
-        Forwarding::Tunnel(Tunnel::Ipip) => "ipip".to_owned(),
-        Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => format!("gue:{port}:{}", checksums(checksum)),
-        Forwarding::Tunnel(Tunnel::Gre { checksum }) => format!("gre:{}", checksums(checksum)),
+        ForwardingMethod::Tunnel(Tunnel::Ipip) => "ipip".to_owned(),
+        ForwardingMethod::Tunnel(Tunnel::Gue { port, checksum }) => {
+            format!("gue:{port}:{}", checksums(checksum))
+        }
+        ForwardingMethod::Tunnel(Tunnel::Gre { checksum }) => format!("gre:{}", checksums(checksum)),
         _ => "n/a".to_owned(),
     };
     cut(&text, BYTES).to_owned()

@@ -309,7 +309,8 @@ fn servers() {
     let full = |active, inactive, upper| {
         with(|director| {
             let entry = &mut director.table[0].1[0];
-            (entry.active, entry.inactive, entry.destination.upper_threshold) = (active, inactive, upper);
+            (entry.active_connections, entry.inactive_connections, entry.destination.upper_threshold) =
+                (active, inactive, upper);
         })
     };
     assert_one(

@@ -1,6 +1,6 @@
 //! Servers that are in trouble, and what is printed about them.
 
-use ipvs::{DestinationEntry, Forwarding, ServiceId};
+use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
 use super::super::machine::{Neighbour, Way};
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
@@ -28,7 +28,8 @@ fn fixes(director: &Director) -> Vec<String> {
 
 #[test]
 fn a_server_behind_a_gateway_may_be_mistyped() {
-    let mut director = director(table("rr", vec![server("198.51.100.11", 80, Forwarding::DirectRouting)]));
+    let mut director =
+        director(table("rr", vec![server("198.51.100.11", 80, ForwardingMethod::DirectRouting)]));
     director.machine.ways.insert(ip("198.51.100.11"), Way::Gateway(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
     assert_eq!(finding.id, "server-behind-gateway");
@@ -45,7 +46,7 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     assert_eq!(finding.cure, "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
     // By other ways to forward, gateways are no trouble.
-    for forwarding in [Forwarding::Masquerade, Forwarding::Tunnel(ipvs::Tunnel::Ipip)] {
+    for forwarding in [ForwardingMethod::Masquerade, ForwardingMethod::Tunnel(ipvs::Tunnel::Ipip)] {
         director.table[0].1[0].destination.forwarding = forwarding;
         assert_eq!(found(&director), vec![], "{forwarding:?}");
     }
@@ -82,7 +83,7 @@ fn servers_without_a_way_are_taken_out() {
         found(&director),
         [("server-unreachable", "ip route replace 192.168.1.12/32 dev eth0".to_owned())]
     );
-    director.table[0].1.push(server("10.9.9.9", 80, Forwarding::Masquerade));
+    director.table[0].1.push(server("10.9.9.9", 80, ForwardingMethod::Masquerade));
     let fix = "ipvsadm -e -t 192.168.1.100:80 -r 10.9.9.9:80 -m -w 0";
     assert_eq!(fixes(&director)[1], fix);
     // This director itself.

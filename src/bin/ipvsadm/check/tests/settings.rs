@@ -1,6 +1,6 @@
 //! As the gallery, for settings, daemons and servers that are being taken out.
 
-use ipvs::{DaemonState, Family, Forwarding, Persistence, SyncDaemon};
+use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, SyncDaemon};
 
 use super::super::director::Director;
 use super::super::machine::Address;
@@ -13,7 +13,7 @@ const TEMPLATES: &[(&str, u32)] = &[("net/ipv4/vs/expire_quiescent_template", 0)
 
 fn masquerade(director: &mut Director) {
     for entry in &mut director.table[0].1 {
-        entry.destination.forwarding = Forwarding::Masquerade;
+        entry.destination.forwarding = ForwardingMethod::Masquerade;
     }
 }
 
@@ -117,7 +117,7 @@ fn draining() {
         first(director).weight = 0;
         service(director).persistence =
             Some(Persistence { timeout: 60, netmask: ipvs::Netmask::single(Family::V4) });
-        director.table[0].1[0].persistent = 2;
+        director.table[0].1[0].persistent_connections = 2;
     };
     let templates = |director: &mut Director| {
         leaving(director);
@@ -134,7 +134,7 @@ fn draining() {
     );
     let twins: [Twin<Director>; 4] = [
         ("it is not leaving", |director| first(director).weight = 1),
-        ("nobody comes back", |director| director.table[0].1[0].persistent = 0),
+        ("nobody comes back", |director| director.table[0].1[0].persistent_connections = 0),
         ("no persistence", |director| service(director).persistence = None),
         ("set", |director| set_all(director, &[("net/ipv4/vs/expire_quiescent_template", 1)])),
     ];
@@ -148,10 +148,10 @@ fn draining() {
 
     let reuse = |director: &mut Director| {
         first(director).weight = 0;
-        (director.table[0].1[0].active, director.table[0].1[0].inactive) = (2, 1);
+        (director.table[0].1[0].active_connections, director.table[0].1[0].inactive_connections) = (2, 1);
         set_all(director, &[("net/ipv4/vs/conn_reuse_mode", 0), ("net/ipv4/vs/expire_nodest_conn", 0)]);
     };
-    for (forwarding, mode) in [(Forwarding::DirectRouting, 3), (Forwarding::Masquerade, 1)] {
+    for (forwarding, mode) in [(ForwardingMethod::DirectRouting, 3), (ForwardingMethod::Masquerade, 1)] {
         let director = with(|director| {
             reuse(director);
             first(director).forwarding = forwarding;
@@ -163,7 +163,7 @@ fn draining() {
     let twins: [Twin<Director>; 4] = [
         ("it is not leaving", |director| first(director).weight = 1),
         ("no connections", |director| {
-            (director.table[0].1[0].active, director.table[0].1[0].inactive) = (0, 0);
+            (director.table[0].1[0].active_connections, director.table[0].1[0].inactive_connections) = (0, 0);
         }),
         ("reused", |director| {
             set_all(director, &[("net/ipv4/vs/conn_reuse_mode", 1), ("net/ipv4/vs/expire_nodest_conn", 0)]);

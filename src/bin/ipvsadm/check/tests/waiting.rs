@@ -30,7 +30,7 @@ fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
 fn connections(lines: &str, table: &Table, expiry: Expiry) -> Count {
     const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
     let file = HEADING.to_owned() + lines;
-    count_rows(table, expiry, ipvs::Connections::over(file.as_bytes()).unwrap()).unwrap()
+    count_rows(table, expiry, ipvs::Connections::from_reader(file.as_bytes()).unwrap()).unwrap()
 }
 
 const RS1: &str = "C0A8010B";

@@ -33,11 +33,11 @@ const LARGEST_CHUNK: usize = RECEIVE_BUFFER - 320;
 const MORE: usize = 64;
 
 /// The conversation with the family.
-pub(crate) struct Link {
-    line: Line,
+pub(crate) struct GenlSocket {
+    line: Conversation,
     /// For long dumps, as that of all services. The kernel sizes a socket's chunks by the largest room it was ever
     /// offered, so that the other one keeps its small ones. There is none where a test stands in for the kernel.
-    bulk: Option<Line>,
+    bulk: Option<Conversation>,
     /// Whether the dump before was a long one, as the next is then likely to be: services have about as many servers
     /// as their neighbours.
     is_long: bool,
@@ -47,24 +47,24 @@ pub(crate) struct Link {
     at_once: usize,
 }
 
-impl Link {
+impl GenlSocket {
     /// Looks up the number of the family, which loads the kernel's module where the kernel may load modules.
     pub(crate) fn new(
         transport: Box<dyn Transport>,
         bulk: Option<Box<dyn Transport>>,
         at_once: usize,
     ) -> Result<Self> {
-        let mut link = Self {
-            line: Line::new(transport),
-            bulk: bulk.map(Line::new),
+        let mut socket = Self {
+            line: Conversation::new(transport),
+            bulk: bulk.map(Conversation::new),
             is_long: false,
             family: 0,
             datagram: Writer::default(),
             at_once,
         };
-        append_lookup(&mut link.datagram, link.line.next_sequence());
+        append_lookup(&mut socket.datagram, socket.line.next_sequence());
         let mut family = None;
-        link.line.converse(Operation::Lookup, &link.datagram, Ends::AtData, |_, bytes| {
+        socket.line.transact(Operation::Lookup, &socket.datagram, Until::AtData, |_, bytes| {
             for attribute in attributes(bytes) {
                 let attribute = attribute?;
                 if attribute.kind == CTRL_ATTR_FAMILY_ID {
@@ -73,8 +73,8 @@ impl Link {
             }
             Ok(())
         })?;
-        link.family = family.ok_or(Error::NoReply { operation: Operation::Lookup })?;
-        Ok(link)
+        socket.family = family.ok_or(Error::NoReply { operation: Operation::Lookup })?;
+        Ok(socket)
     }
 
     /// Asks for one object: `read` gets its attributes.
@@ -85,7 +85,7 @@ impl Link {
         mut read: impl FnMut(&[u8]) -> Result<(), DecodeError>,
     ) -> Result<()> {
         let (line, datagram) = (&mut self.line, &mut self.datagram);
-        line.ask(datagram, self.family, operation, 0, fill, |_, top| read(top)).map(|_| ())
+        line.request(datagram, self.family, operation, 0, fill, |_, top| read(top)).map(|_| ())
     }
 
     /// Asks for all objects of a kind: `read` gets the number of the chunk that each is in, and its attributes. One
@@ -100,8 +100,8 @@ impl Link {
         read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
     ) -> Result<bool> {
         let bulk = self.bulk.as_mut().filter(|_| self.is_long);
-        let line = bulk.map_or(&mut self.line, Line::grown);
-        let dump = line.ask(&mut self.datagram, self.family, operation, NLM_F_DUMP, fill, read)?;
+        let line = bulk.map_or(&mut self.line, Conversation::grown);
+        let dump = line.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, fill, read)?;
         self.is_long = dump.bytes > SMALL_BUFFER;
         Ok(dump.is_whole)
     }
@@ -113,7 +113,7 @@ impl Link {
         read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
     ) -> Result<bool> {
         let line = self.bulk.as_mut().unwrap_or(&mut self.line).grown();
-        let dump = line.ask(&mut self.datagram, self.family, operation, NLM_F_DUMP, |_| {}, read)?;
+        let dump = line.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, |_| {}, read)?;
         Ok(dump.is_whole)
     }
 
@@ -150,7 +150,7 @@ impl Link {
         let first = self.line.sequence.wrapping_add(1);
         // To a stop of a sync daemon there is no answer at all, not even the ack, where the daemon's thread had not run
         // yet. The ack is that of a message that does nothing, then.
-        let is_silent = matches!(changes.last(), Some(Change::StopDaemon(..)));
+        let is_silent = matches!(changes.last(), Some(Change::StopDaemon { .. }));
         for (at, change) in changes.iter().enumerate() {
             let flags = if at + 1 == changes.len() && !is_silent { NLM_F_ACK } else { 0 };
             let (command, sequence) = (change.operation().command(), self.line.next_sequence());
@@ -164,7 +164,7 @@ impl Link {
 }
 
 /// A transport, and what is said over it.
-struct Line {
+struct Conversation {
     transport: Box<dyn Transport>,
     sequence: u32,
     received: Vec<u8>,
@@ -179,7 +179,7 @@ struct Dump {
     bytes: usize,
 }
 
-impl Line {
+impl Conversation {
     fn new(transport: Box<dyn Transport>) -> Self {
         Self { transport, sequence: 0, received: Vec::with_capacity(SMALL_BUFFER), chunk: LEAST_CHUNK }
     }
@@ -192,7 +192,7 @@ impl Line {
     }
 
     /// Sends one request, and reads its replies to the end.
-    fn ask(
+    fn request(
         &mut self,
         datagram: &mut Writer,
         family: u16,
@@ -203,16 +203,16 @@ impl Line {
     ) -> Result<Dump> {
         datagram.clear();
         append(datagram, family, operation.command(), flags, self.next_sequence(), fill);
-        let ends = if flags == NLM_F_DUMP { Ends::AtDone } else { Ends::AtData };
-        self.converse(operation, datagram, ends, read)
+        let ends = if flags == NLM_F_DUMP { Until::AtDone } else { Until::AtData };
+        self.transact(operation, datagram, ends, read)
     }
 
     /// Sends one request and reads its replies to the end.
-    fn converse(
+    fn transact(
         &mut self,
         operation: Operation,
         datagram: &Writer,
-        ends: Ends,
+        ends: Until,
         mut read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
     ) -> Result<Dump> {
         let (asked, room) = (self.sequence, self.chunk);
@@ -238,11 +238,11 @@ impl Line {
                         if let Err(error) = read(chunk, attributes) {
                             unread.get_or_insert(Error::malformed(operation, &error));
                         }
-                        if ends == Ends::AtData {
+                        if ends == Until::AtData {
                             return unread.map_or(Ok(dump), Err);
                         }
                     }
-                    Reply::Done { errno: 0 } if ends == Ends::AtDone => {
+                    Reply::Done { errno: 0 } if ends == Until::AtDone => {
                         return unread.map_or(Ok(dump), Err);
                     }
                     Reply::Ack { errno: 0 } | Reply::Done { errno: 0 } => {}
@@ -344,7 +344,7 @@ impl Line {
 
 /// What ends the replies to a question.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
+enum Until {
     AtData,
     AtDone,
 }
