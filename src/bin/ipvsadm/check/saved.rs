@@ -211,7 +211,7 @@ const BOTH: &str =
 
 /// Whether a change gives a weight again to a server that has weight 0.
 fn is_leaving(change: &Change, table: &Table) -> bool {
-    let Change::EditDestination(id, wanted) = change else { return false };
+    let Change::EditDestination { service: id, destination: wanted } = change else { return false };
     let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
     let mut now = servers.map(|server| server.destination).filter(|server| server.id == wanted.id);
     wanted.weight > 0 && now.any(|server| server.weight == 0)

@@ -166,7 +166,7 @@ fn a_look_at_a_server_says_how_it_serves() {
         found(&director).remove(0).1
     };
     let masqueraded: fn(&mut super::Director) = |director| {
-        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Masquerade;
+        director.table[0].1[0].destination.forwarding = ipvs::ForwardingMethod::Masquerade;
     };
     assert_eq!(
         look(masqueraded),
@@ -174,12 +174,12 @@ fn a_look_at_a_server_says_how_it_serves() {
     );
     // Which of two addresses is the gateway of its servers?
     let shared: fn(&mut super::Director) = |director| {
-        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Masquerade;
+        director.table[0].1[0].destination.forwarding = ipvs::ForwardingMethod::Masquerade;
         director.machine.addresses.push(Address { address: ip("192.168.1.254"), prefix: 24, link: ETH0 });
     };
     assert_eq!(look(shared), "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -m --port 80");
     let tunnelled: fn(&mut super::Director) = |director| {
-        director.table[0].1[0].destination.forwarding = ipvs::Forwarding::Tunnel(ipvs::Tunnel::Ipip);
+        director.table[0].1[0].destination.forwarding = ipvs::ForwardingMethod::Tunnel(ipvs::Tunnel::Ipip);
     };
     assert_eq!(
         look(tunnelled),
