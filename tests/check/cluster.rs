@@ -348,7 +348,8 @@ fn done(command: &str) {
     assert!(made.status.success(), "{command}\n{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// What lasts longer than a cluster: programs by name, and pages; and a folder of its own for the saved table.
+/// What lasts longer than a cluster, and may be there from a program before: programs by name, and pages; and a folder of
+/// its own for the saved table.
 fn prepare() {
     static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
@@ -356,9 +357,9 @@ fn prepare() {
         done(&format!(
             "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig && rm -f /etc/ipvsadm.rules
              echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
-             ln -s {OURS} {lab}/check/get {lab}/lab/udp {BIN}
-             [ ! -e /run/modprobe ] || ln -s /run/modprobe {BIN}/modprobe
-             for name in httpd ping sysctl; do ln -s $(command -v busybox) {BIN}/$name; done"
+             ln -sf {OURS} {lab}/check/get {lab}/lab/udp {BIN}
+             [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
+             for name in httpd ping sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
         ));
     });
     done("mount -t tmpfs lab /etc/sysconfig");

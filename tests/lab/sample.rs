@@ -1,0 +1,75 @@
+//! Tests of every fate, with which `tests/lab/check` proves how tests are shared among guests: no part of the suite.
+
+use std::process::Command;
+use std::time::Duration;
+
+mod good {
+    #[test]
+    fn passes() {
+        println!("nobody sees this");
+    }
+    #[test]
+    #[should_panic]
+    fn panics_as_it_should() {
+        panic!("as it should");
+    }
+    #[test]
+    #[ignore = "takes long"]
+    fn waits() {}
+}
+
+mod bad {
+    #[test]
+    fn fails() {
+        println!("what it printed");
+        panic!("what it said");
+    }
+    #[test]
+    #[should_panic]
+    fn forgets_to_panic() {}
+}
+
+/// Each fails with what its guest is: a kernel's number, and the memory that it has.
+mod guest {
+    macro_rules! tell {
+        ($($name:ident)*) => { $(
+            #[test]
+            fn $name() {
+                std::thread::sleep(super::Duration::from_secs(1));
+                let [boot, memory] = ["/proc/sys/kernel/random/boot_id", "/proc/meminfo"]
+                    .map(|file| std::fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned());
+                panic!("guest {boot} {memory}");
+            }
+        )* };
+    }
+    tell!(a b c d e f);
+}
+
+mod end {
+    #[test]
+    fn a_passes() {}
+    #[test]
+    fn aborts() {
+        use std::io::Write;
+        writeln!(std::io::stderr(), "last words").unwrap();
+        std::process::abort();
+    }
+    #[test]
+    fn fills_the_memory() {
+        let mut all = Vec::new();
+        loop {
+            all.push(vec![1_u8; 1 << 20]);
+        }
+    }
+    #[test]
+    fn hangs() {
+        std::thread::sleep(super::Duration::from_secs(3600));
+    }
+    #[test]
+    fn stops_the_guest() {
+        super::Command::new("busybox").args(["poweroff", "-f"]).status().unwrap();
+        std::thread::sleep(super::Duration::from_secs(60));
+    }
+    #[test]
+    fn z_passes() {}
+}
