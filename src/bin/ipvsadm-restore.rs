@@ -1,9 +1,9 @@
 //! `ipvsadm-restore [--file PATH]`: the table from stdin or a file, in place of the one there is. Its words are read,
 //! and its work is done, by `ipvsadm`.
 
-#[path = "ipvsadm/sibling.rs"]
-mod sibling;
+#[path = "ipvsadm/exec.rs"]
+mod exec;
 
 fn main() -> std::process::ExitCode {
-    sibling::become_ipvsadm("ipvsadm-restore")
+    exec::become_ipvsadm("ipvsadm-restore")
 }

@@ -1,9 +1,9 @@
 //! `ipvsadm-save [-n] [--full] [--file PATH]`: the table to stdout or to a file. Its words are read, and its work is
 //! done, by `ipvsadm`.
 
-#[path = "ipvsadm/sibling.rs"]
-mod sibling;
+#[path = "ipvsadm/exec.rs"]
+mod exec;
 
 fn main() -> std::process::ExitCode {
-    sibling::become_ipvsadm("ipvsadm-save")
+    exec::become_ipvsadm("ipvsadm-save")
 }

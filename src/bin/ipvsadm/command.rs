@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipvs::{Change, Netmask, ServiceId};
 
-use crate::args::Column;
+use crate::cli::args::Column;
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

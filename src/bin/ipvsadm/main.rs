@@ -2,49 +2,32 @@
 //!
 //! From the words to the exit status: `args` and `words` read them, `command` says what they ask for, `run` does it.
 
-mod apply;
-mod args;
-mod before;
+mod change;
 mod check;
+mod cli;
 mod command;
 mod common;
-mod edit;
-mod file;
-mod keep;
-mod lines;
+mod connect;
 mod list;
-#[cfg(test)]
-mod manual;
-mod matrix;
 mod messages;
-mod names;
-mod open;
-mod parse;
-mod place;
 mod refusal;
-mod restore;
-mod rule;
+mod resolver;
+mod rules;
 mod run;
-mod save;
 mod session;
 mod shell;
-mod siblings;
 #[cfg(test)]
 mod tests;
-mod typed;
-mod value;
-mod warn;
-mod words;
 
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
+use cli::siblings::Sibling;
 use command::Command;
 use messages::Result;
-use names::Resolver;
+use resolver::Resolver;
 use session::Session;
-use siblings::Sibling;
 
 fn main() -> ExitCode {
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
@@ -73,7 +56,7 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
             Some(sibling) => sibling.parse(words)?,
             None => return Err(messages::try_help(&program, Some(name), "it is no sibling of ipvsadm")),
         },
-        _ => parse::parse(&program, &words, &mut resolver)?,
+        _ => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
     let result = run::command_line(&mut session, &command, out);

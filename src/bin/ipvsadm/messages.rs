@@ -10,9 +10,9 @@ use std::io::Write;
 
 use ipvs::{Change, Error, Operation};
 
-use crate::args::Column;
+use crate::cli::args::Column;
+use crate::cli::lexer::Stumble;
 pub(crate) use crate::common::reason;
-use crate::words::Stumble;
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,8 +13,10 @@ use ipvs::{
     ServiceId, SyncDaemon, Timeouts,
 };
 
+use crate::connect;
 use crate::messages::{self, Failure, text};
-use crate::{open, rule, shell};
+use crate::rules::format;
+use crate::shell;
 
 /// The word at fault, and what to do.
 type Cause = (String, String);
@@ -65,7 +67,7 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
 fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
         let module = format!("{prefix}{}", text(name));
-        let remedy = open::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
+        let remedy = connect::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
         (String::from_utf8_lossy(name).into_owned(), remedy)
     };
     match service.engine.filter(|_| has_scheduler(service.scheduler)) {
@@ -109,7 +111,7 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
 fn beside_a_daemon() -> String {
     let daemons = Client::open().and_then(|mut client| client.daemons()).unwrap_or_default();
     let stop = |daemon: &SyncDaemon| {
-        rule::command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id })
+        format::command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id })
     };
     let stops: Vec<String> = daemons.iter().map(stop).collect();
     let joint = if stops.is_empty() { "" } else { ": " };
@@ -228,14 +230,14 @@ impl Interface<'_> {
 fn beside_a_server(state: DaemonState) -> Option<Cause> {
     let servers = servers_of_other_family().unwrap_or_default();
     let (service, server) = servers.iter().min()?;
-    let delete = rule::command_line(&Change::DeleteDestination { service: *service, destination: *server });
+    let delete = format::command_line(&Change::DeleteDestination { service: *service, destination: *server });
     let count = match servers.len() {
         1 => String::new(),
         count => format!(" (there are {count})"),
     };
     let remedy =
         format!("no sync daemon runs while a server is of another family than its service{count}: {delete}");
-    Some((rule::daemon_state(state).to_owned(), remedy))
+    Some((format::daemon_state(state).to_owned(), remedy))
 }
 
 fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {

@@ -2,10 +2,16 @@
 
 use std::io::Write;
 
+use crate::change;
+use crate::change::warnings;
+use crate::check;
+use crate::cli::args;
 use crate::command::{Command, List, Manner, What};
+use crate::list;
 use crate::messages::{self, Failure, Result};
+use crate::rules::restore;
+use crate::rules::save;
 use crate::session::Session;
-use crate::{args, check, edit, list, restore, save, warn};
 
 /// What the original calls itself, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -13,7 +19,7 @@ const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.
 /// Carries out the command of a command line, and warns of what may not be meant.
 pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut impl Write) -> Result<()> {
     match command {
-        Command::Change(request) => edit::carry_out(session, request, warn::wanted(request)),
+        Command::Change(request) => change::carry_out(session, request, warnings::wanted(request)),
         _ => run(session, command, out),
     }
 }
@@ -23,8 +29,8 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
     let written = match command {
         Command::Help => write!(out, "{VERSION}\n{}", args::clap(session.program.clone()).render_help()),
         Command::Version => writeln!(out, "{VERSION}"),
-        Command::Change(request) => return edit::carry_out(session, request, false),
-        Command::Show(request) => return edit::show(session, request, out),
+        Command::Change(request) => return change::carry_out(session, request, false),
+        Command::Show(request) => return change::show(session, request, out),
         Command::List(what) => {
             let info = session.info()?;
             let (client, resolver) = session.client_and_resolver()?;

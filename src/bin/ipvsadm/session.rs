@@ -2,9 +2,10 @@
 
 use ipvs::{Change, Client, Error, Info};
 
+use crate::connect;
 use crate::messages::{Failure, Result};
-use crate::names::Resolver;
-use crate::{open, refusal};
+use crate::refusal;
+use crate::resolver::Resolver;
 
 /// The kernel and the resolver, for as long as the program runs.
 pub(crate) struct Session {
@@ -34,7 +35,7 @@ impl Session {
     pub(crate) fn client_and_resolver(&mut self) -> Result<(&mut Client, &mut Resolver)> {
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(open::open()?),
+            none => none.insert(connect::open()?),
         };
         Ok((client, &mut self.resolver))
     }
@@ -45,7 +46,7 @@ impl Session {
         if let Some(info) = self.info {
             return Ok(info);
         }
-        let info = open::info(self.client()?)?;
+        let info = connect::info(self.client()?)?;
         self.info = Some(info);
         Ok(info)
     }
@@ -53,7 +54,7 @@ impl Session {
     /// A change was refused: the only one, perhaps, as all would be.
     pub(crate) fn refused(&self, error: &Error, change: &Change) -> Failure {
         match (error.errno(), self.info) {
-            (Some(libc::EPERM), None) => open::failure(error),
+            (Some(libc::EPERM), None) => connect::failure(error),
             _ => refusal::refused(error, Some(change)),
         }
     }

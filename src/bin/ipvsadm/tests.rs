@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 use ipvs::{Client, Info, Transport};
 use proptest::prelude::*;
 
-use crate::args::OPTIONS;
+use crate::cli::args::OPTIONS;
+use crate::cli::parse;
 use crate::messages::Failure;
-use crate::names::Resolver;
+use crate::resolver::Resolver;
+use crate::run as dispatch;
 use crate::session::Session;
-use crate::{parse, run as dispatch};
 
 const FAMILY: u16 = 0x22;
 const GET_SERVICE: u8 = 4;
@@ -287,6 +288,6 @@ proptest! {
         }
         // A line of a file has the same words, but for blanks and NULs.
         let joined = words.join(&b' ');
-        let _ = crate::rule::words(&joined);
+        let _ = crate::rules::format::words(&joined);
     }
 }

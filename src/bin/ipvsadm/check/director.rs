@@ -7,8 +7,8 @@ use ipvs::{
     ServiceId, SyncDaemon,
 };
 
+use crate::change::warnings::weighing;
 use crate::shell;
-use crate::warn::weighing;
 
 use super::connections::Count;
 use super::finding::{Finding, Kind};

@@ -33,7 +33,7 @@ use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
 use crate::messages::{self, Failure, Result, said};
-use crate::rule::command_line;
+use crate::rules::format::command_line;
 use crate::shell;
 
 use connections::Expiry;

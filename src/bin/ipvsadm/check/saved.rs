@@ -13,12 +13,13 @@ use ipvs::{Change, Client};
 use super::Table;
 use super::finding::{Finding, Kind};
 use super::supervisors::Supervisors;
-use crate::apply;
-use crate::file;
 use crate::messages;
-use crate::names::Resolver;
+use crate::resolver::Resolver;
+use crate::rules::apply;
+use crate::rules::atomic_file;
+use crate::rules::format;
+use crate::rules::lines;
 use crate::shell;
-use crate::{lines, rule};
 
 /// Where the init scripts and units of the distributions keep it.
 const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
@@ -34,7 +35,7 @@ pub(crate) fn findings(
         return Ok(Vec::new());
     }
     let path = named.map_or_else(usual_place, Path::to_owned);
-    let finding = match file::read(&path) {
+    let finding = match atomic_file::read(&path) {
         Ok(whole) => judged(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let missing = || found(Kind::SaveMissing, &path, "the table is saved nowhere", save(&path));
@@ -127,7 +128,7 @@ fn judged(
     let steps = current.diff(&saved.table);
     let difference = Difference::of(&steps, table);
     let Some((kind, what)) = &saved.fault else {
-        let first = steps.first().map(rule::line);
+        let first = steps.first().map(format::line);
         return Ok(first.map(|first| {
             let (rest, fix) = difference.direction(path, saved, supervisors);
             let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");

@@ -8,7 +8,7 @@ use super::director::{Director, bring_up};
 use super::finding::{Finding, Kind};
 use super::machine::{Link, Machine, Sort, Way};
 use super::{address, servers, set};
-use crate::rule::command_line;
+use crate::rules::format::command_line;
 
 /// Whether answers of a server would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {

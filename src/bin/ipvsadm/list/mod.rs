@@ -10,8 +10,8 @@ use std::io::Write;
 use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
 
 use crate::command::{List, View, What};
-use crate::names::Resolver;
-use crate::rule::daemon_state;
+use crate::resolver::Resolver;
+use crate::rules::format::daemon_state;
 use text::Texts;
 
 /// Writes a listing.

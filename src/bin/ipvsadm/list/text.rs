@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use ipvs::{Protocol, ServiceId};
 
-use crate::names::Resolver;
+use crate::resolver::Resolver;
 
 /// Writes addresses and ports; with a resolver by their names, where they have some.
 pub(crate) struct Texts<'a> {

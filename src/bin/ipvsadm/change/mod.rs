@@ -1,13 +1,17 @@
 //! One change: what is kept, the change itself, and warnings of what may not be meant.
 
+pub(crate) mod current;
+pub(crate) mod keep;
+pub(crate) mod warnings;
+
 use std::io::Write;
 
-use crate::before::Before;
 use crate::command::ChangeRequest;
 use crate::list::text::Texts;
 use crate::messages::{self, Result, report};
+use crate::rules::format;
 use crate::session::Session;
-use crate::{keep, rule, warn};
+use current::Before;
 
 /// Carries out a change, and warns of what may not be meant.
 pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<()> {
@@ -16,7 +20,7 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
     let applied = session.client()?.apply(&change);
     applied.map_err(|error| session.refused(&error, &change))?;
     if warns {
-        for warning in warn::about(request, &change, &before) {
+        for warning in warnings::about(request, &change, &before) {
             report(&warning);
         }
     }
@@ -31,7 +35,7 @@ pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut imp
     } else {
         request.change
     };
-    rule::change(out, &change, &mut Texts::numeric()).map_err(|error| messages::unwritten(&error))
+    format::change(out, &change, &mut Texts::numeric()).map_err(|error| messages::unwritten(&error))
 }
 
 fn before(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Before> {

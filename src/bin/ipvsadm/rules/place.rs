@@ -11,7 +11,7 @@ use rustix::fs::{OFlags, PROC_SUPER_MAGIC, statfs};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, geteuid, getpid, pidfd_getfd, pidfd_open};
 
-use crate::file::Hint;
+use crate::rules::atomic_file::Hint;
 
 /// Where what is written goes.
 pub(crate) enum Place {

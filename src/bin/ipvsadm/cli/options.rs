@@ -1,6 +1,6 @@
 //! The options of one command line as they are met, and what they ask for as a whole.
 
-mod look;
+mod queries;
 
 use std::ffi::OsStr;
 use std::net::IpAddr;
@@ -13,13 +13,13 @@ use ipvs::{
     Timeouts, Tunnel,
 };
 
-use crate::args::{Column, Opt};
+use crate::cli::args::{Column, Opt};
+use crate::cli::lexer::Given;
+use crate::cli::matrix;
+use crate::cli::value;
 use crate::command::{ChangeRequest, Command, Keep, Manner, Restore, Save};
-use crate::matrix;
 use crate::messages::{self, Result};
-use crate::names::Resolver;
-use crate::value;
-use crate::words::Given;
+use crate::resolver::Resolver;
 
 /// What `--start-daemon` and `--stop-daemon` are told.
 fn daemon_state(command: Opt, word: &[u8]) -> Result<DaemonState> {

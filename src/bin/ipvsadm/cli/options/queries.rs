@@ -1,6 +1,6 @@
 //! The commands that only look.
 
-use crate::args::{Column, Opt};
+use crate::cli::args::{Column, Opt};
 use crate::command::{Check, List, Method, RealServer, View, What};
 use crate::messages::{self, Result};
 

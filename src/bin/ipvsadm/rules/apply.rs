@@ -5,15 +5,15 @@ use std::io::Write;
 
 use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, ServiceId, Table};
 
-use crate::before::Before;
+use crate::change::current::Before;
+use crate::change::keep;
 use crate::command::Command;
-use crate::keep;
 use crate::list::text::Texts;
 use crate::messages::{
     self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
 };
 use crate::refusal;
-use crate::rule;
+use crate::rules::format;
 
 /// The table that lines make of an empty one. Every line that has no place in it is reported.
 pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
@@ -52,7 +52,7 @@ fn before(table: &Table, change: &Change) -> Before {
 pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) -> Result<bool> {
     let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
     let mut texts = Texts::numeric();
-    let mut written = changes.iter().try_for_each(|change| rule::change(out, change, &mut texts));
+    let mut written = changes.iter().try_for_each(|change| format::change(out, change, &mut texts));
     // Only what has been written tells a difference from a full disk.
     written = written.and_then(|()| out.flush());
     written.map_err(|error| could_not_look(messages::unwritten(&error)))?;
@@ -146,7 +146,7 @@ fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> Strin
     let message = refusal::refused(error, Some(change)).message;
     match object(change).and_then(|object| lines.get(&object)) {
         Some(line) => at_line(*line, &message),
-        None => format!("{}: {message}", rule::line(change)),
+        None => format!("{}: {message}", format::line(change)),
     }
 }
 
@@ -155,7 +155,7 @@ fn not_undone(left: &[(Change, Option<Error>)]) {
     for (change, error) in left {
         let refusal = error.as_ref().map(|error| refusal::refused(error, Some(change)).message);
         let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
-        report(&format!("could not be undone{refusal}; this does it: {}", rule::command_line(change)));
+        report(&format!("could not be undone{refusal}; this does it: {}", format::command_line(change)));
     }
     report(
         "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply goes on instead",

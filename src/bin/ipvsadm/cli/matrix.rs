@@ -1,6 +1,6 @@
 //! What goes with what: each command's options, and each tunnel's.
 
-use crate::args::{Column, Opt};
+use crate::cli::args::{Column, Opt};
 use crate::messages::{self, Result};
 
 #[allow(clippy::enum_glob_use, reason = "the table of columns is all there is here")]

@@ -10,12 +10,13 @@ use ipvs::{Change, Client};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 
 use crate::command::Save;
-use crate::file::{self, Hint};
 use crate::list::text::Texts;
 use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
-use crate::names::Resolver;
-use crate::{rule, shell};
+use crate::resolver::Resolver;
+use crate::rules::atomic_file::{self, Hint};
+use crate::rules::format;
+use crate::shell;
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(
@@ -27,7 +28,7 @@ pub(crate) fn save(
     let mut texts = Texts::reversible(save.numeric || save.full, resolver);
     let path = file(save);
     match path {
-        Some(path) => file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?,
+        Some(path) => atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?,
         None if leads_nowhere(io::stdout())? => return Err(io::Error::other(NOWHERE).into()),
         None => lines(out, save.full, client, &mut texts)?,
     }
@@ -46,7 +47,7 @@ pub(crate) fn save(
 
 /// The file to write, if it is not stdout.
 fn file(save: &Save) -> Option<&Path> {
-    save.file.as_deref().filter(|path| !file::is_standard(path))
+    save.file.as_deref().filter(|path| !atomic_file::is_standard(path))
 }
 
 const NOWHERE: &str =
@@ -91,16 +92,16 @@ fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts
         head(&mut out, client, texts)?;
     }
     for entry in services(client, true)? {
-        rule::service(&mut out, "-A", &entry.service, texts)?;
+        format::service(&mut out, "-A", &entry.service, texts)?;
         let id = &entry.service.id;
         for kept in destinations(client, id, true, false)? {
-            rule::destination(&mut out, "-a", id, &kept.destination, full, texts)?;
+            format::destination(&mut out, "-a", id, &kept.destination, full, texts)?;
         }
     }
     if full {
         // Last, for servers of another family than their service's cannot be added while a daemon runs.
         for daemon in client.daemons()? {
-            rule::change(&mut out, &Change::StartDaemon(daemon), texts)?;
+            format::change(&mut out, &Change::StartDaemon(daemon), texts)?;
         }
     }
     Ok(())
@@ -110,6 +111,6 @@ fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts
 fn head(out: &mut impl Write, client: &mut Client, texts: &mut Texts<'_>) -> anyhow::Result<()> {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     writeln!(out, "# saved by ipvsadm {} on {now}", env!("CARGO_PKG_VERSION"))?;
-    rule::change(out, &Change::SetTimeouts(client.timeouts()?), texts)?;
+    format::change(out, &Change::SetTimeouts(client.timeouts()?), texts)?;
     Ok(())
 }

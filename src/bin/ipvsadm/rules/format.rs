@@ -7,10 +7,10 @@ use ipvs::{
     Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
+use crate::cli::value::scheduler_flags_text;
 use crate::list::text::{Texts, address, protocol_of};
 use crate::messages;
 use crate::shell;
-use crate::value::scheduler_flags_text;
 
 /// Writes the line that makes a change.
 pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_>) -> Result<()> {
@@ -228,9 +228,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cli::parse;
     use crate::command::Command;
-    use crate::names::Resolver;
-    use crate::parse;
+    use crate::resolver::Resolver;
 
     fn name<T: std::fmt::Debug>(
         longest: usize,

@@ -5,12 +5,12 @@ use ipvs::{
     Tunnel,
 };
 
-use crate::args::Column;
-use crate::before::{Before, weighs};
+use crate::change::current::{Before, weighs};
+use crate::cli::args::Column;
+use crate::cli::value::scheduler_flags_text;
 use crate::command::ChangeRequest;
 use crate::messages::warning;
-use crate::rule;
-use crate::value::scheduler_flags_text;
+use crate::rules::format;
 
 /// Schedulers that take all weights but 0 for the same, and those to take instead.
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
@@ -70,7 +70,7 @@ fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<Stri
 fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<String> {
     let service = before.service.filter(|_| weighs(asked, new))?;
     let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
-    Some(warning::weight(new.weight, &service.scheduler, &rule::line(&edit)))
+    Some(warning::weight(new.weight, &service.scheduler, &format::line(&edit)))
 }
 
 /// What a service lost because it was not named: the words for it, and what it is now.
@@ -143,7 +143,7 @@ fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec
     }
     let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
     if is_off && !asked.names(Column::TunNocsum) {
-        reset.push((rule::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
+        reset.push((format::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
     }
 }
 
@@ -157,5 +157,5 @@ fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
 
 /// The option of a way to forward.
 fn way(forwarding: ForwardingMethod) -> &'static str {
-    rule::method_option(forwarding)
+    format::method_option(forwarding)
 }

@@ -2,7 +2,7 @@
 
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
 
-use crate::args::Column;
+use crate::cli::args::Column;
 use crate::command::ChangeRequest;
 
 /// What was looked for, and is there.

@@ -1,11 +1,11 @@
 //! From the words of a command line, or of a line of a restore, to what they ask for.
 
-use crate::args::Opt;
+use crate::cli::args::Opt;
+use crate::cli::lexer::{Stumble, Walk};
+use crate::cli::options::Typed;
 use crate::command::Command;
 use crate::messages::{self, Failure, Result};
-use crate::names::Resolver;
-use crate::typed::Typed;
-use crate::words::{Stumble, Walk};
+use crate::resolver::Resolver;
 
 /// Reads the words behind the program's name, of which there is at least one. Errors come in the order of the
 /// words, and only then those about what does not go together.

@@ -1,10 +1,10 @@
 //! The manual page's options, made of the table of options: `docs/man/ipvsadm.8` has them between two marks.
 //! `UPDATE_MANUAL=1 IPVS_LAB_INSIDE=no cargo test --bin ipvsadm manual` writes them there, outside the lab.
 
-use crate::args;
+use crate::cli::args;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/man/ipvsadm.8");
-const BEGIN: &str = ".\\\" What follows is made of the table of options: src/bin/ipvsadm/manual.rs.\n";
+const BEGIN: &str = ".\\\" What follows is made of the table of options: src/bin/ipvsadm/cli/manual.rs.\n";
 const END: &str = ".\\\" END OF OPTIONS\n";
 
 /// The options as a manual page has them.

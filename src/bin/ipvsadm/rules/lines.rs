@@ -1,9 +1,10 @@
 //! Lines of a restore, and what they ask for.
 
+use crate::cli::parse;
 use crate::command::Command;
 use crate::messages::{self, Failure, Result, at_line, report, said};
-use crate::names::Resolver;
-use crate::{parse, rule};
+use crate::resolver::Resolver;
+use crate::rules::format;
 
 /// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
 pub(crate) fn commands(
@@ -42,7 +43,7 @@ pub(crate) fn lines(whole: &[u8]) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
 
 pub(crate) fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    rule::words(if is_first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line })
+    format::words(if is_first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line })
 }
 
 /// What the words of a line ask for; nothing if there are none.

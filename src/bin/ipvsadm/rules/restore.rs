@@ -7,14 +7,14 @@ use std::io::{Read, Write};
 
 use ipvs::{Change, Client, DaemonState};
 
-use crate::apply;
 use crate::command::{ChangeRequest, Command, Manner, Restore};
-use crate::file;
-use crate::lines::{commands, parse, words};
 use crate::list::text::Texts;
 use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, at_line, report, said};
 use crate::refusal;
-use crate::rule;
+use crate::rules::apply;
+use crate::rules::atomic_file;
+use crate::rules::format;
+use crate::rules::lines::{commands, parse, words};
 use crate::session::Session;
 
 /// What carries out a line that is not a plain change.
@@ -105,12 +105,12 @@ pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Writ
     clear
         .into_iter()
         .chain(changes)
-        .try_for_each(|change| rule::change(out, &change, &mut texts))
+        .try_for_each(|change| format::change(out, &change, &mut texts))
         .map_err(|error| messages::unwritten(&error))
 }
 
 fn open(restore: &Restore) -> Result<Box<dyn Read>> {
-    file::open(restore.file.as_deref()).map_err(|error| {
+    atomic_file::open(restore.file.as_deref()).map_err(|error| {
         let path = restore.file.as_deref().map_or(String::new(), messages::path);
         messages::value(format!("cannot read '{path}': {}", messages::reason(&error)))
     })

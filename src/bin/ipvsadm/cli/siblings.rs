@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::args::{Column, Opt, by_long};
+use crate::cli::args::{Column, Opt, by_long};
+use crate::cli::lexer::{Stumble, Walk};
 use crate::command::{Command, Manner, Restore, Save};
 use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
-use crate::words::{Stumble, Walk};
 
 /// A program beside `ipvsadm`.
 #[derive(Debug, PartialEq, Eq)]

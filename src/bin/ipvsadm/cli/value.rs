@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
 
-use crate::args::Column;
-use crate::matrix;
+use crate::cli::args::Column;
+use crate::cli::matrix;
 use crate::messages::{self, Complaint, Result, text};
-use crate::names::Resolver;
+use crate::resolver::Resolver;
 
 /// A decimal number: blanks and a `+` may stand before it, nothing behind it.
 pub(crate) fn decimal(word: &[u8], range: RangeInclusive<u32>) -> Option<u32> {

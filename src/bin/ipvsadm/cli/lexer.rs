@@ -1,7 +1,7 @@
 //! The walk over the words of a command line, by the rules of the original's parser (libpopt), which differ from
 //! clap's and from getopt's: see `docs/compatibility.md`.
 
-use crate::args::{Row, Takes, by_long, by_short};
+use crate::cli::args::{Row, Takes, by_long, by_short};
 
 /// An option as it was met.
 #[derive(Debug, Clone, Copy)]

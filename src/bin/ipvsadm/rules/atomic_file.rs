@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::place::{self, Place};
+use crate::rules::place::{self, Place};
 
 /// What is said behind the reason why a file was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

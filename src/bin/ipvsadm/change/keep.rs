@@ -2,11 +2,11 @@
 
 use ipvs::{Change, Checksum, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 
-use crate::args::Column;
-use crate::before::Before;
+use crate::change::current::Before;
+use crate::cli::args::Column;
+use crate::cli::value;
 use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
-use crate::value;
 
 /// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
 pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {

@@ -4,7 +4,7 @@ use clap::parser::ValueSource;
 use proptest::prelude::*;
 
 use super::*;
-use crate::words::Walk;
+use crate::cli::lexer::Walk;
 
 #[test]
 fn clap_finds_the_table_in_order() {

@@ -1,0 +1,11 @@
+//! From words to a command: the table of options, the walk over the words, the values, and what goes with what.
+
+pub(crate) mod args;
+pub(crate) mod lexer;
+#[cfg(test)]
+mod manual;
+pub(crate) mod matrix;
+pub(crate) mod options;
+pub(crate) mod parse;
+pub(crate) mod siblings;
+pub(crate) mod value;

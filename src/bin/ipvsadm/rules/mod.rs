@@ -1,0 +1,9 @@
+//! Lines of rules: written, read, saved, restored, and compared with the table.
+
+pub(crate) mod apply;
+pub(crate) mod atomic_file;
+pub(crate) mod format;
+pub(crate) mod lines;
+mod place;
+pub(crate) mod restore;
+pub(crate) mod save;
