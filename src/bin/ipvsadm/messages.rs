@@ -263,11 +263,11 @@ pub(crate) mod warning {
         )
     }
 
-    /// A weight without an effect, and the line that gives it one.
+    /// A weight without an effect, and the command that gives it one.
     pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
         format!(
             "warning: the weight '{weight}' has no effect: the scheduler {scheduler} heeds none but 0; \
-             this changes it: ipvsadm {edit}"
+             this changes it: {edit}"
         )
     }
 

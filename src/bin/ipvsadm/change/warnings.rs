@@ -70,7 +70,7 @@ fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<Stri
 fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<String> {
     let service = before.service.filter(|_| weighs(asked, new))?;
     let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
-    Some(warning::weight(new.weight, &service.scheduler, &format::line(&edit)))
+    Some(warning::weight(new.weight, &service.scheduler, &format::command_line(&edit)))
 }
 
 /// What a service lost because it was not named: the words for it, and what it is now.

@@ -238,6 +238,13 @@ impl Machine {
         of("all").max(of(link))
     }
 
+    /// Whether somebody is connected from an address to a server of this machine's.
+    pub(crate) fn has_accepted(&self, from: IpAddr) -> bool {
+        let open = self.connections.iter().filter(|connection| connection.stage == Stage::Open);
+        let mut ports = open.filter(|open| open.remote.ip() == from).map(|open| open.local.port());
+        ports.any(|port| self.listeners.iter().any(|listener| listener.is_tcp && listener.port == port))
+    }
+
     /// Whether TCP connections to an address, or to one that is not known, are accepted here.
     pub(crate) fn serves_tcp(&self, address: Option<IpAddr>) -> bool {
         let takes = |listener: &Listener| match address {

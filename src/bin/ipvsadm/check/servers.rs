@@ -61,8 +61,10 @@ pub(crate) fn trouble(
 fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationEntry) -> String {
     let machine = &director.machine;
     let address = server.destination.id.address;
+    // Its route may be the way by which somebody came here to type this.
+    let is_used = || machine.has_accepted(address);
     match (kind, machine.on_link(address)) {
-        (Kind::ServerUnreachable | Kind::ServerBehindGateway, Some(link)) => {
+        (Kind::ServerUnreachable | Kind::ServerBehindGateway, Some(link)) if !is_used() => {
             let single = format!("{address}/{}", full_prefix(address));
             shell::line(["ip", "route", "replace", &single, "dev", &link.name])
         }

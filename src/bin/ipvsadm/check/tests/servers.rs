@@ -2,13 +2,14 @@
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
-use super::super::machine::{Neighbour, Way};
+use super::super::machine::{Connection, Listener, Neighbour, Stage, Way};
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
 
 const OUT_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
 const IN_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1";
 const IN_2: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.12:80 -g -w 1";
+const ROUTE: &str = "ip route replace 192.168.1.11/32 dev eth0";
 const PING_1: &str = "ping -c 1 -W 1 192.168.1.11; ip neigh";
 
 fn silent(director: &mut Director, addresses: &[&str]) {
@@ -45,6 +46,18 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     let finding = &director.findings()[0];
     assert_eq!(finding.cure, "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
+    // Not where somebody may have come by it.
+    director.machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true }];
+    for (local, remote, stage, fix) in [
+        ("192.168.1.1:22", "192.168.1.12:4000", Stage::Open, ROUTE),
+        ("192.168.1.1:22", "192.168.1.11:4000", Stage::Open, OUT_1),
+        ("192.168.1.1:22", "192.168.1.11:4000", Stage::Over, ROUTE),
+        ("192.168.1.1:4000", "192.168.1.11:80", Stage::Open, ROUTE), // whoever looks whether it serves
+    ] {
+        director.machine.connections =
+            vec![Connection { local: local.parse().unwrap(), remote: remote.parse().unwrap(), stage }];
+        assert_eq!(fixes(&director), [fix], "{local} {remote} {stage:?}");
+    }
     // By other ways to forward, gateways are no trouble.
     for forwarding in [ForwardingMethod::Masquerade, ForwardingMethod::Tunnel(ipvs::Tunnel::Ipip)] {
         director.table[0].1[0].destination.forwarding = forwarding;
@@ -138,4 +151,26 @@ fn servers_of_another_port_are_taken_for_a_service_without_any() {
     assert_eq!(fixes(&director), ["journalctl -n 20 -u keepalived"]);
     director.table.truncate(1);
     assert_eq!((found(&director), director.table[0].0.service.id), (vec![], web()));
+}
+
+#[test]
+fn who_listens_here_is_judged_as_far_as_it_can_be() {
+    let mark = ServiceId::fwmark(7, ipvs::Family::V4).unwrap();
+    let sctp = ServiceId::Address { protocol: ipvs::Protocol::Sctp, address: ip("192.168.1.100"), port: 80 };
+    for (id, is_tcp, is_served) in [
+        (ServiceId::udp(ip("192.168.1.100"), 80), false, true),
+        (ServiceId::udp(ip("192.168.1.100"), 80), true, false),
+        (web(), true, true),
+        (web(), false, false),
+        // Any port, or none that this tool can see.
+        (ServiceId::tcp(ip("192.168.1.100"), 0), false, true),
+        (sctp, false, true),
+        (mark, false, true),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        director.table[0].0.service.id = id;
+        director.machine.ways.insert(ip("192.168.1.11"), Way::Here);
+        director.machine.listeners = vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp }];
+        assert_eq!(found(&director).is_empty(), is_served, "{id}");
+    }
 }

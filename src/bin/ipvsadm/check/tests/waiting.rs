@@ -46,6 +46,9 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
         (rows(RS1, "SYN_RECV", 2, 3), vec![]),
         (rows(RS1, "SYN_RECV", 30, 0), vec![]),
         (rows(RS1, "SYN_RECV", 3, 3) + &rows(RS1, "ESTABLISHED", 10, 3), vec![]),
+        (rows(RS1, "SYN_RECV", 3, 3) + &rows(RS1, "ESTABLISHED", 9, 3), vec![WITHOUT_RS1.to_owned()]),
+        (rows(RS1, "SYN_RECV", 3, 2), vec![WITHOUT_RS1.to_owned()]),
+        (rows(RS1, "SYN_RECV", 3, 1), vec![]),
         (
             rows(RS1, "SYN_RECV", 3, 3) + &rows(RS2, "SYN_RECV", 3, 3),
             vec![look("192.168.1.11"), look("192.168.1.12")],
@@ -185,4 +188,62 @@ fn a_look_at_a_server_says_how_it_serves() {
         look(tunnelled),
         "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -i --port 80 --director 192.168.1.1"
     );
+}
+
+#[test]
+fn a_server_is_not_suspected_where_the_cause_is_known_or_it_is_out() {
+    const CLOSED: &[(&str, u32)] = &[("net/ipv4/ip_forward", 0), ("net/ipv4/conf/eth0/forwarding", 0)];
+    for (forwarding, ids) in [
+        (ipvs::ForwardingMethod::DirectRouting, vec!["syn-recv"]),
+        (ipvs::ForwardingMethod::Masquerade, vec!["ip-forward"]),
+    ] {
+        let mut director = director(table("rr", vec![two_servers().remove(0)]));
+        director.table[0].1[0].destination.forwarding = forwarding;
+        director.connections = connections(&rows(RS1, "SYN_RECV", 3, 3), &director.table, expiry());
+        super::gallery::set_all(&mut director, CLOSED);
+        let found: Vec<_> = found(&director).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found, ids, "{forwarding:?}");
+        director.table[0].1[0].destination.weight = 0;
+        assert!(director.findings().iter().all(|finding| finding.id != "syn-recv"));
+    }
+}
+
+#[test]
+fn connections_of_servers_that_are_gone_are_counted() {
+    let row = |protocol: &str, client_port: &str, port: &str, server: &str, state: &str| {
+        format!("{protocol} C0A8010A {client_port} C0A80164 {port} {server} 0050 {state:<11}     800\n")
+    };
+    let gone = "C0A8010D";
+    let what = "1 connections are to a server that is no longer in the table";
+    for (row, is_found) in [
+        (row("TCP", "1234", "0050", gone, "ESTABLISHED"), true),
+        (row("TCP", "1234", "0050", RS1, "ESTABLISHED"), false), // it is there
+        (row("TCP", "1234", "0050", gone, "FIN_WAIT"), false),
+        (row("TCP", "0000", "0050", gone, "ESTABLISHED"), false), // a template
+        (row("TCP", "1234", "0051", gone, "ESTABLISHED"), false), // no service
+        (row("UDP", "1234", "0050", gone, "UDP"), false),
+        (row("ICMP", "1234", "0050", gone, "ESTABLISHED"), false),
+    ] {
+        for setting in [0, 1] {
+            let mut director = director(table("rr", two_servers()));
+            director.connections = connections(&row, &director.table, expiry());
+            director.machine.sysctls =
+                Box::new(move |path| path.ends_with("vs/expire_nodest_conn").then_some(setting));
+            let found: Vec<_> =
+                director.findings().into_iter().map(|finding| (finding.id, finding.what)).collect();
+            let expected = vec![("expire-nodest-conn", what.to_owned())];
+            assert_eq!(found, if is_found && setting == 0 { expected } else { vec![] }, "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_service_of_all_ports_has_the_connections_of_each() {
+    for (port, is_found) in [(0, true), (80, false)] {
+        let mut director = director(table("rr", two_servers()));
+        director.table[0].0.service.id = ipvs::ServiceId::tcp(ip("192.168.1.100"), port);
+        let lines = rows(RS1, "SYN_RECV", 3, 3).replace(" 0050 C0A8010B 0050 ", " 0051 C0A8010B 0051 ");
+        director.connections = connections(&lines, &director.table, expiry());
+        assert_eq!(found(&director).len(), usize::from(is_found), "{port}");
+    }
 }
