@@ -10,10 +10,11 @@ use ipvs::{
 use crate::change::warnings::weighing;
 use crate::shell;
 
+use super::address::{Address, Way, full_prefix};
 use super::connections::Count;
 use super::finding::{Finding, Kind};
 use super::fixes::move_to;
-use super::machine::{Address, Link, Machine, Sort, Way, full_prefix};
+use super::machine::{Link, Machine, Sort};
 use super::marks::Marks;
 use super::supervisors::Supervisors;
 use super::{Table, address, command_line, servers, settings};

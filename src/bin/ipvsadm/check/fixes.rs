@@ -4,8 +4,9 @@
 
 use std::net::IpAddr;
 
+use super::address::Address;
 use super::director::{add, delete};
-use super::machine::{Address, Link, Machine, Sort};
+use super::machine::{Link, Machine, Sort};
 use super::routes::{MAIN, Route, RouteKind};
 use super::set;
 use crate::shell;

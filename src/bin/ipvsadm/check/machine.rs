@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use super::address::{Address, Way};
 use super::routes::Routes;
 
 /// What was looked at.
@@ -47,38 +48,6 @@ pub(crate) enum Sort {
     Wire,
 }
 
-/// An address of this machine.
-#[allow(clippy::struct_field_names, reason = "an address, less what belongs to it, is called no better")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) address: IpAddr,
-    pub(crate) prefix: u8,
-    pub(crate) link: u32,
-}
-
-impl Address {
-    /// Whether an address lies in the network of this one.
-    pub(crate) fn spans(&self, other: IpAddr) -> bool {
-        let differ = |own: u128, other: u128, bits: u8| {
-            (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)))
-        };
-        match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0)
-            }
-            // A shift by all 128 bits leaves nothing.
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
-
-    fn is_single(&self) -> bool {
-        self.prefix == full_prefix(self.address)
-    }
-}
-
 /// A neighbour that was asked for its link address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Neighbour {
@@ -89,29 +58,6 @@ pub(crate) struct Neighbour {
     pub(crate) has_answered: bool,
     /// Its Ethernet address, as far as it is known.
     pub(crate) ethernet: Option<[u8; 6]>,
-}
-
-/// The way of a packet to an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// There is none.
-    None,
-    /// It is this machine.
-    Here,
-    /// A neighbour behind an interface.
-    Direct(u32),
-    /// By a gateway behind an interface.
-    Gateway(IpAddr, u32),
-}
-
-impl Way {
-    /// The interface that packets leave by.
-    pub(crate) fn link(self) -> Option<u32> {
-        match self {
-            Self::Direct(link) | Self::Gateway(_, link) => Some(link),
-            Self::None | Self::Here => None,
-        }
-    }
 }
 
 /// A socket that waits for clients; an unspecified address stands for all.
@@ -261,11 +207,6 @@ impl Machine {
             (listener.port, listener.is_tcp) == (port, is_tcp) && (any || listener.address == address)
         })
     }
-}
-
-/// The length of a prefix that is one address.
-pub(crate) fn full_prefix(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// An address that nobody has, of the same family: the way there is the default route.

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use ipvs::{Family, ServiceId};
 
 use super::Table;
-use super::machine::{Machine, Sort, full_prefix};
+use super::address::full_prefix;
+use super::machine::{Machine, Sort};
 
 /// The marks that rules set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,6 +4,7 @@
 //! `machine` is what there is, `finding` what can be found; `director` with its neighbours, and `real_server`, lead
 //! from one to the other; `show` prints it.
 
+mod address;
 mod connections;
 mod director;
 mod filters;
@@ -36,10 +37,11 @@ use crate::messages::{self, Failure, Result, said};
 use crate::rules::format::command_line;
 use crate::shell;
 
+use address::Way;
 use connections::Expiry;
 use director::Director;
 use finding::Finding;
-use machine::{Machine, Way, far_away};
+use machine::{Machine, far_away};
 use routes::{Packet, Routes, Rule};
 use rtnetlink::Routing;
 use supervisors::Supervisors;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::machine::{Address, Way};
+use super::address::{Address, Way};
 
 /// The table of the routes that say no other.
 pub(crate) const MAIN: u32 = 254;

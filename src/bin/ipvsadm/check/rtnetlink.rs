@@ -20,7 +20,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::machine::{Address, Link, Neighbour, Sort, Way, full_prefix};
+use super::address::{Address, Way, full_prefix};
+use super::machine::{Link, Neighbour, Sort};
 use super::routes::{Packet, Route, RouteKind, Rule};
 
 /// So many questions about ways go out in a datagram at first. Their answers wait until it is worked through, and the

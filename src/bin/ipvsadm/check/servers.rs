@@ -6,10 +6,11 @@ use ipvs::{
     Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
 };
 
+use super::address::{Way, full_prefix};
 use super::command_line;
 use super::director::{Director, reweigh};
 use super::finding::{Finding, Kind};
-use super::machine::{Machine, Way, full_prefix};
+use super::machine::Machine;
 use crate::shell;
 
 /// A server as findings name it.

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use ipvs::{Change, DaemonState, ForwardingMethod, SyncDaemon};
 
+use super::address::Way;
 use super::director::{Director, bring_up};
 use super::finding::{Finding, Kind};
-use super::machine::{Link, Machine, Sort, Way};
+use super::machine::{Link, Machine, Sort};
 use super::{address, servers, set};
 use crate::rules::format::command_line;
 

@@ -7,9 +7,10 @@ use ipvs::{
     SyncDaemon,
 };
 
+use super::address::{Address, Way};
 use super::connections::Count;
 use super::director::Director;
-use super::machine::{Address, Link, Listener, Machine, Neighbour, Sort, Way, far_away};
+use super::machine::{Link, Listener, Machine, Neighbour, Sort, far_away};
 use super::routes::Routes;
 use super::supervisors::Supervisors;
 use super::{Table, real_server, set};

@@ -11,16 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::rules::place::{self, Place};
-
-/// What is said behind the reason why a file was not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Hint {
-    #[error("another user put it into a folder where all may write")]
-    Foreign,
-    #[error("no new file can take its place")]
-    Irreplaceable,
-}
+use crate::rules::place::{self, Hint, Place};
 
 /// Whether a path stands for stdin or stdout.
 pub(crate) fn is_standard(path: &Path) -> bool {

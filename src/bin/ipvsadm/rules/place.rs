@@ -11,7 +11,14 @@ use rustix::fs::{OFlags, PROC_SUPER_MAGIC, statfs};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, geteuid, getpid, pidfd_getfd, pidfd_open};
 
-use crate::rules::atomic_file::Hint;
+/// What is said behind the reason why a file was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Hint {
+    #[error("another user put it into a folder where all may write")]
+    Foreign,
+    #[error("no new file can take its place")]
+    Irreplaceable,
+}
 
 /// Where what is written goes.
 pub(crate) enum Place {

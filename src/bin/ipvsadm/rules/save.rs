@@ -14,8 +14,9 @@ use crate::list::text::Texts;
 use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
-use crate::rules::atomic_file::{self, Hint};
+use crate::rules::atomic_file;
 use crate::rules::format;
+use crate::rules::place::Hint;
 use crate::shell;
 
 /// Writes the whole table, to a file where one is named.

@@ -1,6 +1,7 @@
 //! As those of real servers, for the VIP and what is moved with it.
 
-use super::super::machine::{Address, Connection, Sort, Stage, Way};
+use super::super::address::{Address, Way};
+use super::super::machine::{Connection, Sort, Stage};
 use super::super::routes::{Route, RouteKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};

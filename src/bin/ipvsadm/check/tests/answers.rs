@@ -1,6 +1,7 @@
 //! As those of real servers, for the way of their answers.
 
-use super::super::machine::{Connection, Listener, Neighbour, Stage, Way};
+use super::super::address::Way;
+use super::super::machine::{Connection, Listener, Neighbour, Stage};
 use super::super::routes::{Route, Rule};
 use super::addresses::route;
 use super::real_servers::{LO, Server, assert_healthy, assert_one, by, found, own};

@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 
 use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, SyncDaemon};
 
+use super::super::address::{Address, Way};
 use super::super::director::Director;
-use super::super::machine::{Address, Link, Listener, Neighbour, Sort, Way};
+use super::super::machine::{Link, Listener, Neighbour, Sort};
 use super::super::marks::Marks;
 use super::{ETH0, director, ip, table, two_servers};
 

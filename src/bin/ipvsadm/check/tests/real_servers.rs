@@ -1,7 +1,8 @@
 //! Every finding on a real server, word by word; and beside each, what is nearly the same and healthy.
 
+use super::super::address::{Address, Way};
 use super::super::finding::Finding;
-use super::super::machine::{Address, Link, Listener, Machine, Sort, Way};
+use super::super::machine::{Link, Listener, Machine, Sort};
 use super::super::real_server::findings;
 use super::super::routes::Routes;
 use super::{ETH0, ip, machine};

@@ -2,7 +2,8 @@
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
-use super::super::machine::{Connection, Listener, Neighbour, Stage, Way};
+use super::super::address::Way;
+use super::super::machine::{Connection, Listener, Neighbour, Stage};
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
 

@@ -2,8 +2,8 @@
 
 use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, SyncDaemon};
 
+use super::super::address::Address;
 use super::super::director::Director;
-use super::super::machine::Address;
 use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
 use super::ip;
 

@@ -3,8 +3,9 @@
 use ipvs::Timeouts;
 
 use super::super::Table;
+use super::super::address::Address;
 use super::super::connections::{Count, Expiry, count_rows};
-use super::super::machine::{Address, Neighbour};
+use super::super::machine::Neighbour;
 use super::{ETH0, director, found, ip, table, two_servers};
 
 fn expiry() -> Expiry {

@@ -1,0 +1,63 @@
+//! Addresses of this machine, and the ways of packets to others.
+
+use std::net::IpAddr;
+
+/// An address of this machine.
+#[allow(clippy::struct_field_names, reason = "an address, less what belongs to it, is called no better")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) address: IpAddr,
+    pub(crate) prefix: u8,
+    pub(crate) link: u32,
+}
+
+impl Address {
+    /// Whether an address lies in the network of this one.
+    pub(crate) fn spans(&self, other: IpAddr) -> bool {
+        let differ = |own: u128, other: u128, bits: u8| {
+            (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)))
+        };
+        match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0)
+            }
+            // A shift by all 128 bits leaves nothing.
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.prefix == full_prefix(self.address)
+    }
+}
+
+/// The way of a packet to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// There is none.
+    None,
+    /// It is this machine.
+    Here,
+    /// A neighbour behind an interface.
+    Direct(u32),
+    /// By a gateway behind an interface.
+    Gateway(IpAddr, u32),
+}
+
+impl Way {
+    /// The interface that packets leave by.
+    pub(crate) fn link(self) -> Option<u32> {
+        match self {
+            Self::Direct(link) | Self::Gateway(_, link) => Some(link),
+            Self::None | Self::Here => None,
+        }
+    }
+}
+
+/// The length of a prefix that is one address.
+pub(crate) fn full_prefix(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
