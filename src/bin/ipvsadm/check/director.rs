@@ -1,23 +1,12 @@
-//! A director: its services and their addresses.
+//! What is known of a director.
 
-use std::net::IpAddr;
+use ipvs::{DestinationEntry, Family, Service, ServiceEntry, SyncDaemon};
 
-use ipvs::{
-    Change, DaemonState, Destination, DestinationEntry, Family, ForwardingMethod, Service, ServiceEntry,
-    ServiceId, SyncDaemon,
-};
-
-use crate::change::warnings::weighing;
-use crate::shell;
-
-use super::address::{Address, Way, full_prefix};
+use super::Table;
 use super::connections::Count;
-use super::finding::{Finding, Kind};
-use super::fixes::move_to;
-use super::machine::{Link, Machine, Sort};
+use super::machine::Machine;
 use super::marks::Marks;
 use super::supervisors::Supervisors;
-use super::{Table, address, command_line, servers, settings};
 
 /// What is known of a director.
 pub(crate) struct Director {
@@ -32,28 +21,7 @@ pub(crate) struct Director {
     pub(crate) machine: Machine,
 }
 
-/// Each finds one thing, or what excludes each other; causes come before what follows from them.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
-    vips,
-    no_server,
-    all_weights_zero,
-    weights_ignored,
-    persistent_one_packet,
-    marks,
-    servers::ways,
-    servers::syn_recv,
-    servers::thresholds,
-    settings::forwarding,
-    settings::reverse_path,
-    settings::draining,
-    settings::machinery,
-];
-
 impl Director {
-    pub(crate) fn findings(&self) -> Vec<Finding> {
-        CHECKS.iter().flat_map(|check| check(self)).collect()
-    }
-
     /// Every server with its service.
     pub(crate) fn servers(&self) -> impl Iterator<Item = (&Service, &DestinationEntry)> {
         self.table
@@ -61,230 +29,13 @@ impl Director {
             .flat_map(|(entry, servers)| servers.iter().map(move |server| (&entry.service, server)))
     }
 
-    fn services(&self) -> impl Iterator<Item = (&Service, &[DestinationEntry])> {
+    /// Every service with its servers.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&Service, &[DestinationEntry])> {
         self.table.iter().map(|(entry, servers): &(ServiceEntry, Vec<_>)| (&entry.service, &servers[..]))
     }
 }
 
-/// The virtual addresses: on an interface that is up, and where the network's questions are answered. Where it may be
-/// another machine that has them, no command gives them to this one: two would answer.
-fn vips(director: &Director) -> Vec<Finding> {
-    let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
-    let is_backup = runs(DaemonState::Backup) && !runs(DaemonState::Master);
-    if is_backup || director.supervisors.move_addresses.is_some() {
-        return Vec::new(); // a standby has none, and whoever moves them knows which machine is one
-    }
-    let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
-    vips.filter_map(|(vip, servers)| self::vip(director, vip, servers)).collect()
-}
-
-fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option<Finding> {
-    let machine = &director.machine;
-    let elsewhere = match () {
-        () if !director.daemons.is_empty() => {
-            Some("a sync daemon runs here, so another director may have it")
-        }
-        () if director.supervisors.fill_table.is_some() => {
-            Some("a supervisor runs here, so another director may have it")
-        }
-        () => None,
-    };
-    let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
-    let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
-    // An address stays this machine's when its interface goes down.
-    let is_shut = |link: &Link| link.sort == Sort::Wire && !link.is_up;
-    if let Some((_, link)) = machine.places(vip).next()
-        && machine.places(vip).all(|(_, link)| is_shut(link))
-    {
-        let what = told(format!("{vip} is on {}, which is down", link.name));
-        let fix = elsewhere.map_or_else(|| bring_up(&link.name), |_| ask_other());
-        return Some(Kind::VipLinkDown.at(&vip, what, fix));
-    }
-    let on_link = machine.on_link(vip);
-    if machine.way(vip) != Way::Here {
-        return missing(machine, vip, servers, elsewhere);
-    }
-    // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
-    let link = on_link?;
-    let is_answered = vip.is_ipv4() && !keeps_quiet(machine.higher(&link.name, "arp_ignore"));
-    let is_on_wire = machine.places(vip).any(|(_, link)| link.sort == Sort::Wire);
-    let (place, holder) = machine.places(vip).next()?;
-    if is_on_wire || is_answered {
-        return None;
-    }
-    let what = told(format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name));
-    let move_it = || move_to(machine, place, holder, &link.name);
-    Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
-}
-
-/// An address that this director does not have.
-fn missing(
-    machine: &Machine,
-    vip: IpAddr,
-    servers: &[DestinationEntry],
-    elsewhere: Option<&str>,
-) -> Option<Finding> {
-    let first_server =
-        || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
-    let by_route = || machine.default_way(vip).link().or_else(first_server);
-    let link = machine.on_link(vip).map(|link| link.index).or_else(by_route);
-    let name = link.map_or("INTERFACE", |link| machine.name(link));
-    let is_answered = link.is_some_and(|link| machine.answered(vip, link));
-    let reason = match elsewhere {
-        Some(_) if is_answered => return None, // the other one has it
-        None if is_answered => format!("; another machine answers for it on {name} (ip neigh)"),
-        Some(reason) => format!("; {reason}"),
-        None => String::new(),
-    };
-    let mut what = format!("no interface of this director has the address {vip}{reason}");
-    if !reason.is_empty() {
-        return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
-    }
-    // Whatever is known here, no address is taken that somebody has.
-    let take =
-        |name| format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add(vip, name));
-    let mut fix = take(name);
-    if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
-        what = format!("{what}; {}, in whose network it lies, is down", down.name);
-        fix = format!("{} && {{ {}; }}", bring_up(&down.name), take(&down.name));
-    }
-    Some(Kind::VipMissing.at(&vip, what, fix))
-}
-
-/// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.
-pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
-    matches!(arp_ignore, 1 | 2 | 8)
-}
-
-/// The command that puts an address on an interface, where it serves at once, if it is not there.
-pub(crate) fn add(address: IpAddr, link: &str) -> String {
-    let single = format!("{address}/{}", full_prefix(address));
-    let add = shell::line(["ip", "addr", "replace", &single, "dev", link]);
-    // IPv6 would take it for this machine's own connections, to servers among others: its prefix is the longest.
-    if address.is_ipv6() { add + " nodad preferred_lft 0" } else { add }
-}
-
-/// The command that takes an address off an interface.
-pub(crate) fn delete(place: &Address, link: &str) -> String {
-    shell::line(["ip", "addr", "del", &format!("{}/{}", place.address, place.prefix), "dev", link])
-}
-
-/// The command that brings an interface up.
-pub(crate) fn bring_up(link: &str) -> String {
-    shell::line(["ip", "link", "set", "dev", link, "up"])
-}
-
-fn no_server(director: &Director) -> Vec<Finding> {
-    let empty = director.services().filter(|(_, servers)| servers.is_empty());
-    empty
-        .map(|(service, _)| {
-            // What serves another port of the address may serve this one.
-            let is_sibling = |other: &Service| match (service.id, other.id) {
-                (
-                    ServiceId::Address { protocol, address, .. },
-                    ServiceId::Address { protocol: other_protocol, address: other_address, .. },
-                ) => (protocol, address) == (other_protocol, other_address),
-                _ => false,
-            };
-            let sibling =
-                director.services().find(|(other, servers)| !servers.is_empty() && is_sibling(other));
-            let servers = sibling.map_or(&[][..], |(_, servers)| servers);
-            let lines: Vec<String> = servers
-                .iter()
-                .map(|server| {
-                    let mut server = server.destination;
-                    server.id.port = service.id.port();
-                    command_line(&Change::AddDestination { service: service.id, destination: server })
-                })
-                .collect();
-            let cure = if lines.is_empty() {
-                let unnamed =
-                    Destination::new([0, 0, 0, 0].into(), service.id.port(), ForwardingMethod::DirectRouting);
-                let line =
-                    command_line(&Change::AddDestination { service: service.id, destination: unnamed });
-                line.replace(&format!("-r {}", unnamed.id), "-r SERVER")
-            } else {
-                lines.join(" && ")
-            };
-            let cure = director.supervisors.fill_table.map_or(cure, log_of);
-            Kind::NoServer.at(&service.id, "the service has no real server", cure)
-        })
-        .collect()
-}
-
-fn all_weights_zero(director: &Director) -> Vec<Finding> {
-    let is_still = |servers: &[DestinationEntry]| {
-        !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
-    };
-    let still = director.services().filter(|(_, servers)| is_still(servers));
-    let finding = |(service, servers): (&Service, &[DestinationEntry])| {
-        let trouble = |server: &DestinationEntry| servers::trouble(&director.machine, service, server);
-        let usable = servers.iter().filter(|server| trouble(server).is_none());
-        let lines: Vec<String> = usable.map(|server| reweigh(&service.id, server, 1)).collect();
-        let (what, fix) = match servers.first().and_then(|server| Some((server, trouble(server)?))) {
-            Some((server, (kind, what))) if lines.is_empty() => {
-                (format!("all real servers have weight 0, and {what}"), servers::look(kind, server))
-            }
-            _ => ("all real servers have weight 0".to_owned(), lines.join(" && ")),
-        };
-        Kind::AllWeightsZero.at(&service.id, what, director.supervisors.fill_table.map_or(fix, log_of))
-    };
-    still.map(finding).collect()
-}
-
-/// The command that shows why a supervisor, which is to decide it, took servers out.
-fn log_of(supervisor: &str) -> String {
-    shell::line(["journalctl", "-n", "20", "-u", supervisor])
-}
-
-/// The command that gives a server another weight and leaves all else as it is.
-pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
-    command_line(&Change::EditDestination {
-        service: *service,
-        destination: Destination { weight, ..server.destination },
-    })
-}
-
-fn weights_ignored(director: &Director) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (service, servers) in director.services() {
-        let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
-        let first = weights.next();
-        if let Some(scheduler) = weighing(service.scheduler)
-            && weights.any(|weight| Some(weight) != first)
-        {
-            let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
-            let cure = command_line(&Change::EditService(Service { scheduler, ..*service }));
-            findings.push(Kind::WeightsIgnored.at(&service.id, what, cure));
-        }
-    }
-    findings
-}
-
-fn persistent_one_packet(director: &Director) -> Vec<Finding> {
-    // An engine tells clients apart by what is in the packets: then the two go together.
-    let both =
-        |service: &Service| service.one_packet && service.persistence.is_some() && service.engine.is_none();
-    let services = director.services().filter(|(service, _)| both(service));
-    services
-        .map(|(service, _)| {
-            let cure = command_line(&Change::EditService(Service { persistence: None, ..*service }));
-            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", cure)
-        })
-        .collect()
-}
-
-fn marks(director: &Director) -> Vec<Finding> {
-    let Some(marks) = &director.marks else { return Vec::new() };
-    let mut findings = Vec::new();
-    for (service, _) in director.services() {
-        if let ServiceId::Fwmark { mark, family } = service.id
-            && !marks.may_be_set(mark.get(), family)
-        {
-            let what = format!("no rule of the packet filter sets the mark {mark}");
-            let cure = marks.rule(mark.get(), family, &director.machine);
-            findings.push(Kind::MarkUnset.at(&service.id, what, cure));
-        }
-    }
-    findings
+/// A server as findings name it.
+pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
+    format!("{} -> {}", service.id, server.destination.id)
 }

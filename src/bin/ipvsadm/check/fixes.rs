@@ -4,11 +4,12 @@
 
 use std::net::IpAddr;
 
-use super::address::Address;
-use super::director::{add, delete};
+use ipvs::{Change, Destination, DestinationEntry, ServiceId};
+
+use super::address::{Address, full_prefix};
 use super::machine::{Link, Machine, Sort};
 use super::routes::{MAIN, Route, RouteKind};
-use super::set;
+use super::{command_line, set};
 use crate::shell;
 
 /// The command that moves an address to the interface `home`, as one address without a network.
@@ -89,4 +90,30 @@ pub(crate) fn steer(
 /// `ip` for the family of an address.
 pub(crate) fn ip(like: IpAddr) -> &'static str {
     if like.is_ipv4() { "ip" } else { "ip -6" }
+}
+
+/// The command that puts an address on an interface, where it serves at once, if it is not there.
+pub(crate) fn add(address: IpAddr, link: &str) -> String {
+    let single = format!("{address}/{}", full_prefix(address));
+    let add = shell::line(["ip", "addr", "replace", &single, "dev", link]);
+    // IPv6 would take it for this machine's own connections, to servers among others: its prefix is the longest.
+    if address.is_ipv6() { add + " nodad preferred_lft 0" } else { add }
+}
+
+/// The command that takes an address off an interface.
+pub(crate) fn delete(place: &Address, link: &str) -> String {
+    shell::line(["ip", "addr", "del", &format!("{}/{}", place.address, place.prefix), "dev", link])
+}
+
+/// The command that brings an interface up.
+pub(crate) fn bring_up(link: &str) -> String {
+    shell::line(["ip", "link", "set", "dev", link, "up"])
+}
+
+/// The command that gives a server another weight and leaves all else as it is.
+pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
+    command_line(&Change::EditDestination {
+        service: *service,
+        destination: Destination { weight, ..server.destination },
+    })
 }

@@ -209,6 +209,11 @@ impl Machine {
     }
 }
 
+/// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.
+pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
+    matches!(arp_ignore, 1 | 2 | 8)
+}
+
 /// An address that nobody has, of the same family: the way there is the default route.
 pub(crate) fn far_away(like: IpAddr) -> IpAddr {
     match like {

@@ -19,6 +19,7 @@ mod routes;
 mod rtnetlink;
 mod saved;
 mod servers;
+mod services;
 mod settings;
 mod show;
 mod supervisors;
@@ -53,6 +54,29 @@ const STATUS_BLIND: u8 = 2;
 
 /// A table: services with their servers.
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
+
+/// Each finds one thing, or what excludes each other; causes come before what follows from them.
+const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
+    services::vips,
+    services::no_server,
+    services::all_weights_zero,
+    services::weights_ignored,
+    services::persistent_one_packet,
+    services::marks,
+    servers::ways,
+    servers::syn_recv,
+    servers::thresholds,
+    settings::forwarding,
+    settings::reverse_path,
+    settings::draining,
+    settings::machinery,
+];
+
+impl Director {
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        CHECKS.iter().flat_map(|check| check(self)).collect()
+    }
+}
 
 /// Checks this machine as a director.
 pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write) -> Result<()> {

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use super::address::{Address, Way, full_prefix};
-use super::director::{add, bring_up, keeps_quiet};
 use super::finding::{Finding, Kind};
-use super::fixes::{ip, move_to, steer};
-use super::machine::{Connection, Link, Machine, Sort, Stage};
+use super::fixes::{add, bring_up, ip, move_to, steer};
+use super::machine::{Connection, Link, Machine, Sort, Stage, keeps_quiet};
 use super::set;
 use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};

@@ -8,15 +8,11 @@ use ipvs::{
 
 use super::address::{Way, full_prefix};
 use super::command_line;
-use super::director::{Director, reweigh};
+use super::director::{Director, at};
 use super::finding::{Finding, Kind};
+use super::fixes::reweigh;
 use super::machine::Machine;
 use crate::shell;
-
-/// A server as findings name it.
-pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
-    format!("{} -> {}", service.id, server.destination.id)
-}
 
 /// The ways to the servers that get connections.
 pub(crate) fn ways(director: &Director) -> Vec<Finding> {

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use ipvs::{Change, DaemonState, ForwardingMethod, SyncDaemon};
 
 use super::address::Way;
-use super::director::{Director, bring_up};
+use super::director::{Director, at};
 use super::finding::{Finding, Kind};
+use super::fixes::bring_up;
 use super::machine::{Link, Machine, Sort};
-use super::{address, servers, set};
+use super::{address, set};
 use crate::rules::format::command_line;
 
 /// Whether answers of a server would be forwarded.
@@ -120,7 +121,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         }
     }
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight == 0) {
-        let at = servers::at(service, server);
+        let at = at(service, server);
         if is_off("expire_quiescent_template")
             && service.persistence.is_some()
             && server.persistent_connections > 0
