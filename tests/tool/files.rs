@@ -80,6 +80,9 @@ fn descriptors_are_written_to_where_they_stand() {
     // A file that has no name any more.
     let script = "exec 1<> gone; rm gone; $OURS -Sn --file stdout; cat < /proc/self/fd/1 >&2";
     assert_eq!(same(&shell(&folder, script)), (0, "", RULES));
+    // Behind what was printed before, in a line of the same restore.
+    let script = r"printf -- '--set 1 1 1 --dry-run\n-S -n --file /dev/fd/1\n' | $OURS -R";
+    assert_eq!(same(&shell(&folder, script)), (0, &*format!("--set 1 1 1\n{RULES}"), ""));
     // A process substitution, and a socket, which cannot be opened.
     assert_eq!(same(&shell(&folder, "$OURS -Sn --file >(cat >&2); wait $!")), (0, "", RULES));
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();

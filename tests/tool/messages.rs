@@ -1,6 +1,6 @@
 //! What is said on stderr: nothing that is too long for a terminal, controls it, or is a number where words do.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -89,6 +89,16 @@ fn no_message_controls_the_terminal() {
         assert!(!said.trim_end_matches('\n').contains(char::is_control), "{line}: {said:?}");
         assert!(said.contains("\\u{1b}]0;owned\\u{7}/\\u{9b}31m"), "{line}: {said:?}");
     }
+    // Nor does the name of a host.
+    fs::write("/run/hosts-that-control", "10.1.0.1 w\u{1b}eb\n10.1.0.2 w\u{1b}eb\n").unwrap();
+    lab::lay_over("/run/hosts-that-control", "/etc/hosts");
+    let server = |number| format!("-a -t 10.0.0.1:80 -r 10.1.0.{number}\n");
+    set_up(&["-A -t 10.0.0.1:80\n", &server(1), &server(2)].concat());
+    let (status, _, said) = words(OURS, &["-S"]);
+    assert_eq!(
+        (status, said.as_str()),
+        (0, "saved as numbers, for the names would not be read back as the same: w\\u{1b}eb\n")
+    );
     // A line break in a word makes no second line.
     let (_, _, said) = words(OURS, &["-S", "--file", "/no/such\n/file"]);
     assert_eq!(said, "cannot write '/no/such\\u{a}/file': No such file or directory\n");
@@ -100,7 +110,7 @@ fn reasons_are_words_alone() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     set_up("-A -t 10.0.0.9:80 -s rr\n");
     let alone = "/run/alone-restore";
-    std::fs::copy(RESTORE, alone).unwrap();
+    fs::copy(RESTORE, alone).unwrap();
     let mut said = vec![
         words(OURS, &["-S", "--file", "/no/such"]),
         words(OURS, &["-S", "--file", "/run"]),

@@ -84,3 +84,30 @@ fn modules() -> PathBuf {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Path::new("/lib/modules").join(release.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use ipvs::Operation;
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_words_alone() {
+        let refused = |errno| Error::Kernel { operation: Operation::GetInfo, errno };
+        for (error, said) in [
+            (refused(libc::EINVAL), "Can't initialize ipvs: read the version: Invalid argument; "),
+            (refused(libc::EPERM), "Can't initialize ipvs: Permission denied (you must be root); "),
+            (
+                Error::Socket { doing: "sending", source: std::io::Error::from_raw_os_error(libc::ENOBUFS) },
+                "Can't initialize ipvs: sending: No buffer space available; ",
+            ),
+            (
+                Error::NoReply { operation: Operation::GetInfo },
+                "Can't initialize ipvs: read the version: the kernel gave no answer; ",
+            ),
+        ] {
+            let message = failure(&error).message;
+            assert!(message.starts_with(said), "{message}");
+        }
+    }
+}

@@ -29,12 +29,16 @@ pub(crate) fn save(
     let mut texts = Texts::reversible(save.numeric || save.full, resolver);
     let path = file(save);
     match path {
-        Some(path) => atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?,
+        Some(path) => {
+            out.flush()?; // it may be stdout under another name
+            atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?;
+        }
         None if leads_nowhere(io::stdout())? => return Err(io::Error::other(NOWHERE).into()),
         None => lines(out, save.full, client, &mut texts)?,
     }
     if !texts.left_out().is_empty() {
-        let names: Vec<&str> = texts.left_out().iter().map(String::as_str).collect();
+        let names: Vec<String> =
+            texts.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
         report(&format!(
             "saved as numbers, for the names would not be read back as the same: {}",
             names.join(", ")
