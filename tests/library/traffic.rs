@@ -20,9 +20,10 @@ fn counters_are_set_to_zero_where_they_are_meant() {
     let ip = Command::new("ip").args(["addr", "add", "192.0.2.1/31", "dev", "lo"]).status();
     assert!(ip.unwrap().success());
     let [first, second] = [53, 54].map(|port| ServiceId::udp("192.0.2.1".parse().unwrap(), port));
-    for id in [first, second] {
+    // Of ports of their own, for what comes back is told apart by them.
+    for (id, port) in [(first, 8), (second, 9)] {
         client.add_service(&Service::new(id, "rr".parse().unwrap())).unwrap();
-        let server = Destination::new("192.0.2.0".parse().unwrap(), 9, ForwardingMethod::Masquerade);
+        let server = Destination::new("192.0.2.0".parse().unwrap(), port, ForwardingMethod::Masquerade);
         client.add_destination(&id, &server).unwrap();
     }
     // Two packets to the first, each of 29 bytes, and three to the second. Nobody listens there: each is answered by an
