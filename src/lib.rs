@@ -45,6 +45,7 @@ mod error;
 mod fake_kernel;
 mod family;
 mod forwarding;
+mod genl_socket;
 #[cfg(feature = "genetlink")]
 mod message;
 mod name;

@@ -3,7 +3,6 @@
 //! Nothing of the netlink crates is visible outside this folder.
 
 pub(crate) mod attr;
-pub(crate) mod genl_socket;
 pub(crate) mod message;
 pub(crate) mod socket;
 pub(crate) mod uapi;

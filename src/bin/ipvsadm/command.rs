@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipvs::{Change, Netmask, ServiceId};
 
-use crate::cli::args::Column;
+use crate::option_key::OptionKey;
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) enum Method {
 pub(crate) struct ChangeRequest {
     /// What was not typed is the default; with `--keep` that is to be replaced by what the kernel has.
     pub(crate) change: Change,
-    pub(crate) named: Vec<Column>,
+    pub(crate) named: Vec<OptionKey>,
     /// The port behind the real server's address.
     pub(crate) port: Option<u16>,
     /// With `--keep`, what cannot be judged before it is known what is kept.
@@ -71,7 +71,7 @@ impl ChangeRequest {
         Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
     }
 
-    pub(crate) fn names(&self, column: Column) -> bool {
+    pub(crate) fn names(&self, column: OptionKey) -> bool {
         self.named.contains(&column)
     }
 }

@@ -8,8 +8,10 @@ mod cli;
 mod command;
 mod common;
 mod connect;
+mod format;
 mod list;
 mod messages;
+mod option_key;
 mod refusal;
 mod resolver;
 mod rules;
@@ -18,6 +20,7 @@ mod session;
 mod shell;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;

@@ -10,9 +10,8 @@ use std::io::Write;
 
 use ipvs::{Change, Error, Operation};
 
-use crate::cli::args::Column;
-use crate::cli::lexer::Stumble;
 pub(crate) use crate::common::reason;
+use crate::option_key::OptionKey;
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,18 +156,8 @@ pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
     Failure { status: STATUS_LIST, message, restore_goes_on: false }
 }
 
-/// Why the walk over the words behind a command cannot go on.
-pub(crate) fn stumbled(stumble: Stumble<'_>) -> Failure {
-    let (word, what) = match stumble {
-        Stumble::Unknown(word) => (word, "unknown option"),
-        Stumble::ValueMissing(word) => (word, "missing argument"),
-        Stumble::ValueUnwanted(word) => (word, "option does not take an argument"),
-    };
-    Failure { status: STATUS_REFUSED, message: format!("{}: {what}", text(word)), restore_goes_on: true }
-}
-
 /// An option was given a second time.
-pub(crate) fn twice(option: Column) -> Failure {
+pub(crate) fn twice(option: OptionKey) -> Failure {
     value(format!("multiple '{}' options specified", option.name()))
 }
 

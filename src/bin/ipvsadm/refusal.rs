@@ -14,8 +14,8 @@ use ipvs::{
 };
 
 use crate::connect;
+use crate::format;
 use crate::messages::{self, Failure, text};
-use crate::rules::format;
 use crate::shell;
 
 /// The word at fault, and what to do.
@@ -237,7 +237,7 @@ fn beside_a_server(state: DaemonState) -> Option<Cause> {
     };
     let remedy =
         format!("no sync daemon runs while a server is of another family than its service{count}: {delete}");
-    Some((format::daemon_state(state).to_owned(), remedy))
+    Some((state.to_string(), remedy))
 }
 
 fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {

@@ -288,6 +288,6 @@ proptest! {
         }
         // A line of a file has the same words, but for blanks and NULs.
         let joined = words.join(&b' ');
-        let _ = crate::rules::format::words(&joined);
+        let _ = crate::format::words(&joined);
     }
 }

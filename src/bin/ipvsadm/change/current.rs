@@ -2,8 +2,8 @@
 
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
 
-use crate::cli::args::Column;
 use crate::command::ChangeRequest;
+use crate::option_key::OptionKey;
 
 /// What was looked for, and is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Before {
 
 /// Whether the scheduler decides if the weight has an effect: 0 has with every one, and 1 is what it is anyway.
 pub(crate) fn weighs(asked: &ChangeRequest, new: &Destination) -> bool {
-    asked.names(Column::Weight) && new.weight > 1
+    asked.names(OptionKey::Weight) && new.weight > 1
 }
 
 fn service(client: &mut Client, id: &ServiceId) -> ipvs::Result<Option<Service>> {

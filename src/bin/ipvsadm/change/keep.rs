@@ -3,10 +3,10 @@
 use ipvs::{Change, Checksum, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 
 use crate::change::current::Before;
-use crate::cli::args::Column;
 use crate::cli::value;
 use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
+use crate::option_key::OptionKey;
 
 /// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
 pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {
@@ -31,7 +31,7 @@ fn missing(asked: &ChangeRequest, errno: i32) -> Failure {
 }
 
 fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {
-    let scheduler = if asked.names(Column::Scheduler) { new.scheduler } else { old.scheduler };
+    let scheduler = if asked.names(OptionKey::Scheduler) { new.scheduler } else { old.scheduler };
     let timeout = new.persistence.or(old.persistence).map(|persistence| persistence.timeout);
     let netmask = keep.netmask.or(old.persistence.map(|persistence| persistence.netmask));
     let netmask = netmask.unwrap_or(Netmask::single(old.id.family()));
@@ -41,7 +41,7 @@ fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Re
     Ok(Service {
         id: old.id,
         scheduler,
-        scheduler_flags: if asked.names(Column::SchedFlags) {
+        scheduler_flags: if asked.names(OptionKey::SchedFlags) {
             value::scheduler_flags(&keep.flags, &scheduler)?
         } else {
             old.scheduler_flags
@@ -57,9 +57,9 @@ fn server(asked: &ChangeRequest, keep: &Keep, new: Destination, old: Destination
     Ok(Destination {
         id: old.id,
         forwarding: forwarding(asked, keep, new.forwarding, old.forwarding)?,
-        weight: pick(Column::Weight, new.weight, old.weight),
-        upper_threshold: pick(Column::UThreshold, new.upper_threshold, old.upper_threshold),
-        lower_threshold: pick(Column::LThreshold, new.lower_threshold, old.lower_threshold),
+        weight: pick(OptionKey::Weight, new.weight, old.weight),
+        upper_threshold: pick(OptionKey::UThreshold, new.upper_threshold, old.upper_threshold),
+        lower_threshold: pick(OptionKey::LThreshold, new.lower_threshold, old.lower_threshold),
     })
 }
 
@@ -69,8 +69,8 @@ fn forwarding(
     new: ForwardingMethod,
     old: ForwardingMethod,
 ) -> Result<ForwardingMethod> {
-    let wanted = if asked.names(Column::ForwardingMethod) { new } else { old };
-    let tunnel_options = Column::TunType..=Column::TunRemcsum;
+    let wanted = if asked.names(OptionKey::ForwardingMethod) { new } else { old };
+    let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;
     let any_option = asked.named.iter().any(|column| tunnel_options.contains(column));
     let old = if let ForwardingMethod::Tunnel(old) = old { Some(old) } else { None };
     match (wanted, old) {
@@ -96,12 +96,13 @@ fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     }
     let mut named = asked.named.clone();
     let mut port = keep.tunnel_port;
-    if let Some(old_port) = old_port.filter(|_| !asked.names(Column::TunPort)) {
-        named.push(Column::TunPort);
+    if let Some(old_port) = old_port.filter(|_| !asked.names(OptionKey::TunPort)) {
+        named.push(OptionKey::TunPort);
         port = old_port;
     }
-    let keeps_checksum =
-        ![Column::TunNocsum, Column::TunCsum, Column::TunRemcsum].iter().any(|column| asked.names(*column));
+    let keeps_checksum = ![OptionKey::TunNocsum, OptionKey::TunCsum, OptionKey::TunRemcsum]
+        .iter()
+        .any(|column| asked.names(*column));
     let checksum = |new| if keeps_checksum { old_checksum } else { new };
     Ok(match value::tunnel(kind, port, &named)? {
         Tunnel::Gue { port, checksum: new } => Tunnel::Gue { port, checksum: checksum(new) },

@@ -7,10 +7,10 @@ pub(crate) mod warnings;
 use std::io::Write;
 
 use crate::command::ChangeRequest;
-use crate::list::text::Texts;
+use crate::format;
 use crate::messages::{self, Result, report};
-use crate::rules::format;
 use crate::session::Session;
+use crate::text::Texts;
 use current::Before;
 
 /// Carries out a change, and warns of what may not be meant.

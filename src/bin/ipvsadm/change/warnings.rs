@@ -6,11 +6,11 @@ use ipvs::{
 };
 
 use crate::change::current::{Before, weighs};
-use crate::cli::args::Column;
 use crate::cli::value::scheduler_flags_text;
 use crate::command::ChangeRequest;
+use crate::format;
 use crate::messages::warning;
-use crate::rules::format;
+use crate::option_key::OptionKey;
 
 /// Schedulers that take all weights but 0 for the same, and those to take instead.
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
@@ -39,7 +39,7 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
             let mut warnings: Vec<String> = port(asked, id, new).into_iter().collect();
             if let Some(old) = before.server {
                 let (old_way, new_way) = (way(old.forwarding), way(new.forwarding));
-                if old_way != new_way && asked.names(Column::ForwardingMethod) {
+                if old_way != new_way && asked.names(OptionKey::ForwardingMethod) {
                     warnings.push(warning::method(old_way, new_way));
                 }
                 warnings.extend(warning::reset("-e", &server_reset(asked, &old, new)));
@@ -54,7 +54,7 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
 /// A port that was typed, but has no effect.
 fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
     let typed = asked.port?;
-    let is_kept = asked.keep.is_some() && !asked.names(Column::ForwardingMethod);
+    let is_kept = asked.keep.is_some() && !asked.names(OptionKey::ForwardingMethod);
     if new.forwarding == ForwardingMethod::Masquerade || is_kept {
         return None;
     }
@@ -78,7 +78,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
     let Service { id, scheduler, scheduler_flags: flags, persistence, engine, one_packet } = *old;
     let mut reset = Vec::new();
     let none = || "none".to_owned();
-    if !request.names(Column::Scheduler) && scheduler != new.scheduler {
+    if !request.names(OptionKey::Scheduler) && scheduler != new.scheduler {
         reset.push((format!("-s {scheduler}"), new.scheduler.to_string()));
     }
     if let Some(Persistence { timeout, netmask }) = persistence {
@@ -88,7 +88,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
         }
         if masks
             && new.persistence.is_none_or(|new| new.netmask != netmask)
-            && !request.names(Column::Netmask)
+            && !request.names(OptionKey::Netmask)
         {
             reset.push((format!("-M {netmask}"), none()));
         }
@@ -100,7 +100,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
         reset.push(("-o".to_owned(), none()));
     }
     // Another scheduler gives them another meaning, or none.
-    if !request.names(Column::SchedFlags)
+    if !request.names(OptionKey::SchedFlags)
         && !new.scheduler_flags.contains(flags)
         && scheduler == new.scheduler
     {
@@ -117,15 +117,15 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
         (ForwardingMethod::Tunnel(old), ForwardingMethod::Tunnel(new)) => {
             tunnel_reset(request, old, new, &mut reset);
         }
-        (old, new) if way(old) != way(new) && !request.names(Column::ForwardingMethod) => {
+        (old, new) if way(old) != way(new) && !request.names(OptionKey::ForwardingMethod) => {
             reset.push((way(old).to_owned(), way(new).to_owned()));
         }
         _ => {}
     }
     for (column, option, old, new) in [
-        (Column::Weight, "-w", weight, new.weight),
-        (Column::UThreshold, "-x", upper_threshold, new.upper_threshold),
-        (Column::LThreshold, "-y", lower_threshold, new.lower_threshold),
+        (OptionKey::Weight, "-w", weight, new.weight),
+        (OptionKey::UThreshold, "-x", upper_threshold, new.upper_threshold),
+        (OptionKey::LThreshold, "-y", lower_threshold, new.lower_threshold),
     ] {
         if old != new && !request.names(column) {
             reset.push((format!("{option} {old}"), new.to_string()));
@@ -138,11 +138,11 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
 fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
-    if old_type != new_type && !asked.names(Column::TunType) {
+    if old_type != new_type && !asked.names(OptionKey::TunType) {
         reset.push((format!("--tun-type {old_type}"), new_type.to_owned()));
     }
     let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
-    if is_off && !asked.names(Column::TunNocsum) {
+    if is_off && !asked.names(OptionKey::TunNocsum) {
         reset.push((format::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
     }
 }

@@ -34,8 +34,8 @@ use std::path::Path;
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
+use crate::format::command_line;
 use crate::messages::{self, Failure, Result, said};
-use crate::rules::format::command_line;
 use crate::shell;
 
 use address::Way;

@@ -13,11 +13,11 @@ use ipvs::{Change, Client};
 use super::Table;
 use super::finding::{Finding, Kind};
 use super::supervisors::Supervisors;
+use crate::format;
 use crate::messages;
 use crate::resolver::Resolver;
 use crate::rules::apply;
 use crate::rules::atomic_file;
-use crate::rules::format;
 use crate::rules::lines;
 use crate::shell;
 

@@ -10,7 +10,7 @@ use super::finding::{Finding, Kind};
 use super::fixes::bring_up;
 use super::machine::{Link, Machine, Sort};
 use super::{address, set};
-use crate::rules::format::command_line;
+use crate::format::command_line;
 
 /// Whether answers of a server would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {

@@ -1,22 +1,23 @@
 //! What goes with what: each command's options, and each tunnel's.
 
-use crate::cli::args::{Column, Opt};
+use crate::cli::args::Opt;
 use crate::messages::{self, Result};
+use crate::option_key::OptionKey;
 
 #[allow(clippy::enum_glob_use, reason = "the table of columns is all there is here")]
-use Column::*;
+use OptionKey::*;
 
 /// A command's options: those it needs, and those it may have.
 struct Fits {
     name: &'static str,
-    needed: &'static [Column],
-    allowed: &'static [Column],
+    needed: &'static [OptionKey],
+    allowed: &'static [OptionKey],
 }
 
 fn fits(command: Opt) -> Fits {
-    const EDIT_SERVICE: &[Column] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun, Keep];
-    const ADD_SERVICE: &[Column] = without_keep(EDIT_SERVICE);
-    const EDIT_SERVER: &[Column] = &[
+    const EDIT_SERVICE: &[OptionKey] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun, Keep];
+    const ADD_SERVICE: &[OptionKey] = without_keep(EDIT_SERVICE);
+    const EDIT_SERVER: &[OptionKey] = &[
         ForwardingMethod,
         Weight,
         UThreshold,
@@ -29,8 +30,8 @@ fn fits(command: Opt) -> Fits {
         DryRun,
         Keep,
     ];
-    const ADD_SERVER: &[Column] = without_keep(EDIT_SERVER);
-    const LIST: &[Column] = &[
+    const ADD_SERVER: &[OptionKey] = without_keep(EDIT_SERVER);
+    const LIST: &[OptionKey] = &[
         Numeric,
         Connection,
         ServiceAddress,
@@ -45,7 +46,7 @@ fn fits(command: Opt) -> Fits {
         Exact,
         TunInfo,
     ];
-    let (name, needed, allowed): (_, &[Column], &[Column]) = match command {
+    let (name, needed, allowed): (_, &[OptionKey], &[OptionKey]) = match command {
         Opt::AddService => ("add-service", &[ServiceAddress], ADD_SERVICE),
         Opt::EditService => ("edit-service", &[ServiceAddress], EDIT_SERVICE),
         Opt::DeleteService => ("delete-service", &[ServiceAddress], &[DryRun]),
@@ -70,24 +71,24 @@ fn fits(command: Opt) -> Fits {
 }
 
 /// What is added has nothing to keep.
-const fn without_keep(columns: &[Column]) -> &[Column] {
+const fn without_keep(columns: &[OptionKey]) -> &[OptionKey] {
     if let [columns @ .., Keep] = columns { columns } else { columns }
 }
 
 /// Complains of the first column that is missing, does not go with the command, or excludes another.
-pub(crate) fn check(command: Opt, given: &[Column]) -> Result<()> {
-    let exclusive: &[Column] = match command {
+pub(crate) fn check(command: Opt, given: &[OptionKey]) -> Result<()> {
+    let exclusive: &[OptionKey] = match command {
         Opt::List => &[Connection, ServiceAddress, Timeout, Daemon],
         Opt::Restore => &[Replace, Diff, Apply],
         _ => &[],
     };
-    scan(&fits(command), "command", exclusive, &Column::ALL.map(|(column, _)| column), given)
+    scan(&fits(command), "command", exclusive, &OptionKey::ALL.map(|(column, _)| column), given)
 }
 
 /// The same for the options of a tunnel, of which the checksums exclude each other.
-pub(crate) fn check_tunnel(tunnel: &[u8], given: &[Column]) -> Result<()> {
-    const CHECKSUMS: &[Column] = &[TunNocsum, TunCsum, TunRemcsum];
-    let (name, needed, allowed): (_, &[Column], &[Column]) = match tunnel {
+pub(crate) fn check_tunnel(tunnel: &[u8], given: &[OptionKey]) -> Result<()> {
+    const CHECKSUMS: &[OptionKey] = &[TunNocsum, TunCsum, TunRemcsum];
+    let (name, needed, allowed): (_, &[OptionKey], &[OptionKey]) = match tunnel {
         b"gue" => ("gue", &[TunPort], CHECKSUMS),
         b"gre" => ("gre", &[], &[TunNocsum, TunCsum]),
         _ => ("ipip", &[], &[]),
@@ -96,18 +97,24 @@ pub(crate) fn check_tunnel(tunnel: &[u8], given: &[Column]) -> Result<()> {
     scan(&Fits { name, needed, allowed }, "tunnel type", CHECKSUMS, &columns, given)
 }
 
-fn scan(fits: &Fits, kind: &str, exclusive: &[Column], columns: &[Column], given: &[Column]) -> Result<()> {
+fn scan(
+    fits: &Fits,
+    kind: &str,
+    exclusive: &[OptionKey],
+    columns: &[OptionKey],
+    given: &[OptionKey],
+) -> Result<()> {
     let Fits { name, needed, allowed } = fits;
     // A restore comes here with each line, and nearly all are in order: that is told without going through all columns.
     let is_in_place =
-        |column: &Column| needed.contains(column) || allowed.contains(column) || !columns.contains(column);
+        |column: &OptionKey| needed.contains(column) || allowed.contains(column) || !columns.contains(column);
     if needed.iter().all(|column| given.contains(column))
         && given.iter().all(is_in_place)
         && given.iter().filter(|column| exclusive.contains(column)).count() < 2
     {
         return Ok(());
     }
-    let mut chosen: Option<Column> = None;
+    let mut chosen: Option<OptionKey> = None;
     for column in columns {
         let is_given = given.contains(column);
         let text = column.name();

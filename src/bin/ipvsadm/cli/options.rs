@@ -13,12 +13,13 @@ use ipvs::{
     Timeouts, Tunnel,
 };
 
-use crate::cli::args::{Column, Opt};
+use crate::cli::args::Opt;
 use crate::cli::lexer::Given;
 use crate::cli::matrix;
 use crate::cli::value;
 use crate::command::{ChangeRequest, Command, Keep, Manner, Restore, Save};
 use crate::messages::{self, Result};
+use crate::option_key::OptionKey;
 use crate::resolver::Resolver;
 
 /// What `--start-daemon` and `--stop-daemon` are told.
@@ -34,7 +35,7 @@ fn daemon_state(command: Opt, word: &[u8]) -> Result<DaemonState> {
 /// What was typed so far.
 #[derive(Debug, Default)]
 pub(crate) struct Typed<'a> {
-    given: Vec<Column>,
+    given: Vec<OptionKey>,
     state: Option<DaemonState>,
     service: Option<ServiceId>,
     scheduler: Option<&'a [u8]>,
@@ -69,7 +70,7 @@ impl<'a> Typed<'a> {
         Ok(Self { state, ..Self::default() })
     }
 
-    fn has(&self, column: Column) -> bool {
+    fn has(&self, column: OptionKey) -> bool {
         self.given.contains(&column)
     }
 
@@ -191,22 +192,22 @@ impl<'a> Typed<'a> {
         let scheduler = scheduler.filter(|name| !name.is_empty()).and_then(|name| Scheduler::new(name).ok());
         let scheduler = scheduler.unwrap_or(Scheduler::WLC);
         // With --keep, the scheduler may be the one that is there.
-        let is_known = !self.has(Column::Keep);
+        let is_known = !self.has(OptionKey::Keep);
         let flags = is_known.then(|| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
         self.given.sort_unstable();
         matrix::check(command, &self.given)?;
 
         match command {
             Opt::Save => Ok(Command::Save(Save {
-                numeric: self.has(Column::Numeric),
-                full: self.has(Column::Full),
+                numeric: self.has(OptionKey::Numeric),
+                full: self.has(OptionKey::Full),
                 file: self.file,
             })),
             Opt::Restore => Ok(Command::Restore(self.restore())),
             Opt::List => self.list().map(Command::List),
             Opt::Check => self.check().map(Command::Check),
             _ => {
-                let dry = self.has(Column::DryRun);
+                let dry = self.has(OptionKey::DryRun);
                 let change = self.change(command, scheduler, flags.unwrap_or_default(), timeouts)?;
                 let asked = self.asked(change);
                 Ok(if dry { Command::Show(asked) } else { Command::Change(asked) })
@@ -254,24 +255,24 @@ impl<'a> Typed<'a> {
             tunnel: self.tunnel,
             tunnel_port: self.tunnel_port,
         };
-        let keep = self.has(Column::Keep).then(|| Box::new(keep()));
+        let keep = self.has(OptionKey::Keep).then(|| Box::new(keep()));
         ChangeRequest { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
     }
 
     fn restore(self) -> Restore {
         let manner = match () {
-            () if self.has(Column::Replace) => Manner::Replace,
-            () if self.has(Column::Diff) => Manner::Diff,
-            () if self.has(Column::Apply) => Manner::Apply,
+            () if self.has(OptionKey::Replace) => Manner::Replace,
+            () if self.has(OptionKey::Diff) => Manner::Diff,
+            () if self.has(OptionKey::Apply) => Manner::Apply,
             () => Manner::Stream,
         };
-        Restore { manner, dry: self.has(Column::DryRun), file: self.file }
+        Restore { manner, dry: self.has(OptionKey::DryRun), file: self.file }
     }
 
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
-        let one_packet = self.has(Column::Ops);
+        let one_packet = self.has(OptionKey::Ops);
         if let ServiceId::Address { protocol, port, .. } = id {
-            if port == 0 && self.timeout.is_none() && !self.has(Column::Keep) {
+            if port == 0 && self.timeout.is_none() && !self.has(OptionKey::Keep) {
                 return Err(messages::ZERO_PORT.alone());
             }
             if one_packet && protocol != Protocol::Udp {
@@ -290,7 +291,7 @@ impl<'a> Typed<'a> {
     }
 
     fn destination(&self, service: &ServiceId, mut id: DestinationId) -> Result<Destination> {
-        if self.has(Column::Keep) && matches!(self.method, None | Some(Opt::Ipip)) {
+        if self.has(OptionKey::Keep) && matches!(self.method, None | Some(Opt::Ipip)) {
             // Whether it is a tunnel, and which, is known only with what is kept.
             let port = if self.method.is_some() { routed_port(service, id.port) } else { id.port };
             let forwarding = if self.method.is_some() {
@@ -310,7 +311,7 @@ impl<'a> Typed<'a> {
             }
             _ => ForwardingMethod::DirectRouting,
         };
-        let tunnel_options = Column::TunType..=Column::TunRemcsum;
+        let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;
         if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
             return Err(messages::value(messages::TUNNEL_OPTIONS));
         }

@@ -23,7 +23,7 @@ pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> 
         _ => {}
     }
     let mut typed = Typed::behind(&first)?;
-    while let Some(given) = walk.next_option().map_err(messages::stumbled)? {
+    while let Some(given) = walk.next_option().map_err(stumbled)? {
         typed.take(&given, resolver)?;
     }
     typed.finish(first.row.opt, &walk.positional)
@@ -36,5 +36,19 @@ fn first_stumble(program: &str, stumble: Stumble<'_>) -> Failure {
         Stumble::Unknown(word) => messages::try_help(program, Some(word), "there is no such command"),
         Stumble::ValueMissing(word) => messages::try_help(program, Some(word), "it needs a value"),
         Stumble::ValueUnwanted(word) => messages::try_help(program, Some(word), "it takes no value"),
+    }
+}
+
+/// Why the walk over the words behind a command cannot go on.
+pub(crate) fn stumbled(stumble: Stumble<'_>) -> Failure {
+    let (word, what) = match stumble {
+        Stumble::Unknown(word) => (word, "unknown option"),
+        Stumble::ValueMissing(word) => (word, "missing argument"),
+        Stumble::ValueUnwanted(word) => (word, "option does not take an argument"),
+    };
+    Failure {
+        status: messages::STATUS_REFUSED,
+        message: format!("{}: {what}", messages::text(word)),
+        restore_goes_on: true,
     }
 }

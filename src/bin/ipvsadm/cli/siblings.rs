@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::cli::args::{Column, Opt, by_long};
+use crate::cli::args::{Opt, by_long};
 use crate::cli::lexer::{Stumble, Walk};
+use crate::cli::parse;
 use crate::command::{Command, Manner, Restore, Save};
 use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
+use crate::option_key::OptionKey;
 
 /// A program beside `ipvsadm`.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Sibling {
         while let Some(given) = walk.next_option().map_err(|stumble| self.stumbled(stumble))? {
             match (given.row.opt, given.value) {
                 (option, _) if !self.options.contains(&option) => return Err(self.refused(given.option)),
-                (Opt::File, Some(_)) if file.is_some() => return Err(messages::twice(Column::File)),
+                (Opt::File, Some(_)) if file.is_some() => return Err(messages::twice(OptionKey::File)),
                 (Opt::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
                 (Opt::Full, _) => full = true,
                 _ => numeric = true, // twice, too: so does the original
@@ -70,7 +72,7 @@ impl Sibling {
     fn stumbled(&self, stumble: Stumble<'_>) -> Failure {
         match stumble {
             Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) if self.knows(word) => {
-                Failure { status: self.status, ..messages::stumbled(stumble) }
+                Failure { status: self.status, ..parse::stumbled(stumble) }
             }
             Stumble::Unknown(word) | Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) => {
                 self.refused(word)

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
 
-use crate::cli::args::Column;
 use crate::cli::matrix;
 use crate::messages::{self, Complaint, Result, text};
+use crate::option_key::OptionKey;
 use crate::resolver::Resolver;
 
 /// A decimal number: blanks and a `+` may stand before it, nothing behind it.
@@ -108,11 +108,11 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
 }
 
 /// The tunnel of a type (nothing is IP in IP) with the options that were given.
-pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[Column]) -> Result<Tunnel> {
+pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[OptionKey]) -> Result<Tunnel> {
     matrix::check_tunnel(kind, given)?;
     let checksum = match () {
-        () if given.contains(&Column::TunCsum) => Checksum::On,
-        () if given.contains(&Column::TunRemcsum) => Checksum::Remote,
+        () if given.contains(&OptionKey::TunCsum) => Checksum::On,
+        () if given.contains(&OptionKey::TunRemcsum) => Checksum::Remote,
         () => Checksum::Off,
     };
     Ok(match kind {

@@ -5,7 +5,7 @@ use std::io::Write;
 use ipvs::{Connection, Connections, Protocol};
 
 use super::columns::{blanks, left};
-use super::text::Texts;
+use crate::text::Texts;
 
 /// The two lines over the connections.
 pub(crate) fn heading(with_engine: bool) -> &'static str {

@@ -3,7 +3,6 @@
 mod columns;
 mod connections;
 mod rows;
-pub(crate) mod text;
 
 use std::io::Write;
 
@@ -11,8 +10,7 @@ use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntr
 
 use crate::command::{List, View, What};
 use crate::resolver::Resolver;
-use crate::rules::format::daemon_state;
-use text::Texts;
+use crate::text::{Texts, address};
 
 /// Writes a listing.
 pub(crate) fn list(
@@ -141,7 +139,7 @@ fn service(
 
 fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {
     for daemon in client.daemons()? {
-        let state = daemon_state(daemon.state);
+        let state = daemon.state;
         write!(out, "{state} sync daemon (mcast=")?;
         out.write_all(daemon.interface.as_bytes())?;
         write!(out, ", syncid={}", daemon.sync_id)?;
@@ -149,7 +147,7 @@ fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {
             write!(out, ", maxlen={}", daemon.max_length)?;
         }
         if let Some(group) = daemon.group {
-            write!(out, ", group={}", text::address(group))?;
+            write!(out, ", group={}", address(group))?;
         }
         if daemon.port != 0 {
             write!(out, ", port={}", daemon.port)?;

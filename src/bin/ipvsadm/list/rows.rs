@@ -8,9 +8,9 @@ use ipvs::{
 };
 
 use super::columns::{left, number, right};
-use super::text::{Texts, cut, protocol_of};
 use crate::cli::value::scheduler_flags_text;
 use crate::command::View;
+use crate::text::{Texts, cut, protocol_of};
 
 /// The two lines over the table.
 pub(crate) fn heading(view: View) -> &'static str {

@@ -8,12 +8,12 @@ use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, Servic
 use crate::change::current::Before;
 use crate::change::keep;
 use crate::command::Command;
-use crate::list::text::Texts;
+use crate::format;
 use crate::messages::{
     self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
 };
 use crate::refusal;
-use crate::rules::format;
+use crate::text::Texts;
 
 /// The table that lines make of an empty one. Every line that has no place in it is reported.
 pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {

@@ -2,9 +2,9 @@
 
 use crate::cli::parse;
 use crate::command::Command;
+use crate::format;
 use crate::messages::{self, Failure, Result, at_line, report, said};
 use crate::resolver::Resolver;
-use crate::rules::format;
 
 /// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
 pub(crate) fn commands(

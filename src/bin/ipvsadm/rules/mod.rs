@@ -2,7 +2,6 @@
 
 pub(crate) mod apply;
 pub(crate) mod atomic_file;
-pub(crate) mod format;
 pub(crate) mod lines;
 mod place;
 pub(crate) mod restore;

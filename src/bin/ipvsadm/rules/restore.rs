@@ -8,14 +8,14 @@ use std::io::{Read, Write};
 use ipvs::{Change, Client, DaemonState};
 
 use crate::command::{ChangeRequest, Command, Manner, Restore};
-use crate::list::text::Texts;
+use crate::format;
 use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, at_line, report, said};
 use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
-use crate::rules::format;
 use crate::rules::lines::{commands, parse, words};
 use crate::session::Session;
+use crate::text::Texts;
 
 /// What carries out a line that is not a plain change.
 type Run<W> = fn(&mut Session, &Command, &mut W) -> Result<()>;

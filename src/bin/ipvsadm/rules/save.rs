@@ -10,14 +10,14 @@ use ipvs::{Change, Client};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 
 use crate::command::Save;
-use crate::list::text::Texts;
+use crate::format;
 use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
-use crate::rules::format;
 use crate::rules::place::Hint;
 use crate::shell;
+use crate::text::Texts;
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(

@@ -13,7 +13,7 @@ fn clap_finds_the_table_in_order() {
 
 #[test]
 fn the_columns_stand_in_their_order() {
-    assert!(Column::ALL.is_sorted());
+    assert!(OptionKey::ALL.is_sorted());
 }
 
 proptest! {

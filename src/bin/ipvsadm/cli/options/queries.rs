@@ -1,8 +1,9 @@
 //! The commands that only look.
 
-use crate::cli::args::{Column, Opt};
+use crate::cli::args::Opt;
 use crate::command::{Check, List, Method, RealServer, View, What};
 use crate::messages::{self, Result};
+use crate::option_key::OptionKey;
 
 use super::Typed;
 
@@ -24,24 +25,26 @@ impl Typed<'_> {
         {
             return Err(messages::DIRECTOR.about(vip.to_string().as_bytes()));
         }
-        let of_a_server = [Column::ForwardingMethod, Column::Director, Column::Port];
+        let of_a_server = [OptionKey::ForwardingMethod, OptionKey::Director, OptionKey::Port];
         let stray = match role {
-            Some(_) => Some(Column::File).filter(|column| self.has(*column)),
+            Some(_) => Some(OptionKey::File).filter(|column| self.has(*column)),
             None => of_a_server.into_iter().find(|column| self.has(*column)),
         };
         match stray {
-            Some(Column::File) => Err(messages::value("a real server has no saved table: leave out --file")),
+            Some(OptionKey::File) => {
+                Err(messages::value("a real server has no saved table: leave out --file"))
+            }
             Some(column) => Err(messages::value(format!(
                 "the option '{}' is about a real server: add -r VIP",
                 column.name()
             ))),
-            None => Ok(Check { role, json: self.has(Column::Json), file: self.file }),
+            None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file }),
         }
     }
 
     pub(super) fn list(&self) -> Result<List> {
-        use Column::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
-        let any = |columns: &[Column]| columns.iter().any(|column| self.has(*column));
+        use OptionKey::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
+        let any = |columns: &[OptionKey]| columns.iter().any(|column| self.has(*column));
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
             || any(&[Timeout, Daemon]) && self.has(PersistentConn)
         {
@@ -65,9 +68,9 @@ impl Typed<'_> {
         Ok(List {
             what,
             view,
-            numeric: self.has(Column::Numeric),
-            exact: self.has(Column::Exact),
-            sorted: !self.has(Column::NoSort),
+            numeric: self.has(OptionKey::Numeric),
+            exact: self.has(OptionKey::Exact),
+            sorted: !self.has(OptionKey::NoSort),
         })
     }
 }

@@ -9,11 +9,11 @@ use std::ops::Range;
 use netlink_packet_core::{DecodeError, NLM_F_ACK, NLM_F_DUMP, NLMSG_NOOP};
 use netlink_packet_generic::constants::CTRL_ATTR_FAMILY_ID;
 
-use super::attr::{Writer, attributes};
-use super::message::{Message, Reply, append, append_lookup, messages};
-use super::socket::{RECEIVE_BUFFER, Transport};
 use crate::change::Change;
 use crate::error::{Error, Operation, Result};
+use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::message::{Message, Reply, append, append_lookup, messages};
+use crate::netlink::socket::{RECEIVE_BUFFER, Transport};
 
 /// The size of a dump's chunks on a socket that was never offered more room. The kernel clears the memory of a chunk
 /// and of the one behind it before it fills them, which takes longer than reading a service's few servers: small

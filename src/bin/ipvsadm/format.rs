@@ -3,14 +3,14 @@
 use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
-    Change, Checksum, DaemonState, Destination, Family, ForwardingMethod, Netmask, Persistence, Protocol,
-    Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, Checksum, Destination, Family, ForwardingMethod, Netmask, Persistence, Protocol, Service,
+    ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::cli::value::scheduler_flags_text;
-use crate::list::text::{Texts, address, protocol_of};
 use crate::messages;
 use crate::shell;
+use crate::text::{Texts, address, protocol_of};
 
 /// Writes the line that makes a change.
 pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_>) -> Result<()> {
@@ -43,7 +43,7 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
         Change::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => writeln!(out, "--set {tcp} {tcp_fin} {udp}"),
         Change::StartDaemon(whole) => daemon(out, whole),
         Change::StopDaemon { state, sync_id } => {
-            writeln!(out, "--stop-daemon {} --syncid {sync_id}", daemon_state(*state))
+            writeln!(out, "--stop-daemon {state} --syncid {sync_id}")
         }
     }
 }
@@ -127,7 +127,7 @@ pub(crate) fn destination(
 fn daemon(out: &mut impl Write, daemon: &SyncDaemon) -> Result<()> {
     let SyncDaemon { state, interface, sync_id, max_length, group, port, ttl } = daemon;
     let interface = option("--mcast-interface", interface.as_bytes())?;
-    write!(out, "--start-daemon {}", daemon_state(*state))?;
+    write!(out, "--start-daemon {state}")?;
     out.write_all(&interface)?;
     write!(out, " --syncid {sync_id}")?;
     if *max_length != 0 {
@@ -143,14 +143,6 @@ fn daemon(out: &mut impl Write, daemon: &SyncDaemon) -> Result<()> {
         write!(out, " --mcast-ttl {ttl}")?;
     }
     writeln!(out)
-}
-
-/// `master` or `backup`, as the options and the listing have it.
-pub(crate) fn daemon_state(state: DaemonState) -> &'static str {
-    match state {
-        DaemonState::Master => "master",
-        DaemonState::Backup => "backup",
-    }
 }
 
 fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Result<()> {
@@ -224,7 +216,7 @@ pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use ipvs::{InterfaceName, PersistenceEngine, Scheduler};
+    use ipvs::{DaemonState, InterfaceName, PersistenceEngine, Scheduler};
     use proptest::prelude::*;
 
     use super::*;
