@@ -131,6 +131,26 @@ fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
 }
 
 #[test]
+fn a_table_that_a_supervisor_fills_is_compared_where_a_file_is_named() {
+    lab::isolate();
+    // A folder of its own in the usual place.
+    succeed("mkdir -p /etc/sysconfig && mount -t tmpfs lab /etc/sysconfig && rm -f /etc/ipvsadm.rules");
+    write(FIRST);
+    load("");
+    succeed(&format!("cp {FILE} /etc/sysconfig/ipvsadm"));
+    let stale = || sh("ipvsadm --check").stdout;
+    assert!(String::from_utf8(stale()).unwrap().contains(RESTORE));
+    let pid = succeed(
+        "ln -sf $(command -v sleep) /run/kube-proxy && (/run/kube-proxy 20 >/dev/null 2>&1 & echo $!)",
+    );
+    assert_eq!(stale(), b"");
+    let (id, command) = finding().unwrap();
+    assert_eq!((id.as_str(), command.starts_with(LOOK)), ("save-stale", true), "{command}");
+    succeed(&format!("kill {pid}"));
+    assert!(finding().unwrap().1.starts_with(RESTORE));
+}
+
+#[test]
 fn a_file_with_typos_comes_back_step_by_step() {
     lab::isolate();
     load("");
