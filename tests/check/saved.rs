@@ -118,6 +118,25 @@ fn no_fix_of_a_saved_table_loses_a_rule() {
 }
 
 #[test]
+fn an_empty_table_needs_no_file() {
+    lab::isolate();
+    write("");
+    fs::remove_file(FILE).unwrap();
+    load("");
+    assert_eq!(finding(), None);
+    load(FIRST);
+    let (id, command) = finding().unwrap();
+    assert_eq!((id.as_str(), command.starts_with(SAVE)), ("save-missing", true), "{command}");
+    // What is no file cannot be read, or written.
+    fs::create_dir(FILE).unwrap();
+    let (id, command) = finding().unwrap();
+    assert_eq!(
+        (id.as_str(), command.as_str()),
+        ("save-unreadable", "ls -ld -- /run/check-saved-tables/rules")
+    );
+}
+
+#[test]
 fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
     lab::isolate();
     let heavy = FIRST.replace("-w 1", "-w 5");

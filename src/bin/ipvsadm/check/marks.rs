@@ -31,8 +31,6 @@ enum Tool {
 /// Reads the rules, if the table has a service that needs them; none where no tool could be asked.
 pub(crate) fn read(table: &Table) -> Option<Marks> {
     table.iter().find(|(entry, _)| matches!(entry.service.id, ServiceId::Fwmark { .. }))?;
-    let mut marks: Option<Marks> = None;
-    let mut any_rules = false;
     let tools: [(&str, &[&str], Tool, Option<Family>); 5] = [
         ("iptables-save", &[], Tool::Iptables, Some(Family::V4)),
         ("ip6tables-save", &[], Tool::Iptables, Some(Family::V6)),
@@ -40,14 +38,23 @@ pub(crate) fn read(table: &Table) -> Option<Marks> {
         ("ip6tables-legacy-save", &[], Tool::IptablesLegacy, Some(Family::V6)),
         ("nft", &["list", "ruleset"], Tool::Nft, None),
     ];
-    for (program, arguments, tool, family) in tools {
-        if let Some(rules) = output(program, arguments) {
-            let marks = marks.get_or_insert(Marks { tool, ..Marks::default() });
-            if !any_rules && has_tables(&rules) {
-                (any_rules, marks.tool) = (true, tool);
-            }
-            marks.take(&rules, family);
+    of_rules(
+        tools.into_iter().filter_map(|(program, arguments, tool, family)| {
+            Some((tool, family, output(program, arguments)?))
+        }),
+    )
+}
+
+/// The marks that rules set, by the tools that print them; none where none does.
+fn of_rules(printed: impl Iterator<Item = (Tool, Option<Family>, String)>) -> Option<Marks> {
+    let mut marks: Option<Marks> = None;
+    let mut any_rules = false;
+    for (tool, family, rules) in printed {
+        let marks = marks.get_or_insert(Marks { tool, ..Marks::default() });
+        if !any_rules && has_tables(&rules) {
+            (any_rules, marks.tool) = (true, tool);
         }
+        marks.take(&rules, family);
     }
     marks
 }
@@ -175,5 +182,26 @@ mod tests {
         ] {
             assert!(marks(rules).may_be_set(7, Family::V4), "{rules}");
         }
+    }
+
+    #[test]
+    fn rules_are_added_by_the_tool_that_has_some() {
+        let none = || (Tool::Iptables, Some(Family::V4), String::new());
+        let legacy = || (Tool::IptablesLegacy, Some(Family::V4), "*mangle\nCOMMIT\n".to_owned());
+        let nft = || (Tool::Nft, None, "table inet x {\n\tmeta mark set 0x7\n}\n".to_owned());
+        for (printed, tool) in [
+            (vec![], None),
+            (vec![none()], Some(Tool::Iptables)),
+            (vec![none(), legacy()], Some(Tool::IptablesLegacy)),
+            (vec![none(), nft()], Some(Tool::Nft)),
+            (vec![legacy(), nft()], Some(Tool::IptablesLegacy)),
+            (vec![nft(), legacy()], Some(Tool::Nft)),
+        ] {
+            let marks = of_rules(printed.clone().into_iter());
+            assert_eq!(marks.map(|marks| marks.tool), tool, "{printed:?}");
+        }
+        // What nft prints is for any family.
+        let marks = of_rules([nft()].into_iter()).unwrap();
+        assert!(marks.may_be_set(7, Family::V4) && marks.may_be_set(7, Family::V6));
     }
 }

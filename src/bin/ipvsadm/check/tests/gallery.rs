@@ -298,6 +298,13 @@ fn marks() {
         let fix = &director.findings()[0].cure;
         assert_eq!((fix.contains("-d VIP "), fix.contains(" --dport PORT ")), (true, is_narrow), "{fix}");
     }
+    // On lo it is no address that the network asks for.
+    let on_lo = with(|director| {
+        marked(director);
+        without_vip(director);
+        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+    });
+    assert!(on_lo.findings()[0].cure.contains("-d VIP "));
     let unknown = with(|director| {
         marked(director);
         director.marks = None;
@@ -323,6 +330,7 @@ fn servers() {
             "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 10 -y 0",
         ],
     );
+    assert!(full(8, 2, 5).findings()[0].cure.ends_with("-x 20 -y 0"));
     assert_healthy(&full(3, 2, 6), "there is room");
     assert_healthy(&full(3, 2, 0), "there is no limit");
 
