@@ -1,28 +1,26 @@
 //! Questions to the kernel's routing (rtnetlink): interfaces, addresses, neighbours, and ways.
 
+mod values;
+
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netlink_packet_core::{
     DecodeError, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, Parseable,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
-};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType, RouteVia,
-};
-use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::address::{Address, Way, full_prefix};
-use super::machine::{Link, Neighbour, Sort};
-use super::routes::{Packet, Route, RouteKind, Rule};
+use super::machine::{Link, Neighbour};
+use super::routes::{Packet, Route, Rule};
 
 /// So many questions about ways go out in a datagram at first. Their answers wait until it is worked through, and the
 /// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 96 bytes at
@@ -50,17 +48,17 @@ impl Routing {
 
     pub(crate) fn links(&mut self) -> io::Result<Vec<Link>> {
         let links = self.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-        Ok(links.into_iter().filter_map(link).collect())
+        Ok(links.into_iter().filter_map(values::link).collect())
     }
 
     pub(crate) fn addresses(&mut self) -> io::Result<Vec<Address>> {
         let addresses = self.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
-        Ok(addresses.into_iter().filter_map(address).collect())
+        Ok(addresses.into_iter().filter_map(values::address).collect())
     }
 
     pub(crate) fn neighbours(&mut self) -> io::Result<Vec<Neighbour>> {
         let neighbours = self.dump(&RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
-        Ok(neighbours.into_iter().filter_map(neighbour).collect())
+        Ok(neighbours.into_iter().filter_map(values::neighbour).collect())
     }
 
     /// Has the kernel ask for the link address of a neighbour, as it would for the next packet to it. A refusal is no
@@ -77,14 +75,14 @@ impl Routing {
 
     pub(crate) fn routes(&mut self) -> io::Result<Vec<Route>> {
         let routes = self.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
-        Ok(routes.into_iter().filter_map(route).collect())
+        Ok(routes.into_iter().filter_map(values::route).collect())
     }
 
     /// The rules that choose among routing tables; none where the kernel has one table alone.
     pub(crate) fn rules(&mut self) -> io::Result<Vec<Rule>> {
         match self.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default())) {
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
-            rules => Ok(rules?.into_iter().filter_map(rule).collect()),
+            rules => Ok(rules?.into_iter().filter_map(values::rule).collect()),
         }
     }
 
@@ -119,7 +117,7 @@ impl Routing {
                 let Some(slot) = ways.get_mut(at) else { continue };
                 left = left.saturating_sub(1);
                 match answer {
-                    Ok(Answer::InnerMessage(answer)) => *slot = way(answer).unwrap_or(Way::None),
+                    Ok(Answer::InnerMessage(answer)) => *slot = values::way(answer).unwrap_or(Way::None),
                     Ok(_) => {} // an error: there is no way
                     Err(_) => return Err(io::Error::other("a route is not of a known form")),
                 }
@@ -230,144 +228,6 @@ fn question(packet: &Packet) -> RouteMessage {
     }
     question.attributes.extend(mark.map(RouteAttribute::Mark));
     question
-}
-
-fn link(message: RouteNetlinkMessage) -> Option<Link> {
-    let RouteNetlinkMessage::NewLink(message) = message else { return None };
-    let flags = message.header.flags;
-    let has_kind = |wanted: &InfoKind| {
-        message.attributes.iter().any(|attribute| match attribute {
-            LinkAttribute::LinkInfo(infos) => {
-                infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if kind == wanted))
-            }
-            _ => false,
-        })
-    };
-    let sort = match message.header.link_layer_type {
-        _ if flags.contains(LinkFlags::Loopback) => Sort::Loopback,
-        _ if has_kind(&InfoKind::Dummy) => Sort::Nobody,
-        LinkLayerType::Tunnel
-        | LinkLayerType::Tunnel6
-        | LinkLayerType::Sit
-        | LinkLayerType::Ipgre
-        | LinkLayerType::Ip6gre => Sort::Tunnel,
-        _ if flags.contains(LinkFlags::Noarp) => Sort::Nobody,
-        _ => Sort::Wire,
-    };
-    let name = message.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.clone()),
-        _ => None,
-    })?;
-    Some(Link { index: message.header.index, name, is_up: flags.contains(LinkFlags::Up), sort })
-}
-
-fn address(message: RouteNetlinkMessage) -> Option<Address> {
-    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let of = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
-    // Between two ends of a line, the other is the one that is not local.
-    let local =
-        of(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
-    let plain = of(
-        |attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None },
-    );
-    Some(Address { address: local.or(plain)?, prefix: message.header.prefix_len, link: message.header.index })
-}
-
-fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
-    let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
-    let address = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(IpAddr::V4(*address)),
-        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
-        _ => None,
-    })?;
-    let is_silent = matches!(message.header.state, NeighbourState::Failed | NeighbourState::Incomplete);
-    let has_answered = matches!(
-        message.header.state,
-        NeighbourState::Reachable
-            | NeighbourState::Stale
-            | NeighbourState::Delay
-            | NeighbourState::Probe
-            | NeighbourState::Permanent
-    );
-    let ethernet = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok(),
-        _ => None,
-    });
-    Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered, ethernet })
-}
-
-fn way(message: RouteNetlinkMessage) -> Option<Way> {
-    let route = route(message)?;
-    Some(match route.kind {
-        RouteKind::Local => Way::Here,
-        RouteKind::Other => Way::None,
-        RouteKind::Unicast => match route.gateway {
-            Some(gateway) => Way::Gateway(gateway, route.link?),
-            None => Way::Direct(route.link?),
-        },
-    })
-}
-
-fn route(message: RouteNetlinkMessage) -> Option<Route> {
-    let RouteNetlinkMessage::NewRoute(message) = message else { return None };
-    let header = &message.header;
-    let nowhere = match header.address_family {
-        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        _ => return None,
-    };
-    let mut route = Route {
-        to: nowhere,
-        prefix: header.destination_prefix_length,
-        link: None,
-        gateway: None,
-        source: None,
-        metric: None,
-        table: header.table.into(),
-        kind: match header.kind {
-            RouteType::Local => RouteKind::Local,
-            RouteType::Unicast => RouteKind::Unicast,
-            _ => RouteKind::Other,
-        },
-        is_automatic: header.protocol == RouteProtocol::Kernel,
-        is_onlink: header.flags.contains(RouteFlags::Onlink),
-    };
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(to) => route.to = ip(to).unwrap_or(nowhere),
-            RouteAttribute::Gateway(gateway) => route.gateway = ip(gateway),
-            RouteAttribute::Via(RouteVia::Inet(address)) => route.gateway = Some(IpAddr::V4(*address)),
-            RouteAttribute::Via(RouteVia::Inet6(address)) => route.gateway = Some(IpAddr::V6(*address)),
-            RouteAttribute::PrefSource(source) => route.source = ip(source),
-            RouteAttribute::Oif(index) => route.link = Some(*index),
-            RouteAttribute::Priority(metric) => route.metric = Some(*metric),
-            RouteAttribute::Table(table) => route.table = *table,
-            _ => {}
-        }
-    }
-    Some(route)
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
-        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
-        _ => None,
-    }
-}
-
-fn rule(message: RouteNetlinkMessage) -> Option<Rule> {
-    let RouteNetlinkMessage::NewRule(message) = message else { return None };
-    let mut rule = Rule { mark: None, port: None, table: message.header.table.into() };
-    for attribute in &message.attributes {
-        match attribute {
-            RuleAttribute::FwMark(mark) => rule.mark = Some(*mark),
-            RuleAttribute::SourcePortRange(range) => rule.port = Some(range.start),
-            RuleAttribute::Table(table) => rule.table = *table,
-            _ => {}
-        }
-    }
-    Some(rule)
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! Objects of the kernel's routing, as plain values.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteProtocol, RouteType, RouteVia,
+};
+use netlink_packet_route::rule::RuleAttribute;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::super::address::{Address, Way};
+use super::super::machine::{Link, Neighbour, Sort};
+use super::super::routes::{Route, RouteKind, Rule};
+
+pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(message) = message else { return None };
+    let flags = message.header.flags;
+    let has_kind = |wanted: &InfoKind| {
+        message.attributes.iter().any(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => {
+                infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if kind == wanted))
+            }
+            _ => false,
+        })
+    };
+    let sort = match message.header.link_layer_type {
+        _ if flags.contains(LinkFlags::Loopback) => Sort::Loopback,
+        _ if has_kind(&InfoKind::Dummy) => Sort::Nobody,
+        LinkLayerType::Tunnel
+        | LinkLayerType::Tunnel6
+        | LinkLayerType::Sit
+        | LinkLayerType::Ipgre
+        | LinkLayerType::Ip6gre => Sort::Tunnel,
+        _ if flags.contains(LinkFlags::Noarp) => Sort::Nobody,
+        _ => Sort::Wire,
+    };
+    let name = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })?;
+    Some(Link { index: message.header.index, name, is_up: flags.contains(LinkFlags::Up), sort })
+}
+
+pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
+    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
+    let of = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
+    // Between two ends of a line, the other is the one that is not local.
+    let local =
+        of(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
+    let plain = of(
+        |attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None },
+    );
+    Some(Address { address: local.or(plain)?, prefix: message.header.prefix_len, link: message.header.index })
+}
+
+pub(super) fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
+    let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    })?;
+    let is_silent = matches!(message.header.state, NeighbourState::Failed | NeighbourState::Incomplete);
+    let has_answered = matches!(
+        message.header.state,
+        NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Permanent
+    );
+    let ethernet = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok(),
+        _ => None,
+    });
+    Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered, ethernet })
+}
+
+pub(super) fn way(message: RouteNetlinkMessage) -> Option<Way> {
+    let route = route(message)?;
+    Some(match route.kind {
+        RouteKind::Local => Way::Here,
+        RouteKind::Other => Way::None,
+        RouteKind::Unicast => match route.gateway {
+            Some(gateway) => Way::Gateway(gateway, route.link?),
+            None => Way::Direct(route.link?),
+        },
+    })
+}
+
+pub(super) fn route(message: RouteNetlinkMessage) -> Option<Route> {
+    let RouteNetlinkMessage::NewRoute(message) = message else { return None };
+    let header = &message.header;
+    let nowhere = match header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let mut route = Route {
+        to: nowhere,
+        prefix: header.destination_prefix_length,
+        link: None,
+        gateway: None,
+        source: None,
+        metric: None,
+        table: header.table.into(),
+        kind: match header.kind {
+            RouteType::Local => RouteKind::Local,
+            RouteType::Unicast => RouteKind::Unicast,
+            _ => RouteKind::Other,
+        },
+        is_automatic: header.protocol == RouteProtocol::Kernel,
+        is_onlink: header.flags.contains(RouteFlags::Onlink),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(to) => route.to = ip(to).unwrap_or(nowhere),
+            RouteAttribute::Gateway(gateway) => route.gateway = ip(gateway),
+            RouteAttribute::Via(RouteVia::Inet(address)) => route.gateway = Some(IpAddr::V4(*address)),
+            RouteAttribute::Via(RouteVia::Inet6(address)) => route.gateway = Some(IpAddr::V6(*address)),
+            RouteAttribute::PrefSource(source) => route.source = ip(source),
+            RouteAttribute::Oif(index) => route.link = Some(*index),
+            RouteAttribute::Priority(metric) => route.metric = Some(*metric),
+            RouteAttribute::Table(table) => route.table = *table,
+            _ => {}
+        }
+    }
+    Some(route)
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+pub(super) fn rule(message: RouteNetlinkMessage) -> Option<Rule> {
+    let RouteNetlinkMessage::NewRule(message) = message else { return None };
+    let mut rule = Rule { mark: None, port: None, table: message.header.table.into() };
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::FwMark(mark) => rule.mark = Some(*mark),
+            RuleAttribute::SourcePortRange(range) => rule.port = Some(range.start),
+            RuleAttribute::Table(table) => rule.table = *table,
+            _ => {}
+        }
+    }
+    Some(rule)
+}
