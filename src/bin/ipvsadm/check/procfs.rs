@@ -15,24 +15,35 @@ pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
     let (mut listeners, mut connections) = (Vec::new(), Vec::new());
     for file in ["tcp", "tcp6", "udp", "udp6"] {
         let rows = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
-        let is_tcp = file.starts_with("tcp");
         for row in rows.lines().skip(1) {
-            match row_of_socket(row) {
-                Some((local, _, TCP_LISTEN)) if is_tcp => listeners.push(listener(local, true)),
-                Some((local, _, UDP_UNCONNECTED)) if !is_tcp => listeners.push(listener(local, false)),
-                Some((local, remote, number)) if is_tcp => {
-                    let stage = match number {
-                        TCP_ESTABLISHED | TCP_CLOSE_WAIT => Stage::Open,
-                        TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE => Stage::Begun,
-                        _ => Stage::Over,
-                    };
-                    connections.push(Connection { local, remote, stage });
-                }
-                _ => {}
+            match socket(row, file.starts_with("tcp")) {
+                Some(Socket::Listener(listener)) => listeners.push(listener),
+                Some(Socket::Connection(connection)) => connections.push(connection),
+                None => {}
             }
         }
     }
     (listeners, connections)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Socket {
+    Listener(Listener),
+    Connection(Connection),
+}
+
+fn socket(row: &str, is_tcp: bool) -> Option<Socket> {
+    let (local, remote, state) = row_of_socket(row)?;
+    let listener = Listener { address: local.ip(), port: local.port(), is_tcp };
+    let connection = |stage| Some(Socket::Connection(Connection { local, remote, stage }));
+    match state {
+        TCP_LISTEN if is_tcp => Some(Socket::Listener(listener)),
+        UDP_UNCONNECTED if !is_tcp => Some(Socket::Listener(listener)),
+        _ if !is_tcp => None,
+        TCP_ESTABLISHED | TCP_CLOSE_WAIT => connection(Stage::Open),
+        TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE => connection(Stage::Begun),
+        _ => connection(Stage::Over),
+    }
 }
 
 const TCP_ESTABLISHED: u8 = 1;
@@ -42,10 +53,6 @@ const TCP_CLOSE: u8 = 7;
 const TCP_CLOSE_WAIT: u8 = 8;
 const TCP_LISTEN: u8 = 10;
 const UDP_UNCONNECTED: u8 = 7;
-
-fn listener(local: SocketAddr, is_tcp: bool) -> Listener {
-    Listener { address: local.ip(), port: local.port(), is_tcp }
-}
 
 /// Both ends and the state of a row `SL: LOCAL:PORT REMOTE:PORT STATE ...`.
 fn row_of_socket(row: &str) -> Option<(SocketAddr, SocketAddr, u8)> {
@@ -107,6 +114,33 @@ mod tests {
         );
         assert_eq!(read("00000000:1F90", "0000000:0000", "0A"), None);
         assert_eq!(row_of_socket(""), None);
+    }
+
+    #[test]
+    fn sockets_are_told_apart_by_their_states() {
+        let of = |state: u8, is_tcp| {
+            let found = socket(&format!("0: 00000000:0050 00000000:1F90 {state:02X} 0:0"), is_tcp);
+            match found {
+                Some(Socket::Listener(listener)) => {
+                    assert_eq!((listener.port, listener.is_tcp), (80, is_tcp));
+                    "listener"
+                }
+                Some(Socket::Connection(connection)) => {
+                    assert_eq!((connection.local.port(), connection.remote.port()), (80, 8080));
+                    match connection.stage {
+                        Stage::Begun => "begun",
+                        Stage::Open => "open",
+                        Stage::Over => "over",
+                    }
+                }
+                None => "-",
+            }
+        };
+        // As include/net/tcp_states.h has them, from 1.
+        let tcp = "open begun begun over over over begun open over listener over";
+        assert_eq!((1..=11).map(|state| of(state, true)).collect::<Vec<_>>().join(" "), tcp);
+        let udp = "- - - - - - listener - - - -";
+        assert_eq!((1..=11).map(|state| of(state, false)).collect::<Vec<_>>().join(" "), udp);
     }
 
     proptest! {

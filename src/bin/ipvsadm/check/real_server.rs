@@ -32,7 +32,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
     let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
     // Behind a tunnel the address is at home elsewhere.
-    if role.method == Method::DirectRouting {
+    if role.method != Method::Tunnel {
         indices.extend(role.director.and_then(|director| machine.way(director).link()));
         if indices.is_empty() {
             indices.extend(machine.default_way(role.vip).link());
@@ -56,10 +56,12 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
             findings.push(Kind::ArpIgnore.at(&link.name, what, cure));
         }
         let announce = machine.higher(&link.name, "arp_announce");
-        if announce < 2 {
+        // A higher value is none to the kernel.
+        if announce != 2 {
             let what =
                 format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
-            findings.push(Kind::ArpAnnounce.at(&link.name, what, set(&[(path("all", "arp_announce"), 2)])));
+            let cure = set(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
+            findings.push(Kind::ArpAnnounce.at(&link.name, what, cure));
         }
     }
     findings

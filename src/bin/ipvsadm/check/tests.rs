@@ -224,6 +224,19 @@ fn networks_span_what_their_prefix_says() {
 }
 
 #[test]
+fn networks_are_behind_interfaces_that_are_up() {
+    let mut machine = machine();
+    let of = |machine: &Machine, address| machine.on_link(ip(address)).map(|link| link.index);
+    assert_eq!((of(&machine, "192.168.1.7"), of(&machine, "10.0.0.7")), (Some(ETH0), None));
+    assert_eq!(of(&machine, "127.0.0.7"), None, "nobody is behind lo");
+    machine.addresses.retain(|own| own.prefix == 32);
+    assert_eq!(of(&machine, "192.168.1.100"), None, "one address is no network");
+    let mut machine = self::machine();
+    machine.links[1].is_up = false;
+    assert_eq!(of(&machine, "192.168.1.7"), None);
+}
+
+#[test]
 fn a_real_server_asks_the_interface_that_faces_the_director() {
     let mut machine = machine();
     machine.links.push(Link { index: 3, name: "docker0".into(), is_up: true, sort: Sort::Wire });

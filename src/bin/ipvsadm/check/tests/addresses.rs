@@ -5,7 +5,7 @@ use super::super::machine::{Connection, Sort, Stage};
 use super::super::routes::{Route, RouteKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};
-use crate::command::Method;
+use crate::command::{Method, RealServer};
 
 pub(super) fn route(to: &str, prefix: u8) -> Route {
     Route {
@@ -67,6 +67,17 @@ fn addresses() {
     assert_one(&found(Method::DirectRouting, without), MISSING);
     let on_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0";
     assert_one(&found(Method::Tunnel, without), [MISSING[0], MISSING[1], MISSING[2], on_tunnel]);
+    // Another method's tunnel is none to this one, and a tunnel that is down takes nothing.
+    let down = found(Method::Tunnel, |server| {
+        without(server);
+        server.machine.links.last_mut().unwrap().is_up = false;
+    });
+    assert_eq!((down[0].id, &*down[0].cure), (MISSING[0], MISSING[3]));
+    let other = found(Method::DirectRouting, |server| {
+        without(server);
+        server.machine.links.push(link(ETH1, "tunl0", Sort::Tunnel));
+    });
+    assert_one(&other, MISSING);
 
     let masked = |server: &mut Server| {
         server.machine.addresses.retain(|own| own.address != ip(VIP));
@@ -81,6 +92,13 @@ fn addresses() {
             "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev lo",
         ],
     );
+    // Its network is to go.
+    let with_network = found(Method::DirectRouting, |server| {
+        masked(server);
+        server.machine.routes.all =
+            vec![Route { link: Some(LO), is_automatic: true, ..route("192.168.1.0", 24) }];
+    });
+    assert_eq!(with_network, found(Method::DirectRouting, masked));
     assert_healthy(
         Method::DirectRouting,
         &[("on a dummy", |server| {
@@ -162,7 +180,7 @@ fn routes_that_go_with_an_address_are_put_back() {
         Route { link: Some(ETH1), ..route("10.0.0.0", 24) },
         Route { is_automatic: true, ..route("2001:db8::", 64) },
     ];
-    let fix = |beside: &[Address]| {
+    let fix = |beside: &[Address], routes: &[Route]| {
         let found = found(Method::DirectRouting, |server| {
             server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
             server.machine.addresses = vec![own(VIP, 24, ETH0), own("10.0.0.11", 24, ETH1)];
@@ -177,16 +195,24 @@ fn routes_that_go_with_an_address_are_put_back() {
         found[0].cure.clone()
     };
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
-    let network = "ip route replace 192.168.1.0/24 dev eth0";
+    let put_back = "ip route replace 192.168.1.0/24 dev eth0";
     let all = format!(
-        "{moved} && {network} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
+        "{moved} && {put_back} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
          table 7 onlink && ip route replace default via 192.168.1.254 dev eth0"
     );
-    assert_eq!(fix(&[]), all);
-    assert_eq!(fix(&[own("2001:db8::11", 64, ETH0)]), all, "IPv4 has its own last address");
-    assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)]), format!("{moved} && {network}"));
-    assert_eq!(fix(&[own("192.168.1.11", 25, ETH0)]), format!("{moved} && {network}"));
-    assert_eq!(fix(&[own("192.168.1.11", 24, ETH0)]), moved);
+    assert_eq!(fix(&[], &routes), all);
+    assert_eq!(fix(&[own("2001:db8::11", 64, ETH0)], &routes), all, "IPv4 has its own last address");
+    assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)], &routes), format!("{moved} && {put_back}"));
+    assert_eq!(fix(&[own("192.168.1.11", 25, ETH0)], &routes), format!("{moved} && {put_back}"));
+    assert_eq!(fix(&[own("192.168.1.11", 24, ETH0)], &routes), moved);
+    // Those of other networks stay by themselves, and those that somebody else made.
+    let others = [
+        network,
+        Route { is_automatic: true, ..route("172.16.0.0", 24) },
+        Route { is_automatic: true, ..route("192.168.1.0", 25) },
+        Route { metric: Some(5), ..route("192.168.1.0", 24) },
+    ];
+    assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)], &others), format!("{moved} && {put_back}"));
 }
 
 #[test]
@@ -217,4 +243,16 @@ fn addresses_of_ipv6() {
         server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)];
     });
     assert_eq!(alone[0].cure, "ip addr replace ADDRESS/64 dev eth0");
+    // With the last IPv6 address of an interface only its own network goes.
+    let last = found(Method::DirectRouting, |server| {
+        server.role = RealServer { vip: ip("2001:db8::100"), director: Some(ip("10.0.0.1")), ..server.role };
+        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+        server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("2001:db8:1::11", 64, ETH1)];
+        server.machine.ways.insert(ip("10.0.0.1"), Way::Direct(ETH1));
+        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        let network = Route { is_automatic: true, metric: Some(256), ..route("2001:db8::", 64) };
+        server.machine.routes.all = vec![route("2001:db8:9::", 64), network];
+    });
+    let back = "ip -6 route replace 2001:db8::/64 dev eth0 metric 256";
+    assert_eq!(last[0].cure, format!("{to_lo} && {off_wire} && {back}"));
 }

@@ -2,11 +2,31 @@
 
 use super::super::address::Way;
 use super::super::machine::{Connection, Listener, Neighbour, Stage};
+use super::super::real_server::sources;
 use super::super::routes::{Route, Rule};
 use super::addresses::route;
-use super::real_servers::{LO, Server, assert_healthy, assert_one, by, found, own};
+use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
 use super::{ETH0, ip};
 use crate::command::Method;
+
+fn neighbour(address: &str, ethernet: Option<[u8; 6]>) -> Neighbour {
+    Neighbour { address: ip(address), link: ETH0, is_silent: false, has_answered: true, ethernet }
+}
+
+#[test]
+fn answers_are_from_an_address_that_is_there() {
+    let sources = |method, change: fn(&mut Server)| {
+        let mut server = server(method);
+        change(&mut server);
+        sources(&server.role, &server.machine)
+    };
+    for method in [Method::DirectRouting, Method::Tunnel] {
+        assert_eq!(sources(method, |_| {}), [Some(ip(VIP))]);
+        let without = |server: &mut Server| server.machine.addresses.retain(|own| own.address != ip(VIP));
+        assert_eq!(sources(method, without), [None]);
+    }
+    assert_eq!(sources(Method::Masquerade, |_| {}), [Some(ip("192.168.1.11"))]);
+}
 
 #[test]
 fn answers_past_the_director() {
@@ -43,13 +63,6 @@ fn answers_past_the_director() {
         ],
     );
     // The same machine has another address.
-    let neighbour = |address, last| Neighbour {
-        address: ip(address),
-        link: ETH0,
-        is_silent: false,
-        has_answered: true,
-        ethernet: last,
-    };
     for (router, director, is_same) in [
         (Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 1]), true),
         (Some([2, 0, 0, 0, 0, 2]), Some([2, 0, 0, 0, 0, 1]), false),
@@ -123,6 +136,12 @@ fn answers_by_the_director() {
             }),
             ("by mark", |server| {
                 server.machine.routes.answers = vec![by("192.168.1.254"), by("192.168.1.1")];
+            }),
+            ("by another address of the director's", |server| {
+                let same = Some([2, 0, 0, 0, 0, 1]);
+                server.machine.neighbours =
+                    vec![neighbour("192.168.1.254", same), neighbour("192.168.1.1", same)];
+                server.machine.routes.answers = vec![by("192.168.1.254")];
             }),
             ("the director is behind a gateway", |server| {
                 server.machine.ways.insert(ip("192.168.1.1"), by("10.0.0.1"));

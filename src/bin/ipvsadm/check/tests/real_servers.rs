@@ -117,7 +117,7 @@ fn arp() {
             "arp-announce",
             "eth0",
             "arp_announce is 1 on eth0, the higher of its own and that of all",
-            "sysctl -w net.ipv4.conf.all.arp_announce=2",
+            "sysctl -w net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.eth0.arp_announce=2",
         ],
     );
     assert_healthy(
@@ -136,6 +136,10 @@ fn arp() {
             ("an interface that is down", |server| {
                 server.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1", Sort::Wire) });
                 server.machine.addresses.push(own("192.168.1.12", 24, ETH1));
+            }),
+            ("the director behind a tunnel", |server| {
+                server.machine.links.push(link(ETH1, "wg0", Sort::Nobody));
+                server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
             }),
             ("an interface that nobody is behind", |server| {
                 server.machine.links.push(link(ETH1, "dummy0", Sort::Nobody));
@@ -221,6 +225,12 @@ fn tunnels() {
         machine.ways.remove(&ip("240.0.0.1"));
     });
     assert_one(&lost, [strict[0], strict[1], strict[2], off]);
+    let six = found(Method::Tunnel, |server| {
+        server.role = RealServer { vip: ip("2001:db8::100"), director: None, port: None, ..server.role };
+        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        set_all(&mut server.machine, STRICT);
+    });
+    assert_eq!(six, vec![], "IPv6 has no such filter");
     let twins: [fn(&mut Machine); 3] = [
         |machine| set_all(machine, &[("all/rp_filter", 2), STRICT[0], STRICT[1], STRICT[2]]),
         |machine| set_all(machine, &[("rp_filter", 0), STRICT[1], STRICT[2]]),

@@ -1,11 +1,12 @@
 //! As the gallery, for settings, daemons and servers that are being taken out.
 
-use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, SyncDaemon};
+use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDaemon};
 
-use super::super::address::Address;
+use super::super::address::{Address, Way};
 use super::super::director::Director;
+use super::super::machine::{Link, Sort};
 use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
-use super::ip;
+use super::{ETH0, ip};
 
 const REDIRECTS: &[(&str, u32)] =
     &[("net/ipv4/conf/eth0/forwarding", 1), ("net/ipv4/conf/eth0/send_redirects", 1)];
@@ -179,4 +180,71 @@ fn draining() {
         });
         assert_healthy(&director, twin);
     }
+}
+
+#[test]
+fn forwarding_of_one_interface() {
+    let closed = with(|director| {
+        masquerade(director);
+        director.table[0].1.truncate(1);
+        set_all(director, &[("net/ipv4/ip_forward", 1), ("net/ipv4/conf/eth0/forwarding", 0)]);
+    });
+    let setting = "net.ipv4.conf.eth0.forwarding";
+    let what = format!("{setting} is 0, and real servers are masqueraded");
+    assert_one(&closed, ["ip-forward", setting, &what, &format!("sysctl -w {setting}=1")]);
+}
+
+#[test]
+fn forwarding_of_ipv6() {
+    const CLOSED: (&str, u32) = ("net/ipv6/conf/all/forwarding", 0);
+    const LEARNING: (&str, u32) = ("net/ipv6/conf/eth0/accept_ra", 1);
+    let six = |gateway: &str, change: &dyn Fn(&mut Director)| {
+        with(|director| {
+            service(director).id = ServiceId::tcp(ip("2001:db8::100"), 80);
+            director.table[0].1.truncate(1);
+            (first(director).id.address, first(director).forwarding) =
+                (ip("2001:db8::11"), ForwardingMethod::Masquerade);
+            let machine = &mut director.machine;
+            machine.addresses.push(Address { address: ip("2001:db8::100"), prefix: 128, link: ETH0 });
+            machine.ways.insert(ip("2001:db8::100"), Way::Here);
+            machine.ways.insert(ip("2001:db8::11"), Way::Direct(ETH0));
+            machine.ways.insert(ip("3ffe::1"), Way::Gateway(ip(gateway), ETH0));
+            change(director);
+        })
+    };
+    let setting = "net.ipv6.conf.all.forwarding";
+    let what = format!("{setting} is 0, and real servers are masqueraded");
+    let assert_fix = |director: &Director, fix: &str| {
+        assert_one(director, ["ip-forward", setting, &what, &format!("sysctl -w {fix}{setting}=1")]);
+    };
+    let keeps = "net.ipv6.conf.eth0.accept_ra=2 ";
+    let learning = |director: &mut Director| set_all(director, &[CLOSED, LEARNING]);
+    assert_fix(&six("fe80::1", &learning), keeps);
+    assert_fix(&six("2001:db8::fe", &learning), "");
+    for accept in [0, 2] {
+        let other: &'static [_] =
+            if accept == 0 { &[CLOSED] } else { &[CLOSED, ("net/ipv6/conf/eth0/accept_ra", 2)] };
+        assert_fix(&six("fe80::1", &|director| set_all(director, other)), "");
+    }
+    // Others learn nothing.
+    for (is_up, sort) in [(false, Sort::Wire), (true, Sort::Nobody)] {
+        let two = six("fe80::1", &|director| {
+            set_all(director, &[CLOSED, LEARNING, ("net/ipv6/conf/eth1/accept_ra", 1)]);
+            director.machine.links.push(Link { index: 3, name: "eth1".into(), is_up, sort });
+        });
+        assert_fix(&two, keeps);
+    }
+    let open = |director: &mut Director| {
+        set_all(
+            director,
+            &[
+                ("net/ipv6/conf/all/forwarding", 1),
+                ("net/ipv4/conf/eth0/send_redirects", 1),
+                ("net/ipv4/conf/eth0/rp_filter", 1),
+            ],
+        );
+        director.machine.filtered = 7;
+        director.machine.ways.remove(&ip("3ffe::1"));
+    };
+    assert_healthy(&six("fe80::1", &open), "redirects and reverse paths are IPv4's");
 }
