@@ -20,18 +20,21 @@ const STEP: Duration = Duration::from_millis(20);
 /// Has the kernel ask those on the way to servers again, and waits a little for their answers. Those that it does not
 /// ask, for want of privilege, stay as they were.
 pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
-    // Those that were taken out are judged only where there is no other.
+    let hops = silent_hops(machine, table);
+    if !hops.is_empty() {
+        // Where it cannot be asked, what is known is all there is.
+        let _ = answers(machine, &hops);
+    }
+}
+
+/// The silent neighbours on the way to servers. Servers that were taken out are judged only where there is no other.
+pub(crate) fn silent_hops(machine: &Machine, table: &Table) -> BTreeSet<(IpAddr, u32)> {
     let is_used = |server: &DestinationEntry| server.destination.weight > 0;
     let used = table.iter().flat_map(|(_, servers)| {
         let all_out = !servers.iter().any(is_used);
         servers.iter().filter(move |server| all_out || is_used(server))
     });
-    let hops: BTreeSet<_> =
-        used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect();
-    if !hops.is_empty() {
-        // Where it cannot be asked, what is known is all there is.
-        let _ = answers(machine, &hops);
-    }
+    used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect()
 }
 
 fn answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io::Result<()> {

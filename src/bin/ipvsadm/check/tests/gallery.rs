@@ -137,6 +137,15 @@ fn addresses() {
             "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100",
         ],
     );
+    // Another address, or a question without an answer, says nothing about it.
+    for (address, has_answered) in [("192.168.1.11", true), ("192.168.1.100", false)] {
+        let unheard = with(|director| {
+            answered(director);
+            let neighbour = &mut director.machine.neighbours[0];
+            (neighbour.address, neighbour.has_answered) = (ip(address), has_answered);
+        });
+        assert!(unheard.findings()[0].cure.ends_with("|| ip addr replace 192.168.1.100/32 dev eth0"));
+    }
     let standby = with(|director| {
         answered(director);
         director.daemons.push(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), 1));

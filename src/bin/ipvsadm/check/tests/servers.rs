@@ -4,6 +4,7 @@ use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
 use super::super::address::Way;
 use super::super::machine::{Connection, Listener, Neighbour, Stage};
+use super::super::neighbours::silent_hops;
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
 
@@ -59,6 +60,14 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
             vec![Connection { local: local.parse().unwrap(), remote: remote.parse().unwrap(), stage }];
         assert_eq!(fixes(&director), [fix], "{local} {remote} {stage:?}");
     }
+    let check = Connection {
+        local: "192.168.1.1:4000".parse().unwrap(),
+        remote: "192.168.1.11:80".parse().unwrap(),
+        stage: Stage::Open,
+    };
+    let login = Connection { local: "192.168.1.1:22".parse().unwrap(), ..check };
+    director.machine.connections = vec![check, login];
+    assert_eq!(fixes(&director), [OUT_1]);
     // By other ways to forward, gateways are no trouble.
     for forwarding in [ForwardingMethod::Masquerade, ForwardingMethod::Tunnel(ipvs::Tunnel::Ipip)] {
         director.table[0].1[0].destination.forwarding = forwarding;
@@ -174,4 +183,25 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
         director.machine.listeners = vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp }];
         assert_eq!(found(&director).is_empty(), is_served, "{id}");
     }
+}
+
+#[test]
+fn silent_neighbours_are_asked_again_where_their_servers_are_judged() {
+    let [first, second] = ["192.168.1.11", "192.168.1.12"];
+    let mut director = director(table("rr", two_servers()));
+    silent(&mut director, &[first, second, "192.168.1.99"]);
+    for (weights, asked) in [
+        ([1, 1], vec![first, second]),
+        ([1, 0], vec![first]),
+        ([0, 1], vec![second]),
+        ([0, 0], vec![first, second]),
+    ] {
+        for (entry, weight) in director.table[0].1.iter_mut().zip(weights) {
+            entry.destination.weight = weight;
+        }
+        let expected = asked.into_iter().map(|address| (ip(address), ETH0)).collect();
+        assert_eq!(silent_hops(&director.machine, &director.table), expected, "{weights:?}");
+    }
+    silent(&mut director, &[]);
+    assert!(silent_hops(&director.machine, &director.table).is_empty());
 }
