@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 21] = [
+pub(super) const FAULTS: [Fault; 22] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -79,6 +79,18 @@ pub(super) const FAULTS: [Fault; 21] = [
         ..ON_DIRECTOR
     },
     Fault { id: "mark-unset", kind: Kind::Marked, make: "iptables-legacy -t mangle -F", ..ON_DIRECTOR },
+    Fault {
+        id: "mark-unset",
+        kind: Kind::Routing6,
+        stage: &[(
+            "director",
+            "ip6tables-legacy -t mangle -A PREROUTING -d 2001:db8::100 -p tcp -j MARK --set-mark 1 && \
+             printf '%s\n' -C '-A -f 1 -6 -s rr' '-a -f 1 -6 -r [2001:db8::11]:0 -g' '-a -f 1 -6 -r [2001:db8::12]:0 -g' | \
+             ipvsadm -R && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+        )],
+        make: "ip6tables-legacy -t mangle -F",
+        ..ON_DIRECTOR
+    },
     Fault {
         id: "server-behind-gateway",
         kind: Kind::RoutingBehindRouter,

@@ -204,4 +204,32 @@ mod tests {
         let marks = of_rules([nft()].into_iter()).unwrap();
         assert!(marks.may_be_set(7, Family::V4) && marks.may_be_set(7, Family::V6));
     }
+
+    #[test]
+    fn rules_are_written_for_each_tool_and_family() {
+        let machine = crate::check::tests::machine();
+        for (tool, four, six) in [
+            (
+                Tool::Iptables,
+                "iptables -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 7",
+                "ip6tables -t mangle -A PREROUTING -d VIP -p tcp -j MARK --set-mark 7",
+            ),
+            (
+                Tool::IptablesLegacy,
+                "iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 7",
+                "ip6tables-legacy -t mangle -A PREROUTING -d VIP -p tcp -j MARK --set-mark 7",
+            ),
+            (
+                Tool::Nft,
+                "nft 'add table inet ipvs; add chain inet ipvs marks { type filter hook prerouting priority mangle; }; \
+                 add rule inet ipvs marks ip daddr 192.168.1.100 meta l4proto tcp meta mark set 7'",
+                "nft 'add table inet ipvs; add chain inet ipvs marks { type filter hook prerouting priority mangle; }; \
+                 add rule inet ipvs marks ip6 daddr VIP meta l4proto tcp meta mark set 7'",
+            ),
+        ] {
+            let marks = Marks { tool, ..Marks::default() };
+            assert_eq!(marks.rule(7, Family::V4, &machine), four);
+            assert_eq!(marks.rule(7, Family::V6, &machine), six);
+        }
+    }
 }

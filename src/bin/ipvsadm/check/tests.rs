@@ -31,7 +31,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
-fn machine() -> Machine {
+pub(super) fn machine() -> Machine {
     let link = |index, name: &str, sort| Link { index, name: name.to_owned(), is_up: true, sort };
     let own = |address, prefix, link| Address { address: ip(address), prefix, link };
     let ways = [
