@@ -5,6 +5,7 @@
 
 mod cluster;
 mod faults;
+mod interrupted;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod logins;

@@ -1,0 +1,48 @@
+//! Fixes that were carried out in part: the next look prints one that goes on from there.
+
+use crate::cluster::{Cluster, Kind};
+use crate::faults::{FAULTS, Fault};
+use crate::{each, findings, settles};
+
+/// The command for a fault, if it is found.
+fn fix(cluster: &Cluster, fault: &Fault) -> Option<String> {
+    let found = findings(cluster, fault).into_iter().find(|(id, _)| id == fault.id);
+    let fill =
+        |line: String| fault.blanks.iter().fold(line, |line, (blank, value)| line.replace(blank, value));
+    found.map(|(_, line)| fill(line))
+}
+
+#[test]
+fn a_fix_that_was_interrupted_is_completed() {
+    let on_server =
+        |fault: &&Fault| fault.at == "rs1" && fault.stage.is_empty() && fault.kind != Kind::Marked;
+    let faults: Vec<&Fault> = FAULTS.iter().flat_map(|faults| faults.iter()).filter(on_server).collect();
+    let interrupted = std::sync::atomic::AtomicUsize::new(0);
+    each(&faults, |fault| {
+        let parts = |line: &str| line.split(" && ").count();
+        let mut done = 1;
+        loop {
+            let cluster = Cluster::new(fault.kind);
+            let fetch = cluster.fetch();
+            let probe = fault.probe.unwrap_or(("client", &fetch));
+            cluster.succeed(fault.at, fault.make);
+            cluster.run(probe.0, probe.1); // some faults show by traffic alone
+            let Some(line) = fix(&cluster, fault) else { panic!("{}", fault.id) };
+            if line.starts_with("start ") || done >= parts(&line) {
+                return;
+            }
+            let part = line.split(" && ").take(done).collect::<Vec<_>>().join(" && ");
+            cluster.succeed(fault.at, &part);
+            if let Some(rest) = fix(&cluster, fault) {
+                cluster.succeed(fault.at, &rest);
+            }
+            for (host, command) in fault.then {
+                cluster.succeed(host, command);
+            }
+            settles(&cluster, probe, fault.cured, &format!("after {part}, and the rest of {line}"));
+            interrupted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            done += 1;
+        }
+    });
+    assert!(interrupted.into_inner() >= 6, "fixes of more than one part are there");
+}
