@@ -81,7 +81,8 @@ fn an_input_without_a_rule_is_no_table() {
     lab::isolate();
     set_up(BEFORE);
     let refused = "there is no rule in the input; a line with -C makes the table empty\n";
-    for input in ["", "\n", "# the rules\n\n"] {
+    // Nor is one that speaks of no service: the head of a save that failed, say.
+    for input in ["", "\n", "# the rules\n\n", "--set 900 120 300\n", "-Z\n", "--stop-daemon master\n"] {
         for how in ["--apply", "--diff", "--apply --dry-run"] {
             let told = (2, String::new(), refused.into());
             assert_eq!(feed(OURS, &format!("-R {how}"), input), told, "{how} {input:?}");
@@ -133,14 +134,14 @@ fn a_daemon_whose_longest_message_the_kernel_chose_is_the_one_that_was_asked_for
                 let daemon = |side: &str| {
                     format!("--start-daemon {side} --mcast-interface d0 {group} --sync-maxlen {length}\n")
                 };
-                let lines = daemon("master") + &daemon("backup");
+                let lines = "-C\n".to_owned() + &daemon("master") + &daemon("backup");
                 assert_eq!(feed(OURS, "-R --apply", &lines), nothing, "{mtu} {lines}");
                 assert_eq!(feed(OURS, "-R --diff", &lines), nothing, "{mtu} {lines}");
             }
         }
     }
     // Another length is another daemon.
-    let lines = "--start-daemon backup --mcast-interface d0 --mcast-group ff02::5 --sync-maxlen 2000\n";
+    let lines = "-C\n--start-daemon backup --mcast-interface d0 --mcast-group ff02::5 --sync-maxlen 2000\n";
     assert_eq!(feed(OURS, "-R --diff", lines).0, 1);
     let check = |lines: String| {
         std::fs::write("/run/daemon", lines).unwrap();
@@ -325,4 +326,38 @@ fn any_two_files_end_in_the_table_of_the_second() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn of_two_at_once_the_table_of_one_remains() {
+    lab::isolate();
+    let rules = |third: u8| {
+        let mut rules = String::new();
+        for number in 1..=200 {
+            let id = format!("-t 10.0.{third}.{number}:80");
+            writeln!(rules, "-A {id} -s rr\n-a {id} -r 10.1.{third}.{number}:80 -g -w 1").unwrap();
+        }
+        rules
+    };
+    let files = [1, 2].map(|third| {
+        let path = format!("/run/rules-{third}");
+        std::fs::write(&path, rules(third)).unwrap();
+        path
+    });
+    for _ in 0..4 {
+        run(OURS, "-C");
+        let start =
+            |path: &String| Command::new(OURS).args(["-R", "--apply", "--file", path]).spawn().unwrap();
+        for mut child in files.each_ref().map(start) {
+            assert!(child.wait().unwrap().success());
+        }
+        let table = table();
+        let sorted = |text: &str| {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n")
+        };
+        let known = [1, 2].map(|third| sorted(&rules(third)));
+        assert!(known.contains(&sorted(&table)), "{} lines of both", table.lines().count());
+    }
 }

@@ -158,3 +158,16 @@ fn what_one_tool_saves_the_other_restores() {
         assert_eq!(run(saves, "-Sn").1, rules);
     }
 }
+
+#[test]
+fn a_replacing_restore_takes_only_changes() {
+    let kept = "-A -t 10.0.0.1:80 -s rr\n";
+    for line in ["-v", "-h", "-Ln", "-A -t 10.0.0.3:80 --dry-run"] {
+        lab::isolate();
+        set_up(kept);
+        let input = format!("-A -t 10.0.0.2:80 -s rr\n{line}\n");
+        let complaint = "line 2: only lines that change the table lead to one\n".to_owned();
+        assert_eq!(feed(RESTORE, "", &input), (2, String::new(), complaint), "{line}");
+        assert_eq!(table(), kept, "{line}");
+    }
+}

@@ -283,3 +283,19 @@ fn a_part_of_the_table_replaces_no_file() {
         assert_eq!(saved, "before\n");
     }
 }
+
+#[test]
+fn a_save_that_fails_gives_a_pipe_nothing() {
+    lab::isolate();
+    set_up(&(1..=12).map(|number| format!("-A -t 10.0.0.{number}:80 -s rr")).collect::<Vec<_>>().join("\n"));
+    for call in [4, 6, 10] {
+        let mut strace = Command::new("strace");
+        strace.args(["-o", "/dev/null", "-e", "trace=sendto", "-e"]);
+        strace.args([&format!("inject=sendto:error=EIO:when={call}+"), OURS, "-S", "--full"]);
+        let (status, saved, said) = crate::answer(strace.output().unwrap());
+        assert_eq!((status, saved.as_str()), (1, ""), "{call}: {said}");
+    }
+    let closed = Command::new("sh").args(["-c", &format!("{OURS} -S --file /dev/fd/1 >&-")]).output();
+    let (status, _, said) = crate::answer(closed.unwrap());
+    assert!(status == 1 && said.contains("stdout is closed"), "{status}: {said}");
+}

@@ -41,6 +41,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
             "Permission denied (you must be root)",
             "it takes CAP_NET_ADMIN, and not that of a rootless container: try sudo",
         ),
+        Error::Socket { .. } if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => {
+            unavailable(&error_text(error), "raise the limit on open files: ulimit -n")
+        }
         Error::Socket { .. } => {
             unavailable(&error_text(error), "it takes a netlink socket, which a sandbox may forbid")
         }

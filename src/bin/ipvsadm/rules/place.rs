@@ -4,10 +4,11 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, PROC_SUPER_MAGIC, statfs};
+use rustix::fs::{FileType, OFlags, PROC_SUPER_MAGIC, fcntl_getfl, fstat, major, minor, statfs};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, geteuid, getpid, pidfd_getfd, pidfd_open};
 
@@ -102,7 +103,7 @@ fn behind_procfs(path: &Path) -> io::Result<File> {
         // The descriptor itself, so that what others write to it comes behind this.
         let this = pidfd_open(getpid(), PidfdFlags::empty());
         if let Ok(file) = this.and_then(|this| pidfd_getfd(this, number, PidfdGetfdFlags::empty())) {
-            return Ok(file.into());
+            return if leads_nowhere(&file)? { Err(io::Error::other(NOWHERE)) } else { Ok(file.into()) };
         }
     }
     // An older kernel, or another process: what a file holds stays.
@@ -115,4 +116,17 @@ fn is_inherited(number: i32) -> io::Result<bool> {
     let flags = facts.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).unwrap_or_default();
     Ok(flags & OFlags::CLOEXEC.bits() == 0)
+}
+
+pub(crate) const NOWHERE: &str =
+    "stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
+
+/// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` in its place,
+/// for reading and writing. A shell's `> /dev/null` opens it for writing alone.
+pub(crate) fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
+    const NULL: (u32, u32) = (1, 3);
+    let facts = fstat(&descriptor)?;
+    let is_null = FileType::from_raw_mode(facts.st_mode) == FileType::CharacterDevice
+        && (major(facts.st_rdev), minor(facts.st_rdev)) == NULL;
+    Ok(is_null && fcntl_getfl(descriptor)?.contains(OFlags::RDWR))
 }

@@ -3,13 +3,18 @@
 //! What has arrived goes to the kernel together, and nothing waits for more: whoever writes rule by rule into a pipe
 //! sees each in effect at once, and a file takes a few calls of the kernel.
 
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, DaemonState};
 
 use crate::command::{ChangeRequest, Command, Manner, Restore};
 use crate::format;
-use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, at_line, report, said};
+use crate::messages::{
+    self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
+};
 use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
@@ -34,9 +39,11 @@ pub(crate) fn restore<W: Write>(
             let whole = read_whole(&mut input)?;
             // All lines are read first: if one cannot be understood, nothing is changed.
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
+            only_changes(&commands)?;
             if commands.is_empty() {
                 report("there is no rule in the input: the table is cleared");
             }
+            let _alone = alone()?;
             stop_replaced(session.client()?, &commands)?;
             run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
@@ -44,12 +51,13 @@ pub(crate) fn restore<W: Write>(
         Manner::Diff | Manner::Apply => {
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
-            if commands.is_empty() {
+            if commands.iter().all(|(_, command)| is_setting(command)) {
                 // What was to write the rules may have failed.
                 return Err(messages::value(NO_RULE));
             }
             let wanted = apply::wanted(&commands)?;
             if restore.manner == Manner::Apply && !restore.dry {
+                let _alone = alone()?;
                 return apply::apply(session.client()?, &wanted, &commands);
             }
             let any = apply::show(session.client()?, &wanted, out)?;
@@ -59,6 +67,51 @@ pub(crate) fn restore<W: Write>(
 }
 
 const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
+
+/// Whether a command says nothing of services and their servers.
+fn is_setting(command: &Command) -> bool {
+    use Change::{SetTimeouts, StartDaemon, StopDaemon, Zero};
+    let Command::Change(request) = command else { return false };
+    matches!(request.change, SetTimeouts(_) | StartDaemon(_) | StopDaemon { .. } | Zero(_))
+}
+
+/// Refuses lines that are no changes before anything is cleared for them: `-v` would end the restore midway, and
+/// `--dry-run` load nothing.
+fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
+    let strays = commands.iter().filter(|(_, command)| !matches!(command, Command::Change(_)));
+    let mut any = false;
+    for (line, _) in strays {
+        report(&at_line(*line, "only lines that change the table lead to one"));
+        any = true;
+    }
+    if any { Err(said(STATUS_VALUE)) } else { Ok(()) }
+}
+
+/// Waits until no other restore replaces or applies a whole table, for two at once leave one that is neither's. Where
+/// no lock can be had, as without privilege, nothing is waited for.
+fn alone() -> Result<Option<File>> {
+    const LOCK: &str = "/run/ipvsadm.lock";
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let Ok(file) = File::options().create(true).truncate(false).write(true).mode(0o600).open(LOCK) else {
+        return Ok(None);
+    };
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(messages::value(format!(
+                    "another ipvsadm has been restoring a table for {} s; when it has ended, try again: fuser {LOCK}",
+                    PATIENCE.as_secs()
+                )));
+            }
+        }
+    }
+}
 
 /// Stops the sync daemons that lines start, which would be refused while others run.
 fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {

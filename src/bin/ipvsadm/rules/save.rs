@@ -1,13 +1,11 @@
 //! `-S`: the table as lines that `-R` takes.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
 use ipvs::{Change, Client};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 
 use crate::command::Save;
 use crate::format;
@@ -15,7 +13,7 @@ use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
-use crate::rules::place::Hint;
+use crate::rules::place::{self, Hint};
 use crate::shell;
 use crate::text::Texts;
 
@@ -33,8 +31,13 @@ pub(crate) fn save(
             out.flush()?; // it may be stdout under another name
             atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?;
         }
-        None if leads_nowhere(io::stdout())? => return Err(io::Error::other(NOWHERE).into()),
-        None => lines(out, save.full, client, &mut texts)?,
+        None if place::leads_nowhere(io::stdout())? => return Err(io::Error::other(place::NOWHERE).into()),
+        None => {
+            // Whoever reads from a pipe does not learn that a save failed: it gets all of it or nothing.
+            let mut whole = Vec::new();
+            lines(&mut whole, save.full, client, &mut texts)?;
+            out.write_all(&whole)?;
+        }
     }
     if !texts.left_out().is_empty() {
         let names: Vec<String> =
@@ -53,19 +56,6 @@ pub(crate) fn save(
 /// The file to write, if it is not stdout.
 fn file(save: &Save) -> Option<&Path> {
     save.file.as_deref().filter(|path| !atomic_file::is_standard(path))
-}
-
-const NOWHERE: &str =
-    "stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
-
-/// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` in its place,
-/// for reading and writing. A shell's `> /dev/null` opens it for writing alone.
-fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
-    const NULL: (u32, u32) = (1, 3);
-    let facts = fstat(&descriptor)?;
-    let is_null = FileType::from_raw_mode(facts.st_mode) == FileType::CharacterDevice
-        && (major(facts.st_rdev), minor(facts.st_rdev)) == NULL;
-    Ok(is_null && fcntl_getfl(descriptor)?.contains(OFlags::RDWR))
 }
 
 /// A save to a file failed: the kernel, or what was written to. The error itself where it is stdout.
