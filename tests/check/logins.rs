@@ -29,7 +29,7 @@ impl Login {
     fn works(&mut self) -> Result<(), String> {
         let place = format!("from {} to {}", self.from, self.to);
         let answers = |stream: &mut TcpStream| -> std::io::Result<bool> {
-            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
             stream.write_all(b" HTTP/1.0\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;

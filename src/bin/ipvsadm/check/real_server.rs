@@ -15,9 +15,13 @@ use crate::shell;
 /// order, never make two machines answer for the address.
 pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if role.method != Method::Masquerade {
+    // A director that serves too has the VIP and answers for it.
+    let is_director = role.director.is_some_and(|director| machine.way(director) == Way::Here);
+    if role.method != Method::Masquerade && !is_director {
         findings.extend(arp(role, machine));
         findings.extend(vip(role, machine));
+    }
+    if role.method != Method::Masquerade {
         findings.extend(filter_on_the_way(machine, role.vip));
     }
     if role.method == Method::Tunnel {

@@ -256,6 +256,21 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
 }
 
 #[test]
+fn a_director_that_serves_too_keeps_the_address() {
+    let mut machine = machine();
+    let vip = ip("192.168.1.100");
+    assert!(machine.places(vip).any(|(_, link)| link.name == "eth0"), "it has the VIP");
+    let director = ip("192.168.1.1");
+    let mut ids = |way| {
+        machine.ways.insert(director, way);
+        let role = RealServer { vip, method: Method::DirectRouting, director: Some(director), port: None };
+        real_server::findings(&role, &machine).iter().map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    assert!(ids(Way::Direct(ETH0)).contains(&"server-vip-on-wire"));
+    assert_eq!(ids(Way::Here), Vec::<&str>::new());
+}
+
+#[test]
 fn without_a_default_route_filters_are_turned_off() {
     let mut machine = machine();
     machine.ways.remove(&far_away(ip("192.168.1.100")));
