@@ -38,8 +38,16 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     }
     commands.push(delete(place, &holder.name));
     if holder.sort == Sort::Wire {
-        // With the last IPv4 address of an interface all its routes go.
+        // With the last IPv4 address of an interface all its routes go, and ARP would ask its neighbours in the name of the
+        // address that is moved: other real servers have it too, and do not answer.
         let is_last = is_four && on_link.count() == 0;
+        let is_own = |own: &&Address| {
+            own.address.is_ipv4() && own.address != place.address && !own.address.is_loopback()
+        };
+        if let Some(own) = machine.addresses.iter().find(is_own).filter(|_| is_last) {
+            let single = format!("{}/32", own.address);
+            commands.insert(0, shell::line(["ip", "addr", "replace", &single, "dev", &holder.name]));
+        }
         let goes = |route: &&Route| {
             route.link == Some(holder.index)
                 && route.to.is_ipv4() == is_four

@@ -163,7 +163,8 @@ fn addresses_on_wires() {
             set_all(&mut server.machine, &[("arp_ignore", 1), ("arp_announce", 2)]);
         })
     };
-    assert_eq!(apart(Some("10.0.0.1"))[0].cure, moved.replace("/32 dev eth0", "/24 dev eth0"));
+    let named = moved.replace(" && ", " && ip addr replace 10.0.0.11/32 dev eth0 && ");
+    assert_eq!(apart(Some("10.0.0.1"))[0].cure, named.replace("100/32 dev eth0", "100/24 dev eth0"));
     assert_eq!(apart(None)[0].cure, add);
 }
 
@@ -196,8 +197,10 @@ fn routes_that_go_with_an_address_are_put_back() {
     };
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
     let put_back = "ip route replace 192.168.1.0/24 dev eth0";
+    // ARP asks in the name of an address of the interface, or else of the VIP, which other servers have too.
+    let named = moved.replace(" && ", " && ip addr replace 10.0.0.11/32 dev eth0 && ");
     let all = format!(
-        "{moved} && {put_back} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
+        "{named} && {put_back} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
          table 7 onlink && ip route replace default via 192.168.1.254 dev eth0"
     );
     assert_eq!(fix(&[], &routes), all);
