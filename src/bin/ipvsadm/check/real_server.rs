@@ -16,7 +16,7 @@ use crate::shell;
 pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A director that serves too has the VIP and answers for it.
-    let is_director = role.director.is_some_and(|director| machine.way(director) == Way::Here);
+    let is_director = role.director.is_some_and(|director| machine.places(director).next().is_some());
     if role.method != Method::Masquerade && !is_director {
         findings.extend(arp(role, machine));
         findings.extend(vip(role, machine));
