@@ -86,7 +86,7 @@ impl Outcome {
     }
 }
 
-/// The cases of `cases.tsv` that `COMPAT_ONLY` leaves.
+/// The cases of `cases.tsv`.
 pub fn cases() -> Vec<Case> {
     rows(include_str!("cases.tsv"))
         .map(|[id, setup, args, code, stdout, stderr, stdin, state, _tags]| Case {
@@ -109,7 +109,7 @@ pub fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// The cases of `conn-cases.tsv` that `COMPAT_ONLY` leaves.
+/// The cases of `conn-cases.tsv`.
 pub fn connection_cases() -> Vec<Case> {
     rows(include_str!("conn-cases.tsv"))
         .map(|[id, args, connections, code, stdout, stderr, _tags]| Case {
@@ -127,14 +127,12 @@ pub fn connection_cases() -> Vec<Case> {
         .collect()
 }
 
-/// The rows of a tab-separated file, without its head and without those that `COMPAT_ONLY` takes out.
-pub fn rows<const N: usize>(file: &'static str) -> impl Iterator<Item = [&'static str; N]> {
-    let only = std::env::var("COMPAT_ONLY").unwrap_or_default();
-    file.lines().filter(|line| !line.starts_with('#')).filter_map(move |line| {
+/// The rows of a tab-separated file, without its head.
+fn rows<const N: usize>(file: &'static str) -> impl Iterator<Item = [&'static str; N]> {
+    file.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
         let count = columns.len();
-        let row: [&str; N] = columns.try_into().unwrap_or_else(|_| panic!("{count} columns in: {line}"));
-        row.first().is_some_and(|id| id.contains(&only)).then_some(row)
+        columns.try_into().unwrap_or_else(|_| panic!("{count} columns in: {line}"))
     })
 }
 

@@ -1,8 +1,9 @@
 //! Proves that ours does what the original does where nobody thought of a case: random command lines go to both
-//! tools, each in a network of its own, and output, status and the table left behind are compared.
+//! tools, each in a network of its own, and output, status and what the kernel holds are compared.
 //!
 //! `COMPAT_FUZZ_LINES=100000 COMPAT_FUZZ_SEED=$RANDOM cargo test --test compat fuzz` looks for new cases (give the
-//! lab its time: `IPVS_LAB_TIMEOUT`). What fails is printed as a row of `cases.tsv`.
+//! lab its time: `IPVS_LAB_TIMEOUT`). What fails is printed as a row of `cases.tsv`. The lines are cut into parts, each
+//! with a seed of its own.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,16 +11,18 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::corpus::{Case, Outcome, escaped, quoted};
-use crate::differences::{self, Ledger};
+use crate::differences;
 use crate::grammar::{self, Mood, Random};
+use crate::ledger::Ledger;
+use crate::scene::{Kernel, Scene};
 use crate::stage::{self, Stage, call};
-use crate::{lab, order, ours, report};
+use crate::{PARTS, lab, order, ours, parts, report};
 
 /// The lines of a plain `cargo test`.
 const LINES: usize = 2500;
 /// The seed of a plain `cargo test`.
-const SEED: u64 = 131;
-/// The table is compared in full and cleared after so many calls.
+const SEED: usize = 131;
+/// The original lists both tables after so many calls, and they are cleared.
 const ROUND: usize = 40;
 /// With more failures than this, more would tell nothing.
 const ENOUGH: usize = 50;
@@ -33,31 +36,39 @@ const START: &[&str] = &[
     "-A -f 1 -p 600",
 ];
 
-/// Shows all that the original can tell of a network, then clears it.
-const CLEAR: &str = "-S -n\n-L -n --thresholds\n-L -n --persistent-conn\n-L --daemon\n-L --timeout\n\
-    -C\n--stop-daemon master\n--stop-daemon backup\n--set 900 120 300\n";
+/// Shows all that the original can tell of a network.
+const ALL: &str = "-S -n\n-L -n --thresholds\n-L -n --persistent-conn\n-L --daemon\n-L --timeout\n";
 
 /// The commands that change nothing.
 const LISTS: &[&str] = &["-L", "-l", "-S", "--list", "--save", "-h", "-v"];
 
+/// A network, and its IPVS.
+struct Network {
+    file: File,
+    kernel: Kernel,
+}
+
 /// Two networks that see the same commands, one from each tool.
 struct Pair {
-    original: File,
-    ours: File,
+    original: Network,
+    ours: Network,
+    /// What the original has made of the lines that both start with.
+    start: Scene,
     /// What was done since the tables were cleared.
     history: Vec<String>,
     /// Whether more was done than the history says.
     unclear: bool,
-    /// The kernel's table after the call before.
-    table: String,
+    /// What the original's network held after the call before.
+    held: String,
 }
 
-#[test]
-fn fuzz() {
-    stage::alone(|| {
-        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-        let lines = number("COMPAT_FUZZ_LINES").and_then(|lines| lines.try_into().ok()).unwrap_or(LINES);
-        let seed = number("COMPAT_FUZZ_SEED").unwrap_or(SEED);
+parts!(fuzz);
+
+fn fuzz(part: usize) {
+    stage::alone(move || {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect(name));
+        let lines = number("COMPAT_FUZZ_LINES").unwrap_or(LINES).div_ceil(PARTS);
+        let seed = number("COMPAT_FUZZ_SEED").unwrap_or(SEED) + part;
         let mut random = Random::new(seed);
         let mut pair = Pair::new();
         let mut ledger = Ledger::default();
@@ -78,42 +89,57 @@ fn fuzz() {
             let failure = pair.play(&case, &mut ledger);
             let failed = failure.is_some();
             failures.extend(failure);
-            if failed || pair.unclear || calls % ROUND == 0 {
-                let differs = pair.clear(&case.id);
-                failures.extend(differs.filter(|_| !failed));
+            let listed = calls % ROUND == 0 || done >= lines;
+            if listed {
+                failures.extend(pair.listed(&case.id).filter(|_| !failed));
+            }
+            if failed || pair.unclear || listed {
+                pair.clear();
             }
         }
         report(calls, &failures);
     });
 }
 
-impl Pair {
-    fn new() -> Self {
-        let here = || File::open("/proc/thread-self/ns/net").expect("this thread's network");
-        Stage::new();
-        let original = here();
-        unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own");
-        stage::connect();
-        let mut pair =
-            Self { original, ours: here(), history: Vec::new(), unclear: false, table: String::new() };
-        let _ = pair.clear("the start");
-        pair
+impl Network {
+    /// That of the calling thread.
+    fn here() -> Self {
+        let file = File::open("/proc/thread-self/ns/net").expect("this thread's network");
+        Self { file, kernel: Kernel::open() }
     }
 
-    fn enter(network: &File) {
-        setns(network, CloneFlags::CLONE_NEWNET).expect("a network made before");
+    fn enter(&self) {
+        setns(&self.file, CloneFlags::CLONE_NEWNET).expect("a network made before");
+    }
+}
+
+impl Pair {
+    fn new() -> Self {
+        Stage::new();
+        let mut original = Network::here();
+        let script = START.join("\n") + "\n";
+        let done = call(Path::new(lab::ORIGINAL), &["-R".into()], Some(script.as_bytes()));
+        assert!(done.stderr.is_empty(), "{}", done.stderr);
+        let start = original.kernel.read();
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own");
+        stage::connect();
+        let ours = Network::here();
+        let mut pair =
+            Self { original, ours, start, history: Vec::new(), unclear: false, held: String::new() };
+        pair.clear();
+        pair
     }
 
     /// Gives both tools the same words; a text about what ours did wrong, if it did.
     fn play(&mut self, case: &Case, ledger: &mut Ledger) -> Option<String> {
-        Self::enter(&self.original);
+        self.original.enter();
         let taken = differences::rewritten(case);
         let taken = taken.as_ref().unwrap_or(case);
         let mut expected = call(Path::new(lab::ORIGINAL), &taken.args, taken.stdin.as_deref());
-        expected.state = kernel_table();
-        Self::enter(&self.ours);
+        expected.state = self.original.kernel.read().text();
+        self.ours.enter();
         let mut got = call(&ours(), &case.args, case.stdin.as_deref());
-        got.state = kernel_table();
+        got.state = self.ours.kernel.read().text();
 
         let unsorted = case.args.iter().any(|word| word == "--nosort")
             || case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--nosort"));
@@ -137,7 +163,7 @@ impl Pair {
     /// `docs/compatibility.md`, "A daemon's stop is not waited for". Nothing can be compared then but that ours ends.
     fn outlived(&mut self, case: &Case, ours: &Outcome) -> Option<String> {
         let stops = case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--stop-daemon"));
-        let _ = self.clear("an original that hung");
+        self.clear();
         let fine = stops && ours.code != stage::ENDED;
         (!fine).then(|| format!("{}: the original hung, ours ended with {}", case.id, ours.code))
     }
@@ -151,16 +177,16 @@ impl Pair {
             Some(input) if expected.code == 0 && expected.stderr.is_empty() => {
                 self.history.extend(input.lines().map(str::trim).filter(changes).map(str::to_owned));
             }
-            Some(_) => self.unclear |= self.table != expected.state || stage::touches(case),
+            Some(_) => self.unclear |= self.held != expected.state,
         }
-        self.table.clone_from(&expected.state);
+        self.held.clone_from(&expected.state);
     }
 
     /// The case as a row for `cases.tsv`.
     fn row(&self, case: &Case, words: &str, expected: &Outcome) -> String {
-        Self::enter(&self.original);
+        self.original.enter();
         let table = call(Path::new(lab::ORIGINAL), &["-Sn".into()], None).stdout;
-        Self::enter(&self.ours);
+        self.ours.enter();
         let line = |text: &str| text.replace('\n', "\\n");
         let stdin =
             case.stdin.as_deref().map(|input| format!("<{}", line(&escaped(input)))).unwrap_or_default();
@@ -170,36 +196,24 @@ impl Pair {
         [&case.id, &setup, words, &code, &stdout, &stderr, &stdin, &line(&table), ""].join("\t")
     }
 
-    /// Compares all that the original can tell of both networks, then clears them but for the start.
-    fn clear(&mut self, after: &str) -> Option<String> {
-        let script = START.iter().fold(CLEAR.to_owned(), |script, line| script + line + "\n");
+    /// Compares all that the original can tell of both networks.
+    fn listed(&self, after: &str) -> Option<String> {
         let [expected, got] = [&self.original, &self.ours].map(|network| {
-            Self::enter(network);
-            let told = call(Path::new(lab::ORIGINAL), &["-R".into()], Some(script.as_bytes()));
+            network.enter();
+            let told = call(Path::new(lab::ORIGINAL), &["-R".into()], Some(ALL.as_bytes()));
             order::sorted(&told.stdout)
         });
-        self.unclear = false;
-        self.table = kernel_table();
-        let start = START.iter().map(|line| (*line).to_owned()).collect();
-        let history = std::mem::replace(&mut self.history, start).join(";");
+        let history = self.history.join(";");
         let differs = format!("after {after} ({history}):\n  expected\n{expected}  got\n{got}");
         (expected != got).then_some(differs)
     }
-}
 
-/// The table of this thread's network as the kernel prints it, service by service in an order of its own.
-fn kernel_table() -> String {
-    let text = stage::kernel_text();
-    if text.len() > stage::PAGE - 256 {
-        return "a table of more than a page".into(); // left to the comparison at the round's end
+    /// Leaves nothing in both networks but the start.
+    fn clear(&mut self) {
+        self.original.kernel.make(&self.start);
+        self.ours.kernel.make(&self.start);
+        self.held = self.start.text();
+        self.unclear = false;
+        self.history = START.iter().map(|line| (*line).to_owned()).collect();
     }
-    let mut blocks: Vec<String> = Vec::new();
-    for line in text.lines().skip(3) {
-        match blocks.last_mut() {
-            Some(block) if line.starts_with("  ->") => *block = format!("{block}\n{line}"),
-            _ => blocks.push(line.to_owned()),
-        }
-    }
-    blocks.sort();
-    blocks.join("\n")
 }

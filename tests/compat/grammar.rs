@@ -10,7 +10,8 @@ use crate::pools::{
 pub struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: usize) -> Self {
+        let seed = u64::try_from(seed).unwrap_or_default();
         Self((seed ^ 0x9e37_79b9_7f4a_7c15).max(1))
     }
 

@@ -1,7 +1,8 @@
 //! Proves that the judge lets pass what the table of differences says, and nothing beyond it.
 
 use crate::corpus::{Case, Outcome, VERSION, words};
-use crate::differences::{Ledger, headings, rewritten};
+use crate::differences::{headings, rewritten};
+use crate::ledger::Ledger;
 
 fn case(line: &str, stdin: Option<&str>) -> Case {
     Case { args: words(line), stdin: stdin.map(|text| text.as_bytes().to_vec()), ..Case::default() }

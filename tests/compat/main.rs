@@ -26,15 +26,17 @@ mod differences;
 mod fuzz;
 mod grammar;
 mod judging;
+mod ledger;
 mod order;
 mod pools;
+mod scene;
 mod stage;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use corpus::{Case, Outcome};
-use differences::Ledger;
+use ledger::Ledger;
 use stage::Stage;
 
 /// The tool under test.
@@ -47,50 +49,99 @@ fn report(of: usize, failures: &[String]) {
     assert!(failures.is_empty(), "{} of {of} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-#[test]
-fn original_cases() {
-    stage::alone(|| {
-        let original = Path::new(lab::ORIGINAL);
-        let (cases, connections) = (corpus::cases(), corpus::connection_cases());
+/// How many parts a long test is cut into, so that guests can share them.
+const PARTS: usize = 8;
+
+/// Makes the tests `NAME::part_1` to `NAME::part_8` of a function `NAME(PART)`, whose parts begin with 0.
+macro_rules! parts {
+    ($work:ident) => {
+        crate::parts!($work: part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7);
+    };
+    ($work:ident: $($name:ident $part:literal),*) => {
+        mod $work {
+            const _: () = assert!([$($part),*].len() == crate::PARTS);
+            $(
+                #[test]
+                fn $name() {
+                    super::$work($part);
+                }
+            )*
+        }
+    };
+}
+use parts;
+
+/// A part of the cases that `COMPAT_ONLY` leaves: those with the same setup lie together, which is then made once.
+fn of_part(part: usize, mut cases: Vec<Case>) -> Vec<Case> {
+    let only = std::env::var("COMPAT_ONLY").unwrap_or_default();
+    cases.retain(|case| case.id.contains(&only));
+    cases.sort_by(|one, other| one.setup.cmp(&other.setup));
+    let at = |part| cases.len() * part / PARTS;
+    cases.get(at(part)..at(part + 1)).unwrap_or_default().to_vec()
+}
+
+/// The cases of a part: command lines, and listings of connections.
+fn cases(part: usize) -> [Vec<Case>; 2] {
+    [of_part(part, corpus::cases()), of_part(part, corpus::connection_cases())]
+}
+
+/// Plays cases with a tool.
+fn play(tool: &Path, [cases, connections]: &[Vec<Case>; 2], show: &mut impl FnMut(&Case, Outcome)) {
+    if !cases.is_empty() || !connections.is_empty() {
+        let mut stage = Stage::new();
+        stage.run_all(tool, cases, &mut *show);
+        stage::run_connections(tool, connections, show);
+    }
+}
+
+parts!(original_cases);
+
+fn original_cases(part: usize) {
+    stage::alone(move || {
+        let cases = cases(part);
         let mut failures = Vec::new();
-        let mut show = |case: &Case, got: Outcome| {
+        play(Path::new(lab::ORIGINAL), &cases, &mut |case, got| {
             let expected = case.expected.with_help_of(&got);
             failures.extend(case.mismatch(&expected, &got));
-        };
-        let mut stage = Stage::new();
-        stage.run_all(original, &cases, &mut show);
-        stage::run_connections(original, &connections, &mut show);
-        report(cases.len() + connections.len(), &failures);
+        });
+        report(cases.concat().len(), &failures);
     });
 }
 
+parts!(ours_cases);
+
+fn ours_cases(part: usize) {
+    stage::alone(move || {
+        let cases = cases(part);
+        report(cases.concat().len(), &judged(&cases, &mut Ledger::default()));
+    });
+}
+
+/// Plays cases with ours, and says what it does otherwise than it must.
+fn judged(cases: &[Vec<Case>; 2], ledger: &mut Ledger) -> Vec<String> {
+    // What ours takes as if something else had been typed: the original's answer to that counts.
+    let taken = cases.each_ref().map(|cases| cases.iter().filter_map(differences::rewritten).collect());
+    let mut answers = HashMap::<String, Outcome>::new();
+    play(Path::new(lab::ORIGINAL), &taken, &mut |case, got| {
+        answers.insert(case.id.clone(), got);
+    });
+    let mut failures = Vec::new();
+    play(&ours(), cases, &mut |case, got| {
+        failures.extend(ledger.judge(case, &case.expected, answers.get(&case.id), &got));
+    });
+    failures
+}
+
 #[test]
-fn ours_cases() {
+fn every_difference_is_made_by_its_case() {
     stage::alone(|| {
-        let original = Path::new(lab::ORIGINAL);
-        let (cases, connections) = (corpus::cases(), corpus::connection_cases());
-        let mut stage = Stage::new();
-
-        // What ours takes as if something else had been typed: the original's answer to that counts.
-        let taken =
-            |cases: &[Case]| -> Vec<Case> { cases.iter().filter_map(differences::rewritten).collect() };
-        let mut answers = HashMap::<String, Outcome>::new();
-        let mut keep = |case: &Case, got: Outcome| {
-            answers.insert(case.id.clone(), got);
-        };
-        stage.run_all(original, &taken(&cases), &mut keep);
-        stage::run_connections(original, &taken(&connections), &mut keep);
-
         let mut ledger = Ledger::default();
-        let mut failures = Vec::new();
-        let mut judge = |case: &Case, got: Outcome| {
-            failures.extend(ledger.judge(case, &case.expected, answers.get(&case.id), &got));
+        let of_ids = |cases: Vec<Case>| -> Vec<Case> {
+            cases.into_iter().filter(|case| differences::cases().any(|id| id == case.id)).collect()
         };
-        stage.run_all(&ours(), &cases, &mut judge);
-        stage::run_connections(&ours(), &connections, &mut judge);
-        if std::env::var_os("COMPAT_ONLY").is_none() {
-            failures.extend(ledger.idle());
-        }
-        report(cases.len() + connections.len(), &failures);
+        let cases = [of_ids(corpus::cases()), of_ids(corpus::connection_cases())];
+        let mut failures = judged(&cases, &mut ledger);
+        failures.extend(ledger.idle());
+        report(cases.concat().len(), &failures);
     });
 }
