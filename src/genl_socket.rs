@@ -20,7 +20,7 @@ use crate::netlink::socket::{RECEIVE_BUFFER, Transport};
 /// chunks are three times as fast there. Pages of more than 4 KiB make larger ones.
 const SMALL_BUFFER: usize = if cfg!(target_arch = "x86_64") { 3_776 } else { 8_192 };
 
-/// So many small chunks (with 40 servers) make a dump a long one, and the room grows.
+/// This many small chunks (with 40 servers) make a dump a long one, and the room grows.
 const SMALL_CHUNKS: usize = 4;
 
 /// What a kernel with small pages puts into a chunk at least, before it was offered any room.

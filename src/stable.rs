@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use crate::error::Result;
 
-/// So many times at most.
+/// How often a dump is repeated at most.
 const AGAIN: usize = 8;
 
 /// Repeats a dump until it is whole or agrees with the one `before`, and takes each object that is not `known` yet.

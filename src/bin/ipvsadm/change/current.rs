@@ -1,4 +1,4 @@
-//! What the kernel has of that which a change is about, before the change.
+//! Current state of the object a change targets.
 
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
 

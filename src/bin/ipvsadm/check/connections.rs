@@ -10,7 +10,7 @@ use super::Table;
 
 /// The kernel before 6.14 takes ever longer for each row: more are not looked at.
 const ROWS: usize = 20_000;
-/// A connection in `SYN_RECV` that had no packet for so many seconds waits in vain; others may have just begun.
+/// A connection in `SYN_RECV` without a packet for this many seconds is stuck; others may have just begun.
 const STUCK: u64 = 2;
 
 /// In how many seconds the kernel forgets connections after their last packet, by their states.
@@ -64,7 +64,7 @@ struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stuck {
     pub(crate) count: usize,
-    /// Of so many.
+    /// The number of all connections.
     pub(crate) all: usize,
     /// For how many seconds the newest has.
     pub(crate) newest: u64,

@@ -22,7 +22,7 @@ use super::address::{Address, Way, full_prefix};
 use super::machine::{Link, Neighbour};
 use super::routes::{Packet, Route, Rule};
 
-/// So many questions about ways go out in a datagram at first. Their answers wait until it is worked through, and the
+/// How many questions about routes go out in a datagram at first. Their answers wait until it is worked through, and the
 /// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 96 bytes at
 /// most, where no send buffer is below 4 KiB.
 const AT_ONCE: usize = 16;

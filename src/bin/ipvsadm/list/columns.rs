@@ -5,7 +5,7 @@ use std::io::{Result, Write};
 
 const BLANKS: &str = "                                ";
 
-/// So many blanks.
+/// Writes `count` blanks.
 pub(super) fn blanks(out: &mut impl Write, mut count: usize) -> Result<()> {
     while count > 0 {
         let some = BLANKS.get(..count).unwrap_or(BLANKS);

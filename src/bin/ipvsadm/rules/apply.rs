@@ -37,7 +37,7 @@ pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
     table.change(&change).map_err(|error| refusal::refused(&error, Some(&change)))
 }
 
-/// What a table that is made of lines has of that which a change is about.
+/// The current state, in a table made of lines, of the object that a change targets.
 fn before(table: &Table, change: &Change) -> Before {
     let (id, server) = match change {
         Change::EditService(service) => (&service.id, None),

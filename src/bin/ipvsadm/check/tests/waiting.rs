@@ -12,7 +12,7 @@ fn expiry() -> Expiry {
     Expiry::new(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 }, None)
 }
 
-/// So many rows of connections to a server, `idle` seconds after the last packet.
+/// `count` rows of connections to a server, `idle` seconds after the last packet.
 fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
     let whole = match state {
         "ESTABLISHED" => 900,
