@@ -249,8 +249,8 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
     let mut role =
         RealServer { vip: ip("192.168.1.100"), method: Method::DirectRouting, director: None, port: None };
     assert_eq!(real_server::findings(&role, &machine), vec![]);
-    machine.ways.insert(ip("192.168.1.1"), Way::Direct(3));
-    role.director = Some(ip("192.168.1.1"));
+    machine.ways.insert(ip("192.168.1.2"), Way::Direct(3));
+    role.director = Some(ip("192.168.1.2"));
     let ids: Vec<_> = real_server::findings(&role, &machine).iter().map(|finding| finding.id).collect();
     assert_eq!(ids, ["arp-ignore", "arp-announce"]);
 }
