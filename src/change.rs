@@ -27,7 +27,8 @@ use crate::service_id::ServiceId;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub enum Change {
     /// Adds a service; EEXIST if it is there, ENOENT if its scheduler or engine cannot be loaded.
     AddService(Service),

@@ -156,11 +156,10 @@ impl Client {
 
     /// Drops those services that were not in the last dump because they are gone, rather than skipped.
     fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, seen: &HashSet<ServiceId>) -> Result<()> {
-        const ESRCH: i32 = 3;
         let mut gone = HashSet::new();
         for entry in services.iter().filter(|entry| !seen.contains(&entry.service.id)) {
             match self.service(&entry.service.id) {
-                Err(Error::Kernel { errno: ESRCH, .. }) => drop(gone.insert(entry.service.id)),
+                Err(error) if error.is_not_found() => drop(gone.insert(entry.service.id)),
                 answer => drop(answer?),
             }
         }
@@ -172,7 +171,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`] with ESRCH (3) if it is not there.
+    /// One that [is not found](Error::is_not_found) if the service is not there.
     pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry> {
         let mut service = None;
         self.socket.get(Operation::GetService, naming(id), |top| {
@@ -187,11 +186,25 @@ impl Client {
     /// The real servers of a service, the newest first.
     ///
     /// A server that is there all the while is in the list, once, whatever others come and go; see
-    /// [`Client::services`]. The kernel answers a question for a service that is not there with none: it does not tell
-    /// the two apart.
+    /// [`Client::services`]. There are none of a service that is not there: the kernel does not tell that from one
+    /// without servers, [`Client::checked_destinations`] does.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
         let mut destinations = Vec::new();
         self.for_each_destination(id, |entry| destinations.push(entry))?;
+        Ok(destinations)
+    }
+
+    /// As [`Client::destinations`], but an error where the service is not there. That takes one more request, where there
+    /// are no servers.
+    ///
+    /// # Errors
+    ///
+    /// One that [is not found](Error::is_not_found) if the service is not there.
+    pub fn checked_destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
+        let destinations = self.destinations(id)?;
+        if destinations.is_empty() {
+            self.service(id)?;
+        }
         Ok(destinations)
     }
 

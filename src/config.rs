@@ -1,14 +1,17 @@
 //! The version, the size of the connection table, and the timeouts.
 
 use std::fmt;
+use std::str::FromStr;
 
 use netlink_packet_core::DecodeError;
 
+use crate::error::InvalidValue;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
 
 /// What the kernel says of its IPVS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Info {
     /// Its version, 1.2.1 for many years now.
     pub version: Version,
@@ -37,7 +40,7 @@ impl Info {
 }
 
 /// A version of IPVS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Version {
     /// 1 in 1.2.1
     pub major: u8,
@@ -49,15 +52,36 @@ pub struct Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+        f.pad(&format!("{}.{}.{}", self.major, self.minor, self.patch))
+    }
+}
+
+impl FromStr for Version {
+    type Err = InvalidValue;
+
+    /// What [`Display`](fmt::Display) writes: `1.2.1`.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let numbers: Result<Vec<u8>, _> = text.split('.').map(str::parse).collect();
+        match numbers.as_deref() {
+            Ok([major, minor, patch]) => Ok(Self { major: *major, minor: *minor, patch: *patch }),
+            _ => Err(InvalidValue::new("the version", text, "such as: 1.2.1")),
+        }
     }
 }
 
 /// For how long connections are remembered without a packet, in seconds.
 ///
 /// In a change, 0 leaves a value as it is; the kernel refuses more than 2,147,483 (it counts in ticks, of which some
-/// kernels have 1,000 a second). The kernel's own values are 900, 120 and 300.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// kernels have 1,000 a second). The kernel's own values are [`Timeouts::KERNEL`].
+///
+/// ```
+/// use ipvs::Timeouts;
+///
+/// let change = Timeouts::default().with_tcp_fin(30); // and the others stay
+/// assert_eq!(change.tcp, 0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Timeouts {
     /// TCP sessions (kernel: `IPVS_CMD_ATTR_TIMEOUT_TCP`).
     pub tcp: u32,
@@ -68,6 +92,18 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// Those of a kernel that nobody told others: 900, 120 and 300 seconds.
+    pub const KERNEL: Self = Self { tcp: 900, tcp_fin: 120, udp: 300 };
+
+    with_methods! {
+        /// These timeouts with another one for TCP sessions.
+        with_tcp(tcp: u32);
+        /// These timeouts with another one for TCP sessions after a FIN.
+        with_tcp_fin(tcp_fin: u32);
+        /// These timeouts with another one for UDP.
+        with_udp(udp: u32);
+    }
+
     pub(crate) fn write(&self, top: &mut Writer) {
         top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP, self.tcp);
         top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, self.tcp_fin);

@@ -14,7 +14,8 @@ const PATH: &str = "/proc/net/ip_vs_conn";
 const OF_THREAD: &str = "/proc/thread-self/net/ip_vs_conn";
 
 /// A connection, borrowed from the line that was read last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Connection<'a> {
     /// The protocol as the kernel writes it: `TCP`, `UDP`, `SCTP`, `ICMP` …; `IP` in the template of a firewall mark.
     pub protocol: &'a str,

@@ -1,7 +1,7 @@
 //! Sync daemons, which tell a backup director of the master's connections.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use netlink_packet_core::DecodeError;
@@ -21,20 +21,31 @@ pub enum DaemonState {
 }
 
 impl DaemonState {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Master, Self::Backup];
+
     fn number(self) -> u32 {
         match self {
             Self::Master => IP_VS_STATE_MASTER,
             Self::Backup => IP_VS_STATE_BACKUP,
         }
     }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Backup => "backup",
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.number() == number)
+    }
 }
 
 impl fmt::Display for DaemonState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Master => "master",
-            Self::Backup => "backup",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -43,11 +54,8 @@ impl FromStr for DaemonState {
 
     /// `master` or `backup`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "master" => Ok(Self::Master),
-            "backup" => Ok(Self::Backup),
-            _ => Err(InvalidValue::new("the sync daemon's state", text, "it is master or backup")),
-        }
+        let known = Self::ALL.into_iter().find(|state| state.name() == text);
+        known.ok_or_else(|| InvalidValue::new("the sync daemon's state", text, "it is master or backup"))
     }
 }
 
@@ -57,10 +65,12 @@ impl FromStr for DaemonState {
 /// use ipvs::{DaemonState, SyncDaemon};
 ///
 /// let master = SyncDaemon::new(DaemonState::Master, "eth0".parse()?, 7);
-/// assert_eq!(master.port, 0); // 8848, by the kernel
+/// assert_eq!(master.port, 0); // the kernel takes SyncDaemon::DEFAULT_PORT
+/// assert_eq!(master.with_port(9000).port, 9000);
 /// # Ok::<(), ipvs::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct SyncDaemon {
     /// Which side it is.
     pub state: DaemonState,
@@ -70,18 +80,53 @@ pub struct SyncDaemon {
     pub sync_id: u32,
     /// The longest message, in bytes; 0 for what the interface carries (`IPVS_DAEMON_ATTR_SYNC_MAXLEN`).
     pub max_length: u16,
-    /// The multicast group; none for 224.0.0.81 (`IPVS_DAEMON_ATTR_MCAST_GROUP`, `…_GROUP6`).
+    /// The multicast group; none for [`Self::DEFAULT_GROUP`] (`IPVS_DAEMON_ATTR_MCAST_GROUP`, `…_GROUP6`).
     pub group: Option<IpAddr>,
-    /// The UDP port; 0 for 8848 (`IPVS_DAEMON_ATTR_MCAST_PORT`).
+    /// The UDP port; 0 for [`Self::DEFAULT_PORT`] (`IPVS_DAEMON_ATTR_MCAST_PORT`).
     pub port: u16,
-    /// The time to live of the packets; 0 for 1 (`IPVS_DAEMON_ATTR_MCAST_TTL`).
+    /// The time to live of the packets; 0 for [`Self::DEFAULT_TTL`] (`IPVS_DAEMON_ATTR_MCAST_TTL`).
     pub ttl: u8,
 }
 
 impl SyncDaemon {
+    /// The multicast group that the kernel takes where there is none: 224.0.0.81.
+    pub const DEFAULT_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
+    /// The UDP port that the kernel takes for 0.
+    pub const DEFAULT_PORT: u16 = 8848;
+    /// The time to live that the kernel takes for 0.
+    pub const DEFAULT_TTL: u8 = 1;
+
     /// A daemon that leaves all else to the kernel.
     pub fn new(state: DaemonState, interface: InterfaceName, sync_id: u32) -> Self {
         Self { state, interface, sync_id, max_length: 0, group: None, port: 0, ttl: 0 }
+    }
+
+    with_methods! {
+        /// This daemon on another interface.
+        with_interface(interface: InterfaceName);
+        /// This daemon with another limit of its messages, in bytes; 0 for what the interface carries.
+        with_max_length(max_length: u16);
+        /// This daemon with another UDP port; 0 for [`Self::DEFAULT_PORT`].
+        with_port(port: u16);
+        /// This daemon with another time to live of its packets; 0 for [`Self::DEFAULT_TTL`].
+        with_ttl(ttl: u8);
+    }
+
+    /// This daemon with another multicast group.
+    #[must_use]
+    pub fn with_group(self, group: IpAddr) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    /// This daemon with the kernel's own values in place of a missing group, port and time to live.
+    pub(crate) fn with_defaults(self) -> Self {
+        let or = |value, default| if value == 0 { default } else { value };
+        Self {
+            group: self.group.or(Some(Self::DEFAULT_GROUP)),
+            port: or(self.port, Self::DEFAULT_PORT),
+            ttl: if self.ttl == 0 { Self::DEFAULT_TTL } else { self.ttl },
+            ..self
+        }
     }
 
     /// Writes the content of a daemon nest.
@@ -117,10 +162,7 @@ impl SyncDaemon {
     pub(crate) fn read_id(nest: &[u8]) -> Result<DaemonState, DecodeError> {
         let state = attributes(nest).flatten().find(|attribute| attribute.kind == IPVS_DAEMON_ATTR_STATE);
         let number = state.ok_or("no side of a sync daemon")?.u32()?;
-        [DaemonState::Master, DaemonState::Backup]
-            .into_iter()
-            .find(|state| state.number() == number)
-            .ok_or_else(|| "neither master nor backup".into())
+        DaemonState::from_number(number).ok_or_else(|| "neither master nor backup".into())
     }
 
     /// Reads the content of a daemon nest.
@@ -131,13 +173,7 @@ impl SyncDaemon {
         for attribute in attributes(nest) {
             let attribute = attribute?;
             match attribute.kind {
-                IPVS_DAEMON_ATTR_STATE => {
-                    state = match attribute.u32()? {
-                        IP_VS_STATE_MASTER => Some(DaemonState::Master),
-                        IP_VS_STATE_BACKUP => Some(DaemonState::Backup),
-                        _ => None,
-                    }
-                }
+                IPVS_DAEMON_ATTR_STATE => state = DaemonState::from_number(attribute.u32()?),
                 IPVS_DAEMON_ATTR_MCAST_IFN => interface = attribute.name(),
                 IPVS_DAEMON_ATTR_SYNC_ID => sync_id = attribute.u32()?,
                 IPVS_DAEMON_ATTR_SYNC_MAXLEN => max_length = attribute.u16()?,

@@ -8,7 +8,7 @@ use netlink_packet_core::DecodeError;
 
 use crate::error::InvalidValue;
 use crate::family::Family;
-use crate::forwarding::{ForwardingMethod, Tunnel};
+use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
 use crate::netlink::attr::{Writer, attributes, to_ip};
 use crate::netlink::uapi::*;
 use crate::stats::Stats;
@@ -24,6 +24,11 @@ pub struct DestinationId {
 }
 
 impl DestinationId {
+    /// The real server with this address and port.
+    pub fn new(address: IpAddr, port: u16) -> Self {
+        Self { address, port }
+    }
+
     /// Writes the part of a destination nest that names the server.
     pub(crate) fn write(&self, nest: &mut Writer) {
         nest.family(IPVS_DEST_ATTR_ADDR_FAMILY, Family::from(self.address));
@@ -56,8 +61,10 @@ impl FromStr for DestinationId {
 ///
 /// let server = Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
 /// assert_eq!(server.weight, 1);
+/// assert_eq!(server.with_weight(3).weight, 3);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Destination {
     /// Which server it is.
     pub id: DestinationId,
@@ -80,16 +87,26 @@ impl Destination {
         Self { id, forwarding, weight: 1, upper_threshold: 0, lower_threshold: 0 }
     }
 
+    with_methods! {
+        /// This server, reached in another way.
+        with_forwarding(forwarding: ForwardingMethod);
+        /// This server with another weight; 0 takes no new connections.
+        with_weight(weight: u32);
+        /// This server with another upper threshold; 0 is no limit.
+        with_upper_threshold(upper_threshold: u32);
+        /// This server with another lower threshold; 0 stands for three quarters of the upper one.
+        with_lower_threshold(lower_threshold: u32);
+    }
+
     /// Writes the content of a destination nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
         self.id.write(nest);
         nest.u32(IPVS_DEST_ATTR_FWD_METHOD, self.forwarding.number());
         nest.u32(IPVS_DEST_ATTR_WEIGHT, self.weight);
         if let ForwardingMethod::Tunnel(tunnel) = self.forwarding {
-            let (kind, port, flags) = tunnel.parts();
-            nest.u8(IPVS_DEST_ATTR_TUN_TYPE, kind);
-            nest.port(IPVS_DEST_ATTR_TUN_PORT, port);
-            nest.u16(IPVS_DEST_ATTR_TUN_FLAGS, flags);
+            nest.u8(IPVS_DEST_ATTR_TUN_TYPE, tunnel.kind().number());
+            nest.port(IPVS_DEST_ATTR_TUN_PORT, tunnel.port().unwrap_or_default());
+            nest.u16(IPVS_DEST_ATTR_TUN_FLAGS, tunnel.checksum().unwrap_or_default().flags());
         }
         nest.u32(IPVS_DEST_ATTR_U_THRESH, self.upper_threshold);
         nest.u32(IPVS_DEST_ATTR_L_THRESH, self.lower_threshold);
@@ -97,7 +114,8 @@ impl Destination {
 }
 
 /// A real server as the kernel has it, with its connections and counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct DestinationEntry {
     /// Its configuration.
     pub destination: Destination,
@@ -113,8 +131,7 @@ pub struct DestinationEntry {
 
 impl DestinationEntry {
     /// A server that no connection went to yet.
-    #[cfg(feature = "fake-kernel")]
-    pub(crate) fn idle(destination: Destination) -> Self {
+    pub fn new(destination: Destination) -> Self {
         Self {
             destination,
             active_connections: 0,
@@ -164,12 +181,13 @@ impl DestinationEntry {
         }
         let id =
             DestinationId { address: to_ip(address.ok_or("real server without an address")?, family), port };
-        let forwarding = match method {
-            IP_VS_CONN_F_MASQ => ForwardingMethod::Masquerade,
-            IP_VS_CONN_F_LOCALNODE => ForwardingMethod::Local,
-            IP_VS_CONN_F_TUNNEL => ForwardingMethod::Tunnel(Tunnel::from_parts(tunnel.0, tunnel.1, tunnel.2)),
-            IP_VS_CONN_F_DROUTE => ForwardingMethod::DirectRouting,
-            other => ForwardingMethod::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+        let forwarding = match ForwardingMethod::from(method) {
+            ForwardingMethod::Tunnel(_) => ForwardingMethod::Tunnel(Tunnel::new(
+                TunnelKind::from(tunnel.0),
+                tunnel.1,
+                Checksum::from(tunnel.2),
+            )),
+            other => other,
         };
         let destination = Destination { id, forwarding, weight, upper_threshold, lower_threshold };
         Ok(Self {

@@ -34,6 +34,7 @@ pub enum Error {
 
     /// The kernel refused an operation.
     #[error("{operation}: {}", refusal(*operation, *errno))]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Kernel {
         /// What it refused.
         operation: Operation,
@@ -44,6 +45,7 @@ pub enum Error {
 
     /// The kernel answered in a way that this library does not understand.
     #[error("{operation}: the kernel's answer cannot be read: {reason}")]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Malformed {
         /// What was asked.
         operation: Operation,
@@ -53,6 +55,7 @@ pub enum Error {
 
     /// The kernel did not answer; the operation may have been carried out.
     #[error("{operation}: the kernel gave no answer")]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     NoReply {
         /// What was asked.
         operation: Operation,
@@ -60,6 +63,7 @@ pub enum Error {
 
     /// The socket could not be used.
     #[error("{doing}")]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Socket {
         /// What was being done.
         doing: &'static str,
@@ -69,6 +73,7 @@ pub enum Error {
 
     /// A network namespace could not be entered, which takes `CAP_SYS_ADMIN`.
     #[error("cannot enter the network namespace '{}'", path.display())]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Namespace {
         /// The file that stands for it.
         path: PathBuf,
@@ -78,6 +83,7 @@ pub enum Error {
 
     /// A file of the kernel's in `/proc` could not be read.
     #[error("cannot open file {path}")]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Procfs {
         /// The file.
         path: &'static str,
@@ -181,7 +187,8 @@ pub enum ErrorKind {
     NoReply,
     /// The socket or a file in `/proc` failed.
     Io,
-    /// Another reason; [`Error::errno`] has its number.
+    /// Another reason; [`Error::errno`] has its number. It may get a kind of its own in a later release, so that programs
+    /// match it by `_`.
     Other,
 }
 
@@ -256,6 +263,7 @@ fn refusal(operation: Operation, errno: i32) -> Refusal {
 
 /// A value that the model does not hold: the kernel would misunderstand it, or refuse it without a reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{what} '{value}' cannot be used; {remedy}")]
 pub struct InvalidValue {
     /// What the value was meant for.

@@ -15,8 +15,7 @@
 //! client.add_service(&Service::new(web, "wrr".parse()?))?;
 //!
 //! // ipvsadm -a -t 192.0.2.1:80 -r 192.0.2.11 -g -w 2
-//! let mut server = Destination::new("192.0.2.11".parse()?, 80, ForwardingMethod::DirectRouting);
-//! server.weight = 2;
+//! let server = Destination::new("192.0.2.11".parse()?, 80, ForwardingMethod::DirectRouting).with_weight(2);
 //! client.add_destination(&web, &server)?;
 //!
 //! // ipvsadm -L -n --stats
@@ -33,6 +32,29 @@
 //! ```
 //!
 //! It needs `CAP_NET_ADMIN` and acts on the network namespace of the thread that opens the [`Client`].
+//!
+//! # Features
+//!
+//! A program that uses the library alone depends on it with `default-features = false`: the default, `cli`, is the tool.
+//!
+//! - `fake-kernel`: a kernel for unit tests, which takes neither root nor IPVS.
+//! - `genetlink`: requests and replies as messages of the netlink crates, for asynchronous handles.
+//!
+//! # What later releases add
+//!
+//! A kernel may get attributes, tunnels, changes: structs may get fields then, and enums variants. They are
+//! `#[non_exhaustive]`: a struct is made by its constructor and `with_…` methods or by setting its fields, and a `match`
+//! has an arm for the rest. Only the feature `cli` takes that away, so that the tool does not compile until each place
+//! in it has decided about a new field; with it on, a minor release may break a program. Ids, address families and the two
+//! states of a sync daemon are all there can be, and are exhaustive.
+//!
+#![cfg_attr(not(feature = "cli"), doc = "```compile_fail,E0639")]
+#![cfg_attr(feature = "cli", doc = "```text")]
+//! ipvs::Timeouts { tcp: 1, tcp_fin: 2, udp: 3 }; // does not compile
+//! ```
+
+#[macro_use]
+mod model;
 
 mod change;
 mod client;
@@ -68,9 +90,10 @@ pub use error::{Error, ErrorKind, InvalidValue, Operation, Result};
 #[cfg(feature = "fake-kernel")]
 pub use fake_kernel::FakeKernel;
 pub use family::Family;
-pub use forwarding::{Checksum, ForwardingMethod, Tunnel};
+pub use forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
 #[cfg(feature = "genetlink")]
 pub use message::{Message, Object};
+pub use model::Unnamed;
 pub use name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::num::NonZero;
+use std::str::FromStr;
 
 use netlink_packet_core::DecodeError;
 
+use crate::error::InvalidValue;
 use crate::family::Family;
 use crate::name::{PersistenceEngine, Scheduler};
 use crate::netlink::attr::{Writer, attributes, to_ip};
@@ -35,14 +37,27 @@ impl Netmask {
 impl fmt::Display for Netmask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::V4(mask) => write!(f, "{mask}"),
-            Self::V6(bits) => write!(f, "{bits}"),
+            Self::V4(mask) => fmt::Display::fmt(mask, f),
+            Self::V6(bits) => f.pad(&bits.to_string()),
         }
+    }
+}
+
+impl FromStr for Netmask {
+    type Err = InvalidValue;
+
+    /// What [`Display`](fmt::Display) writes: `255.255.255.0`, or a number from 1 to 128.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let bits = || text.parse().ok().filter(|bits| (1..=128).contains(bits)).map(Self::V6);
+        text.parse().ok().map(Self::V4).or_else(bits).ok_or_else(|| {
+            InvalidValue::new("the netmask", text, "such as: 255.255.255.0, or for IPv6 from 1 to 128")
+        })
     }
 }
 
 /// Clients come back to the server they had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Persistence {
     /// For how long after its last connection, in seconds. The kernel counts in ticks of 32 bits: above 2,147,483
     /// (24 days) the time may wrap (kernel: `IPVS_SVC_ATTR_TIMEOUT`).
@@ -51,10 +66,18 @@ pub struct Persistence {
     pub netmask: Netmask,
 }
 
+impl Persistence {
+    /// Clients come back for so many seconds after their last connection; those that are the same under the mask
+    /// count as one.
+    pub fn new(timeout: u32, netmask: Netmask) -> Self {
+        Self { timeout, netmask }
+    }
+}
+
 /// The three switches that a scheduler gives a meaning of its own: `sh` and `mh` read the first as "use another
 /// server when the hashed one is unavailable" and the second as "hash the port too".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SchedulerFlags(u8);
+pub struct SchedulerFlags(pub(crate) u8);
 
 impl SchedulerFlags {
     /// `flag-1`, `sh-fallback`, `mh-fallback` (kernel: `IP_VS_SVC_F_SCHED1`)
@@ -90,9 +113,11 @@ impl std::ops::BitOr for SchedulerFlags {
 ///
 /// let service = Service::new(ServiceId::tcp("192.0.2.1".parse().unwrap(), 80), "wlc".parse()?);
 /// assert!(service.persistence.is_none());
+/// assert!(service.with_one_packet(true).one_packet);
 /// # Ok::<(), ipvs::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Service {
     /// Which packets belong to it.
     pub id: ServiceId,
@@ -119,6 +144,27 @@ impl Service {
             engine: None,
             one_packet: false,
         }
+    }
+
+    with_methods! {
+        /// This service with another scheduler.
+        with_scheduler(scheduler: Scheduler);
+        /// This service with other switches of its scheduler.
+        with_scheduler_flags(scheduler_flags: SchedulerFlags);
+        /// This service, where every UDP packet is scheduled by itself, or not.
+        with_one_packet(one_packet: bool);
+    }
+
+    /// This service, where clients come back to the server they had.
+    #[must_use]
+    pub fn with_persistence(self, persistence: Persistence) -> Self {
+        Self { persistence: Some(persistence), ..self }
+    }
+
+    /// This service, where an engine tells clients apart.
+    #[must_use]
+    pub fn with_engine(self, engine: PersistenceEngine) -> Self {
+        Self { engine: Some(engine), ..self }
     }
 
     fn flags(&self) -> u32 {
@@ -149,7 +195,8 @@ impl Service {
 }
 
 /// A virtual service as the kernel has it, with its counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct ServiceEntry {
     /// Its configuration.
     pub service: Service,
@@ -158,6 +205,11 @@ pub struct ServiceEntry {
 }
 
 impl ServiceEntry {
+    /// A service that no packet went to yet.
+    pub fn new(service: Service) -> Self {
+        Self { service, stats: Stats::default() }
+    }
+
     /// Writes the content of a service nest, as the kernel does.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn write(&self, nest: &mut Writer) {

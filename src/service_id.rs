@@ -8,11 +8,13 @@ use std::str::FromStr;
 
 use crate::error::InvalidValue;
 use crate::family::Family;
+use crate::model::Unnamed;
 use crate::netlink::attr::Writer;
 use crate::netlink::uapi::*;
 
-/// The transport protocol of a service.
+/// The transport protocol of a service. Protocols are ordered by their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub enum Protocol {
     /// `IPPROTO_TCP`
     Tcp,
@@ -20,8 +22,8 @@ pub enum Protocol {
     Udp,
     /// `IPPROTO_SCTP`
     Sctp,
-    /// Another number, which the kernel stores but does not schedule.
-    Other(u16),
+    /// A number that this library has no name for. The kernel stores it but schedules nothing.
+    Other(Unnamed<u16>),
 }
 
 impl Protocol {
@@ -31,7 +33,7 @@ impl Protocol {
             Self::Tcp => IPPROTO_TCP,
             Self::Udp => IPPROTO_UDP,
             Self::Sctp => IPPROTO_SCTP,
-            Self::Other(number) => number,
+            Self::Other(number) => number.get(),
         }
     }
 }
@@ -42,7 +44,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => f.pad("TCP"),
             Self::Udp => f.pad("UDP"),
             Self::Sctp => f.pad("SCTP"),
-            Self::Other(number) => f.pad(&format!("protocol-{number}")),
+            Self::Other(number) => f.pad(&format!("protocol-{}", number.get())),
         }
     }
 }
@@ -67,8 +69,20 @@ impl From<u16> for Protocol {
             IPPROTO_TCP => Self::Tcp,
             IPPROTO_UDP => Self::Udp,
             IPPROTO_SCTP => Self::Sctp,
-            other => Self::Other(other),
+            other => Self::Other(Unnamed(other)),
         }
+    }
+}
+
+impl Ord for Protocol {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Protocol {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

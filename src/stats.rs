@@ -7,6 +7,7 @@ use crate::netlink::uapi::*;
 
 /// Five numbers about traffic: totals since the object was made or its counters zeroed, or rates per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Counters {
     /// Connections scheduled (kernel: `CONNS`, `CPS`).
     pub connections: u64,
@@ -21,6 +22,19 @@ pub struct Counters {
 }
 
 impl Counters {
+    with_methods! {
+        /// These numbers with other connections.
+        with_connections(connections: u64);
+        /// These numbers with other packets from clients.
+        with_in_packets(in_packets: u64);
+        /// These numbers with other packets to clients.
+        with_out_packets(out_packets: u64);
+        /// These numbers with other bytes from clients.
+        with_in_bytes(in_bytes: u64);
+        /// These numbers with other bytes to clients.
+        with_out_bytes(out_bytes: u64);
+    }
+
     /// What was counted since an earlier reading of the same object's totals. Where a number is lower than it was,
     /// the counters began anew in between (set to zero, or another object of the same name): then what they count now
     /// is what is known.
@@ -28,10 +42,10 @@ impl Counters {
     /// ```
     /// use ipvs::Counters;
     ///
-    /// let first = Counters { connections: 90, in_bytes: 5_000, ..Counters::default() };
-    /// let second = Counters { connections: 100, in_bytes: 9_000, ..Counters::default() };
+    /// let first = Counters::default().with_connections(90).with_in_bytes(5_000);
+    /// let second = Counters::default().with_connections(100).with_in_bytes(9_000);
     /// assert_eq!(second.since(&first).connections, 10);
-    /// let after_reset = Counters { connections: 4, ..Counters::default() };
+    /// let after_reset = Counters::default().with_connections(4);
     /// assert_eq!(after_reset.since(&second), after_reset);
     /// ```
     #[must_use]
@@ -53,6 +67,7 @@ impl Counters {
 ///
 /// They are 64 bits wide. A kernel before 4.1 sends only 32 bits of the connections, packets and rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Stats {
     /// Totals.
     pub total: Counters,
@@ -61,6 +76,13 @@ pub struct Stats {
 }
 
 impl Stats {
+    with_methods! {
+        /// These counters with other totals.
+        with_total(total: Counters);
+        /// These counters with other rates.
+        with_rate(rate: Counters);
+    }
+
     /// Writes a statistics nest of 64 bits, as the kernel does.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn write(&self, nest: &mut crate::netlink::attr::Writer) {

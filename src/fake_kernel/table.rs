@@ -35,8 +35,7 @@ pub(super) struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
-        Self { services: BTreeMap::new(), timeouts, daemons: BTreeMap::new() }
+        Self { services: BTreeMap::new(), timeouts: Timeouts::KERNEL, daemons: BTreeMap::new() }
     }
 }
 
@@ -162,13 +161,13 @@ impl State {
             (IPVS_CMD_SET_DEST, None) => return Err(ENOENT),
             (_, Some(_)) => return Err(EEXIST),
             (_, None) if !is_host(new.id.address) => return Err(EINVAL),
-            (_, None) => servers.insert(0, DestinationEntry::idle(new)), // a dump has the newest first
+            (_, None) => servers.insert(0, DestinationEntry::new(new)), // a dump has the newest first
         }
         Ok(())
     }
 
     fn start(&mut self, top: &[u8]) -> Result<(), Refusal> {
-        let mut daemon = SyncDaemon::read(nest(top, IPVS_CMD_ATTR_DAEMON)?).map_err(|_| EINVAL)?;
+        let daemon = SyncDaemon::read(nest(top, IPVS_CMD_ATTR_DAEMON)?).map_err(|_| EINVAL)?;
         let is_mixed = |id: &ServiceId, servers: &[DestinationEntry]| {
             servers.iter().any(|entry| Family::from(entry.destination.id.address) != id.family())
         };
@@ -181,13 +180,9 @@ impl State {
         if self.daemons.contains_key(&daemon.state) {
             return Err(EEXIST);
         }
-        let or = |value, default| if value == 0 { default } else { value };
         let least = if daemon.state == DaemonState::Backup { 1024 } else { 1 };
-        daemon.max_length = or(daemon.max_length, SYNC_MAXLEN).max(least);
-        daemon.port = or(daemon.port, 8848);
-        daemon.ttl = daemon.ttl.max(1);
-        daemon.group = daemon.group.or(Some(IpAddr::from([224, 0, 0, 81])));
-        self.daemons.insert(daemon.state, daemon);
+        let max_length = if daemon.max_length == 0 { SYNC_MAXLEN } else { daemon.max_length };
+        self.daemons.insert(daemon.state, daemon.with_defaults().with_max_length(max_length.max(least)));
         Ok(())
     }
 

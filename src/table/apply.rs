@@ -16,6 +16,7 @@ pub enum ApplyError {
     /// The kernel's table could not be read. Nothing was changed.
     Unread(Error),
     /// A change failed, and those made before it were undone: nothing is in effect.
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Undone {
         /// The changes that failed, and why.
         failed: Vec<(Option<Change>, Error)>,
@@ -23,6 +24,7 @@ pub enum ApplyError {
         is_as_before: bool,
     },
     /// A change failed, and so did undoing those made before it: the table is neither the old one nor the desired one.
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Partial {
         /// The changes that failed, and why.
         failed: Vec<(Option<Change>, Error)>,
@@ -30,6 +32,7 @@ pub enum ApplyError {
         left: Vec<(Change, Option<Error>)>,
     },
     /// A change failed, and the table cannot be read any more: it may be neither the old one nor the desired one.
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Unknown {
         /// The changes that failed, and why.
         failed: Vec<(Option<Change>, Error)>,

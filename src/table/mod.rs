@@ -6,7 +6,6 @@ mod servers;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 
 use crate::change::Change;
 use crate::client::Client;
@@ -65,7 +64,7 @@ impl Table {
     pub fn read(client: &mut Client) -> Result<Self> {
         let mut table = Self::read_services(client)?;
         table.timeouts = Some(client.timeouts()?);
-        table.read_daemons(client, [DaemonState::Master, DaemonState::Backup].into_iter())?;
+        table.read_daemons(client, DaemonState::ALL.into_iter())?;
         Ok(table)
     }
 
@@ -368,21 +367,15 @@ fn replaced(old: Timeouts, new: Timeouts) -> Timeouts {
 
 /// Whether a daemon that runs is the one that is desired, where what is not said is the kernel's choice.
 fn is_satisfied(desired: &SyncDaemon, running: &SyncDaemon) -> bool {
-    let group = desired.group.unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
-    let chosen = SyncDaemon {
-        max_length: if desired.max_length == 0 { running.max_length } else { held(desired, group) },
-        group: Some(group),
-        port: if desired.port == 0 { 8848 } else { desired.port },
-        ttl: if desired.ttl == 0 { 1 } else { desired.ttl },
-        ..*desired
-    };
-    chosen == *running
+    let chosen = desired.with_defaults();
+    let max_length = if desired.max_length == 0 { running.max_length } else { held(&chosen) };
+    chosen.with_max_length(max_length) == *running
 }
 
 /// What the kernel makes of a longest message that is asked for: no backup has room for less than 1024 bytes, and no
 /// more goes into a packet than 65535 less the headers of UDP and IP, whatever the interface carries.
-fn held(desired: &SyncDaemon, group: IpAddr) -> u16 {
+fn held(desired: &SyncDaemon) -> u16 {
     let least = if desired.state == DaemonState::Backup { 1024 } else { 1 };
-    let headers = if group.is_ipv6() { 8 + 40 } else { 8 + 20 };
+    let headers = if desired.group.is_some_and(|group| group.is_ipv6()) { 8 + 40 } else { 8 + 20 };
     desired.max_length.clamp(least, u16::MAX - headers)
 }

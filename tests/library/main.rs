@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipvs::{
     Change, Checksum, Client, Connections, DaemonState, Destination, DestinationId, Error, ErrorKind, Family,
     ForwardingMethod, Netmask, Operation, Persistence, Protocol, Scheduler, SchedulerFlags, Service,
-    ServiceId, SyncDaemon, Timeouts, Totals, Tunnel, Version,
+    ServiceId, SyncDaemon, Timeouts, Totals, Tunnel, TunnelKind, Version,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -100,6 +100,10 @@ fn destination() -> impl Strategy<Value = Destination> {
         (1..=u16::MAX, checksum())
             .prop_map(|(port, checksum)| ForwardingMethod::Tunnel(Tunnel::Gue { port, checksum })),
         checksum().prop_map(|checksum| ForwardingMethod::Tunnel(Tunnel::Gre { checksum })),
+        // Of kinds that are not known here, all is kept.
+        (3..=u8::MAX, any::<u16>(), any::<u16>()).prop_map(|(kind, port, flags)| {
+            ForwardingMethod::Tunnel(Tunnel::new(TunnelKind::from(kind), port, Checksum::from(flags)))
+        }),
     ];
     // Addresses of single hosts, which the kernel insists on.
     let address = prop_oneof![
@@ -250,6 +254,28 @@ fn what_is_not_there_or_there_already_is_told_without_an_errno() {
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
     let error = client.delete_destination(&web(), &DestinationId { port: 81, ..server.id }).unwrap_err();
     assert_eq!(error.to_string(), "delete real server: no such real server");
+}
+
+#[test]
+fn a_service_without_servers_is_told_from_one_that_is_gone() {
+    let mut real = client();
+    let mut fake = Client::with_transport(ipvs::FakeKernel::new()).unwrap();
+    let server = Destination::new("192.0.2.11".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
+    for client in [&mut real, &mut fake] {
+        let gone = |error: Error| {
+            assert!(error.is_not_found(), "{error:?}");
+            assert_eq!(error.to_string(), "read service: no such service");
+        };
+        gone(client.checked_destinations(&web()).unwrap_err());
+        client.add_service(&Service::new(web(), Scheduler::RR)).unwrap();
+        assert_eq!(client.checked_destinations(&web()).unwrap(), []);
+        client.add_destination(&web(), &server).unwrap();
+        assert_eq!(client.checked_destinations(&web()).unwrap(), client.destinations(&web()).unwrap());
+        assert_eq!(client.checked_destinations(&web()).unwrap().len(), 1);
+        client.delete_service(&web()).unwrap();
+        assert_eq!(client.destinations(&web()).unwrap(), []);
+        gone(client.checked_destinations(&web()).unwrap_err());
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use ipvs::{Checksum, DaemonState, DestinationId, ForwardingMethod, Protocol, ServiceId, Tunnel};
+use ipvs::{
+    Checksum, DaemonState, DestinationId, ForwardingMethod, Netmask, Protocol, ServiceId, Tunnel, TunnelKind,
+    Version,
+};
 use proptest::prelude::*;
 
 use crate::{destination, service};
@@ -29,12 +32,24 @@ proptest! {
         for state in [DaemonState::Master, DaemonState::Backup] {
             comes_back(&state)?;
         }
-        // Numbers that have a name are never unnamed ones.
-        let (kind, flags) = (byte.max(3), flags.max(3));
-        comes_back(&ForwardingMethod::Other(byte.max(4)))?;
-        comes_back(&Tunnel::Other(kind))?;
-        comes_back(&Tunnel::Gue { port: number, checksum: Checksum::Other(flags) })?;
+        comes_back(&ForwardingMethod::from(u32::from(byte)))?;
+        comes_back(&TunnelKind::from(byte))?;
+        for kind in [byte % 4, byte].map(TunnelKind::from) {
+            for port in [0, number] {
+                for flags in [flags % 4, flags] {
+                    let tunnel = Tunnel::new(kind, port, Checksum::from(flags));
+                    comes_back(&tunnel)?;
+                    comes_back(&ForwardingMethod::Tunnel(tunnel))?;
+                }
+            }
+        }
         comes_back(&service.scheduler)?;
+        comes_back(&service.id.family())?;
+        comes_back(&Netmask::single(service.id.family()))?;
+        if let Some(persistence) = service.persistence {
+            comes_back(&persistence.netmask)?;
+        }
+        comes_back(&Version { major: byte, minor: byte / 2, patch: 0 })?;
     }
 
     #[test]

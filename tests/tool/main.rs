@@ -202,7 +202,7 @@ fn both_checksums_are_shown() {
     let mut client = Client::open().unwrap();
     let web = ServiceId::tcp("10.0.0.1".parse().unwrap(), 80);
     client.add_service(&Service::new(web, "rr".parse().unwrap())).unwrap();
-    let both = ForwardingMethod::Tunnel(Tunnel::Gue { port: 6080, checksum: Checksum::Other(3) });
+    let both = ForwardingMethod::Tunnel(Tunnel::Gue { port: 6080, checksum: Checksum::from(3) });
     client.add_destination(&web, &Destination::new("10.1.0.1".parse().unwrap(), 80, both)).unwrap();
     let shown = "  -> 10.1.0.1:80                  Tunnel  gue:6080:+c,r+c 1      0          0         \n";
     assert!(run(OURS, "-Ln --tun-info").1.ends_with(shown));

@@ -102,7 +102,7 @@ fn what_no_line_can_say_comes_back() {
     lab::isolate();
     let mut kernel = Kernel(Client::open().unwrap());
     let id =
-        ServiceId::Address { protocol: Protocol::Other(50), address: "10.0.0.9".parse().unwrap(), port: 0 };
+        ServiceId::Address { protocol: Protocol::from(50), address: "10.0.0.9".parse().unwrap(), port: 0 };
     let server = |address: &str, forwarding| {
         let server = Destination::new(address.parse().unwrap(), 80, forwarding);
         Change::AddDestination { service: id, destination: Destination { weight: 3, ..server } }
@@ -110,9 +110,9 @@ fn what_no_line_can_say_comes_back() {
     kernel.put(&[
         Change::AddService(Service::new(id, "none".parse().unwrap())),
         server("10.1.0.1", ForwardingMethod::Local),
-        server("10.1.0.2", ForwardingMethod::Other(5)),
-        server("10.1.0.3", ForwardingMethod::Tunnel(Tunnel::Gre { checksum: Checksum::Other(3) })),
-        server("2001:db8::1", ForwardingMethod::Tunnel(Tunnel::Other(9))),
+        server("10.1.0.2", "method-5".parse().unwrap()),
+        server("10.1.0.3", ForwardingMethod::Tunnel(Tunnel::Gre { checksum: Checksum::from(3) })),
+        server("2001:db8::1", "tunnel:tunnel-9".parse().unwrap()),
     ]);
     let before = kernel.table();
     let file = format!("{AFTER}--start-daemon master --mcast-interface nosuch0\n");

@@ -117,7 +117,7 @@ pub(crate) fn destination(
                 write!(out, " --tun-type gue --tun-port {port}{}", checksum_option(checksum))?;
             }
             Tunnel::Gre { checksum } => write!(out, " --tun-type gre{}", checksum_option(checksum))?,
-            Tunnel::Other(_) => {}
+            Tunnel::Other { .. } => {}
         }
     }
     writeln!(out)

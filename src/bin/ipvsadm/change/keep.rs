@@ -88,7 +88,7 @@ fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     let (kind, old_port, old_checksum): (&[u8], _, _) = match old {
         Tunnel::Gue { port, checksum } => (b"gue", Some(port), checksum),
         Tunnel::Gre { checksum } => (b"gre", None, checksum),
-        Tunnel::Ipip | Tunnel::Other(_) => (b"ipip", None, Checksum::Off),
+        Tunnel::Ipip | Tunnel::Other { .. } => (b"ipip", None, Checksum::Off),
     };
     let is_same = keep.tunnel.is_empty() || keep.tunnel == kind;
     if !is_same {

@@ -151,7 +151,7 @@ fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
     match tunnel {
         Tunnel::Gue { checksum, .. } => ("gue", checksum),
         Tunnel::Gre { checksum } => ("gre", checksum),
-        Tunnel::Ipip | Tunnel::Other(_) => ("ipip", Checksum::Off),
+        Tunnel::Ipip | Tunnel::Other { .. } => ("ipip", Checksum::Off),
     }
 }
 
