@@ -11,9 +11,11 @@ use crate::netlink::uapi::*;
 
 /// What the kernel says of its IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Info {
     /// Its version, 1.2.1 for many years now.
+    #[cfg_attr(feature = "serde", serde(rename = "ipvs"))]
     pub version: Version,
     /// The number of buckets of the table of connections (kernel: `IPVS_INFO_ATTR_CONN_TAB_SIZE`). It is the table's
     /// current size and may change since kernel 7.1.
@@ -81,6 +83,11 @@ impl FromStr for Version {
 /// assert_eq!(change.tcp, 0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Timeouts {
     /// TCP sessions (kernel: `IPVS_CMD_ATTR_TIMEOUT_TCP`).

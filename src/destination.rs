@@ -15,6 +15,7 @@ use crate::stats::Stats;
 
 /// What tells one real server of a service from another. Ordered by family, address and port, each as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct DestinationId {
     /// The server's own address (RIP). It may be of another family than the service's only behind a tunnel.
     pub address: IpAddr,
@@ -64,6 +65,11 @@ impl FromStr for DestinationId {
 /// assert_eq!(server.with_weight(3).weight, 3);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::json::DestinationObject", into = "crate::json::DestinationObject")
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Destination {
     /// Which server it is.
@@ -115,6 +121,11 @@ impl Destination {
 
 /// A real server as the kernel has it, with its connections and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::json::DestinationObject", into = "crate::json::DestinationObject")
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct DestinationEntry {
     /// Its configuration.

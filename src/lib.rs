@@ -39,6 +39,8 @@
 //!
 //! - `fake-kernel`: a kernel for unit tests, which takes neither root nor IPVS.
 //! - `genetlink`: requests and replies as messages of the netlink crates, for asynchronous handles.
+//! - `serde`: the model as JSON, or as another format that describes itself. Keys are lower snake case, and what does not
+//!   apply is left out; unknown keys are refused, and so are values that cannot be.
 //!
 //! # What later releases add
 //!
@@ -68,6 +70,8 @@ mod fake_kernel;
 mod family;
 mod forwarding;
 mod genl_socket;
+#[cfg(feature = "serde")]
+mod json;
 #[cfg(feature = "genetlink")]
 mod message;
 mod name;

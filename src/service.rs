@@ -57,6 +57,7 @@ impl FromStr for Netmask {
 
 /// Clients come back to the server they had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Persistence {
     /// For how long after its last connection, in seconds. The kernel counts in ticks of 32 bits: above 2,147,483
@@ -117,6 +118,11 @@ impl std::ops::BitOr for SchedulerFlags {
 /// # Ok::<(), ipvs::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::json::ServiceObject", into = "crate::json::ServiceObject")
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Service {
     /// Which packets belong to it.
@@ -196,6 +202,11 @@ impl Service {
 
 /// A virtual service as the kernel has it, with its counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::json::ServiceObject", into = "crate::json::ServiceObject")
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct ServiceEntry {
     /// Its configuration.

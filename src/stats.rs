@@ -7,6 +7,11 @@ use crate::netlink::uapi::*;
 
 /// Five numbers about traffic: totals since the object was made or its counters zeroed, or rates per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Counters {
     /// Connections scheduled (kernel: `CONNS`, `CPS`).
@@ -67,11 +72,14 @@ impl Counters {
 ///
 /// They are 64 bits wide. A kernel before 4.1 sends only 32 bits of the connections, packets and rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Stats {
     /// Totals.
+    #[cfg_attr(feature = "serde", serde(rename = "stats"))]
     pub total: Counters,
     /// Rates per second, a decaying average. The byte rates are bytes, not bits, per second.
+    #[cfg_attr(feature = "serde", serde(rename = "rates"))]
     pub rate: Counters,
 }
 

@@ -46,20 +46,25 @@ use servers::Servers;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    services: BTreeMap<ServiceId, Entry>,
-    timeouts: Option<Timeouts>,
+    pub(crate) services: BTreeMap<ServiceId, Entry>,
+    pub(crate) timeouts: Option<Timeouts>,
     /// Whether a sync daemon of a state runs; a state that is not in it is not spoken of.
-    daemons: BTreeMap<DaemonState, Option<SyncDaemon>>,
+    pub(crate) daemons: BTreeMap<DaemonState, Option<SyncDaemon>>,
 }
 
 /// A service with its servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    service: Service,
-    destinations: Servers,
+pub(crate) struct Entry {
+    pub(crate) service: Service,
+    pub(crate) destinations: Servers,
 }
 
 impl Table {
+    /// The number of the schema that a table has in JSON, in its key `schema`. It changes where documents of before
+    /// would be read wrongly; keys may be added without.
+    #[cfg(feature = "serde")]
+    pub const SCHEMA: u32 = 1;
+
     /// The kernel's table, with its timeouts and sync daemons.
     pub fn read(client: &mut Client) -> Result<Self> {
         let mut table = Self::read_services(client)?;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::{client, destination, runner, service, web};
 
 /// Changes of a few services and servers, so that they meet what is there, and what is not.
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let id = prop::sample::select(vec![
         web(),
         ServiceId::udp("192.0.2.1".parse().unwrap(), 53),

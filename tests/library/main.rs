@@ -8,6 +8,7 @@ mod answers;
 mod changing;
 mod fake_kernel;
 mod garbled;
+mod json;
 mod message;
 mod text;
 mod traffic;

@@ -1,0 +1,228 @@
+//! Real servers: their configuration, their connections and counters.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text;
+use super::{refuse, required};
+use crate::destination::{Destination, DestinationEntry, DestinationId};
+use crate::error::InvalidValue;
+use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
+use crate::stats::{Counters, Stats};
+
+/// All that can be said of a real server. Of a [`Destination`] there is nothing that only the kernel knows.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DestinationObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarding: Option<Method>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<Tunnel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper_threshold: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_threshold: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_connections: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inactive_connections: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persistent_connections: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<Counters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<Counters>,
+}
+
+/// A forwarding method by its name; which tunnel it is stands in another object.
+struct Method(ForwardingMethod);
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.name() {
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::read(deserializer, "the name of a forwarding method", |name| {
+            ForwardingMethod::from_name(name).map(Self).ok_or_else(|| {
+                let remedy = "it is direct_routing, tunnel, masquerade or local";
+                InvalidValue::new("the forwarding method", name, remedy)
+            })
+        })
+    }
+}
+
+/// A tunnel: its kind, and what tunnels of that kind have.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TunnelObject {
+    r#type: TunnelKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<Checksum>,
+}
+
+impl From<Tunnel> for TunnelObject {
+    fn from(tunnel: Tunnel) -> Self {
+        Self { r#type: tunnel.kind(), port: tunnel.port(), checksum: tunnel.checksum() }
+    }
+}
+
+impl TryFrom<TunnelObject> for Tunnel {
+    type Error = String;
+
+    fn try_from(object: TunnelObject) -> Result<Self, String> {
+        let TunnelObject { r#type: kind, port, checksum } = object;
+        let tunnel = Tunnel::new(kind, port.unwrap_or_default(), checksum.unwrap_or_default());
+        if kind == TunnelKind::Gue {
+            let remedy = "a number from 1 to 65535";
+            let valid = required(port, "port")? != 0;
+            valid.then_some(()).ok_or_else(|| InvalidValue::new("the port", "0", remedy).to_string())?;
+        }
+        // A kind without a name may have either.
+        let is_known = !matches!(kind, TunnelKind::Other(_));
+        for (key, is_there, has_one) in [
+            ("port", port.is_some(), tunnel.port().is_some()),
+            ("checksum", checksum.is_some(), tunnel.checksum().is_some()),
+        ] {
+            if is_known && is_there && !has_one {
+                return Err(format!("a tunnel of type {kind} has no `{key}`"));
+            }
+        }
+        Ok(tunnel)
+    }
+}
+
+impl From<Destination> for DestinationObject {
+    fn from(destination: Destination) -> Self {
+        let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = destination;
+        let DestinationId { address, port } = id;
+        let tunnel = match forwarding {
+            ForwardingMethod::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
+        };
+        Self {
+            address: Some(address),
+            port: Some(port),
+            forwarding: Some(Method(forwarding)),
+            tunnel,
+            weight: Some(weight),
+            upper_threshold: Some(upper_threshold),
+            lower_threshold: Some(lower_threshold),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<DestinationEntry> for DestinationObject {
+    fn from(entry: DestinationEntry) -> Self {
+        let DestinationEntry {
+            destination,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats: Stats { total, rate },
+        } = entry;
+        Self {
+            active_connections: Some(active_connections),
+            inactive_connections: Some(inactive_connections),
+            persistent_connections: Some(persistent_connections),
+            stats: Some(total),
+            rates: Some(rate),
+            ..Self::from(destination)
+        }
+    }
+}
+
+impl DestinationObject {
+    /// The server, whatever is said of its connections and counters.
+    fn destination(&self) -> Result<Destination, String> {
+        const HEAVIEST: u32 = i32::MAX.unsigned_abs();
+        let Method(named) = *required(self.forwarding.as_ref(), "forwarding")?;
+        let forwarding = match (named, self.tunnel) {
+            (ForwardingMethod::Tunnel(_), Some(tunnel)) => ForwardingMethod::Tunnel(tunnel),
+            (_, Some(_)) => return Err("`tunnel` is for servers whose `forwarding` is tunnel".to_owned()),
+            (named, None) => named,
+        };
+        let (address, port) = (required(self.address, "address")?, required(self.port, "port")?);
+        let mut destination = Destination::new(address, port, forwarding);
+        destination.weight = self.weight.unwrap_or(destination.weight);
+        if destination.weight > HEAVIEST {
+            let weight = destination.weight.to_string();
+            let remedy = "a number from 0 to 2147483647";
+            return Err(InvalidValue::new("the weight", &weight, remedy).to_string());
+        }
+        destination.upper_threshold = self.upper_threshold.unwrap_or_default();
+        destination.lower_threshold = self.lower_threshold.unwrap_or_default();
+        Ok(destination)
+    }
+}
+
+impl TryFrom<DestinationObject> for Destination {
+    type Error = String;
+
+    fn try_from(object: DestinationObject) -> Result<Self, String> {
+        let DestinationObject {
+            address: _,
+            port: _,
+            forwarding: _,
+            tunnel: _,
+            weight: _,
+            upper_threshold: _,
+            lower_threshold: _,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats,
+            rates,
+        } = &object;
+        refuse(&[
+            ("active_connections", active_connections.is_some()),
+            ("inactive_connections", inactive_connections.is_some()),
+            ("persistent_connections", persistent_connections.is_some()),
+            ("stats", stats.is_some()),
+            ("rates", rates.is_some()),
+        ])?;
+        object.destination()
+    }
+}
+
+/// A server of a table, whatever is said of its connections and counters.
+#[derive(Deserialize)]
+#[serde(try_from = "DestinationObject")]
+pub(super) struct Listed(pub(super) Destination);
+
+impl TryFrom<DestinationObject> for Listed {
+    type Error = String;
+
+    fn try_from(object: DestinationObject) -> Result<Self, String> {
+        object.destination().map(Self)
+    }
+}
+
+impl TryFrom<DestinationObject> for DestinationEntry {
+    type Error = String;
+
+    fn try_from(object: DestinationObject) -> Result<Self, String> {
+        Ok(Self {
+            active_connections: object.active_connections.unwrap_or_default(),
+            inactive_connections: object.inactive_connections.unwrap_or_default(),
+            persistent_connections: object.persistent_connections.unwrap_or_default(),
+            stats: Stats { total: object.stats.unwrap_or_default(), rate: object.rates.unwrap_or_default() },
+            destination: object.destination()?,
+        })
+    }
+}

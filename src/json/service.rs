@@ -1,0 +1,196 @@
+//! Services: their ids, their configuration, their counters, and in a table their real servers.
+
+use std::net::IpAddr;
+use std::num::NonZero;
+
+use serde::{Deserialize, Serialize};
+
+use super::destination;
+use super::{refuse, required};
+use crate::family::Family;
+use crate::name::{PersistenceEngine, Scheduler};
+use crate::service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
+use crate::service_id::{Protocol, ServiceId};
+use crate::stats::{Counters, Stats};
+
+/// All that can be said of a service. Of a [`ServiceId`] there are the first five keys, of a [`Service`] those that
+/// configure it, too, and of a [`ServiceEntry`] its counters.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServiceObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fwmark: Option<NonZero<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Family>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduler: Option<Scheduler>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduler_flags: Option<SchedulerFlags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persistence: Option<PersistenceObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_packet: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<Counters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<Counters>,
+    /// In a table only, and written there by [`WithServers`](super::table).
+    #[serde(skip_serializing)]
+    pub(super) servers: Option<Vec<destination::Listed>>,
+}
+
+/// Persistence, and the engine that tells clients apart, which the kernel keeps without it, too.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PersistenceObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netmask: Option<Netmask>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<PersistenceEngine>,
+}
+
+impl From<ServiceId> for ServiceObject {
+    fn from(id: ServiceId) -> Self {
+        match id {
+            ServiceId::Address { protocol, address, port } => {
+                Self { protocol: Some(protocol), address: Some(address), port: Some(port), ..Self::default() }
+            }
+            ServiceId::Fwmark { mark, family } => {
+                Self { fwmark: Some(mark), family: Some(family), ..Self::default() }
+            }
+        }
+    }
+}
+
+impl From<Service> for ServiceObject {
+    fn from(service: Service) -> Self {
+        let Service { id, scheduler, scheduler_flags, persistence, engine, one_packet } = service;
+        let persistence = (persistence.is_some() || engine.is_some()).then(|| PersistenceObject {
+            timeout: persistence.map(|Persistence { timeout, netmask: _ }| timeout),
+            netmask: persistence.map(|Persistence { timeout: _, netmask }| netmask),
+            engine,
+        });
+        Self {
+            scheduler: Some(scheduler),
+            scheduler_flags: Some(scheduler_flags).filter(|flags| !flags.is_empty()),
+            persistence,
+            one_packet: one_packet.then_some(true),
+            ..Self::from(id)
+        }
+    }
+}
+
+impl From<ServiceEntry> for ServiceObject {
+    fn from(entry: ServiceEntry) -> Self {
+        let ServiceEntry { service, stats: Stats { total, rate } } = entry;
+        Self { stats: Some(total), rates: Some(rate), ..Self::from(service) }
+    }
+}
+
+impl ServiceObject {
+    fn id(&self) -> Result<ServiceId, String> {
+        let Self { protocol, address, port, fwmark, family, .. } = *self;
+        if let Some(mark) = fwmark {
+            for (key, is_there) in
+                [("protocol", protocol.is_some()), ("address", address.is_some()), ("port", port.is_some())]
+            {
+                if is_there {
+                    return Err(format!("a service with `fwmark` has no `{key}`"));
+                }
+            }
+            return Ok(ServiceId::Fwmark { mark, family: family.unwrap_or(Family::V4) });
+        }
+        if family.is_some() {
+            return Err("`family` is for services with `fwmark`".to_owned());
+        }
+        Ok(ServiceId::Address {
+            protocol: protocol.ok_or("missing field `protocol`, or `fwmark`")?,
+            address: required(address, "address")?,
+            port: required(port, "port")?,
+        })
+    }
+
+    /// The service, whatever is said of its counters and servers.
+    pub(super) fn service(&self) -> Result<Service, String> {
+        let id = self.id()?;
+        let mut service = Service::new(id, required(self.scheduler, "scheduler")?);
+        service.scheduler_flags = self.scheduler_flags.unwrap_or_default();
+        service.one_packet = self.one_packet.unwrap_or_default();
+        if let Some(PersistenceObject { timeout, netmask, engine }) = self.persistence {
+            service.engine = engine;
+            let is_persistent = timeout.is_some() || netmask.is_some() || engine.is_none();
+            if is_persistent {
+                let netmask = netmask.unwrap_or(Netmask::single(id.family()));
+                if matches!(netmask, Netmask::V4(_)) != (id.family() == Family::V4) {
+                    return Err(format!(
+                        "the netmask '{netmask}' cannot be used; the service {id} is of another family"
+                    ));
+                }
+                service.persistence = Some(Persistence { timeout: required(timeout, "timeout")?, netmask });
+            }
+        }
+        Ok(service)
+    }
+}
+
+impl TryFrom<ServiceObject> for ServiceId {
+    type Error = String;
+
+    fn try_from(object: ServiceObject) -> Result<Self, String> {
+        let ServiceObject {
+            protocol: _,
+            address: _,
+            port: _,
+            fwmark: _,
+            family: _,
+            scheduler,
+            scheduler_flags,
+            persistence,
+            one_packet,
+            stats,
+            rates,
+            servers,
+        } = &object;
+        refuse(&[
+            ("scheduler", scheduler.is_some()),
+            ("scheduler_flags", scheduler_flags.is_some()),
+            ("persistence", persistence.is_some()),
+            ("one_packet", one_packet.is_some()),
+            ("stats", stats.is_some()),
+            ("rates", rates.is_some()),
+            ("servers", servers.is_some()),
+        ])?;
+        object.id()
+    }
+}
+
+impl TryFrom<ServiceObject> for Service {
+    type Error = String;
+
+    fn try_from(object: ServiceObject) -> Result<Self, String> {
+        refuse(&[
+            ("stats", object.stats.is_some()),
+            ("rates", object.rates.is_some()),
+            ("servers", object.servers.is_some()),
+        ])?;
+        object.service()
+    }
+}
+
+impl TryFrom<ServiceObject> for ServiceEntry {
+    type Error = String;
+
+    fn try_from(object: ServiceObject) -> Result<Self, String> {
+        refuse(&[("servers", object.servers.is_some())])?;
+        let stats = Stats { total: object.stats.unwrap_or_default(), rate: object.rates.unwrap_or_default() };
+        Ok(Self { service: object.service()?, stats })
+    }
+}
