@@ -39,7 +39,7 @@ fn a_fix_that_was_interrupted_is_completed() {
             for (host, command) in fault.then {
                 cluster.succeed(host, command);
             }
-            settles(&cluster, probe, fault.cured, &format!("after {part}, and the rest of {line}"));
+            settles(&cluster, probe, fault.fixed, &format!("after {part}, and the rest of {line}"));
             interrupted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             done += 1;
         }

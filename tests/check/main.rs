@@ -78,11 +78,11 @@ fn findings(cluster: &Cluster, fault: &Fault) -> Vec<(String, String)> {
     assert_eq!(status, i32::from(!findings.is_empty()), "{json}");
     let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
     for finding in &findings {
-        let [id, at, what, why, cure] = ["id", "at", "what", "why", "cure"].map(|key| text(finding, key));
-        assert!(!at.is_empty() && what.contains(' ') && why.contains(' ') && cure.contains(' '), "{json}");
-        assert!(id.contains('-') && cure != id && what != why, "{json}");
+        let [id, at, what, why, fix] = ["id", "at", "what", "why", "fix"].map(|key| text(finding, key));
+        assert!(!at.is_empty() && what.contains(' ') && why.contains(' ') && fix.contains(' '), "{json}");
+        assert!(id.contains('-') && fix != id && what != why, "{json}");
     }
-    findings.iter().map(|finding| (text(finding, "id"), text(finding, "cure"))).collect()
+    findings.iter().map(|finding| (text(finding, "id"), text(finding, "fix"))).collect()
 }
 
 /// A cluster in which the clients fare as they did before the fault: the last one, if it is healthy and untouched.
@@ -128,29 +128,29 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
 
     cluster.succeed(fault.at, fault.make);
     let (_, suffering) = cluster.run(host, probe);
-    assert_ne!(suffering, fault.cured, "nobody suffers: {host}# {probe}");
+    assert_ne!(suffering, fault.fixed, "nobody suffers: {host}# {probe}");
 
     let found = findings(&cluster, fault);
-    let cure = found.iter().find(|(id, _)| id == fault.id).map(|(_, cure)| cure.clone());
-    let mut cure =
-        cure.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
+    let fix = found.iter().find(|(id, _)| id == fault.id).map(|(_, fix)| fix.clone());
+    let mut fix =
+        fix.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
     for (blank, value) in fault.blanks {
-        assert!(cure.contains(blank), "{cure}");
-        cure = cure.replace(blank, value);
+        assert!(fix.contains(blank), "{fix}");
+        fix = fix.replace(blank, value);
     }
     let mut logins = logins::open(&mut cluster, fault.at);
     assert_eq!(logins.is_empty(), fault.cuts_off, "logins");
-    match cure.strip_prefix("start ") {
-        Some(cure) => cluster.start(fault.at, cure),
-        None => drop(cluster.succeed(fault.at, &cure)),
+    match fix.strip_prefix("start ") {
+        Some(fix) => cluster.start(fault.at, fix),
+        None => drop(cluster.succeed(fault.at, &fix)),
     }
-    logins::assert_open(&mut logins, &cure);
+    logins::assert_open(&mut logins, &fix);
     for (host, command) in fault.then {
         cluster.succeed(host, command);
     }
     let after = findings(&cluster, fault);
-    assert!(after.iter().all(|(id, _)| id != fault.id), "after {cure}: {after:?}");
-    settles(&cluster, (host, probe), fault.cured, &format!("after {cure}"));
+    assert!(after.iter().all(|(id, _)| id != fault.id), "after {fix}: {after:?}");
+    settles(&cluster, (host, probe), fault.fixed, &format!("after {fix}"));
     cluster
 }
 
@@ -162,7 +162,7 @@ fn what_makes_clients_suffer_is_found_and_mended() {
     for kind in Kind::ALL {
         let mut of_kind: Vec<&Fault> = chosen().filter(|fault| fault.kind == kind).collect();
         // Those first that leave the cluster as it was, for the next.
-        of_kind.sort_by_key(|fault| !fault.stage.is_empty() || fault.cured != fault.healthy);
+        of_kind.sort_by_key(|fault| !fault.stage.is_empty() || fault.fixed != fault.healthy);
         rounds.extend(of_kind.chunks(5).map(<[_]>::to_vec));
     }
     let failed = Mutex::new(Vec::new());

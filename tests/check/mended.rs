@@ -14,7 +14,7 @@ fn findings(cluster: &Cluster) -> Vec<(String, String)> {
     let (_, json) = cluster.run("director", "ipvsadm --check --json");
     let found: Vec<Value> = serde_json::from_str(&json).unwrap();
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    found.iter().map(|one| (text(one, "id"), text(one, "cure"))).collect()
+    found.iter().map(|one| (text(one, "id"), text(one, "fix"))).collect()
 }
 
 fn ids(cluster: &Cluster) -> Vec<String> {

@@ -53,7 +53,7 @@ fn mend(id: &str, options: &[&str]) -> Value {
     let found = findings(options);
     let finding =
         found.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{id}: {found:?}"));
-    succeed(&finding["cure"].as_str().unwrap().replace("ipvsadm ", &format!("{OURS} ")));
+    succeed(&finding["fix"].as_str().unwrap().replace("ipvsadm ", &format!("{OURS} ")));
     let after = findings(options);
     assert!(after.iter().all(|finding| finding["id"] != id), "{finding}: {after:?}");
     let hits = std::fs::read_dir(FOLDER).unwrap().count();
@@ -86,7 +86,7 @@ fn commands_with_interfaces_of_any_name_do_what_they_say() {
         director(name);
         load("'-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r 192.168.1.11:80 -m'");
         let finding = mend("vip-missing", &none);
-        assert!(finding["cure"].as_str().unwrap().contains("|| ip addr replace 192.168.1.100/32 dev "));
+        assert!(finding["fix"].as_str().unwrap().contains("|| ip addr replace 192.168.1.100/32 dev "));
         ip(&["link", "set", "dev", name, "down"]);
         let finding = mend("vip-link-down", &none);
         assert_eq!(finding["what"], format!("192.168.1.100 is on {name}, which is down"));

@@ -11,7 +11,7 @@ fn fix(cluster: &Cluster, options: &str) -> String {
     let (_, json) = cluster.run("rs1", &format!("ipvsadm --check --json {options}"));
     let found: Vec<Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(found.len(), 1, "{json}");
-    found[0]["cure"].as_str().unwrap().to_owned()
+    found[0]["fix"].as_str().unwrap().to_owned()
 }
 
 #[test]

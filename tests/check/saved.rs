@@ -45,7 +45,7 @@ fn finding() -> Option<(String, String)> {
     let found: Vec<Value> = serde_json::from_slice(&json).unwrap();
     let mut of_file = found.iter().filter(|finding| finding["at"] == FILE);
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let one = of_file.next().map(|finding| (text(finding, "id"), text(finding, "cure")));
+    let one = of_file.next().map(|finding| (text(finding, "id"), text(finding, "fix")));
     assert!(of_file.next().is_none());
     one
 }

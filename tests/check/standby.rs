@@ -21,7 +21,7 @@ fn findings(cluster: &Cluster) -> Vec<(String, String, String)> {
     let (_, json) = cluster.run("backup", "ipvsadm --check --json");
     let found: Vec<Value> = serde_json::from_str(&json).unwrap();
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    found.iter().map(|one| (text(one, "id"), text(one, "what"), text(one, "cure"))).collect()
+    found.iter().map(|one| (text(one, "id"), text(one, "what"), text(one, "fix"))).collect()
 }
 
 /// What is found on a standby, whose commands are then carried out: none changes who answers.

@@ -12,7 +12,7 @@ fn marks_leave_what_the_director_itself_serves_by_the_address() {
         let (_, json) = cluster.run("director", "ipvsadm --check --json");
         let found: Vec<Value> = serde_json::from_str(&json).unwrap();
         assert_eq!((found.len(), &found[0]["id"]), (1, &Value::from("mark-unset")), "{json}");
-        found[0]["cure"].as_str().unwrap().to_owned()
+        found[0]["fix"].as_str().unwrap().to_owned()
     };
     let whole = fix(&cluster);
     assert!(whole.ends_with("-d 192.168.1.100 -p tcp -j MARK --set-mark 1"), "{whole}");

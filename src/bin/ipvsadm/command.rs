@@ -1,41 +1,41 @@
-//! Command lines as values: what the words ask for, with the original's defaults and its order of complaints.
+//! Commands as values: what can be asked for.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipvs::{Change, Netmask, ServiceId};
 
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
-/// What a command line asks for.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
     Version,
     Change(ChangeRequest),
     List(List),
-    /// A change that is only printed.
+    /// A change that is printed, not carried out.
     Show(ChangeRequest),
     Save(Save),
     Restore(Restore),
     Check(Check),
 }
 
-/// What is looked at, and how it is told.
+/// `--check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Check {
-    /// This machine as a real server; none where it is a director.
+    /// The real server that this machine is; none for a director.
     pub(crate) role: Option<RealServer>,
-    /// For programs, not for people.
+    /// As JSON.
     pub(crate) json: bool,
-    /// Not the usual place of a saved table.
+    /// The saved table; none for the usual place.
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What a real server is to be.
+/// A real server to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RealServer {
-    /// The cluster's address.
+    /// The virtual address of the cluster.
     pub(crate) vip: IpAddr,
     pub(crate) method: Method,
     /// The director's own address.
@@ -43,7 +43,7 @@ pub(crate) struct RealServer {
     pub(crate) port: Option<u16>,
 }
 
-/// How packets come to a real server.
+/// How the director forwards packets to a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     DirectRouting,
@@ -51,32 +51,32 @@ pub(crate) enum Method {
     Masquerade,
 }
 
-/// A change, and what was typed for it.
+/// A change, and the options that it was typed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeRequest {
-    /// What was not typed is the default; with `--keep` that is to be replaced by what the kernel has.
+    /// Options that were not typed have their defaults; with `--keep` the current values replace those.
     pub(crate) change: Change,
     pub(crate) named: Vec<OptionKey>,
-    /// The port behind the real server's address.
+    /// The port that was typed with the real server's address.
     pub(crate) port: Option<u16>,
-    /// With `--keep`, what cannot be judged before it is known what is kept.
+    /// With `--keep`, options that can be validated only against the current state.
     pub(crate) keep: Option<Box<Keep>>,
-    /// No warnings are wanted.
+    /// Without warnings.
     pub(crate) quiet: bool,
 }
 
 impl ChangeRequest {
-    /// A change that was typed whole.
+    /// A change with every option typed.
     pub(crate) fn whole(change: Change) -> Self {
         Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
     }
 
-    pub(crate) fn names(&self, column: OptionKey) -> bool {
-        self.named.contains(&column)
+    pub(crate) fn names(&self, option: OptionKey) -> bool {
+        self.named.contains(&option)
     }
 }
 
-/// What was typed but cannot be judged before it is known what is kept.
+/// Options that can be validated only against the current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keep {
     pub(crate) netmask: Option<Netmask>,
@@ -85,43 +85,43 @@ pub(crate) struct Keep {
     pub(crate) tunnel_port: u16,
 }
 
-/// What is saved, and where.
+/// `-S`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Save {
     pub(crate) numeric: bool,
     /// Thresholds, timeouts and sync daemons too, all in numbers.
     pub(crate) full: bool,
-    /// Not stdout.
+    /// None for stdout.
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What is done with lines, and where they come from.
+/// `-R`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Restore {
-    pub(crate) manner: Manner,
-    /// The kernel is told nothing.
+    pub(crate) mode: RestoreMode,
+    /// With `--dry-run`: nothing is changed.
     pub(crate) dry: bool,
-    /// Not stdin.
+    /// None for stdin.
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What is done with the lines of a restore.
+/// How the lines of a restore take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Each is carried out as it arrives.
+pub(crate) enum RestoreMode {
+    /// Each line when it is read.
     Stream,
-    /// All take the place of the table.
+    /// All lines are read first, then replace the table.
     Replace,
-    /// What leads from the table to theirs is printed.
+    /// The difference from the table is printed.
     Diff,
-    /// What leads from the table to theirs is carried out.
+    /// The difference from the table is carried out.
     Apply,
 }
 
-/// What is listed, and how.
+/// `-L`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct List {
-    pub(crate) what: What,
+    pub(crate) what: ListTarget,
     pub(crate) view: View,
     pub(crate) numeric: bool,
     pub(crate) exact: bool,
@@ -129,7 +129,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum ListTarget {
     Table,
     Service(ServiceId),
     Connections { with_engine: bool },
@@ -149,9 +149,9 @@ pub(crate) enum View {
 }
 
 impl Command {
-    /// What `ipvsadm` without words does.
+    /// The command of `ipvsadm` without words.
     pub(crate) fn plain_list() -> Self {
-        let what = What::Table;
+        let what = ListTarget::Table;
         Self::List(List { what, view: View::Plain, numeric: false, exact: false, sorted: true })
     }
 }

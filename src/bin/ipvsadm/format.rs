@@ -10,34 +10,38 @@ use ipvs::{
 use crate::cli::value::scheduler_flags_text;
 use crate::messages;
 use crate::shell;
-use crate::text::{Texts, address, protocol_of};
+use crate::text::{AddressFormatter, address, protocol_of};
 
 /// Writes the line that makes a change.
-pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_>) -> Result<()> {
+pub(crate) fn change(
+    out: &mut impl Write,
+    change: &Change,
+    formatter: &mut AddressFormatter<'_>,
+) -> Result<()> {
     match change {
-        Change::AddService(whole) => service(out, "-A", whole, texts),
-        Change::EditService(whole) => service(out, "-E", whole, texts),
+        Change::AddService(whole) => service(out, "-A", whole, formatter),
+        Change::EditService(whole) => service(out, "-E", whole, formatter),
         Change::DeleteService(id) => {
             write!(out, "-D ")?;
-            service_id(out, id, texts)?;
+            service_id(out, id, formatter)?;
             writeln!(out)
         }
         Change::AddDestination { service: id, destination: whole } => {
-            destination(out, "-a", id, whole, true, texts)
+            destination(out, "-a", id, whole, true, formatter)
         }
         Change::EditDestination { service: id, destination: whole } => {
-            destination(out, "-e", id, whole, true, texts)
+            destination(out, "-e", id, whole, true, formatter)
         }
         Change::DeleteDestination { service: id, destination: server } => {
             write!(out, "-d ")?;
-            service_id(out, id, texts)?;
-            writeln!(out, " -r {}", texts.endpoint(server.address, server.port, protocol_of(id)))
+            service_id(out, id, formatter)?;
+            writeln!(out, " -r {}", formatter.endpoint(server.address, server.port, protocol_of(id)))
         }
         Change::Flush => writeln!(out, "-C"),
         Change::Zero(None) => writeln!(out, "-Z"),
         Change::Zero(Some(id)) => {
             write!(out, "-Z ")?;
-            service_id(out, id, texts)?;
+            service_id(out, id, formatter)?;
             writeln!(out)
         }
         Change::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => writeln!(out, "--set {tcp} {tcp_fin} {udp}"),
@@ -51,7 +55,7 @@ pub(crate) fn change(out: &mut impl Write, change: &Change, texts: &mut Texts<'_
 /// The line that makes a change, in numbers and without its newline.
 pub(crate) fn line(whole: &Change) -> String {
     let mut line = Vec::new();
-    match change(&mut line, whole, &mut Texts::numeric()) {
+    match change(&mut line, whole, &mut AddressFormatter::numeric()) {
         Ok(()) => messages::printable(&String::from_utf8_lossy(line.trim_ascii_end())),
         Err(no_line) => no_line.to_string(),
     }
@@ -68,12 +72,12 @@ pub(crate) fn service(
     out: &mut impl Write,
     command: &str,
     service: &Service,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> Result<()> {
     let Service { id, scheduler, scheduler_flags, persistence, engine, one_packet } = service;
     let scheduler_option = option("-s", scheduler.as_bytes())?;
     write!(out, "{command} ")?;
-    service_id(out, id, texts)?;
+    service_id(out, id, formatter)?;
     out.write_all(&scheduler_option)?;
     if let Some(Persistence { timeout, netmask }) = persistence {
         write!(out, " -p {timeout}")?;
@@ -100,12 +104,12 @@ pub(crate) fn destination(
     service: &ServiceId,
     destination: &Destination,
     thresholds: bool,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> Result<()> {
     let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = *destination;
     write!(out, "{command} ")?;
-    service_id(out, service, texts)?;
-    let server = texts.endpoint(id.address, id.port, protocol_of(service));
+    service_id(out, service, formatter)?;
+    let server = formatter.endpoint(id.address, id.port, protocol_of(service));
     write!(out, " -r {server} {} -w {}", method_option(forwarding), weight.cast_signed())?;
     if thresholds && upper_threshold != 0 {
         write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
@@ -145,7 +149,7 @@ fn daemon(out: &mut impl Write, daemon: &SyncDaemon) -> Result<()> {
     writeln!(out)
 }
 
-fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Result<()> {
+fn service_id(out: &mut impl Write, id: &ServiceId, formatter: &mut AddressFormatter<'_>) -> Result<()> {
     match *id {
         ServiceId::Address { protocol, address, port } => {
             let option = match protocol {
@@ -154,7 +158,7 @@ fn service_id(out: &mut impl Write, id: &ServiceId, texts: &mut Texts<'_>) -> Re
                 Protocol::Sctp => "--sctp-service",
                 Protocol::Other(_) => "--xxx-service",
             };
-            write!(out, "{option} {}", texts.endpoint(address, port, Some(protocol)))
+            write!(out, "{option} {}", formatter.endpoint(address, port, Some(protocol)))
         }
         ServiceId::Fwmark { mark, family: Family::V4 } => write!(out, "-f {mark}"),
         ServiceId::Fwmark { mark, family: Family::V6 } => write!(out, "-f {mark} -6"),
@@ -250,7 +254,7 @@ mod tests {
                 [(service, [scheduler.as_bytes(), engine.as_bytes()].concat()), (daemon, interface.as_bytes().to_vec())]
             {
                 let mut line = Vec::new();
-                let written = change(&mut line, &whole, &mut Texts::numeric());
+                let written = change(&mut line, &whole, &mut AddressFormatter::numeric());
                 prop_assert_eq!(written.is_err(), names.iter().any(|byte| b" \t\r\n".contains(byte)));
                 if written.is_ok() {
                     let read = parse::parse("ipvsadm", &words(&line), &mut Resolver::numbers_only());

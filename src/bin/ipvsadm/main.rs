@@ -11,7 +11,7 @@ mod connect;
 mod format;
 mod list;
 mod messages;
-mod option_key;
+mod option_table;
 mod refusal;
 mod resolver;
 mod rules;
@@ -35,7 +35,7 @@ use session::Session;
 fn main() -> ExitCode {
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let result = carry_out(&mut out);
-    let written = out.flush().map_err(|error| messages::unwritten(&error));
+    let written = out.flush().map_err(|error| messages::write_error(&error));
     match result.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -11,7 +11,7 @@ use std::io::Write;
 use ipvs::{Change, Error, Operation};
 
 pub(crate) use crate::common::reason;
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,14 @@ pub(crate) struct Failure {
     /// The line for stderr; empty where the original says nothing.
     pub(crate) message: String,
     /// Whether `-R` goes on with the next line.
-    pub(crate) restore_goes_on: bool,
+    pub(crate) continue_restore: bool,
+}
+
+impl Failure {
+    /// A failure that has been reported already.
+    pub(crate) fn reported(status: u8) -> Self {
+        Self { status, message: String::new(), continue_restore: false }
+    }
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -37,36 +44,39 @@ pub(crate) const STATUS_PARTIAL: u8 = 3;
 pub(crate) const STATUS_REFUSED: u8 = 255;
 
 /// A sentence about a value, and what would have been right.
-pub(crate) struct Complaint(pub(crate) &'static str, pub(crate) &'static str);
+pub(crate) struct Message {
+    pub(crate) text: &'static str,
+    pub(crate) hint: &'static str,
+}
+
+const fn message(text: &'static str, hint: &'static str) -> Message {
+    Message { text, hint }
+}
 
 const ADDRESS: &str = "an address or a name with :PORT behind it, an IPv6 address in brackets";
 const COUNT: &str = "a number from 0 to 2147483647";
 const PORT: &str = "a number from 1 to 65535";
 
-pub(crate) const SERVICE: Complaint = Complaint("illegal virtual server address[:port] specified", ADDRESS);
-pub(crate) const SERVER: Complaint = Complaint("illegal real server address[:port] specified", ADDRESS);
-pub(crate) const WEIGHT: Complaint = Complaint("illegal weight specified", COUNT);
-pub(crate) const UPPER: Complaint = Complaint("illegal u_threshold specified", COUNT);
-pub(crate) const LOWER: Complaint = Complaint("illegal l_threshold specified", COUNT);
-pub(crate) const MASK: Complaint =
-    Complaint("illegal virtual server persistent mask specified", "such as 255.255.255.0");
-pub(crate) const PREFIX: Complaint =
-    Complaint("illegal ipv6 netmask specified", "a prefix length from 1 to 128");
-pub(crate) const TUNNEL_TYPE: Complaint = Complaint("illegal tunnel type specified", "ipip, gue or gre");
-pub(crate) const TUNNEL_PORT: Complaint = Complaint("illegal tunnel port specified", PORT);
-pub(crate) const SYNC_ID: Complaint = Complaint("illegal syncid specified", "a number from 0 to 255");
-pub(crate) const SYNC_LENGTH: Complaint =
-    Complaint("illegal sync-maxlen specified", "a number from 1 to 65507");
-pub(crate) const MCAST_PORT: Complaint = Complaint("illegal mcast-port specified", PORT);
-pub(crate) const MCAST_TTL: Complaint = Complaint("illegal mcast-ttl specified", "a number from 1 to 255");
-pub(crate) const START: Complaint = Complaint("illegal start-daemon parameter specified", "master or backup");
-pub(crate) const STOP: Complaint = Complaint("illegal start_daemon specified", "master or backup");
-pub(crate) const NETMASK_ALONE: Complaint =
-    Complaint("netmask specified for non-persistent service", "add -p");
-pub(crate) const DIRECTOR: Complaint =
-    Complaint("illegal director address specified", "its own, not the VIP");
-pub(crate) const SERVED: Complaint = Complaint("illegal port specified", PORT);
-pub(crate) const ZERO_PORT: Complaint = Complaint(
+pub(crate) const SERVICE: Message = message("illegal virtual server address[:port] specified", ADDRESS);
+pub(crate) const SERVER: Message = message("illegal real server address[:port] specified", ADDRESS);
+pub(crate) const WEIGHT: Message = message("illegal weight specified", COUNT);
+pub(crate) const UPPER: Message = message("illegal u_threshold specified", COUNT);
+pub(crate) const LOWER: Message = message("illegal l_threshold specified", COUNT);
+pub(crate) const MASK: Message =
+    message("illegal virtual server persistent mask specified", "such as 255.255.255.0");
+pub(crate) const PREFIX: Message = message("illegal ipv6 netmask specified", "a prefix length from 1 to 128");
+pub(crate) const TUNNEL_TYPE: Message = message("illegal tunnel type specified", "ipip, gue or gre");
+pub(crate) const TUNNEL_PORT: Message = message("illegal tunnel port specified", PORT);
+pub(crate) const SYNC_ID: Message = message("illegal syncid specified", "a number from 0 to 255");
+pub(crate) const SYNC_LENGTH: Message = message("illegal sync-maxlen specified", "a number from 1 to 65507");
+pub(crate) const MCAST_PORT: Message = message("illegal mcast-port specified", PORT);
+pub(crate) const MCAST_TTL: Message = message("illegal mcast-ttl specified", "a number from 1 to 255");
+pub(crate) const START: Message = message("illegal start-daemon parameter specified", "master or backup");
+pub(crate) const STOP: Message = message("illegal start_daemon specified", "master or backup");
+pub(crate) const NETMASK_ALONE: Message = message("netmask specified for non-persistent service", "add -p");
+pub(crate) const DIRECTOR: Message = message("illegal director address specified", "its own, not the VIP");
+pub(crate) const SERVED: Message = message("illegal port specified", PORT);
+pub(crate) const ZERO_PORT: Message = message(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",
 );
@@ -77,15 +87,15 @@ pub(crate) const KEEP_UNREAD: &str =
     "'--keep' needs the table, which a dry run of lines does not read; write the line whole";
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 
-impl Complaint {
+impl Message {
     /// About a word.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {
-        value(format!("{}: '{}'; {}", self.0, text(word), self.1))
+        value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
     }
 
     /// About something that the sentence itself names.
     pub(crate) fn alone(&self) -> Failure {
-        value(format!("{}; {}", self.0, self.1))
+        value(format!("{}; {}", self.text, self.hint))
     }
 }
 
@@ -131,11 +141,6 @@ pub(crate) fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
-/// A failure that has been reported.
-pub(crate) fn said(status: u8) -> Failure {
-    Failure { status, message: String::new(), restore_goes_on: false }
-}
-
 /// A message about a line of a restore.
 pub(crate) fn at_line(line: usize, message: &str) -> String {
     format!("line {line}: {message}")
@@ -143,17 +148,17 @@ pub(crate) fn at_line(line: usize, message: &str) -> String {
 
 /// A wrong value or combination.
 pub(crate) fn value(message: impl Into<String>) -> Failure {
-    Failure { status: STATUS_VALUE, message: message.into(), restore_goes_on: false }
+    Failure { status: STATUS_VALUE, message: message.into(), continue_restore: false }
 }
 
 /// A listing or a save could not be written.
-pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
+pub(crate) fn write_error(error: &std::io::Error) -> Failure {
     // Whoever read the output has seen enough: `ipvsadm -Ln | head -1`. The status is that of SIGPIPE.
     if error.kind() == std::io::ErrorKind::BrokenPipe {
-        return Failure { status: 141, message: String::new(), restore_goes_on: false };
+        return Failure { status: 141, message: String::new(), continue_restore: false };
     }
     let message = format!("cannot write the output: {}", reason(error));
-    Failure { status: STATUS_LIST, message, restore_goes_on: false }
+    Failure { status: STATUS_LIST, message, continue_restore: false }
 }
 
 /// An option was given a second time.
@@ -167,7 +172,7 @@ pub(crate) fn try_help(program: &str, word: Option<&[u8]>, remedy: &str) -> Fail
     if let Some(word) = word {
         message = format!("{message} '{}'; {remedy}", text(word));
     }
-    Failure { status: STATUS_REFUSED, message, restore_goes_on: false }
+    Failure { status: STATUS_REFUSED, message, continue_restore: false }
 }
 
 /// IPVS cannot be reached.
@@ -191,7 +196,7 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
         other => error_text(other),
     };
     let status = if change.is_some() { STATUS_REFUSED } else { STATUS_LIST };
-    Failure { status, message, restore_goes_on: change.is_some() }
+    Failure { status, message, continue_restore: change.is_some() }
 }
 
 /// An error as a message shows it.

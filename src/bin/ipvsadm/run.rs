@@ -5,15 +5,15 @@ use std::io::Write;
 use crate::change;
 use crate::change::warnings;
 use crate::check;
-use crate::cli::args;
-use crate::command::{Command, List, Manner, What};
+use crate::cli::help;
+use crate::command::{Command, List, ListTarget, RestoreMode};
 use crate::list;
 use crate::messages::{self, Failure, Result};
 use crate::rules::restore;
 use crate::rules::save;
 use crate::session::Session;
 
-/// What the original calls itself, for scripts that look for it.
+/// The version line of the original, for scripts that look for it.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
 
 /// Carries out the command of a command line, and warns of what may not be meant.
@@ -27,7 +27,7 @@ pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut i
 /// Carries out a command, or a line of a restore.
 pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut W) -> Result<()> {
     let written = match command {
-        Command::Help => write!(out, "{VERSION}\n{}", args::clap(session.program.clone()).render_help()),
+        Command::Help => write!(out, "{VERSION}\n{}", help::clap(session.program.clone()).render_help()),
         Command::Version => writeln!(out, "{VERSION}"),
         Command::Change(request) => return change::carry_out(session, request, false),
         Command::Show(request) => return change::show(session, request, out),
@@ -42,7 +42,9 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             return save::save(out, what, client, resolver)
                 .map_err(|error| save::unsaved(error, what).unwrap_or_else(unlisted));
         }
-        Command::Restore(what) if what.dry && matches!(what.manner, Manner::Stream | Manner::Replace) => {
+        Command::Restore(what)
+            if what.dry && matches!(what.mode, RestoreMode::Stream | RestoreMode::Replace) =>
+        {
             return restore::show(what, session, out);
         }
         Command::Restore(what) => {
@@ -57,7 +59,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             return check::director(session.client()?, what, out);
         }
     };
-    written.map_err(|error| messages::unwritten(&error))
+    written.map_err(|error| messages::write_error(&error))
 }
 
 /// As [`unlisted`]; but of some listings that the kernel refuses the original says nothing.
@@ -65,7 +67,9 @@ fn unshown(error: anyhow::Error, list: &List) -> Failure {
     let is_refused = matches!(error.downcast_ref(), Some(ipvs::Error::Kernel { .. }));
     let failure = unlisted(error);
     match list.what {
-        What::Timeouts | What::Daemons if is_refused => Failure { message: String::new(), ..failure },
+        ListTarget::Timeouts | ListTarget::Daemons if is_refused => {
+            Failure { message: String::new(), ..failure }
+        }
         _ => failure,
     }
 }
@@ -74,6 +78,6 @@ fn unshown(error: anyhow::Error, list: &List) -> Failure {
 fn unlisted(error: anyhow::Error) -> Failure {
     match error.downcast::<ipvs::Error>() {
         Ok(error) => messages::refused(&error, None),
-        Err(error) => messages::unwritten(&error.downcast().unwrap_or_else(std::io::Error::other)),
+        Err(error) => messages::write_error(&error.downcast().unwrap_or_else(std::io::Error::other)),
     }
 }

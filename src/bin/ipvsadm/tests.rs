@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use ipvs::{Client, Info, Transport};
 use proptest::prelude::*;
 
-use crate::cli::args::OPTIONS;
 use crate::cli::parse;
 use crate::messages::Failure;
+use crate::option_table::OPTIONS;
 use crate::resolver::Resolver;
 use crate::run as dispatch;
 use crate::session::Session;
@@ -261,9 +261,9 @@ fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
 
 /// Words that mean something, and bytes that do not.
 fn word() -> impl Strategy<Value = Vec<u8>> {
-    let known = OPTIONS.iter().flat_map(|row| {
-        let shorts = row.shorts.chars().map(|letter| format!("-{letter}"));
-        shorts.chain([format!("--{}", row.long)])
+    let known = OPTIONS.iter().flat_map(|spec| {
+        let letters = spec.letters.chars().map(|letter| format!("-{letter}"));
+        letters.chain([format!("--{}", spec.name)])
     });
     let values =
         ["10.0.0.1:80", "[2001:db8::1]:443", "master", "600", "-1", "", "-", "--", "=", "rr", "24", "gue"];

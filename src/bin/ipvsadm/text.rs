@@ -10,7 +10,7 @@ use ipvs::{Protocol, ServiceId};
 use crate::resolver::Resolver;
 
 /// Writes addresses and ports; with a resolver by their names, where they have some.
-pub(crate) struct Texts<'a> {
+pub(crate) struct AddressFormatter<'a> {
     resolver: Option<&'a mut Resolver>,
     /// Whether only names that lead back to their numbers are written, and whole.
     reversible: bool,
@@ -22,18 +22,18 @@ pub(crate) struct Texts<'a> {
 /// No more of an address and port is shown, as by the original.
 const ENDPOINT_BYTES: usize = 59;
 
-impl<'a> Texts<'a> {
+impl<'a> AddressFormatter<'a> {
     pub(crate) fn new(numeric: bool, resolver: &'a mut Resolver) -> Self {
         let resolver = (!numeric).then_some(resolver);
         Self { resolver, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
     }
 
-    /// Texts that can be read back: where a name is too long or leads elsewhere, there is the number.
+    /// Text that can be read back: the number where a name is too long or leads elsewhere.
     pub(crate) fn reversible(numeric: bool, resolver: &'a mut Resolver) -> Self {
         Self { reversible: true, ..Self::new(numeric, resolver) }
     }
 
-    /// Texts without any names.
+    /// Without any names.
     pub(crate) fn numeric() -> Self {
         Self { resolver: None, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
     }
@@ -62,7 +62,7 @@ impl<'a> Texts<'a> {
         self.text.truncate(end);
     }
 
-    /// Leaves out, where the texts are to be read back, a name that is too long or leads elsewhere.
+    /// Leaves out, where the text is to be read back, a name that is too long or leads elsewhere.
     fn readable(
         &mut self,
         host: Option<Rc<str>>,

@@ -68,7 +68,7 @@ pub(super) const FAULTS: [Fault; 22] = [
     Fault {
         id: "weights-ignored",
         make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -w 3",
-        cured: "rs1 rs1 rs1 rs2",
+        fixed: "rs1 rs1 rs1 rs2",
         ..ON_DIRECTOR
     },
     Fault {
@@ -126,7 +126,7 @@ pub(super) const FAULTS: [Fault; 22] = [
     Fault {
         id: "server-silent",
         make: "ip -n rs1 link set eth0 down && ip neigh flush dev eth0",
-        cured: SECOND_ALONE,
+        fixed: SECOND_ALONE,
         ..ON_DIRECTOR
     },
     Fault {
@@ -148,7 +148,7 @@ pub(super) const FAULTS: [Fault; 22] = [
         make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
         probe: Some(("client", CROWD)),
         healthy: "4 rs1 4 rs2",
-        cured: "8 rs2",
+        fixed: "8 rs2",
         ..ON_DIRECTOR
     },
     // The two connections from before count.

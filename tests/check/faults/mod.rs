@@ -24,12 +24,12 @@ pub(crate) struct Fault {
     pub(crate) probe: Option<(&'static str, &'static str)>,
     /// What comes out before the fault, and when it is mended: never while it is there.
     pub(crate) healthy: &'static str,
-    pub(crate) cured: &'static str,
+    pub(crate) fixed: &'static str,
     /// What stands for the words in capitals.
     pub(crate) blanks: &'static [(&'static str, &'static str)],
     /// Nobody can log in to the host while the fault is there.
     pub(crate) cuts_off: bool,
-    /// What else is done with the cure, where the guide says so.
+    /// What else is done with the fix, where the guide says so.
     pub(crate) then: &'static [(&'static str, &'static str)],
 }
 
@@ -43,7 +43,7 @@ const ON_DIRECTOR: Fault = Fault {
     options: "",
     probe: None,
     healthy: SHARED,
-    cured: SHARED,
+    fixed: SHARED,
     blanks: &[],
     cuts_off: false,
     then: &[],

@@ -7,7 +7,7 @@ const RESTART: &str = "was=$(ipvsadm -S --full | grep -v '^#')
     [ \"$was\" = \"$back\" ] && echo comes back";
 
 const SAVED: Fault =
-    Fault { probe: Some(("director", RESTART)), healthy: "comes back", cured: "comes back", ..ON_DIRECTOR };
+    Fault { probe: Some(("director", RESTART)), healthy: "comes back", fixed: "comes back", ..ON_DIRECTOR };
 
 pub(super) const FAULTS: [Fault; 5] = [
     Fault { id: "save-missing", make: "rm /etc/sysconfig/ipvsadm", ..SAVED },

@@ -31,7 +31,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
         probe: Some(ANSWERS),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..ON_SERVER
     },
     // 3 is higher and yet keeps quiet about other addresses only.
@@ -41,7 +41,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         options: "-r 192.168.1.100",
         probe: Some(ANSWERS),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..ON_SERVER
     },
     // The director is behind another interface.
@@ -51,7 +51,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         options: "-r 192.168.1.100 --director 198.51.100.1",
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..BEHIND_ROUTER
     },
     Fault {
@@ -75,7 +75,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         make: "ip addr del 192.168.1.100/32 dev lo && ip addr add 192.168.1.100/32 dev eth0",
         probe: Some(ANSWERS),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..ON_SERVER
     },
     // It was there already.
@@ -84,7 +84,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         make: "ip addr add 192.168.1.100/32 dev eth0",
         probe: Some(ANSWERS),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..ON_SERVER
     },
     // The server's own address is the second of the VIP's network, and goes with it.
@@ -94,7 +94,7 @@ pub(super) const FAULTS: [Fault; 25] = [
                ip addr add 192.168.1.11/24 dev eth0 && ip route add default via 192.168.1.254",
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..BEHIND_ROUTER
     },
     // And so do all routes of an interface with its last address.
@@ -104,7 +104,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         options: "-r 192.168.1.100 --director 198.51.100.1",
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
-        cured: "1",
+        fixed: "1",
         ..BEHIND_ROUTER
     },
     Fault {

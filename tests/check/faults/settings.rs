@@ -68,7 +68,7 @@ pub(super) const FAULTS: [Fault; 13] = [
             "get 2001:db8::100 80 4; busybox ping -c 1 -W 1 -I 2001:db8:9::10 2001:db8::1 | grep -c '^64 bytes'",
         )),
         healthy: "rs1 rs1 rs2 rs2\n1",
-        cured: "rs1 rs1 rs2 rs2\n1",
+        fixed: "rs1 rs1 rs2 rs2\n1",
         ..ON_DIRECTOR
     },
     Fault {
@@ -99,7 +99,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         make: "ipvsadm -a -u 192.168.1.100:53 -r 192.168.1.12 && ipvsadm -d -u 192.168.1.100:53 -r 192.168.1.11:53",
         probe: Some(("client", "udp ask 192.168.1.100 53 1 5000")),
         healthy: "rs1",
-        cured: "rs2",
+        fixed: "rs2",
         ..ON_DIRECTOR
     },
     Fault {
@@ -110,7 +110,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         )],
         make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.12 -w 1 && ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -w 0",
         healthy: "rs1 rs1 rs1 rs1",
-        cured: SECOND_ALONE,
+        fixed: SECOND_ALONE,
         ..ON_DIRECTOR
     },
     Fault {
@@ -120,7 +120,7 @@ pub(super) const FAULTS: [Fault; 13] = [
                ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -w 0",
         probe: Some(("client", "get 192.168.1.100 80 1 5000")),
         healthy: "rs1",
-        cured: "rs2",
+        fixed: "rs2",
         ..ON_DIRECTOR
     },
     Fault {
@@ -131,7 +131,7 @@ pub(super) const FAULTS: [Fault; 13] = [
                ipvsadm -e -t 192.0.2.100:80 -r 10.0.0.11:8080 -m -w 0",
         probe: Some(("client", "get 192.0.2.100 80 1 5000")),
         healthy: "rs1",
-        cured: "rs2",
+        fixed: "rs2",
         ..ON_DIRECTOR
     },
     Fault {
@@ -139,7 +139,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         make: "sysctl -w net.ipv4.vs.run_estimation=0",
         probe: Some(("director", COUNTS)),
         healthy: "counts",
-        cured: "counts",
+        fixed: "counts",
         ..ON_DIRECTOR
     },
     Fault {
@@ -151,7 +151,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         make: "ip link set eth1 down",
         probe: Some(("backup", LEARNS)),
         healthy: "learns",
-        cured: "learns",
+        fixed: "learns",
         ..ON_DIRECTOR
     },
     Fault {
@@ -163,7 +163,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         make: "ip link del eth1",
         probe: Some(("backup", LEARNS)),
         healthy: "learns",
-        cured: "learns",
+        fixed: "learns",
         blanks: &[("INTERFACE", "eth0")],
         then: &[(
             "backup",

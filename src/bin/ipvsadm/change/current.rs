@@ -3,7 +3,7 @@
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
 
 use crate::command::ChangeRequest;
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
 /// What was looked for, and is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::change::current::Before;
 use crate::cli::value;
 use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
 /// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
 pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {

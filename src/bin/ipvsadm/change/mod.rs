@@ -10,7 +10,7 @@ use crate::command::ChangeRequest;
 use crate::format;
 use crate::messages::{self, Result, report};
 use crate::session::Session;
-use crate::text::Texts;
+use crate::text::AddressFormatter;
 use current::Before;
 
 /// Carries out a change, and warns of what may not be meant.
@@ -35,7 +35,8 @@ pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut imp
     } else {
         request.change
     };
-    format::change(out, &change, &mut Texts::numeric()).map_err(|error| messages::unwritten(&error))
+    format::change(out, &change, &mut AddressFormatter::numeric())
+        .map_err(|error| messages::write_error(&error))
 }
 
 fn before(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Before> {

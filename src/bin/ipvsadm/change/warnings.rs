@@ -10,7 +10,7 @@ use crate::cli::value::scheduler_flags_text;
 use crate::command::ChangeRequest;
 use crate::format;
 use crate::messages::warning;
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
 /// Schedulers that take all weights but 0 for the same, and those to take instead.
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];

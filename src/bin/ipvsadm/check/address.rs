@@ -1,4 +1,4 @@
-//! Addresses of this machine, and the ways of packets to others.
+//! Addresses of this machine, and how packets reach others.
 
 use std::net::IpAddr;
 
@@ -34,25 +34,25 @@ impl Address {
     }
 }
 
-/// The way of a packet to an address.
+/// The result of a route lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// There is none.
-    None,
-    /// It is this machine.
-    Here,
-    /// A neighbour behind an interface.
-    Direct(u32),
-    /// By a gateway behind an interface.
-    Gateway(IpAddr, u32),
+pub(crate) enum Route {
+    /// There is no route.
+    Unreachable,
+    /// An address of this machine.
+    Local,
+    /// A neighbour on the link.
+    OnLink(u32),
+    /// Through a gateway on the link.
+    Via(IpAddr, u32),
 }
 
-impl Way {
+impl Route {
     /// The interface that packets leave by.
     pub(crate) fn link(self) -> Option<u32> {
         match self {
-            Self::Direct(link) | Self::Gateway(_, link) => Some(link),
-            Self::None | Self::Here => None,
+            Self::OnLink(link) | Self::Via(_, link) => Some(link),
+            Self::Unreachable | Self::Local => None,
         }
     }
 }

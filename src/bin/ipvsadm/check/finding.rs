@@ -16,7 +16,7 @@ pub(crate) struct Finding {
     /// What follows from it.
     pub(crate) why: &'static str,
     /// The command that mends it. A word in capitals is for the reader to fill in.
-    pub(crate) cure: String,
+    pub(crate) fix: String,
 }
 
 /// A kind of finding.
@@ -110,10 +110,10 @@ impl Kind {
         self,
         at: &dyn fmt::Display,
         what: impl Into<String>,
-        cure: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Finding {
         let (_, id, why) = KINDS.iter().find(|(kind, ..)| *kind == self).copied().unwrap_or((self, "", ""));
-        Finding { id, at: at.to_string(), what: what.into(), why, cure: cure.into() }
+        Finding { id, at: at.to_string(), what: what.into(), why, fix: fix.into() }
     }
 }
 

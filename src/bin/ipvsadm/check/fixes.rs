@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use ipvs::{Change, Destination, DestinationEntry, ServiceId};
 
 use super::address::{Address, full_prefix};
-use super::machine::{Link, Machine, Sort};
-use super::routes::{MAIN, Route, RouteKind};
+use super::machine::{Link, LinkKind, Machine};
+use super::routes::{MAIN, RouteEntry, RouteEntryKind};
 use super::{command_line, set};
 use crate::shell;
 
@@ -37,7 +37,7 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
         commands.push(set(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
     }
     commands.push(delete(place, &holder.name));
-    if holder.sort == Sort::Wire {
+    if holder.kind == LinkKind::Ethernet {
         // With the last IPv4 address of an interface all its routes go, and ARP would ask its neighbours in the name of the
         // address that is moved: other real servers have it too, and do not answer.
         let is_last = is_four && on_link.count() == 0;
@@ -48,13 +48,13 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
             let single = format!("{}/32", own.address);
             commands.insert(0, shell::line(["ip", "addr", "replace", &single, "dev", &holder.name]));
         }
-        let goes = |route: &&Route| {
+        let goes = |route: &&RouteEntry| {
             route.link == Some(holder.index)
                 && route.to.is_ipv4() == is_four
-                && route.kind == RouteKind::Unicast
+                && route.kind == RouteEntryKind::Unicast
                 && (is_last || beside.is_empty() && route.is_of(place))
         };
-        let mut lost: Vec<&Route> = machine.routes.all.iter().filter(goes).collect();
+        let mut lost: Vec<&RouteEntry> = machine.routes.all.iter().filter(goes).collect();
         // Gateways are reached by the networks that they are in.
         lost.sort_by_key(|route| route.gateway.is_some());
         commands.extend(lost.into_iter().map(|route| put_back(route, holder)));
@@ -62,7 +62,7 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     commands
 }
 
-fn put_back(route: &Route, link: &Link) -> String {
+fn put_back(route: &RouteEntry, link: &Link) -> String {
     let mut words = vec![format!("{} route replace", ip(route.to))];
     words.push(match route.prefix {
         0 => "default".to_owned(),

@@ -1,22 +1,22 @@
-//! What this machine is, as plain values: its interfaces, addresses, neighbours, settings, and the ways that its
+//! What this machine is, as plain values: its interfaces, addresses, neighbours, settings, and the routes that its
 //! packets take.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::address::{Address, Way};
-use super::routes::Routes;
+use super::address::{Address, Route};
+use super::routes::RoutingTables;
 
 /// What was looked at.
 pub(crate) struct Machine {
     pub(crate) links: Vec<Link>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) neighbours: Vec<Neighbour>,
-    /// The ways that were asked for.
-    pub(crate) ways: BTreeMap<IpAddr, Way>,
+    /// The routes that were looked up.
+    pub(crate) lookups: BTreeMap<IpAddr, Route>,
     /// What there is to choose from; of a real server alone.
-    pub(crate) routes: Routes,
+    pub(crate) routes: RoutingTables,
     /// Who listens for TCP connections or UDP packets.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) connections: Vec<Connection>,
@@ -34,18 +34,18 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) is_up: bool,
-    pub(crate) sort: Sort,
+    pub(crate) kind: LinkKind,
 }
 
 /// What stands behind an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(crate) enum LinkKind {
     Loopback,
     /// Nothing, as with a dummy.
-    Nobody,
+    Dummy,
     Tunnel,
     /// A network, whose questions (ARP, neighbour discovery) it answers.
-    Wire,
+    Ethernet,
 }
 
 /// A neighbour that was asked for its link address.
@@ -96,14 +96,14 @@ impl Machine {
         self.link(index).map_or("INTERFACE", |link| &link.name)
     }
 
-    /// The way to an address, of which it was asked before.
-    pub(crate) fn way(&self, to: IpAddr) -> Way {
-        self.ways.get(&to).copied().unwrap_or(Way::None)
+    /// The route to an address that was looked up before.
+    pub(crate) fn route(&self, to: IpAddr) -> Route {
+        self.lookups.get(&to).copied().unwrap_or(Route::Unreachable)
     }
 
-    /// The way of what has no way of its own.
-    pub(crate) fn default_way(&self, like: IpAddr) -> Way {
-        self.way(far_away(like))
+    /// The default route of an address family.
+    pub(crate) fn default_route(&self, like: IpAddr) -> Route {
+        self.route(default_route_probe(like))
     }
 
     /// Where an address is, interface by interface.
@@ -133,15 +133,15 @@ impl Machine {
     fn around(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Link)> {
         let networks = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
         let links = networks.filter_map(|own| Some((own.prefix, self.link(own.link)?)));
-        links.filter(|(_, link)| link.sort == Sort::Wire)
+        links.filter(|(_, link)| link.kind == LinkKind::Ethernet)
     }
 
-    /// The neighbour that packets to an address go to, if it was asked in vain.
+    /// The neighbour that packets to an address go to, if it did not answer.
     pub(crate) fn silent_hop(&self, to: IpAddr) -> Option<(IpAddr, u32)> {
-        let (hop, link) = match self.way(to) {
-            Way::Direct(link) => (to, link),
-            Way::Gateway(gateway, link) => (gateway, link),
-            Way::None | Way::Here => return None,
+        let (hop, link) = match self.route(to) {
+            Route::OnLink(link) => (to, link),
+            Route::Via(gateway, link) => (gateway, link),
+            Route::Unreachable | Route::Local => return None,
         };
         let is_hop = |neighbour: &&Neighbour| (neighbour.address, neighbour.link) == (hop, link);
         self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
@@ -150,7 +150,7 @@ impl Machine {
     /// The addresses of this machine's own, none of `others`, on the interface by which packets to an address leave:
     /// those that are in one network with it first.
     pub(crate) fn own_addresses(&self, towards: IpAddr, others: &[IpAddr]) -> Vec<IpAddr> {
-        let link = self.way(towards).link();
+        let link = self.route(towards).link();
         let is_own = |own: &&Address| {
             Some(own.link) == link
                 && own.address.is_ipv4() == towards.is_ipv4()
@@ -214,8 +214,8 @@ pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
     matches!(arp_ignore, 1 | 2 | 8)
 }
 
-/// An address that nobody has, of the same family: the way there is the default route.
-pub(crate) fn far_away(like: IpAddr) -> IpAddr {
+/// An address that nobody has, of the same family: its route is the default route.
+pub(crate) fn default_route_probe(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => [240, 0, 0, 1].into(), // reserved (class E)
         IpAddr::V6(_) => [0x3ffe, 0, 0, 0, 0, 0, 0, 1].into(), // given back (6bone)

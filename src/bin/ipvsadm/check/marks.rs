@@ -7,7 +7,7 @@ use ipvs::{Family, ServiceId};
 
 use super::Table;
 use super::address::full_prefix;
-use super::machine::{Machine, Sort};
+use super::machine::{LinkKind, Machine};
 
 /// The marks that rules set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,7 +115,7 @@ impl Marks {
     pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
         let is_vip =
             |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
-        let on_wire = |link| machine.link(link).is_some_and(|link| link.sort == Sort::Wire);
+        let on_wire = |link| machine.link(link).is_some_and(|link| link.kind == LinkKind::Ethernet);
         let mut own =
             machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
         let address = own.next().map(|own| own.address);

@@ -35,15 +35,15 @@ use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
 use crate::format::command_line;
-use crate::messages::{self, Failure, Result, said};
+use crate::messages::{self, Failure, Result};
 use crate::shell;
 
-use address::Way;
+use address::Route;
 use connections::Expiry;
 use director::Director;
 use finding::Finding;
-use machine::{Machine, far_away};
-use routes::{Packet, Routes, Rule};
+use machine::{Machine, default_route_probe};
+use routes::{Packet, RoutingTables, Rule};
 use rtnetlink::Routing;
 use supervisors::Supervisors;
 
@@ -63,7 +63,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
     services::weights_ignored,
     services::persistent_one_packet,
     services::marks,
-    servers::ways,
+    servers::reachability,
     servers::syn_recv,
     servers::thresholds,
     settings::forwarding,
@@ -83,7 +83,7 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     let refused = |error: ipvs::Error| blind(messages::refused(&error, None).message);
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
-    let mut machine = look(&ways_of(&table), None)?;
+    let mut machine = look(&addresses_of(&table), None)?;
     neighbours::ask_again(&mut machine, &table);
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
@@ -111,8 +111,8 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
 
 /// Checks this machine as a real server, which takes no IPVS.
 pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
-    let ways = [Some(role.vip), role.director].into_iter().flatten();
-    let machine = look(&ways.collect(), Some(role))?;
+    let destinations = [Some(role.vip), role.director].into_iter().flatten();
+    let machine = look(&destinations.collect(), Some(role))?;
     tell(real_server::findings(role, &machine), check, out)
 }
 
@@ -121,19 +121,19 @@ fn tell(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Resu
     let mut seen = HashSet::new();
     findings.retain(|finding| seen.insert((finding.id, finding.at.clone())));
     show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
-        let failure = messages::unwritten(&error);
+        let failure = messages::write_error(&error);
         // What nobody could read is not told by a status of its own.
         if failure.status == STATUS_FOUND { blind(failure.message) } else { failure }
     })?;
-    if findings.is_empty() { Ok(()) } else { Err(said(STATUS_FOUND)) }
+    if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FOUND)) }
 }
 
 fn blind(message: String) -> Failure {
-    Failure { status: STATUS_BLIND, message, restore_goes_on: false }
+    Failure { status: STATUS_BLIND, message, continue_restore: false }
 }
 
-/// The addresses to which the ways matter: those of the services and their servers.
-fn ways_of(table: &Table) -> HashSet<IpAddr> {
+/// The addresses whose routes matter: those of the services and their servers.
+fn addresses_of(table: &Table) -> HashSet<IpAddr> {
     let services = table.iter().filter_map(|(entry, _)| address(&entry.service.id));
     let servers = table.iter().flat_map(|(_, servers)| servers).map(|entry| entry.destination.id.address);
     services.chain(servers).collect()
@@ -147,9 +147,9 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
     }
 }
 
-/// Reads what this machine is, with the ways to addresses, and the default one of their families: that of answers from
+/// Reads what this machine is, with the routes to addresses, and the default one of their families: that of answers from
 /// the VIP, where a real server has it.
-fn look(ways: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
+fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
     let unread = |error: io::Error| blind(format!("cannot read the routes: {}", messages::reason(&error)));
     let mut routing = Routing::open().map_err(unread)?;
     let (listeners, connections) = procfs::sockets();
@@ -157,43 +157,44 @@ fn look(ways: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
         links: routing.links().map_err(unread)?,
         addresses: routing.addresses().map_err(unread)?,
         neighbours: routing.neighbours().map_err(unread)?,
-        ways: BTreeMap::new(),
-        routes: Routes::default(),
+        lookups: BTreeMap::new(),
+        routes: RoutingTables::default(),
         listeners,
         connections,
         filtered: procfs::filtered(),
         sysctls: procfs::sysctls(),
     };
     // What is its own is known.
-    let (own, others): (Vec<_>, Vec<_>) = ways.iter().partition(|to| machine.places(**to).next().is_some());
-    machine.ways.extend(own.into_iter().map(|to| (to, Way::Here)));
-    let far: HashSet<IpAddr> = ways.iter().map(|to| far_away(*to)).collect();
+    let (own, others): (Vec<_>, Vec<_>) =
+        destinations.iter().partition(|to| machine.places(**to).next().is_some());
+    machine.lookups.extend(own.into_iter().map(|to| (to, Route::Local)));
+    let far: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
     let from = role.map(|role| role.vip).filter(|vip| machine.places(*vip).next().is_some());
     let packets: Vec<Packet> = others
         .into_iter()
         .map(Packet::to)
         .chain(far.into_iter().map(|to| Packet { from, ..Packet::to(to) }))
         .collect();
-    let found = routing.ways(&packets).map_err(unread)?;
-    machine.ways.extend(packets.iter().map(|packet| packet.to).zip(found));
+    let found = routing.look_up(&packets).map_err(unread)?;
+    machine.lookups.extend(packets.iter().map(|packet| packet.to).zip(found));
     if let Some(role) = role {
         machine.routes = routes_of(role, &machine, &mut routing).map_err(unread)?;
     }
     Ok(machine)
 }
 
-/// The routes of a real server, and the ways of its answers to clients that are far away: of those that bear a mark, and,
+/// The routes of a real server, and those of its answers to clients that are far away: of those that bear a mark, and,
 /// where its port is not known, of those from a port, if a rule is about them.
-fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<Routes> {
+fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<RoutingTables> {
     let (all, rules) = (routing.routes()?, routing.rules()?);
     let seen = |rule: &Rule| (rule.mark, role.port.or(rule.port));
     let kinds: BTreeSet<_> = rules.iter().map(seen).chain([(None, role.port)]).collect();
-    let packet = |from, (mark, port)| Packet { to: far_away(role.vip), from, port, mark };
+    let packet = |from, (mark, port)| Packet { to: default_route_probe(role.vip), from, port, mark };
     let packets: Vec<Packet> = real_server::sources(role, machine)
         .into_iter()
         .flat_map(|from| kinds.iter().map(move |kind| packet(from, *kind)))
         .collect();
-    Ok(Routes { all, rules, answers: routing.ways(&packets)? })
+    Ok(RoutingTables { all, rules, answers: routing.look_up(&packets)? })
 }
 
 /// The command line that sets settings, by their paths below `/proc/sys`.

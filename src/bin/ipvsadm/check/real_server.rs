@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::address::{Address, Way, full_prefix};
+use super::address::{Address, Route, full_prefix};
 use super::finding::{Finding, Kind};
 use super::fixes::{add, bring_up, ip, move_to, steer};
-use super::machine::{Connection, Link, Machine, Sort, Stage, keeps_quiet};
+use super::machine::{Connection, Link, LinkKind, Machine, Stage, keeps_quiet};
 use super::set;
 use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};
@@ -37,12 +37,16 @@ fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
     let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
     // Behind a tunnel the address is at home elsewhere.
     if role.method != Method::Tunnel {
-        indices.extend(role.director.and_then(|director| machine.way(director).link()));
+        indices.extend(role.director.and_then(|director| machine.route(director).link()));
         if indices.is_empty() {
-            indices.extend(machine.default_way(role.vip).link());
+            indices.extend(machine.default_route(role.vip).link());
         }
     }
-    machine.links.iter().filter(|link| indices.contains(&link.index) && link.sort == Sort::Wire).collect()
+    machine
+        .links
+        .iter()
+        .filter(|link| indices.contains(&link.index) && link.kind == LinkKind::Ethernet)
+        .collect()
 }
 
 fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
@@ -56,16 +60,16 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         if !keeps_quiet(ignore) {
             let what =
                 format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
-            let cure = set(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
-            findings.push(Kind::ArpIgnore.at(&link.name, what, cure));
+            let fix = set(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
+            findings.push(Kind::ArpIgnore.at(&link.name, what, fix));
         }
         let announce = machine.higher(&link.name, "arp_announce");
         // A higher value is none to the kernel.
         if announce != 2 {
             let what =
                 format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
-            let cure = set(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
-            findings.push(Kind::ArpAnnounce.at(&link.name, what, cure));
+            let fix = set(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
+            findings.push(Kind::ArpAnnounce.at(&link.name, what, fix));
         }
     }
     findings
@@ -73,7 +77,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 
 /// Where the address belongs.
 fn home<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
-    let tunnel = machine.links.iter().find(|link| link.sort == Sort::Tunnel && link.is_up);
+    let tunnel = machine.links.iter().find(|link| link.kind == LinkKind::Tunnel && link.is_up);
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
 }
 
@@ -86,7 +90,7 @@ fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a 
         own.address != vip
             && own.address.is_ipv4() == vip.is_ipv4()
             && !is_local(own.address)
-            && machine.link(own.link).is_some_and(|link| link.sort == Sort::Wire)
+            && machine.link(own.link).is_some_and(|link| link.kind == LinkKind::Ethernet)
     })
 }
 
@@ -106,20 +110,21 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let vip = role.vip;
     let mut findings = Vec::new();
     for (place, link) in machine.places(vip) {
-        if link.sort == Sort::Wire {
+        if link.kind == LinkKind::Ethernet {
             let what = format!("{vip} is on {}, which has a network behind it", link.name);
             // By its own address the director reaches the server, and so may whoever types the command.
-            let near = role.director.and_then(|director| machine.way(director).link()).unwrap_or(link.index);
+            let near =
+                role.director.and_then(|director| machine.route(director).link()).unwrap_or(link.index);
             if own(role, machine).any(|own| own.link == near) {
-                let cure = move_to(machine, place, link, home(role, machine));
-                findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
+                let fix = move_to(machine, place, link, home(role, machine));
+                findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             } else {
                 let name = machine.name(near);
                 let what =
                     format!("{what}, and {name} has no other: if it is not the server's own, add that first");
                 let own = format!("ADDRESS/{}", place.prefix);
-                let cure = shell::line(["ip", "addr", "replace", &own, "dev", name]);
-                findings.push(Kind::ServerVipOnWire.at(&vip, what, cure));
+                let fix = shell::line(["ip", "addr", "replace", &own, "dev", name]);
+                findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             }
         } else if place.prefix != full_prefix(vip) {
             let what = format!(
@@ -131,7 +136,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
             findings.push(Kind::ServerVipMask.at(&vip, what, move_to(machine, place, link, &link.name)));
         }
     }
-    if machine.way(vip) != Way::Here {
+    if machine.route(vip) != Route::Local {
         findings.push(missing(role, machine));
     }
     findings
@@ -160,24 +165,24 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
 }
 
 fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
-    let tunnels = || machine.links.iter().filter(|link| link.sort == Sort::Tunnel);
+    let tunnels = || machine.links.iter().filter(|link| link.kind == LinkKind::Tunnel);
     if !tunnels().any(|link| link.is_up) {
         let (module, name) = if role.vip.is_ipv4() { ("ipip", "tunl0") } else { ("ip6_tunnel", "ip6tnl0") };
         let has_it = tunnels().any(|link| link.name == name);
         let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
-        let cure = load + &bring_up(name);
-        return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", cure)];
+        let fix = load + &bring_up(name);
+        return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", fix)];
     }
     let strict = tunnels()
         .filter(|link| role.vip.is_ipv4() && link.is_up && machine.higher(&link.name, "rp_filter") == 1);
     strict
         .map(|link| {
             let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
-            let cure = match machine.default_way(role.vip) {
-                Way::None | Way::Here => set(&[(path("all"), 0), (path(&link.name), 0)]),
+            let fix = match machine.default_route(role.vip) {
+                Route::Unreachable | Route::Local => set(&[(path("all"), 0), (path(&link.name), 0)]),
                 _ => set(&[(path(&link.name), 2)]),
             };
-            Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), cure)
+            Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
         })
         .collect()
 }
@@ -194,8 +199,8 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
 fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
     let vip = role.vip;
     let is_director =
-        |way: &Way| matches!(way, Way::Gateway(gateway, _) if machine.is_same(*gateway, director));
-    let link = machine.routes.answers.first().filter(|way| is_director(way))?.link()?;
+        |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same(*gateway, director));
+    let link = machine.routes.answers.first().filter(|route| is_director(route))?.link()?;
     if !machine.routes.answers.iter().all(is_director) {
         return None;
     }
@@ -208,20 +213,20 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
 
 fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
     let at = "default route";
-    let (hop, link) = match machine.way(director) {
-        Way::Direct(link) => (director, link),
-        Way::Gateway(gateway, link) => (gateway, link),
-        Way::Here => return None,
-        Way::None => {
+    let (hop, link) = match machine.route(director) {
+        Route::OnLink(link) => (director, link),
+        Route::Via(gateway, link) => (gateway, link),
+        Route::Local => return None,
+        Route::Unreachable => {
             let what = format!(
                 "no route leads to the director, {director}; an address of it is next to this server"
             );
-            let cure = format!("{} route replace default via DIRECTOR", ip(director));
-            return Some(Kind::GatewayNotDirector.at(&at, what, cure));
+            let fix = format!("{} route replace default via DIRECTOR", ip(director));
+            return Some(Kind::GatewayNotDirector.at(&at, what, fix));
         }
     };
     let sources: Vec<IpAddr> = sources(role, machine).into_iter().flatten().collect();
-    let is_hop = |way: &Way| matches!(way, Way::Gateway(gateway, _) if machine.is_same(*gateway, hop));
+    let is_hop = |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same(*gateway, hop));
     if sources.is_empty()
         || machine.routes.answers.iter().any(is_hop)
         || is_translated(role, machine, director)
@@ -230,17 +235,17 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     }
     let what = format!("the default route is not by the director, {director}");
     let name = machine.name(link);
-    let cure = match machine.default_way(director) {
+    let fix = match machine.default_route(director) {
         // Whoever is here came by another route, or by this one: then it stays, and only clients' answers leave it.
-        Way::Direct(_) | Way::Gateway(..) => {
+        Route::OnLink(_) | Route::Via(..) => {
             let port = role.port.map_or("PORT".to_owned(), |port| port.to_string());
             steer(machine, &sources, Some(&port), &hop.to_string(), name)
         }
-        Way::None | Way::Here => {
+        Route::Unreachable | Route::Local => {
             format!("{} route replace default via {hop} dev {}", ip(hop), shell::quoted(name))
         }
     };
-    Some(Kind::GatewayNotDirector.at(&at, what, cure))
+    Some(Kind::GatewayNotDirector.at(&at, what, fix))
 }
 
 /// Whether the director puts its own address on what clients send, so that answers come back to it by themselves: then

@@ -1,8 +1,8 @@
-//! Routes, and the rules that choose among their tables.
+//! Routing tables, and the rules that choose among their tables.
 
 use std::net::IpAddr;
 
-use super::address::{Address, Way};
+use super::address::{Address, Route};
 
 /// The table of the routes that say no other.
 pub(crate) const MAIN: u32 = 254;
@@ -26,14 +26,14 @@ impl Packet {
 
 /// What there is to choose from, and what is chosen for the answers of a real server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Routes {
-    pub(crate) all: Vec<Route>,
+pub(crate) struct RoutingTables {
+    pub(crate) all: Vec<RouteEntry>,
     pub(crate) rules: Vec<Rule>,
     /// The ways of answers to clients that are far away.
-    pub(crate) answers: Vec<Way>,
+    pub(crate) answers: Vec<Route>,
 }
 
-impl Routes {
+impl RoutingTables {
     /// A table that no route is in, and no rule leads to.
     pub(crate) fn free_table(&self) -> u32 {
         const FIRST: u32 = 100;
@@ -47,7 +47,7 @@ impl Routes {
 
 /// A route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Route {
+pub(crate) struct RouteEntry {
     pub(crate) to: IpAddr,
     pub(crate) prefix: u8,
     pub(crate) link: Option<u32>,
@@ -56,7 +56,7 @@ pub(crate) struct Route {
     pub(crate) source: Option<IpAddr>,
     pub(crate) metric: Option<u32>,
     pub(crate) table: u32,
-    pub(crate) kind: RouteKind,
+    pub(crate) kind: RouteEntryKind,
     /// The kernel made it, with an address of this machine's.
     pub(crate) is_automatic: bool,
     /// The gateway is behind the interface, whatever the other routes say.
@@ -64,7 +64,7 @@ pub(crate) struct Route {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RouteKind {
+pub(crate) enum RouteEntryKind {
     Local,
     Unicast,
     Other,
@@ -80,7 +80,7 @@ pub(crate) struct Rule {
     pub(crate) table: u32,
 }
 
-impl Route {
+impl RouteEntry {
     /// Whether it came with an address, and leads to its network.
     pub(crate) fn is_of(&self, place: &Address) -> bool {
         self.is_automatic && self.prefix == place.prefix && place.spans(self.to)

@@ -18,9 +18,9 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::address::{Address, Way, full_prefix};
+use super::address::{Address, Route, full_prefix};
 use super::machine::{Link, Neighbour};
-use super::routes::{Packet, Route, Rule};
+use super::routes::{Packet, RouteEntry, Rule};
 
 /// How many questions about routes go out in a datagram at first. Their answers wait until it is worked through, and the
 /// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 96 bytes at
@@ -73,7 +73,7 @@ impl Routing {
         self.send(std::iter::once(question), NLM_F_CREATE).map(drop)
     }
 
-    pub(crate) fn routes(&mut self) -> io::Result<Vec<Route>> {
+    pub(crate) fn routes(&mut self) -> io::Result<Vec<RouteEntry>> {
         let routes = self.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
         Ok(routes.into_iter().filter_map(values::route).collect())
     }
@@ -86,44 +86,46 @@ impl Routing {
         }
     }
 
-    /// The ways of packets, by all rules and tables.
-    pub(crate) fn ways(&mut self, packets: &[Packet]) -> io::Result<Vec<Way>> {
-        let (mut ways, mut rest) = (Vec::new(), packets);
+    /// The routes of packets, by all rules and tables.
+    pub(crate) fn look_up(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
+        let (mut routes, mut rest) = (Vec::new(), packets);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.at_once.min(rest.len()));
-            match self.ways_at_once(now) {
+            match self.look_up_batch(now) {
                 // Answers were lost: fewer are asked for again, when those that came are out of the way.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && now.len() > 1 => {
                     while self.receive().is_ok() {}
                     self.at_once = now.len() / 2;
                 }
                 answers => {
-                    ways.append(&mut answers?);
+                    routes.append(&mut answers?);
                     rest = later;
                 }
             }
         }
-        Ok(ways)
+        Ok(routes)
     }
 
-    fn ways_at_once(&mut self, packets: &[Packet]) -> io::Result<Vec<Way>> {
+    fn look_up_batch(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
         let questions = packets.iter().map(|packet| RouteNetlinkMessage::GetRoute(question(packet)));
         let first = self.send(questions, 0)?;
-        let mut ways = vec![Way::None; packets.len()];
+        let mut routes = vec![Route::Unreachable; packets.len()];
         let mut left = packets.len();
         while left > 0 {
             for (header, answer) in messages(&self.receive()?) {
                 let at = usize::try_from(header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let Some(slot) = ways.get_mut(at) else { continue };
+                let Some(slot) = routes.get_mut(at) else { continue };
                 left = left.saturating_sub(1);
                 match answer {
-                    Ok(Answer::InnerMessage(answer)) => *slot = values::way(answer).unwrap_or(Way::None),
-                    Ok(_) => {} // an error: there is no way
+                    Ok(Answer::InnerMessage(answer)) => {
+                        *slot = values::lookup(answer).unwrap_or(Route::Unreachable);
+                    }
+                    Ok(_) => {} // an error: there is no route
                     Err(_) => return Err(io::Error::other("a route is not of a known form")),
                 }
             }
         }
-        Ok(ways)
+        Ok(routes)
     }
 
     /// All objects of a kind. One that this library cannot read is passed over: interfaces have attributes without
@@ -275,11 +277,11 @@ mod tests {
     fn ways_whose_answers_were_lost_are_asked_for_again() {
         let to: Vec<Packet> = (1..=40).map(|host| Packet::to(IpAddr::from([127, 0, 0, host]))).collect();
         let mut routing = Routing::open().unwrap();
-        let expected = vec![Way::Here; to.len()];
-        assert_eq!(routing.ways(&to).unwrap(), expected);
+        let expected = vec![Route::Local; to.len()];
+        assert_eq!(routing.look_up(&to).unwrap(), expected);
         assert_eq!(routing.at_once, AT_ONCE, "the buffer of an ordinary host has room for all");
         routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it
-        assert_eq!(routing.ways(&to).unwrap(), expected);
+        assert_eq!(routing.look_up(&to).unwrap(), expected);
         assert!(routing.at_once < AT_ONCE, "the buffer had room for all");
     }
 }

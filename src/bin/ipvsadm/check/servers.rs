@@ -6,7 +6,7 @@ use ipvs::{
     Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
 };
 
-use super::address::{Way, full_prefix};
+use super::address::{Route, full_prefix};
 use super::command_line;
 use super::director::{Director, at};
 use super::finding::{Finding, Kind};
@@ -15,7 +15,7 @@ use super::machine::Machine;
 use crate::shell;
 
 /// The ways to the servers that get connections.
-pub(crate) fn ways(director: &Director) -> Vec<Finding> {
+pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
     let troubled = used.filter_map(|(service, server)| {
         let (kind, what) = trouble(&director.machine, service, server)?;
@@ -33,21 +33,21 @@ pub(crate) fn trouble(
 ) -> Option<(Kind, String)> {
     let address = server.destination.id.address;
     let is_direct_routing = server.destination.forwarding == ForwardingMethod::DirectRouting;
-    match machine.way(address) {
-        Way::None => Some((Kind::ServerUnreachable, format!("no route leads to {address}"))),
-        Way::Gateway(gateway, _) if is_direct_routing => {
+    match machine.route(address) {
+        Route::Unreachable => Some((Kind::ServerUnreachable, format!("no route leads to {address}"))),
+        Route::Via(gateway, _) if is_direct_routing => {
             let mut what = format!("{address} is routed by {gateway}, not on a network of this director's");
             if machine.on_link(address).is_none() {
                 what += "; if the address is right, it takes a tunnel (-i), which the server must unwrap";
             }
             Some((Kind::ServerBehindGateway, what))
         }
-        Way::Here if is_unserved(machine, service, server) => {
+        Route::Local if is_unserved(machine, service, server) => {
             let what = format!("{address} is this director, where nobody listens for the service");
             Some((Kind::ServerIsDirector, what))
         }
-        Way::Here => None,
-        Way::Direct(_) | Way::Gateway(..) => machine.silent_hop(address).map(|(hop, link)| {
+        Route::Local => None,
+        Route::OnLink(_) | Route::Via(..) => machine.silent_hop(address).map(|(hop, link)| {
             let what = format!("{hop} does not answer on {} (ip neigh)", machine.name(link));
             (Kind::ServerSilent, what)
         }),
@@ -117,7 +117,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
             stuck.count, stuck.all, stuck.newest
         );
         let what = told(&what, server);
-        let cure = if can_spare(director, service) {
+        let fix = if can_spare(director, service) {
             reweigh(&service.id, server, 0)
         } else {
             if filtered.insert(service.id) {
@@ -125,7 +125,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
             }
             look_there(director, service, server)
         };
-        findings.push(Kind::SynRecv.at(&at(service, server), what, cure));
+        findings.push(Kind::SynRecv.at(&at(service, server), what, fix));
     }
     findings
 }
@@ -189,8 +189,8 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
             .saturating_mul(2)
             .min(i32::MAX.cast_unsigned());
         let wider = Destination { upper_threshold: room, ..server.destination };
-        let cure = command_line(&Change::EditDestination { service: service.id, destination: wider });
-        Kind::ThresholdReached.at(&at(service, server), what, cure)
+        let fix = command_line(&Change::EditDestination { service: service.id, destination: wider });
+        Kind::ThresholdReached.at(&at(service, server), what, fix)
     })
     .collect()
 }

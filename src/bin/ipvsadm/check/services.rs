@@ -7,11 +7,11 @@ use ipvs::{Change, DaemonState, Destination, DestinationEntry, ForwardingMethod,
 use crate::change::warnings::weighing;
 use crate::shell;
 
-use super::address::Way;
+use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
 use super::fixes::{add, bring_up, move_to, reweigh};
-use super::machine::{Link, Machine, Sort, keeps_quiet};
+use super::machine::{Link, LinkKind, Machine, keeps_quiet};
 use super::{address, command_line, servers};
 
 /// The virtual addresses: on an interface that is up, and where the network's questions are answered. Where it may be
@@ -40,7 +40,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
     let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays this machine's when its interface goes down.
-    let is_shut = |link: &Link| link.sort == Sort::Wire && !link.is_up;
+    let is_shut = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
     if let Some((_, link)) = machine.places(vip).next()
         && machine.places(vip).all(|(_, link)| is_shut(link))
     {
@@ -49,13 +49,13 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         return Some(Kind::VipLinkDown.at(&vip, what, fix));
     }
     let on_link = machine.on_link(vip);
-    if machine.way(vip) != Way::Here {
+    if machine.route(vip) != Route::Local {
         return missing(machine, vip, servers, elsewhere);
     }
     // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
     let link = on_link?;
     let is_answered = vip.is_ipv4() && !keeps_quiet(machine.higher(&link.name, "arp_ignore"));
-    let is_on_wire = machine.places(vip).any(|(_, link)| link.sort == Sort::Wire);
+    let is_on_wire = machine.places(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
     let (place, holder) = machine.places(vip).next()?;
     if is_on_wire || is_answered {
         return None;
@@ -73,8 +73,8 @@ fn missing(
     elsewhere: Option<&str>,
 ) -> Option<Finding> {
     let first_server =
-        || servers.first().and_then(|server| machine.way(server.destination.id.address).link());
-    let by_route = || machine.default_way(vip).link().or_else(first_server);
+        || servers.first().and_then(|server| machine.route(server.destination.id.address).link());
+    let by_route = || machine.default_route(vip).link().or_else(first_server);
     let link = machine.on_link(vip).map(|link| link.index).or_else(by_route);
     let name = link.map_or("INTERFACE", |link| machine.name(link));
     let is_answered = link.is_some_and(|link| machine.answered(vip, link));
@@ -122,7 +122,7 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
                     command_line(&Change::AddDestination { service: service.id, destination: server })
                 })
                 .collect();
-            let cure = if lines.is_empty() {
+            let fix = if lines.is_empty() {
                 let unnamed =
                     Destination::new([0, 0, 0, 0].into(), service.id.port(), ForwardingMethod::DirectRouting);
                 let line =
@@ -131,8 +131,8 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
             } else {
                 lines.join(" && ")
             };
-            let cure = director.supervisors.fill_table.map_or(cure, log_of);
-            Kind::NoServer.at(&service.id, "the service has no real server", cure)
+            let fix = director.supervisors.fill_table.map_or(fix, log_of);
+            Kind::NoServer.at(&service.id, "the service has no real server", fix)
         })
         .collect()
 }
@@ -171,8 +171,8 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
             && weights.any(|weight| Some(weight) != first)
         {
             let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
-            let cure = command_line(&Change::EditService(Service { scheduler, ..*service }));
-            findings.push(Kind::WeightsIgnored.at(&service.id, what, cure));
+            let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
+            findings.push(Kind::WeightsIgnored.at(&service.id, what, fix));
         }
     }
     findings
@@ -185,8 +185,8 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
     let services = director.services().filter(|(service, _)| both(service));
     services
         .map(|(service, _)| {
-            let cure = command_line(&Change::EditService(Service { persistence: None, ..*service }));
-            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", cure)
+            let fix = command_line(&Change::EditService(Service { persistence: None, ..*service }));
+            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", fix)
         })
         .collect()
 }
@@ -199,8 +199,8 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
             && !marks.may_be_set(mark.get(), family)
         {
             let what = format!("no rule of the packet filter sets the mark {mark}");
-            let cure = marks.rule(mark.get(), family, &director.machine);
-            findings.push(Kind::MarkUnset.at(&service.id, what, cure));
+            let fix = marks.rule(mark.get(), family, &director.machine);
+            findings.push(Kind::MarkUnset.at(&service.id, what, fix));
         }
     }
     findings

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ipvs::{Change, DaemonState, ForwardingMethod, SyncDaemon};
 
-use super::address::Way;
+use super::address::Route;
 use super::director::{Director, at};
 use super::finding::{Finding, Kind};
 use super::fixes::bring_up;
-use super::machine::{Link, Machine, Sort};
+use super::machine::{Link, LinkKind, Machine};
 use super::{address, set};
 use crate::format::command_line;
 
@@ -20,7 +20,7 @@ pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {
 /// The setting that keeps answers of a server from being forwarded.
 fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
     const ALL: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
-    let link = machine.way(server).link()?;
+    let link = machine.route(server).link()?;
     let is_off = |path: &str| machine.sysctl(path) == Some(0);
     match server {
         IpAddr::V4(_) => {
@@ -36,12 +36,15 @@ fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
 /// forgets where it forwards itself, unless it is to learn even then.
 fn open(machine: &Machine, server: IpAddr, path: String) -> String {
     let is_learned = matches!(
-        machine.default_way(server),
-        Way::Gateway(IpAddr::V6(gateway), _) if gateway.is_unicast_link_local()
+        machine.default_route(server),
+        Route::Via(IpAddr::V6(gateway), _) if gateway.is_unicast_link_local()
     );
     let accepting = |link: &Link| format!("net/ipv6/conf/{}/accept_ra", link.name);
     let learning = machine.links.iter().filter(|link| {
-        is_learned && link.is_up && link.sort == Sort::Wire && machine.sysctl(&accepting(link)) == Some(1)
+        is_learned
+            && link.is_up
+            && link.kind == LinkKind::Ethernet
+            && machine.sysctl(&accepting(link)) == Some(1)
     });
     let settings: Vec<_> = learning.map(|link| (accepting(link), 2)).chain([(path, 1)]).collect();
     set(&settings)
@@ -61,7 +64,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
             let what = format!("{name} is 0, and real servers are masqueraded");
             findings.push(Kind::IpForward.at(&name, what, open(machine, to, path)));
         }
-        let Some(link) = machine.way(to).link().and_then(|link| machine.link(link)) else { continue };
+        let Some(link) = machine.route(to).link().and_then(|link| machine.link(link)) else { continue };
         let is_shared = address(&service.id)
             .is_some_and(|vip| machine.places(vip).any(|(_, place)| place.index == link.index));
         if to.is_ipv4() && is_shared && machine.higher(&link.name, "send_redirects") > 0 {
@@ -85,9 +88,9 @@ pub(crate) fn reverse_path(director: &Director) -> Vec<Finding> {
 /// The same for the interface that packets for an address come in by: by it answers would not go out.
 pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Finding> {
     const STRICT: u32 = 1;
-    let back = machine.default_way(vip).link();
+    let back = machine.default_route(vip).link();
     // Packets come in where the network asks for the address.
-    let place = machine.places(vip).map(|(_, link)| link).find(|link| link.sort == Sort::Wire);
+    let place = machine.places(vip).map(|(_, link)| link).find(|link| link.kind == LinkKind::Ethernet);
     let link = place.or_else(|| machine.on_link(vip))?;
     if !vip.is_ipv4()
         || machine.filtered == 0
@@ -101,11 +104,11 @@ pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Findin
         machine.filtered, link.name
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
-    let cure = match back {
+    let fix = match back {
         Some(_) => set(&[path(&link.name, 2)]),
         None => set(&[path("all", 0), path(&link.name, 0)]), // even the loose one wants a way back
     };
-    Some(Kind::RpFilter.at(&link.name, what, cure))
+    Some(Kind::RpFilter.at(&link.name, what, fix))
 }
 
 /// Settings that keep connections on servers that are being taken out.
@@ -116,8 +119,8 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     if is_off("expire_nodest_conn") {
         for (service, server, count) in director.connections.orphans() {
             let what = format!("{count} connections are to a server that is no longer in the table");
-            let cure = on("expire_nodest_conn");
-            findings.push(Kind::ExpireNodestConn.at(&format!("{service} -> {server}"), what, cure));
+            let fix = on("expire_nodest_conn");
+            findings.push(Kind::ExpireNodestConn.at(&format!("{service} -> {server}"), what, fix));
         }
     }
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight == 0) {
@@ -138,8 +141,8 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
                 format!("it has weight 0, and {connections} connections whose ports clients may use again");
             // The director sees both directions, and the end of connections, of masqueraded servers alone.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
-            let cure = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
-            findings.push(Kind::ConnReuseMode.at(&at, what, cure));
+            let fix = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
+            findings.push(Kind::ConnReuseMode.at(&at, what, fix));
         }
     }
     findings

@@ -26,10 +26,10 @@ fn table(findings: &[Finding]) -> Table {
     const PROSE: usize = 48;
     let mut builder = Builder::default();
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "what mends it"]);
-    for Finding { id, at, what, why, cure } in findings {
+    for Finding { id, at, what, why, fix } in findings {
         let [at, what] = [at, what].map(|words| messages::printable(words));
         // Of a command, the words are quoted one by one: no character is hidden in it.
-        builder.push_record([*id, &at, &format!("{what}; {why}"), cure]);
+        builder.push_record([*id, &at, &format!("{what}; {why}"), fix]);
     }
     let mut table = builder.build();
     // The commands are to be copied, so they stay in one piece.
@@ -56,12 +56,12 @@ mod tests {
     use super::*;
 
     fn findings() -> [Finding; 2] {
-        let finding = |id, at: &str, what: &str, why, cure: &str| Finding {
+        let finding = |id, at: &str, what: &str, why, fix: &str| Finding {
             id,
             at: at.to_owned(),
             what: what.to_owned(),
             why,
-            cure: cure.to_owned(),
+            fix: fix.to_owned(),
         };
         [
             finding("first-id", "TCP 192.0.2.1:80", "it is \"so\"", "that follows", "ipvsadm -Z"),
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn prose_is_wrapped_and_commands_are_not() {
         let [mut finding, _] = findings();
-        (finding.what, finding.cure) = ("word ".repeat(40), "command ".repeat(40).trim_end().to_owned());
+        (finding.what, finding.fix) = ("word ".repeat(40), "command ".repeat(40).trim_end().to_owned());
         let text = shown(&[finding.clone()], false);
-        assert!(text.lines().count() > 5 && text.contains(&finding.cure), "{text}");
+        assert!(text.lines().count() > 5 && text.contains(&finding.fix), "{text}");
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
     "at": "TCP 192.0.2.1:80",
     "what": "it is \"so\"",
     "why": "that follows",
-    "cure": "ipvsadm -Z"
+    "fix": "ipvsadm -Z"
   },
 "#;
         assert!(text.starts_with(first), "{text}");

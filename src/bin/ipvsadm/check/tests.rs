@@ -7,11 +7,11 @@ use ipvs::{
     SyncDaemon,
 };
 
-use super::address::{Address, Way};
+use super::address::{Address, Route};
 use super::connections::Count;
 use super::director::Director;
-use super::machine::{Link, Listener, Machine, Neighbour, Sort, far_away};
-use super::routes::Routes;
+use super::machine::{Link, LinkKind, Listener, Machine, Neighbour, default_route_probe};
+use super::routes::RoutingTables;
 use super::supervisors::Supervisors;
 use super::{Table, real_server, set};
 use crate::command::{Method, RealServer};
@@ -32,20 +32,20 @@ fn ip(text: &str) -> IpAddr {
 
 /// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
 pub(super) fn machine() -> Machine {
-    let link = |index, name: &str, sort| Link { index, name: name.to_owned(), is_up: true, sort };
+    let link = |index, name: &str, kind| Link { index, name: name.to_owned(), is_up: true, kind };
     let own = |address, prefix, link| Address { address: ip(address), prefix, link };
-    let ways = [
-        ("192.168.1.100", Way::Here),
-        ("192.168.1.11", Way::Direct(ETH0)),
-        ("192.168.1.12", Way::Direct(ETH0)),
-        ("240.0.0.1", Way::Gateway(ip("192.168.1.254"), ETH0)),
+    let lookups = [
+        ("192.168.1.100", Route::Local),
+        ("192.168.1.11", Route::OnLink(ETH0)),
+        ("192.168.1.12", Route::OnLink(ETH0)),
+        ("240.0.0.1", Route::Via(ip("192.168.1.254"), ETH0)),
     ];
     Machine {
-        links: vec![link(1, "lo", Sort::Loopback), link(ETH0, "eth0", Sort::Wire)],
+        links: vec![link(1, "lo", LinkKind::Loopback), link(ETH0, "eth0", LinkKind::Ethernet)],
         addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)],
         neighbours: Vec::new(),
-        ways: ways.into_iter().map(|(to, way)| (ip(to), way)).collect(),
-        routes: Routes::default(),
+        lookups: lookups.into_iter().map(|(to, route)| (ip(to), route)).collect(),
+        routes: RoutingTables::default(),
         listeners: Vec::new(),
         connections: Vec::new(),
         filtered: 0,
@@ -93,12 +93,12 @@ fn director(table: Table) -> Director {
 
 /// Ids and commands of what is found.
 fn found(director: &Director) -> Vec<(&'static str, String)> {
-    director.findings().into_iter().map(|finding| (finding.id, finding.cure)).collect()
+    director.findings().into_iter().map(|finding| (finding.id, finding.fix)).collect()
 }
 
 #[test]
 fn schedulers_without_weights_are_known() {
-    for (scheduler, cure) in [
+    for (scheduler, fix) in [
         ("rr", Some("wrr")),
         ("lc", Some("wlc")),
         ("dh", Some("wrr")),
@@ -110,7 +110,7 @@ fn schedulers_without_weights_are_known() {
     ] {
         let mut servers = two_servers();
         servers[0].destination.weight = 5;
-        let line = cure.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
+        let line = fix.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
         assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
         // A server that is being taken out is no difference.
         servers[0].destination.weight = 0;
@@ -133,7 +133,7 @@ fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
 fn the_standby_of_a_pair_has_no_address() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
-    director.machine.ways.insert(ip("192.168.1.100"), Way::Direct(ETH0));
+    director.machine.lookups.insert(ip("192.168.1.100"), Route::OnLink(ETH0));
     let take = "ping -c 1 -W 1 192.168.1.100 || ip neigh show 192.168.1.100 | grep lladdr || \
                 ip addr replace 192.168.1.100/32 dev eth0";
     assert_eq!(found(&director), vec![("vip-missing", take.into())]);
@@ -153,7 +153,7 @@ fn the_standby_of_a_pair_has_no_address() {
 #[test]
 fn a_gateway_that_is_silent_is_named() {
     let mut director = director(table("rr", vec![server("10.9.9.9", 80, ForwardingMethod::Masquerade)]));
-    director.machine.ways.insert(ip("10.9.9.9"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    director.machine.lookups.insert(ip("10.9.9.9"), Route::Via(ip("192.168.1.254"), ETH0));
     director.machine.neighbours.push(Neighbour {
         address: ip("192.168.1.254"),
         link: ETH0,
@@ -169,7 +169,7 @@ fn a_gateway_that_is_silent_is_named() {
 #[test]
 fn the_directors_own_address_serves_if_somebody_listens() {
     let mut director = director(table("rr", vec![server("192.168.1.1", 8080, ForwardingMethod::Masquerade)]));
-    director.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+    director.machine.lookups.insert(ip("192.168.1.1"), Route::Local);
     let listens = |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp }];
     for (listeners, is_served) in [
         (vec![], false),
@@ -190,8 +190,8 @@ fn limits_stay_within_what_the_kernel_takes() {
     let mut servers = two_servers();
     servers[0].destination.upper_threshold = 2_000_000_000;
     (servers[0].active_connections, servers[0].inactive_connections) = (u32::MAX, u32::MAX);
-    let cure = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
-    assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", cure.to_owned())]);
+    let fix = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
+    assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", fix.to_owned())]);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn networks_are_behind_interfaces_that_are_up() {
 #[test]
 fn a_real_server_asks_the_interface_that_faces_the_director() {
     let mut machine = machine();
-    machine.links.push(Link { index: 3, name: "docker0".into(), is_up: true, sort: Sort::Wire });
+    machine.links.push(Link { index: 3, name: "docker0".into(), is_up: true, kind: LinkKind::Ethernet });
     machine.addresses.push(Address { address: ip("172.17.0.1"), prefix: 16, link: 3 });
     machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     machine.sysctls = Box::new(|path| {
@@ -249,7 +249,7 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
     let mut role =
         RealServer { vip: ip("192.168.1.100"), method: Method::DirectRouting, director: None, port: None };
     assert_eq!(real_server::findings(&role, &machine), vec![]);
-    machine.ways.insert(ip("192.168.1.2"), Way::Direct(3));
+    machine.lookups.insert(ip("192.168.1.2"), Route::OnLink(3));
     role.director = Some(ip("192.168.1.2"));
     let ids: Vec<_> = real_server::findings(&role, &machine).iter().map(|finding| finding.id).collect();
     assert_eq!(ids, ["arp-ignore", "arp-announce"]);
@@ -266,7 +266,7 @@ fn a_director_that_serves_too_keeps_the_address() {
         real_server::findings(&role, machine).iter().map(|finding| finding.id).collect()
     };
     // A mask on lo that spans the director's address makes no director of a server.
-    machine.ways.insert(director, Way::Here);
+    machine.lookups.insert(director, Route::Local);
     machine.addresses.retain(|own| own.address != director);
     assert!(ids(&machine).contains(&"server-vip-on-wire"));
     machine.addresses.push(Address { address: director, prefix: 24, link: ETH0 });
@@ -276,17 +276,15 @@ fn a_director_that_serves_too_keeps_the_address() {
 #[test]
 fn without_a_default_route_filters_are_turned_off() {
     let mut machine = machine();
-    machine.ways.remove(&far_away(ip("192.168.1.100")));
-    machine.links.push(Link { index: 3, name: "tunl0".into(), is_up: true, sort: Sort::Tunnel });
+    machine.lookups.remove(&default_route_probe(ip("192.168.1.100")));
+    machine.links.push(Link { index: 3, name: "tunl0".into(), is_up: true, kind: LinkKind::Tunnel });
     machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
     machine.filtered = 5;
     let role = RealServer { vip: ip("192.168.1.100"), method: Method::Tunnel, director: None, port: None };
-    let cures: Vec<_> = real_server::findings(&role, &machine)
-        .into_iter()
-        .map(|finding| (finding.id, finding.cure))
-        .collect();
+    let fixes: Vec<_> =
+        real_server::findings(&role, &machine).into_iter().map(|finding| (finding.id, finding.fix)).collect();
     let off =
         |link: &str| format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{link}.rp_filter=0");
-    assert!(cures.contains(&("rp-filter", off("eth0"))), "{cures:?}");
-    assert!(cures.contains(&("tunnel-rp-filter", off("tunl0"))), "{cures:?}");
+    assert!(fixes.contains(&("rp-filter", off("eth0"))), "{fixes:?}");
+    assert!(fixes.contains(&("tunnel-rp-filter", off("tunl0"))), "{fixes:?}");
 }

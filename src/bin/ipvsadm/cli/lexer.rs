@@ -1,12 +1,18 @@
-//! The walk over the words of a command line, by the rules of the original's parser (libpopt), which differ from
-//! clap's and from getopt's: see `docs/compatibility.md`.
+//! The words of a command line, or of a line of a restore, split into options and their values: `clap_lex` takes words
+//! apart, and here is what the original's parser (libpopt) makes of the parts, which differs from clap's grammar and
+//! from getopt's: see `docs/compatibility.md`.
 
-use crate::cli::args::{Row, Takes, by_long, by_short};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-/// An option as it was met.
+use clap_lex::{ArgCursor, RawArgs, ShortFlags};
+
+use crate::option_table::{Arity, OptionSpec, by_letter, by_name};
+
+/// An option and its value, as they stand on the command line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Given<'a> {
-    pub(crate) row: &'static Row,
+pub(crate) struct ParsedOption<'a> {
+    pub(crate) spec: &'static OptionSpec,
     pub(crate) value: Option<&'a [u8]>,
     /// The word that it stands in.
     pub(crate) option: &'a [u8],
@@ -14,88 +20,97 @@ pub(crate) struct Given<'a> {
     pub(crate) word: &'a [u8],
 }
 
-/// Why the walk cannot go on.
+/// A word that is no option, or an option that lacks its value or has one too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stumble<'a> {
-    Unknown(&'a [u8]),
-    ValueMissing(&'a [u8]),
-    ValueUnwanted(&'a [u8]),
+pub(crate) enum LexError<'a> {
+    UnknownOption(&'a [u8]),
+    MissingValue(&'a [u8]),
+    UnexpectedValue(&'a [u8]),
 }
 
-/// A walk from the first word to the last.
-pub(crate) struct Walk<'a> {
-    words: std::slice::Iter<'a, &'a [u8]>,
-    /// What is left of a cluster of letters, and the word that it is in.
-    cluster: Option<(&'a [u8], &'a [u8])>,
-    after_dashes: bool,
-    /// The words that are no options.
+/// Words that a [`Lexer`] reads.
+pub(crate) fn raw(words: &[&[u8]]) -> RawArgs {
+    RawArgs::new(words.iter().map(|word| OsStr::from_bytes(word)))
+}
+
+/// Reads options from the first word to the last.
+pub(crate) struct Lexer<'a> {
+    words: &'a RawArgs,
+    cursor: ArgCursor,
+    /// The rest of a cluster of letters, and the word that it is in.
+    cluster: Option<(ShortFlags<'a>, &'a [u8])>,
+    is_after_escape: bool,
+    /// The words that are neither options nor values.
     pub(crate) positional: Vec<&'a [u8]>,
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn new(words: &'a [&'a [u8]]) -> Self {
-        Self { words: words.iter(), cluster: None, after_dashes: false, positional: Vec::new() }
+impl<'a> Lexer<'a> {
+    pub(crate) fn new(words: &'a RawArgs) -> Self {
+        Self { words, cursor: words.cursor(), cluster: None, is_after_escape: false, positional: Vec::new() }
     }
 
     /// The next option, or none at the end.
-    pub(crate) fn next_option(&mut self) -> Result<Option<Given<'a>>, Stumble<'a>> {
+    pub(crate) fn next_option(&mut self) -> Result<Option<ParsedOption<'a>>, LexError<'a>> {
         loop {
             if let Some((letters, word)) = self.cluster.take() {
                 return self.letter(letters, word).map(Some);
             }
-            let Some(word) = self.words.next().copied() else { return Ok(None) };
-            match word {
-                _ if self.after_dashes => self.positional.push(word),
-                b"--" => self.after_dashes = true,
-                [b'-', b'-', long @ ..] => return self.long(long, word).map(Some),
-                [b'-', letters @ ..] if !letters.is_empty() => self.cluster = Some((letters, word)),
-                _ => self.positional.push(word),
+            let Some(argument) = self.words.next(&mut self.cursor) else { return Ok(None) };
+            let word = argument.to_value_os().as_bytes();
+            if self.is_after_escape {
+                self.positional.push(word);
+            } else if argument.is_escape() {
+                self.is_after_escape = true;
+            } else if let Some((name, value)) = argument.to_long() {
+                let spec = name.ok().and_then(by_name).ok_or(LexError::UnknownOption(word))?;
+                return self.with_value(spec, value.map(OsStr::as_bytes), word).map(Some);
+            } else if let Some(letters) = argument.to_short() {
+                self.cluster = Some((letters, word));
+            } else {
+                self.positional.push(word);
             }
         }
-    }
-
-    fn long(&mut self, long: &'a [u8], word: &'a [u8]) -> Result<Given<'a>, Stumble<'a>> {
-        let mut parts = long.splitn(2, |byte| *byte == b'=');
-        let row = parts.next().and_then(by_long).ok_or(Stumble::Unknown(word))?;
-        self.with_value(row, parts.next(), word)
     }
 
     /// The first of some letters; what follows it is its value, or more letters.
-    fn letter(&mut self, letters: &'a [u8], word: &'a [u8]) -> Result<Given<'a>, Stumble<'a>> {
-        let (letter, rest) = letters.split_first().ok_or(Stumble::Unknown(word))?;
-        let row = by_short(*letter).ok_or(Stumble::Unknown(word))?;
-        let glued = (!rest.is_empty()).then_some(rest);
-        match row.takes {
-            Takes::Nothing => {
-                self.cluster = glued.filter(|rest| !rest.starts_with(b"=")).map(|rest| (rest, word));
-                self.with_value(row, glued.filter(|rest| rest.starts_with(b"=")), word)
-            }
-            _ => self.with_value(row, glued.map(|rest| rest.strip_prefix(b"=").unwrap_or(rest)), word),
+    fn letter(
+        &mut self,
+        mut letters: ShortFlags<'a>,
+        word: &'a [u8],
+    ) -> Result<ParsedOption<'a>, LexError<'a>> {
+        let letter = letters.next_flag().and_then(Result::ok);
+        let spec = letter.and_then(by_letter).ok_or(LexError::UnknownOption(word))?;
+        let rest = letters.clone().next_value_os().map(OsStr::as_bytes);
+        let behind_sign = rest.and_then(|rest| rest.strip_prefix(b"="));
+        if spec.arity != Arity::Nothing {
+            return self.with_value(spec, behind_sign.or(rest), word);
         }
+        if behind_sign.is_none() && rest.is_some() {
+            self.cluster = Some((letters, word));
+        }
+        self.with_value(spec, behind_sign, word)
     }
 
     fn with_value(
         &mut self,
-        row: &'static Row,
-        glued: Option<&'a [u8]>,
+        spec: &'static OptionSpec,
+        attached: Option<&'a [u8]>,
         option: &'a [u8],
-    ) -> Result<Given<'a>, Stumble<'a>> {
-        let given = |value, word| Ok(Given { row, value, option, word });
-        match (row.takes, glued) {
-            (Takes::Nothing, Some(_)) => Err(Stumble::ValueUnwanted(option)),
-            (Takes::Nothing, None) => given(None, option),
-            (_, Some(value)) => given(Some(value), option),
-            (Takes::Value(_), None) => match self.words.next().copied() {
-                Some(value) => given(Some(value), value),
-                None => Err(Stumble::ValueMissing(option)),
-            },
-            (Takes::Perhaps(_), None) => match self.words.as_slice().first() {
-                Some(value) if !value.starts_with(b"-") => {
-                    self.words.next();
-                    given(Some(value), value)
+    ) -> Result<ParsedOption<'a>, LexError<'a>> {
+        let parsed = |value, word| Ok(ParsedOption { spec, value, option, word });
+        match (spec.arity, attached) {
+            (Arity::Nothing, Some(_)) => return Err(LexError::UnexpectedValue(option)),
+            (Arity::Nothing, None) => return parsed(None, option),
+            (_, Some(value)) => return parsed(Some(value), option),
+            (Arity::Value(_), None) => {}
+            (Arity::Optional(_), None) => {
+                let next = self.words.peek_os(&self.cursor);
+                if next.is_none_or(|next| next.as_bytes().starts_with(b"-")) {
+                    return parsed(None, option);
                 }
-                _ => given(None, option),
-            },
+            }
         }
+        let value = self.words.next_os(&mut self.cursor).ok_or(LexError::MissingValue(option))?.as_bytes();
+        parsed(Some(value), value)
     }
 }

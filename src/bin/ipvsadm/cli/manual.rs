@@ -1,7 +1,7 @@
 //! The manual page's options, made of the table of options: `docs/man/ipvsadm.8` has them between two marks.
 //! `UPDATE_MANUAL=1 IPVS_LAB_INSIDE=no cargo test --bin ipvsadm manual` writes them there, outside the lab.
 
-use crate::cli::args;
+use crate::cli::help;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/man/ipvsadm.8");
 const BEGIN: &str = ".\\\" What follows is made of the table of options: src/bin/ipvsadm/cli/manual.rs.\n";
@@ -10,7 +10,7 @@ const END: &str = ".\\\" END OF OPTIONS\n";
 /// The options as a manual page has them.
 fn options() -> String {
     let mut page = Vec::new();
-    clap_mangen::Man::new(args::clap("ipvsadm".into())).render_options_section(&mut page).unwrap();
+    clap_mangen::Man::new(help::clap("ipvsadm".into())).render_options_section(&mut page).unwrap();
     String::from_utf8(page).unwrap()
 }
 

@@ -1,20 +1,21 @@
 //! What goes with what: each command's options, and each tunnel's.
 
-use crate::cli::args::Opt;
-use crate::messages::{self, Result};
-use crate::option_key::OptionKey;
+use std::fmt::Arguments;
 
-#[allow(clippy::enum_glob_use, reason = "the table of columns is all there is here")]
+use crate::messages::{self, Result};
+use crate::option_table::OptionKey;
+
+#[allow(clippy::enum_glob_use, reason = "the rules are all there is here")]
 use OptionKey::*;
 
-/// A command's options: those it needs, and those it may have.
-struct Fits {
-    name: &'static str,
+/// A command's options: those it needs, those it may have, and of those the ones that exclude each other.
+struct CommandRules {
     needed: &'static [OptionKey],
     allowed: &'static [OptionKey],
+    exclusive: &'static [OptionKey],
 }
 
-fn fits(command: Opt) -> Fits {
+fn rules(command: OptionKey) -> CommandRules {
     const EDIT_SERVICE: &[OptionKey] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun, Keep];
     const ADD_SERVICE: &[OptionKey] = without_keep(EDIT_SERVICE);
     const EDIT_SERVER: &[OptionKey] = &[
@@ -46,43 +47,37 @@ fn fits(command: Opt) -> Fits {
         Exact,
         TunInfo,
     ];
-    let (name, needed, allowed): (_, &[OptionKey], &[OptionKey]) = match command {
-        Opt::AddService => ("add-service", &[ServiceAddress], ADD_SERVICE),
-        Opt::EditService => ("edit-service", &[ServiceAddress], EDIT_SERVICE),
-        Opt::DeleteService => ("delete-service", &[ServiceAddress], &[DryRun]),
-        Opt::Clear => ("flush", &[], &[DryRun]),
-        Opt::AddServer => ("add-server", &[ServiceAddress, RealServer], ADD_SERVER),
-        Opt::EditServer => ("edit-server", &[ServiceAddress, RealServer], EDIT_SERVER),
-        Opt::DeleteServer => ("delete-server", &[ServiceAddress, RealServer], &[DryRun]),
-        Opt::Set => ("set", &[], &[DryRun]),
-        Opt::StartDaemon => (
-            "start-daemon",
-            &[],
-            &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen, DryRun],
-        ),
-        Opt::StopDaemon => ("stop-daemon", &[], &[SyncId, DryRun]),
-        Opt::Restore => ("restore", &[], &[File, Replace, Diff, Apply, DryRun]),
-        Opt::Save => ("save", &[], &[Numeric, Full, File]),
-        Opt::Check => ("check", &[], &[RealServer, ForwardingMethod, File, Director, Port, Json]),
-        Opt::Zero => ("zero", &[], &[ServiceAddress, DryRun]),
-        _ => ("list", &[], LIST),
+    let (needed, allowed, exclusive): (&[OptionKey], &[OptionKey], &[OptionKey]) = match command {
+        AddService => (&[ServiceAddress], ADD_SERVICE, &[]),
+        EditService => (&[ServiceAddress], EDIT_SERVICE, &[]),
+        DeleteService => (&[ServiceAddress], &[DryRun], &[]),
+        AddServer => (&[ServiceAddress, RealServer], ADD_SERVER, &[]),
+        EditServer => (&[ServiceAddress, RealServer], EDIT_SERVER, &[]),
+        DeleteServer => (&[ServiceAddress, RealServer], &[DryRun], &[]),
+        Clear | Set => (&[], &[DryRun], &[]),
+        Zero => (&[], &[ServiceAddress, DryRun], &[]),
+        StartDaemon => {
+            (&[], &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen, DryRun], &[])
+        }
+        StopDaemon => (&[], &[SyncId, DryRun], &[]),
+        Restore => (&[], &[File, Replace, Diff, Apply, DryRun], &[Replace, Diff, Apply]),
+        Save => (&[], &[Numeric, Full, File], &[]),
+        Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Json], &[]),
+        _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),
     };
-    Fits { name, needed, allowed }
+    CommandRules { needed, allowed, exclusive }
 }
 
 /// What is added has nothing to keep.
-const fn without_keep(columns: &[OptionKey]) -> &[OptionKey] {
-    if let [columns @ .., Keep] = columns { columns } else { columns }
+const fn without_keep(options: &[OptionKey]) -> &[OptionKey] {
+    if let [options @ .., Keep] = options { options } else { options }
 }
 
-/// Complains of the first column that is missing, does not go with the command, or excludes another.
-pub(crate) fn check(command: Opt, given: &[OptionKey]) -> Result<()> {
-    let exclusive: &[OptionKey] = match command {
-        Opt::List => &[Connection, ServiceAddress, Timeout, Daemon],
-        Opt::Restore => &[Replace, Diff, Apply],
-        _ => &[],
-    };
-    scan(&fits(command), "command", exclusive, &OptionKey::ALL.map(|(column, _)| column), given)
+/// Refuses the first option, in the original's order, that is missing, does not go with the command, or excludes another.
+pub(crate) fn check(command: OptionKey, given: &[OptionKey]) -> Result<()> {
+    // The original's name for it.
+    let name = if command == Clear { "flush" } else { command.name() };
+    apply(&rules(command), &format_args!("'{name}' command"), given)
 }
 
 /// The same for the options of a tunnel, of which the checksums exclude each other.
@@ -93,50 +88,47 @@ pub(crate) fn check_tunnel(tunnel: &[u8], given: &[OptionKey]) -> Result<()> {
         b"gre" => ("gre", &[], &[TunNocsum, TunCsum]),
         _ => ("ipip", &[], &[]),
     };
-    let columns = [TunPort, TunNocsum, TunCsum, TunRemcsum];
-    scan(&Fits { name, needed, allowed }, "tunnel type", CHECKSUMS, &columns, given)
+    let is_of_a_tunnel = |option: &OptionKey| *option == TunPort || CHECKSUMS.contains(option);
+    let given: Vec<OptionKey> = given.iter().copied().filter(is_of_a_tunnel).collect();
+    let rules = CommandRules { needed, allowed, exclusive: CHECKSUMS };
+    apply(&rules, &format_args!("'{name}' tunnel type"), &given)
 }
 
-fn scan(
-    fits: &Fits,
-    kind: &str,
-    exclusive: &[OptionKey],
-    columns: &[OptionKey],
-    given: &[OptionKey],
-) -> Result<()> {
-    let Fits { name, needed, allowed } = fits;
-    // A restore comes here with each line, and nearly all are in order: that is told without going through all columns.
-    let is_in_place =
-        |column: &OptionKey| needed.contains(column) || allowed.contains(column) || !columns.contains(column);
-    if needed.iter().all(|column| given.contains(column))
-        && given.iter().all(is_in_place)
-        && given.iter().filter(|column| exclusive.contains(column)).count() < 2
+fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Result<()> {
+    let CommandRules { needed, allowed, exclusive } = rules;
+    let may_stand = |option: &OptionKey| needed.contains(option) || allowed.contains(option);
+    // A restore comes here with each line, and nearly all are in order.
+    if needed.iter().all(|option| given.contains(option))
+        && given.iter().all(may_stand)
+        && given.iter().filter(|option| exclusive.contains(option)).count() < 2
     {
         return Ok(());
     }
+    let mut options = [needed, given].concat();
+    options.sort_unstable();
+    options.dedup();
     let mut chosen: Option<OptionKey> = None;
-    for column in columns {
-        let is_given = given.contains(column);
-        let text = column.name();
-        if needed.contains(column) && !is_given {
-            return complain(format!("You need to supply the '{text}' option for the '{name}' {kind}"));
+    for option in options {
+        let text = option.name();
+        if !given.contains(&option) {
+            return refuse(format!("You need to supply the '{text}' option for the {what}"));
         }
-        if is_given && !needed.contains(column) && !allowed.contains(column) {
-            return complain(format!("Illegal '{text}' option with the '{name}' {kind}"));
+        if !may_stand(&option) {
+            return refuse(format!("Illegal '{text}' option with the {what}"));
         }
-        if is_given && exclusive.contains(column) {
+        if exclusive.contains(&option) {
             if let Some(chosen) = chosen {
                 let other = chosen.name();
-                return complain(format!(
-                    "The option '{text}' conflicts with the '{other}' option in the '{name}' {kind}"
+                return refuse(format!(
+                    "The option '{text}' conflicts with the '{other}' option in the {what}"
                 ));
             }
-            chosen = Some(*column);
+            chosen = Some(option);
         }
     }
     Ok(())
 }
 
-fn complain(sentence: String) -> Result<()> {
+fn refuse(sentence: String) -> Result<()> {
     Err(messages::value(sentence))
 }

@@ -1,6 +1,6 @@
-//! From words to a command: the table of options, the walk over the words, the values, and what goes with what.
+//! From words to a command: the table of options, the lexer, the values, and what goes with what.
 
-pub(crate) mod args;
+pub(crate) mod help;
 pub(crate) mod lexer;
 #[cfg(test)]
 mod manual;

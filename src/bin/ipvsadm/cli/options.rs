@@ -1,4 +1,4 @@
-//! The options of one command line as they are met, and what they ask for as a whole.
+//! The options of one command line, set one by one, and the command that they make.
 
 mod queries;
 
@@ -13,28 +13,27 @@ use ipvs::{
     Timeouts, Tunnel,
 };
 
-use crate::cli::args::Opt;
-use crate::cli::lexer::Given;
+use crate::cli::lexer::ParsedOption;
 use crate::cli::matrix;
 use crate::cli::value;
-use crate::command::{ChangeRequest, Command, Keep, Manner, Restore, Save};
+use crate::command::{ChangeRequest, Command, Keep, Restore, RestoreMode, Save};
 use crate::messages::{self, Result};
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
 /// What `--start-daemon` and `--stop-daemon` are told.
-fn daemon_state(command: Opt, word: &[u8]) -> Result<DaemonState> {
+fn daemon_state(command: OptionKey, word: &[u8]) -> Result<DaemonState> {
     match word {
         b"master" => Ok(DaemonState::Master),
         b"backup" => Ok(DaemonState::Backup),
-        _ if command == Opt::StartDaemon => Err(messages::START.about(word)),
+        _ if command == OptionKey::StartDaemon => Err(messages::START.about(word)),
         _ => Err(messages::STOP.about(word)),
     }
 }
 
-/// What was typed so far.
+/// The options read so far.
 #[derive(Debug, Default)]
-pub(crate) struct Typed<'a> {
+pub(crate) struct Options<'a> {
     given: Vec<OptionKey>,
     state: Option<DaemonState>,
     service: Option<ServiceId>,
@@ -45,7 +44,7 @@ pub(crate) struct Typed<'a> {
     flags: &'a [u8],
     server: Option<DestinationId>,
     server_port: Option<u16>,
-    method: Option<Opt>,
+    method: Option<OptionKey>,
     weight: Option<u32>,
     upper: u32,
     lower: u32,
@@ -63,75 +62,79 @@ pub(crate) struct Typed<'a> {
     served: Option<u16>,
 }
 
-impl<'a> Typed<'a> {
-    /// Behind the command, which may have a value itself.
-    pub(crate) fn behind(command: &Given<'a>) -> Result<Self> {
-        let state = command.value.map(|word| daemon_state(command.row.opt, word)).transpose()?;
+impl<'a> Options<'a> {
+    /// None yet but the command, which may have a value itself.
+    pub(crate) fn of(command: &ParsedOption<'a>) -> Result<Self> {
+        let state = command.value.map(|word| daemon_state(command.spec.key, word)).transpose()?;
         Ok(Self { state, ..Self::default() })
     }
 
-    fn has(&self, column: OptionKey) -> bool {
-        self.given.contains(&column)
+    fn has(&self, option: OptionKey) -> bool {
+        self.given.contains(&option)
     }
 
-    /// Takes in one option behind the command.
-    pub(crate) fn take(&mut self, given: &Given<'a>, resolver: &mut Resolver) -> Result<()> {
-        if given.row.is_command() {
-            return Err(messages::value(format!("invalid option `{}'", messages::text(given.word))));
+    /// Sets one option behind the command.
+    pub(crate) fn set(&mut self, option: &ParsedOption<'a>, resolver: &mut Resolver) -> Result<()> {
+        if option.spec.is_command() {
+            return Err(messages::value(format!("invalid option `{}'", messages::text(option.word))));
         }
-        if let Some(column) = given.row.column {
-            if self.has(column) {
-                return Err(messages::twice(column));
+        if let Some(key) = option.spec.checked_as {
+            if self.has(key) {
+                return Err(messages::twice(key));
             }
-            self.given.push(column);
+            self.given.push(key);
         }
-        let word = given.value.unwrap_or_default();
-        match given.row.opt {
-            Opt::TcpService => self.service = Some(self.service(Protocol::Tcp, word, resolver)?),
-            Opt::UdpService => self.service = Some(self.service(Protocol::Udp, word, resolver)?),
-            Opt::SctpService => self.service = Some(self.service(Protocol::Sctp, word, resolver)?),
-            Opt::FwmarkService => self.service = Some(fwmark(word)?),
-            Opt::Ipv6 => self.make_ipv6()?,
-            Opt::Scheduler => self.scheduler = Some(word),
-            Opt::Persistent => {
-                self.timeout = Some(given.value.map_or(Ok(360), |word| value::timeout(word, 1))?);
+        let word = option.value.unwrap_or_default();
+        match option.spec.key {
+            OptionKey::TcpService => self.service = Some(self.service(Protocol::Tcp, word, resolver)?),
+            OptionKey::UdpService => self.service = Some(self.service(Protocol::Udp, word, resolver)?),
+            OptionKey::SctpService => self.service = Some(self.service(Protocol::Sctp, word, resolver)?),
+            OptionKey::FwmarkService => self.service = Some(fwmark(word)?),
+            OptionKey::Ipv6 => self.make_ipv6()?,
+            OptionKey::Scheduler => self.scheduler = Some(word),
+            OptionKey::Persistent => {
+                self.timeout = Some(option.value.map_or(Ok(360), |word| value::timeout(word, 1))?);
             }
-            Opt::Netmask => {
+            OptionKey::Netmask => {
                 let family = self.service.map_or(Family::V4, |service| service.family());
                 self.netmask = Some(value::netmask(word, family, resolver)?);
             }
-            Opt::Engine => {
+            OptionKey::Pe => {
                 let name = value::cut(word, PersistenceEngine::MAX_BYTES);
                 self.engine = PersistenceEngine::new(name).ok().filter(|_| !word.is_empty());
             }
-            Opt::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
-            Opt::RealServer => self.server = Some(self.server(word, resolver)?),
-            Opt::Gatewaying | Opt::Ipip | Opt::Masquerading => self.method = Some(given.row.opt),
-            Opt::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
-            Opt::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
-            Opt::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
-            Opt::TunType => {
+            OptionKey::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
+            OptionKey::RealServer => self.server = Some(self.server(word, resolver)?),
+            OptionKey::Gatewaying | OptionKey::Ipip | OptionKey::Masquerading => {
+                self.method = Some(option.spec.key);
+            }
+            OptionKey::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
+            OptionKey::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
+            OptionKey::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
+            OptionKey::TunType => {
                 let types = ["ipip", "gue", "gre"].map(str::as_bytes);
                 let known = types.into_iter().find(|known| *known == word);
                 self.tunnel = known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?;
             }
-            Opt::TunPort => self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?,
-            Opt::McastInterface => {
+            OptionKey::TunPort => {
+                self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?;
+            }
+            OptionKey::McastInterface => {
                 let name = value::cut(word, InterfaceName::MAX_BYTES);
                 self.interface = InterfaceName::new(name).ok().filter(|_| !word.is_empty());
             }
-            Opt::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
-            Opt::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
-            Opt::McastGroup => self.group = Some(value::group(word)?),
-            Opt::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
-            Opt::Director => {
+            OptionKey::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
+            OptionKey::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
+            OptionKey::McastGroup => self.group = Some(value::group(word)?),
+            OptionKey::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            OptionKey::Director => {
                 let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
                 self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
             }
-            Opt::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
-            Opt::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
-            Opt::Quiet => self.quiet = true,
-            Opt::McastTtl => {
+            OptionKey::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
+            OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
+            OptionKey::Quiet => self.quiet = true,
+            OptionKey::McastTtl => {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
                 self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
             }
@@ -172,11 +175,11 @@ impl<'a> Typed<'a> {
         Ok(())
     }
 
-    /// Checks the whole and says what it asks for.
-    pub(crate) fn finish(mut self, command: Opt, positional: &[&[u8]]) -> Result<Command> {
+    /// Checks them as a whole, and makes the command.
+    pub(crate) fn into_command(mut self, command: OptionKey, positional: &[&[u8]]) -> Result<Command> {
         let mut timeouts = Timeouts::default();
         let mut rest = positional;
-        if command == Opt::Set {
+        if command == OptionKey::Set {
             let [tcp, tcp_fin, udp, behind @ ..] = positional else {
                 return Err(messages::value("--set option requires 3 timeout values"));
             };
@@ -198,14 +201,14 @@ impl<'a> Typed<'a> {
         matrix::check(command, &self.given)?;
 
         match command {
-            Opt::Save => Ok(Command::Save(Save {
+            OptionKey::Save => Ok(Command::Save(Save {
                 numeric: self.has(OptionKey::Numeric),
                 full: self.has(OptionKey::Full),
                 file: self.file,
             })),
-            Opt::Restore => Ok(Command::Restore(self.restore())),
-            Opt::List => self.list().map(Command::List),
-            Opt::Check => self.check().map(Command::Check),
+            OptionKey::Restore => Ok(Command::Restore(self.restore())),
+            OptionKey::List => self.list().map(Command::List),
+            OptionKey::Check => self.check().map(Command::Check),
             _ => {
                 let dry = self.has(OptionKey::DryRun);
                 let change = self.change(command, scheduler, flags.unwrap_or_default(), timeouts)?;
@@ -218,31 +221,33 @@ impl<'a> Typed<'a> {
     /// What a command that changes something changes.
     fn change(
         &self,
-        command: Opt,
+        command: OptionKey,
         scheduler: Scheduler,
         flags: SchedulerFlags,
         timeouts: Timeouts,
     ) -> Result<Change> {
         Ok(match (command, self.service, self.server, self.state) {
-            (Opt::AddService, Some(id), ..) => Change::AddService(self.whole_service(id, scheduler, flags)?),
-            (Opt::EditService, Some(id), ..) => {
+            (OptionKey::AddService, Some(id), ..) => {
+                Change::AddService(self.whole_service(id, scheduler, flags)?)
+            }
+            (OptionKey::EditService, Some(id), ..) => {
                 Change::EditService(self.whole_service(id, scheduler, flags)?)
             }
-            (Opt::DeleteService, Some(id), ..) => Change::DeleteService(id),
-            (Opt::AddServer, Some(id), Some(server), _) => {
+            (OptionKey::DeleteService, Some(id), ..) => Change::DeleteService(id),
+            (OptionKey::AddServer, Some(id), Some(server), _) => {
                 Change::AddDestination { service: id, destination: self.destination(&id, server)? }
             }
-            (Opt::EditServer, Some(id), Some(server), _) => {
+            (OptionKey::EditServer, Some(id), Some(server), _) => {
                 Change::EditDestination { service: id, destination: self.destination(&id, server)? }
             }
-            (Opt::DeleteServer, Some(id), Some(server), _) => {
+            (OptionKey::DeleteServer, Some(id), Some(server), _) => {
                 Change::DeleteDestination { service: id, destination: server }
             }
-            (Opt::Clear, ..) => Change::Flush,
-            (Opt::Zero, id, ..) => Change::Zero(id.filter(|id| !is_all_zero(id))),
-            (Opt::Set, ..) => Change::SetTimeouts(timeouts),
-            (Opt::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
-            (Opt::StopDaemon, _, _, Some(state)) => Change::StopDaemon { state, sync_id: self.sync_id },
+            (OptionKey::Clear, ..) => Change::Flush,
+            (OptionKey::Zero, id, ..) => Change::Zero(id.filter(|id| !is_all_zero(id))),
+            (OptionKey::Set, ..) => Change::SetTimeouts(timeouts),
+            (OptionKey::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
+            (OptionKey::StopDaemon, _, _, Some(state)) => Change::StopDaemon { state, sync_id: self.sync_id },
             // The matrix lets none of these pass.
             _ => return Err(messages::value("the command lacks what it is about")),
         })
@@ -260,13 +265,13 @@ impl<'a> Typed<'a> {
     }
 
     fn restore(self) -> Restore {
-        let manner = match () {
-            () if self.has(OptionKey::Replace) => Manner::Replace,
-            () if self.has(OptionKey::Diff) => Manner::Diff,
-            () if self.has(OptionKey::Apply) => Manner::Apply,
-            () => Manner::Stream,
+        let mode = match () {
+            () if self.has(OptionKey::Replace) => RestoreMode::Replace,
+            () if self.has(OptionKey::Diff) => RestoreMode::Diff,
+            () if self.has(OptionKey::Apply) => RestoreMode::Apply,
+            () => RestoreMode::Stream,
         };
-        Restore { manner, dry: self.has(OptionKey::DryRun), file: self.file }
+        Restore { mode, dry: self.has(OptionKey::DryRun), file: self.file }
     }
 
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
@@ -291,7 +296,7 @@ impl<'a> Typed<'a> {
     }
 
     fn destination(&self, service: &ServiceId, mut id: DestinationId) -> Result<Destination> {
-        if self.has(OptionKey::Keep) && matches!(self.method, None | Some(Opt::Ipip)) {
+        if self.has(OptionKey::Keep) && matches!(self.method, None | Some(OptionKey::Ipip)) {
             // Whether it is a tunnel, and which, is known only with what is kept.
             let port = if self.method.is_some() { routed_port(service, id.port) } else { id.port };
             let forwarding = if self.method.is_some() {
@@ -301,18 +306,20 @@ impl<'a> Typed<'a> {
             };
             return Ok(self.weighed(DestinationId { port, ..id }, forwarding));
         }
-        if Family::from(id.address) != service.family() && self.method != Some(Opt::Ipip) {
+        if Family::from(id.address) != service.family() && self.method != Some(OptionKey::Ipip) {
             return Err(messages::value(messages::OTHER_FAMILY));
         }
         let forwarding = match self.method {
-            Some(Opt::Masquerading) => ForwardingMethod::Masquerade,
-            Some(Opt::Ipip) => {
+            Some(OptionKey::Masquerading) => ForwardingMethod::Masquerade,
+            Some(OptionKey::Ipip) => {
                 ForwardingMethod::Tunnel(value::tunnel(self.tunnel, self.tunnel_port, &self.given)?)
             }
             _ => ForwardingMethod::DirectRouting,
         };
         let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;
-        if self.method != Some(Opt::Ipip) && self.given.iter().any(|column| tunnel_options.contains(column)) {
+        if self.method != Some(OptionKey::Ipip)
+            && self.given.iter().any(|option| tunnel_options.contains(option))
+        {
             return Err(messages::value(messages::TUNNEL_OPTIONS));
         }
         if forwarding != ForwardingMethod::Masquerade {

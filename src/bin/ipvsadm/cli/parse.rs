@@ -1,54 +1,55 @@
 //! From the words of a command line, or of a line of a restore, to what they ask for.
 
-use crate::cli::args::Opt;
-use crate::cli::lexer::{Stumble, Walk};
-use crate::cli::options::Typed;
+use crate::cli::lexer::{self, LexError, Lexer};
+use crate::cli::options::Options;
 use crate::command::Command;
 use crate::messages::{self, Failure, Result};
+use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
 /// Reads the words behind the program's name, of which there is at least one. Errors come in the order of the
 /// words, and only then those about what does not go together.
 pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
-    let mut walk = Walk::new(words);
-    let first = match walk.next_option() {
-        Ok(Some(given)) if given.row.is_command() => given,
-        Ok(Some(given)) => return Err(messages::try_help(program, Some(given.word), COMMAND_FIRST)),
+    let raw = lexer::raw(words);
+    let mut lexer = Lexer::new(&raw);
+    let first = match lexer.next_option() {
+        Ok(Some(option)) if option.spec.is_command() => option,
+        Ok(Some(option)) => return Err(messages::try_help(program, Some(option.word), COMMAND_FIRST)),
         Ok(None) => return Err(messages::try_help(program, words.first().copied(), COMMAND_FIRST)),
-        Err(stumble) => return Err(first_stumble(program, stumble)),
+        Err(error) => return Err(no_command(program, error)),
     };
-    match first.row.opt {
-        Opt::Help => return Ok(Command::Help),
-        Opt::Version => return Ok(Command::Version),
+    match first.spec.key {
+        OptionKey::Help => return Ok(Command::Help),
+        OptionKey::Version => return Ok(Command::Version),
         _ => {}
     }
-    let mut typed = Typed::behind(&first)?;
-    while let Some(given) = walk.next_option().map_err(stumbled)? {
-        typed.take(&given, resolver)?;
+    let mut options = Options::of(&first)?;
+    while let Some(option) = lexer.next_option().map_err(unreadable)? {
+        options.set(&option, resolver)?;
     }
-    typed.finish(first.row.opt, &walk.positional)
+    options.into_command(first.spec.key, &lexer.positional)
 }
 
 const COMMAND_FIRST: &str = "a command such as -A or -L comes first";
 
-fn first_stumble(program: &str, stumble: Stumble<'_>) -> Failure {
-    match stumble {
-        Stumble::Unknown(word) => messages::try_help(program, Some(word), "there is no such command"),
-        Stumble::ValueMissing(word) => messages::try_help(program, Some(word), "it needs a value"),
-        Stumble::ValueUnwanted(word) => messages::try_help(program, Some(word), "it takes no value"),
+fn no_command(program: &str, error: LexError<'_>) -> Failure {
+    match error {
+        LexError::UnknownOption(word) => messages::try_help(program, Some(word), "there is no such command"),
+        LexError::MissingValue(word) => messages::try_help(program, Some(word), "it needs a value"),
+        LexError::UnexpectedValue(word) => messages::try_help(program, Some(word), "it takes no value"),
     }
 }
 
-/// Why the walk over the words behind a command cannot go on.
-pub(crate) fn stumbled(stumble: Stumble<'_>) -> Failure {
-    let (word, what) = match stumble {
-        Stumble::Unknown(word) => (word, "unknown option"),
-        Stumble::ValueMissing(word) => (word, "missing argument"),
-        Stumble::ValueUnwanted(word) => (word, "option does not take an argument"),
+/// The failure of a word behind the command.
+pub(crate) fn unreadable(error: LexError<'_>) -> Failure {
+    let (word, what) = match error {
+        LexError::UnknownOption(word) => (word, "unknown option"),
+        LexError::MissingValue(word) => (word, "missing argument"),
+        LexError::UnexpectedValue(word) => (word, "option does not take an argument"),
     };
     Failure {
         status: messages::STATUS_REFUSED,
         message: format!("{}: {what}", messages::text(word)),
-        restore_goes_on: true,
+        continue_restore: true,
     }
 }

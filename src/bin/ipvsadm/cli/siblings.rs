@@ -5,18 +5,17 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::cli::args::{Opt, by_long};
-use crate::cli::lexer::{Stumble, Walk};
+use crate::cli::lexer::{self, LexError, Lexer};
 use crate::cli::parse;
-use crate::command::{Command, Manner, Restore, Save};
+use crate::command::{Command, Restore, RestoreMode, Save};
 use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
-use crate::option_key::OptionKey;
+use crate::option_table::{OptionKey, by_name};
 
 /// A program beside `ipvsadm`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sibling {
     name: &'static str,
-    options: &'static [Opt],
+    options: &'static [OptionKey],
     shown: &'static str,
     /// The status where the words cannot be understood.
     status: u8,
@@ -25,7 +24,7 @@ pub(crate) struct Sibling {
 
 const SAVE: Sibling = Sibling {
     name: "ipvsadm-save",
-    options: &[Opt::Numeric, Opt::Full, Opt::File],
+    options: &[OptionKey::Numeric, OptionKey::Full, OptionKey::File],
     shown: "the options are -n, --full and --file PATH",
     status: STATUS_LIST,
     // The original's, of two lines.
@@ -37,7 +36,7 @@ const SAVE: Sibling = Sibling {
 
 const RESTORE: Sibling = Sibling {
     name: "ipvsadm-restore",
-    options: &[Opt::File],
+    options: &[OptionKey::File],
     shown: "the one option is --file PATH",
     status: STATUS_REFUSED,
     usage: None,
@@ -51,39 +50,41 @@ impl Sibling {
 
     /// What its words ask for.
     pub(crate) fn parse(&self, words: &[&[u8]]) -> Result<Command> {
-        let mut walk = Walk::new(words);
+        let words = lexer::raw(words);
+        let mut lexer = Lexer::new(&words);
         let (mut numeric, mut full, mut file) = (false, false, None);
-        while let Some(given) = walk.next_option().map_err(|stumble| self.stumbled(stumble))? {
-            match (given.row.opt, given.value) {
-                (option, _) if !self.options.contains(&option) => return Err(self.refused(given.option)),
-                (Opt::File, Some(_)) if file.is_some() => return Err(messages::twice(OptionKey::File)),
-                (Opt::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
-                (Opt::Full, _) => full = true,
+        while let Some(option) = lexer.next_option().map_err(|error| self.unreadable(error))? {
+            match (option.spec.key, option.value) {
+                (key, _) if !self.options.contains(&key) => return Err(self.refused(option.option)),
+                (OptionKey::File, Some(_)) if file.is_some() => return Err(messages::twice(OptionKey::File)),
+                (OptionKey::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
+                (OptionKey::Full, _) => full = true,
                 _ => numeric = true, // twice, too: so does the original
             }
         }
-        match walk.positional.first() {
+        match lexer.positional.first() {
             Some(word) => Err(self.refused(word)),
             None if self == &SAVE => Ok(Command::Save(Save { numeric, full, file })),
-            None => Ok(Command::Restore(Restore { manner: Manner::Replace, dry: false, file })),
+            None => Ok(Command::Restore(Restore { mode: RestoreMode::Replace, dry: false, file })),
         }
     }
 
-    fn stumbled(&self, stumble: Stumble<'_>) -> Failure {
-        match stumble {
-            Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) if self.knows(word) => {
-                Failure { status: self.status, ..parse::stumbled(stumble) }
+    fn unreadable(&self, error: LexError<'_>) -> Failure {
+        match error {
+            LexError::MissingValue(word) | LexError::UnexpectedValue(word) if self.knows(word) => {
+                Failure { status: self.status, ..parse::unreadable(error) }
             }
-            Stumble::Unknown(word) | Stumble::ValueMissing(word) | Stumble::ValueUnwanted(word) => {
-                self.refused(word)
-            }
+            LexError::UnknownOption(word)
+            | LexError::MissingValue(word)
+            | LexError::UnexpectedValue(word) => self.refused(word),
         }
     }
 
     /// Whether a word is the long name of one of its options, with a value or without.
     fn knows(&self, word: &[u8]) -> bool {
         let name = word.strip_prefix(b"--").and_then(|long| long.split(|byte| *byte == b'=').next());
-        name.and_then(by_long).is_some_and(|row| self.options.contains(&row.opt))
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
+        name.and_then(by_name).is_some_and(|spec| self.options.contains(&spec.key))
     }
 
     fn refused(&self, word: &[u8]) -> Failure {
@@ -91,6 +92,6 @@ impl Sibling {
             Some(usage) if matches!(word, b"-h" | b"--help") => usage.to_owned(),
             _ => format!("'{}' is no option of {}; {}", messages::text(word), self.name, self.shown),
         };
-        Failure { status: self.status, message, restore_goes_on: false }
+        Failure { status: self.status, message, continue_restore: false }
     }
 }

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
 
 use crate::cli::matrix;
-use crate::messages::{self, Complaint, Result, text};
-use crate::option_key::OptionKey;
+use crate::messages::{self, Message, Result, text};
+use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
 /// A decimal number: blanks and a `+` may stand before it, nothing behind it.
@@ -20,14 +20,14 @@ pub(crate) fn decimal(word: &[u8], range: RangeInclusive<u32>) -> Option<u32> {
     digits.parse().ok().filter(|number| range.contains(number))
 }
 
-pub(crate) fn number(word: &[u8], range: RangeInclusive<u32>, complaint: &Complaint) -> Result<u32> {
-    decimal(word, range).ok_or_else(|| complaint.about(word))
+pub(crate) fn number(word: &[u8], range: RangeInclusive<u32>, message: &Message) -> Result<u32> {
+    decimal(word, range).ok_or_else(|| message.about(word))
 }
 
 /// As [`number`], for fields of two bytes.
-pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, complaint: &Complaint) -> Result<u16> {
+pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, message: &Message) -> Result<u16> {
     let range = u32::from(*range.start())..=u32::from(*range.end());
-    number(word, range, complaint).and_then(|number| u16::try_from(number).map_err(|_| complaint.about(word)))
+    number(word, range, message).and_then(|number| u16::try_from(number).map_err(|_| message.about(word)))
 }
 
 /// A timeout in seconds, at most 31 days.

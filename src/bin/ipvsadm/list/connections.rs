@@ -5,7 +5,7 @@ use std::io::Write;
 use ipvs::{Connection, Connections, Protocol};
 
 use super::columns::{blanks, left};
-use crate::text::Texts;
+use crate::text::AddressFormatter;
 
 /// The two lines over the connections.
 pub(crate) fn heading(with_engine: bool) -> &'static str {
@@ -21,10 +21,10 @@ pub(crate) fn rows(
     out: &mut impl Write,
     connections: &mut Connections,
     with_engine: bool,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
     while let Some(connection) = connections.next_row()? {
-        row(out, &connection, with_engine, texts)?;
+        row(out, &connection, with_engine, formatter)?;
     }
     Ok(())
 }
@@ -33,7 +33,7 @@ fn row(
     out: &mut impl Write,
     connection: &Connection<'_>,
     with_engine: bool,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> std::io::Result<()> {
     let Connection { protocol, client, service, destination, state, expires, engine } = connection;
     let named = match *protocol {
@@ -53,10 +53,10 @@ fn row(
     left(out, state, 11)?;
     out.write_all(b" ")?;
     for end in [client, service] {
-        left(out, texts.endpoint(end.ip(), end.port(), named), 18)?;
+        left(out, formatter.endpoint(end.ip(), end.port(), named), 18)?;
         out.write_all(b" ")?;
     }
-    let destination = texts.endpoint(destination.ip(), destination.port(), named);
+    let destination = formatter.endpoint(destination.ip(), destination.port(), named);
     match engine.filter(|_| with_engine) {
         Some((name, data)) => {
             write!(out, "{destination:<16} ")?;

@@ -8,9 +8,9 @@ use std::io::Write;
 
 use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
 
-use crate::command::{List, View, What};
+use crate::command::{List, ListTarget, View};
 use crate::resolver::Resolver;
-use crate::text::{Texts, address};
+use crate::text::{AddressFormatter, address};
 
 /// Writes a listing.
 pub(crate) fn list(
@@ -20,9 +20,9 @@ pub(crate) fn list(
     info: Info,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
-    let mut texts = Texts::new(list.numeric, resolver);
+    let mut formatter = AddressFormatter::new(list.numeric, resolver);
     match list.what {
-        What::Table => {
+        ListTarget::Table => {
             writeln!(
                 out,
                 "IP Virtual Server version {} (size={})",
@@ -30,19 +30,19 @@ pub(crate) fn list(
             )?;
             let services = services(client, list.sorted)?;
             out.write_all(rows::heading(list.view).as_bytes())?;
-            services.iter().try_for_each(|entry| service(out, list, client, entry, &mut texts))
+            services.iter().try_for_each(|entry| service(out, list, client, entry, &mut formatter))
         }
-        What::Service(id) => {
+        ListTarget::Service(id) => {
             let entry = client.service(&id)?;
             out.write_all(rows::heading(list.view).as_bytes())?;
-            service(out, list, client, &entry, &mut texts)
+            service(out, list, client, &entry, &mut formatter)
         }
-        What::Connections { with_engine } => {
+        ListTarget::Connections { with_engine } => {
             let mut connections = Connections::open()?;
             out.write_all(connections::heading(with_engine).as_bytes())?;
-            connections::rows(out, &mut connections, with_engine, &mut texts)
+            connections::rows(out, &mut connections, with_engine, &mut formatter)
         }
-        What::Timeouts => {
+        ListTarget::Timeouts => {
             let timeouts = client.timeouts()?;
             writeln!(
                 out,
@@ -51,7 +51,7 @@ pub(crate) fn list(
             )?;
             Ok(())
         }
-        What::Daemons => daemons(out, client),
+        ListTarget::Daemons => daemons(out, client),
     }
 }
 
@@ -64,9 +64,9 @@ pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<Se
     Ok(services)
 }
 
-/// What is kept of a real server until all of its service are there: memory is what a long listing takes most time
+/// A real server, as it is kept until all of its service are there: memory is what a long listing takes most time
 /// for, and counters are most of an entry.
-pub(crate) struct Kept {
+pub(crate) struct ListedServer {
     pub(crate) destination: Destination,
     active_connections: u32,
     inactive_connections: u32,
@@ -74,7 +74,7 @@ pub(crate) struct Kept {
     stats: Option<Box<Stats>>,
 }
 
-impl Kept {
+impl ListedServer {
     fn entry(&self) -> DestinationEntry {
         let Self { destination, active_connections, inactive_connections, persistent_connections, .. } =
             *self;
@@ -94,7 +94,7 @@ pub(crate) fn destinations(
     id: &ServiceId,
     sorted: bool,
     with_stats: bool,
-) -> ipvs::Result<Vec<Kept>> {
+) -> ipvs::Result<Vec<ListedServer>> {
     let mut destinations = Vec::new();
     client.for_each_destination(id, |entry| {
         let DestinationEntry {
@@ -105,7 +105,7 @@ pub(crate) fn destinations(
             stats,
         } = entry;
         let stats = with_stats.then(|| Box::new(stats));
-        destinations.push(Kept {
+        destinations.push(ListedServer {
             destination,
             active_connections,
             inactive_connections,
@@ -125,14 +125,14 @@ fn service(
     list: &List,
     client: &mut Client,
     entry: &ServiceEntry,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
     let id = &entry.service.id;
     let with_stats = matches!(list.view, View::Stats | View::Rate);
     let destinations = destinations(client, id, list.sorted, with_stats)?;
-    rows::service(out, entry, list.view, list.exact, texts)?;
+    rows::service(out, entry, list.view, list.exact, formatter)?;
     for kept in &destinations {
-        rows::destination(out, id, &kept.entry(), list.view, list.exact, texts)?;
+        rows::destination(out, id, &kept.entry(), list.view, list.exact, formatter)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use ipvs::{
 use super::columns::{left, number, right};
 use crate::cli::value::scheduler_flags_text;
 use crate::command::View;
-use crate::text::{Texts, cut, protocol_of};
+use crate::text::{AddressFormatter, cut, protocol_of};
 
 /// The two lines over the table.
 pub(crate) fn heading(view: View) -> &'static str {
@@ -42,11 +42,11 @@ pub(crate) fn service(
     entry: &ServiceEntry,
     view: View,
     exact: bool,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> Result<()> {
     let ServiceEntry { service, stats } = entry;
     let Service { id, scheduler, scheduler_flags, persistence, engine, one_packet } = service;
-    let text = texts.service(id);
+    let text = formatter.service(id);
     match view {
         View::Stats | View::Rate => {
             write!(out, "{text:<33}")?;
@@ -83,7 +83,7 @@ pub(crate) fn destination(
     entry: &DestinationEntry,
     view: View,
     exact: bool,
-    texts: &mut Texts<'_>,
+    formatter: &mut AddressFormatter<'_>,
 ) -> Result<()> {
     const IPV4_BYTES: usize = 28;
     let DestinationEntry {
@@ -94,7 +94,7 @@ pub(crate) fn destination(
         stats,
     } = entry;
     let Destination { id, forwarding, weight, upper_threshold, lower_threshold } = *destination;
-    let mut text = texts.endpoint(id.address, id.port, protocol_of(service));
+    let mut text = formatter.endpoint(id.address, id.port, protocol_of(service));
     if id.address.is_ipv4() {
         text = cut(text, IPV4_BYTES);
     }

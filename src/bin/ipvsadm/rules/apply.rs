@@ -10,10 +10,10 @@ use crate::change::keep;
 use crate::command::Command;
 use crate::format;
 use crate::messages::{
-    self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
+    self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report,
 };
 use crate::refusal;
-use crate::text::Texts;
+use crate::text::AddressFormatter;
 
 /// The table that lines make of an empty one. Every line that has no place in it is reported.
 pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
@@ -22,7 +22,7 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
     for (line, command) in commands {
         if let Err(failure) = made(&mut table, command) {
             report(&at_line(*line, &failure.message));
-            wrong.get_or_insert(said(failure.status));
+            wrong.get_or_insert(Failure::reported(failure.status));
         }
     }
     wrong.map_or(Ok(table), Err)
@@ -51,11 +51,11 @@ fn before(table: &Table, change: &Change) -> Before {
 /// Prints the lines that lead to `wanted`, and says whether there are any.
 pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) -> Result<bool> {
     let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
-    let mut texts = Texts::numeric();
-    let mut written = changes.iter().try_for_each(|change| format::change(out, change, &mut texts));
+    let mut formatter = AddressFormatter::numeric();
+    let mut written = changes.iter().try_for_each(|change| format::change(out, change, &mut formatter));
     // Only what has been written tells a difference from a full disk.
     written = written.and_then(|()| out.flush());
-    written.map_err(|error| could_not_look(messages::unwritten(&error)))?;
+    written.map_err(|error| could_not_look(messages::write_error(&error)))?;
     Ok(!changes.is_empty())
 }
 
@@ -77,11 +77,11 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
             } else {
                 "nothing was applied: another program has changed the table meanwhile; apply it again"
             });
-            Err(said(STATUS_REFUSED))
+            Err(Failure::reported(STATUS_REFUSED))
         }
         ApplyError::Partial { left, .. } => {
             not_undone(&left);
-            Err(said(STATUS_PARTIAL))
+            Err(Failure::reported(STATUS_PARTIAL))
         }
         ApplyError::Unknown { unread, .. } => {
             report(&format!(
@@ -89,7 +89,7 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
                  input ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it",
                 why(&unread)
             ));
-            Err(said(STATUS_PARTIAL))
+            Err(Failure::reported(STATUS_PARTIAL))
         }
         other => Err(messages::value(other.to_string())),
     }

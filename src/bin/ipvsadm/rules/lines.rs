@@ -3,7 +3,7 @@
 use crate::cli::parse;
 use crate::command::Command;
 use crate::format;
-use crate::messages::{self, Failure, Result, at_line, report, said};
+use crate::messages::{self, Failure, Result, at_line, report};
 use crate::resolver::Resolver;
 
 /// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
@@ -19,7 +19,7 @@ pub(crate) fn commands(
             Ok(command) => commands.push((line, command)),
             Err(failure) => {
                 report(&at_line(line, &failure.message));
-                wrong.get_or_insert(said(failure.status));
+                wrong.get_or_insert(Failure::reported(failure.status));
             }
         }
     }

@@ -10,22 +10,20 @@ use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, DaemonState};
 
-use crate::command::{ChangeRequest, Command, Manner, Restore};
+use crate::command::{ChangeRequest, Command, Restore, RestoreMode};
 use crate::format;
-use crate::messages::{
-    self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, STATUS_VALUE, at_line, report, said,
-};
+use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, STATUS_VALUE, at_line, report};
 use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
 use crate::rules::lines::{commands, parse, words};
 use crate::session::Session;
-use crate::text::Texts;
+use crate::text::AddressFormatter;
 
 /// What carries out a line that is not a plain change.
 type Run<W> = fn(&mut Session, &Command, &mut W) -> Result<()>;
 
-/// Carries out the lines of the input in the manner that is wanted.
+/// Carries out the lines of the input in the mode that is wanted.
 pub(crate) fn restore<W: Write>(
     session: &mut Session,
     restore: &Restore,
@@ -33,9 +31,9 @@ pub(crate) fn restore<W: Write>(
     run: Run<W>,
 ) -> Result<()> {
     let mut input = open(restore)?;
-    match restore.manner {
-        Manner::Stream => Lines::new(session, out, run).stream(input),
-        Manner::Replace => {
+    match restore.mode {
+        RestoreMode::Stream => Lines::new(session, out, run).stream(input),
+        RestoreMode::Replace => {
             let whole = read_whole(&mut input)?;
             // All lines are read first: if one cannot be understood, nothing is changed.
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
@@ -48,7 +46,7 @@ pub(crate) fn restore<W: Write>(
             run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
-        Manner::Diff | Manner::Apply => {
+        RestoreMode::Diff | RestoreMode::Apply => {
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
             if commands.iter().all(|(_, command)| is_setting(command)) {
@@ -56,12 +54,16 @@ pub(crate) fn restore<W: Write>(
                 return Err(messages::value(NO_RULE));
             }
             let wanted = apply::wanted(&commands)?;
-            if restore.manner == Manner::Apply && !restore.dry {
+            if restore.mode == RestoreMode::Apply && !restore.dry {
                 let _alone = alone()?;
                 return apply::apply(session.client()?, &wanted, &commands);
             }
             let any = apply::show(session.client()?, &wanted, out)?;
-            if any && restore.manner == Manner::Diff { Err(said(STATUS_DIFFERS)) } else { Ok(()) }
+            if any && restore.mode == RestoreMode::Diff {
+                Err(Failure::reported(STATUS_DIFFERS))
+            } else {
+                Ok(())
+            }
         }
     }
 }
@@ -84,7 +86,7 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
         report(&at_line(*line, "only lines that change the table lead to one"));
         any = true;
     }
-    if any { Err(said(STATUS_VALUE)) } else { Ok(()) }
+    if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
 }
 
 /// Waits until no other restore replaces or applies a whole table, for two at once leave one that is neither's. Where
@@ -149,17 +151,17 @@ pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Writ
     if let Some((line, _)) = kept {
         return Err(messages::value(at_line(*line, messages::KEEP_UNREAD)));
     }
-    let clear = (restore.manner == Manner::Replace).then_some(Change::Flush);
+    let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
     let changes = commands.iter().filter_map(|(_, command)| match command {
         Command::Change(asked) | Command::Show(asked) => Some(asked.change),
         _ => None,
     });
-    let mut texts = Texts::numeric();
+    let mut formatter = AddressFormatter::numeric();
     clear
         .into_iter()
         .chain(changes)
-        .try_for_each(|change| format::change(out, &change, &mut texts))
-        .map_err(|error| messages::unwritten(&error))
+        .try_for_each(|change| format::change(out, &change, &mut formatter))
+        .map_err(|error| messages::write_error(&error))
 }
 
 fn open(restore: &Restore) -> Result<Box<dyn Read>> {
@@ -232,7 +234,7 @@ impl<'a, W: Write> Lines<'a, W> {
                 break;
             }
         }
-        if self.any_refused { Err(said(STATUS_REFUSED)) } else { Ok(()) }
+        if self.any_refused { Err(Failure::reported(STATUS_REFUSED)) } else { Ok(()) }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<Then> {
@@ -283,6 +285,6 @@ impl<'a, W: Write> Lines<'a, W> {
             report(&at_line(line, &failure.message));
         }
         self.any_refused = true;
-        if failure.restore_goes_on { Ok(()) } else { Err(said(failure.status)) }
+        if failure.continue_restore { Ok(()) } else { Err(Failure::reported(failure.status)) }
     }
 }

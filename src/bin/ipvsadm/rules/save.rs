@@ -15,7 +15,7 @@ use crate::resolver::Resolver;
 use crate::rules::atomic_file;
 use crate::rules::place::{self, Hint};
 use crate::shell;
-use crate::text::Texts;
+use crate::text::AddressFormatter;
 
 /// Writes the whole table, to a file where one is named.
 pub(crate) fn save(
@@ -24,24 +24,24 @@ pub(crate) fn save(
     client: &mut Client,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
-    let mut texts = Texts::reversible(save.numeric || save.full, resolver);
+    let mut formatter = AddressFormatter::reversible(save.numeric || save.full, resolver);
     let path = file(save);
     match path {
         Some(path) => {
             out.flush()?; // it may be stdout under another name
-            atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut texts))?;
+            atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut formatter))?;
         }
         None if place::leads_nowhere(io::stdout())? => return Err(io::Error::other(place::NOWHERE).into()),
         None => {
             // Whoever reads from a pipe does not learn that a save failed: it gets all of it or nothing.
             let mut whole = Vec::new();
-            lines(&mut whole, save.full, client, &mut texts)?;
+            lines(&mut whole, save.full, client, &mut formatter)?;
             out.write_all(&whole)?;
         }
     }
-    if !texts.left_out().is_empty() {
+    if !formatter.left_out().is_empty() {
         let names: Vec<String> =
-            texts.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
+            formatter.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
         report(&format!(
             "saved as numbers, for the names would not be read back as the same: {}",
             names.join(", ")
@@ -78,34 +78,43 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyh
             "{message}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails"
         );
     }
-    Ok(Failure { status: messages::STATUS_LIST, message, restore_goes_on: false })
+    Ok(Failure { status: messages::STATUS_LIST, message, continue_restore: false })
 }
 
-fn lines(out: &mut dyn Write, full: bool, client: &mut Client, texts: &mut Texts<'_>) -> anyhow::Result<()> {
+fn lines(
+    out: &mut dyn Write,
+    full: bool,
+    client: &mut Client,
+    formatter: &mut AddressFormatter<'_>,
+) -> anyhow::Result<()> {
     let mut out = out;
     if full {
-        head(&mut out, client, texts)?;
+        head(&mut out, client, formatter)?;
     }
     for entry in services(client, true)? {
-        format::service(&mut out, "-A", &entry.service, texts)?;
+        format::service(&mut out, "-A", &entry.service, formatter)?;
         let id = &entry.service.id;
         for kept in destinations(client, id, true, false)? {
-            format::destination(&mut out, "-a", id, &kept.destination, full, texts)?;
+            format::destination(&mut out, "-a", id, &kept.destination, full, formatter)?;
         }
     }
     if full {
         // Last, for servers of another family than their service's cannot be added while a daemon runs.
         for daemon in client.daemons()? {
-            format::change(&mut out, &Change::StartDaemon(daemon), texts)?;
+            format::change(&mut out, &Change::StartDaemon(daemon), formatter)?;
         }
     }
     Ok(())
 }
 
 /// What a full save begins with.
-fn head(out: &mut impl Write, client: &mut Client, texts: &mut Texts<'_>) -> anyhow::Result<()> {
+fn head(
+    out: &mut impl Write,
+    client: &mut Client,
+    formatter: &mut AddressFormatter<'_>,
+) -> anyhow::Result<()> {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     writeln!(out, "# saved by ipvsadm {} on {now}", env!("CARGO_PKG_VERSION"))?;
-    format::change(out, &Change::SetTimeouts(client.timeouts()?), texts)?;
+    format::change(out, &Change::SetTimeouts(client.timeouts()?), formatter)?;
     Ok(())
 }

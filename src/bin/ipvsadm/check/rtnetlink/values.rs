@@ -11,9 +11,9 @@ use netlink_packet_route::route::{
 use netlink_packet_route::rule::RuleAttribute;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::super::address::{Address, Way};
-use super::super::machine::{Link, Neighbour, Sort};
-use super::super::routes::{Route, RouteKind, Rule};
+use super::super::address::{Address, Route};
+use super::super::machine::{Link, LinkKind, Neighbour};
+use super::super::routes::{RouteEntry, RouteEntryKind, Rule};
 
 pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(message) = message else { return None };
@@ -26,22 +26,22 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
             _ => false,
         })
     };
-    let sort = match message.header.link_layer_type {
-        _ if flags.contains(LinkFlags::Loopback) => Sort::Loopback,
-        _ if has_kind(&InfoKind::Dummy) => Sort::Nobody,
+    let kind = match message.header.link_layer_type {
+        _ if flags.contains(LinkFlags::Loopback) => LinkKind::Loopback,
+        _ if has_kind(&InfoKind::Dummy) => LinkKind::Dummy,
         LinkLayerType::Tunnel
         | LinkLayerType::Tunnel6
         | LinkLayerType::Sit
         | LinkLayerType::Ipgre
-        | LinkLayerType::Ip6gre => Sort::Tunnel,
-        _ if flags.contains(LinkFlags::Noarp) => Sort::Nobody,
-        _ => Sort::Wire,
+        | LinkLayerType::Ip6gre => LinkKind::Tunnel,
+        _ if flags.contains(LinkFlags::Noarp) => LinkKind::Dummy,
+        _ => LinkKind::Ethernet,
     };
     let name = message.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name.clone()),
         _ => None,
     })?;
-    Some(Link { index: message.header.index, name, is_up: flags.contains(LinkFlags::Up), sort })
+    Some(Link { index: message.header.index, name, is_up: flags.contains(LinkFlags::Up), kind })
 }
 
 pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
@@ -79,19 +79,19 @@ pub(super) fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
     Some(Neighbour { address, link: message.header.ifindex, is_silent, has_answered, ethernet })
 }
 
-pub(super) fn way(message: RouteNetlinkMessage) -> Option<Way> {
+pub(super) fn lookup(message: RouteNetlinkMessage) -> Option<Route> {
     let route = route(message)?;
     Some(match route.kind {
-        RouteKind::Local => Way::Here,
-        RouteKind::Other => Way::None,
-        RouteKind::Unicast => match route.gateway {
-            Some(gateway) => Way::Gateway(gateway, route.link?),
-            None => Way::Direct(route.link?),
+        RouteEntryKind::Local => Route::Local,
+        RouteEntryKind::Other => Route::Unreachable,
+        RouteEntryKind::Unicast => match route.gateway {
+            Some(gateway) => Route::Via(gateway, route.link?),
+            None => Route::OnLink(route.link?),
         },
     })
 }
 
-pub(super) fn route(message: RouteNetlinkMessage) -> Option<Route> {
+pub(super) fn route(message: RouteNetlinkMessage) -> Option<RouteEntry> {
     let RouteNetlinkMessage::NewRoute(message) = message else { return None };
     let header = &message.header;
     let nowhere = match header.address_family {
@@ -99,7 +99,7 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<Route> {
         AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         _ => return None,
     };
-    let mut route = Route {
+    let mut route = RouteEntry {
         to: nowhere,
         prefix: header.destination_prefix_length,
         link: None,
@@ -108,9 +108,9 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<Route> {
         metric: None,
         table: header.table.into(),
         kind: match header.kind {
-            RouteType::Local => RouteKind::Local,
-            RouteType::Unicast => RouteKind::Unicast,
-            _ => RouteKind::Other,
+            RouteType::Local => RouteEntryKind::Local,
+            RouteType::Unicast => RouteEntryKind::Unicast,
+            _ => RouteEntryKind::Other,
         },
         is_automatic: header.protocol == RouteProtocol::Kernel,
         is_onlink: header.flags.contains(RouteFlags::Onlink),

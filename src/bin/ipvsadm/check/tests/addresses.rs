@@ -1,14 +1,14 @@
 //! As those of real servers, for the VIP and what is moved with it.
 
-use super::super::address::{Address, Way};
-use super::super::machine::{Connection, Sort, Stage};
-use super::super::routes::{Route, RouteKind};
+use super::super::address::{Address, Route};
+use super::super::machine::{Connection, LinkKind, Stage};
+use super::super::routes::{RouteEntry, RouteEntryKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};
 use crate::command::{Method, RealServer};
 
-pub(super) fn route(to: &str, prefix: u8) -> Route {
-    Route {
+pub(super) fn route(to: &str, prefix: u8) -> RouteEntry {
+    RouteEntry {
         to: ip(to),
         prefix,
         link: Some(ETH0),
@@ -16,7 +16,7 @@ pub(super) fn route(to: &str, prefix: u8) -> Route {
         source: None,
         metric: None,
         table: 254,
-        kind: RouteKind::Unicast,
+        kind: RouteEntryKind::Unicast,
         is_automatic: false,
         is_onlink: false,
     }
@@ -24,7 +24,7 @@ pub(super) fn route(to: &str, prefix: u8) -> Route {
 
 fn without(server: &mut Server) {
     server.machine.addresses.retain(|own| own.address != ip(VIP));
-    server.machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+    server.machine.lookups.insert(ip(VIP), Route::OnLink(ETH0));
 }
 
 const MISSING: [&str; 4] = [
@@ -72,10 +72,10 @@ fn addresses() {
         without(server);
         server.machine.links.last_mut().unwrap().is_up = false;
     });
-    assert_eq!((down[0].id, &*down[0].cure), (MISSING[0], MISSING[3]));
+    assert_eq!((down[0].id, &*down[0].fix), (MISSING[0], MISSING[3]));
     let other = found(Method::DirectRouting, |server| {
         without(server);
-        server.machine.links.push(link(ETH1, "tunl0", Sort::Tunnel));
+        server.machine.links.push(link(ETH1, "tunl0", LinkKind::Tunnel));
     });
     assert_one(&other, MISSING);
 
@@ -96,13 +96,13 @@ fn addresses() {
     let with_network = found(Method::DirectRouting, |server| {
         masked(server);
         server.machine.routes.all =
-            vec![Route { link: Some(LO), is_automatic: true, ..route("192.168.1.0", 24) }];
+            vec![RouteEntry { link: Some(LO), is_automatic: true, ..route("192.168.1.0", 24) }];
     });
     assert_eq!(with_network, found(Method::DirectRouting, masked));
     assert_healthy(
         Method::DirectRouting,
         &[("on a dummy", |server| {
-            server.machine.links.push(link(ETH1, "dummy0", Sort::Nobody));
+            server.machine.links.push(link(ETH1, "dummy0", LinkKind::Dummy));
             server.machine.addresses.retain(|own| own.address != ip(VIP));
             server.machine.addresses.push(own(VIP, 32, ETH1));
         })],
@@ -135,7 +135,7 @@ fn addresses_on_wires() {
             &[("arp_ignore", 1), ("arp_announce", 2), ("all/promote_secondaries", 1)],
         );
     });
-    assert_eq!(promoted[0].cure, moved.replace("/32 dev eth0", "/24 dev eth0"));
+    assert_eq!(promoted[0].fix, moved.replace("/32 dev eth0", "/24 dev eth0"));
 
     // There is no other address by which to come.
     let alone = |server: &mut Server| {
@@ -150,50 +150,50 @@ fn addresses_on_wires() {
             alone(server);
             server.machine.addresses.push(other);
         });
-        assert_eq!(found[0].cure == add, other.link != ETH0 || other.address.is_ipv6(), "{other:?}");
+        assert_eq!(found[0].fix == add, other.link != ETH0 || other.address.is_ipv6(), "{other:?}");
     }
     // The director comes by another interface.
     let apart = |director: Option<&'static str>| {
         found(Method::DirectRouting, |server| {
             alone(server);
-            server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+            server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
             server.machine.addresses.push(own("10.0.0.11", 24, ETH1));
-            server.machine.ways.insert(ip("10.0.0.1"), Way::Direct(ETH1));
+            server.machine.lookups.insert(ip("10.0.0.1"), Route::OnLink(ETH1));
             server.role.director = director.map(ip);
             set_all(&mut server.machine, &[("arp_ignore", 1), ("arp_announce", 2)]);
         })
     };
     let named = moved.replace(" && ", " && ip addr replace 10.0.0.11/32 dev eth0 && ");
-    assert_eq!(apart(Some("10.0.0.1"))[0].cure, named.replace("100/32 dev eth0", "100/24 dev eth0"));
-    assert_eq!(apart(None)[0].cure, add);
+    assert_eq!(apart(Some("10.0.0.1"))[0].fix, named.replace("100/32 dev eth0", "100/24 dev eth0"));
+    assert_eq!(apart(None)[0].fix, add);
 }
 
 #[test]
 fn routes_that_go_with_an_address_are_put_back() {
-    let network = Route { is_automatic: true, source: Some(ip(VIP)), ..route("192.168.1.0", 24) };
-    let default = Route { gateway: Some(ip("192.168.1.254")), ..route("0.0.0.0", 0) };
+    let network = RouteEntry { is_automatic: true, source: Some(ip(VIP)), ..route("192.168.1.0", 24) };
+    let default = RouteEntry { gateway: Some(ip("192.168.1.254")), ..route("0.0.0.0", 0) };
     let routes = [
-        Route { metric: Some(100), is_onlink: true, table: 7, source: Some(ip(VIP)), ..default },
+        RouteEntry { metric: Some(100), is_onlink: true, table: 7, source: Some(ip(VIP)), ..default },
         default,
         network,
-        Route { kind: RouteKind::Local, ..route(VIP, 32) },
-        Route { kind: RouteKind::Other, ..route("192.168.1.255", 32) },
-        Route { link: Some(ETH1), ..route("10.0.0.0", 24) },
-        Route { is_automatic: true, ..route("2001:db8::", 64) },
+        RouteEntry { kind: RouteEntryKind::Local, ..route(VIP, 32) },
+        RouteEntry { kind: RouteEntryKind::Other, ..route("192.168.1.255", 32) },
+        RouteEntry { link: Some(ETH1), ..route("10.0.0.0", 24) },
+        RouteEntry { is_automatic: true, ..route("2001:db8::", 64) },
     ];
-    let fix = |beside: &[Address], routes: &[Route]| {
+    let fix = |beside: &[Address], routes: &[RouteEntry]| {
         let found = found(Method::DirectRouting, |server| {
-            server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+            server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
             server.machine.addresses = vec![own(VIP, 24, ETH0), own("10.0.0.11", 24, ETH1)];
             server.machine.addresses.extend(beside);
-            server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
+            server.machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH1));
             server.machine.routes.all = routes.to_vec();
             set_all(
                 &mut server.machine,
                 &[("arp_ignore", 1), ("arp_announce", 2), ("promote_secondaries", 1)],
             );
         });
-        found[0].cure.clone()
+        found[0].fix.clone()
     };
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
     let put_back = "ip route replace 192.168.1.0/24 dev eth0";
@@ -211,9 +211,9 @@ fn routes_that_go_with_an_address_are_put_back() {
     // Those of other networks stay by themselves, and those that somebody else made.
     let others = [
         network,
-        Route { is_automatic: true, ..route("172.16.0.0", 24) },
-        Route { is_automatic: true, ..route("192.168.1.0", 25) },
-        Route { metric: Some(5), ..route("192.168.1.0", 24) },
+        RouteEntry { is_automatic: true, ..route("172.16.0.0", 24) },
+        RouteEntry { is_automatic: true, ..route("192.168.1.0", 25) },
+        RouteEntry { metric: Some(5), ..route("192.168.1.0", 24) },
     ];
     assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)], &others), format!("{moved} && {put_back}"));
 }
@@ -224,10 +224,10 @@ fn addresses_of_ipv6() {
         found(Method::DirectRouting, |server| {
             server.role.vip = ip("2001:db8::100");
             server.role.director = Some(ip("2001:db8::1"));
-            server.machine.ways.insert(ip("2001:db8::1"), Way::Direct(ETH0));
-            server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+            server.machine.lookups.insert(ip("2001:db8::1"), Route::OnLink(ETH0));
+            server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
             server.machine.addresses = vec![own("2001:db8::11", 64, ETH0), place];
-            server.machine.routes.all = vec![Route { is_automatic: true, ..route("2001:db8::", 64) }];
+            server.machine.routes.all = vec![RouteEntry { is_automatic: true, ..route("2001:db8::", 64) }];
             server.machine.listeners[0].address = ip("::");
             set_all(&mut server.machine, &[]);
         })
@@ -235,27 +235,27 @@ fn addresses_of_ipv6() {
     assert_eq!(six(own("2001:db8::100", 128, LO)), vec![]);
     let to_lo = "ip addr replace 2001:db8::100/128 dev lo nodad preferred_lft 0";
     let off_wire = "ip addr del 2001:db8::100/64 dev eth0";
-    assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].cure, format!("{to_lo} && {off_wire}"));
+    assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].fix, format!("{to_lo} && {off_wire}"));
     // It is once on an interface.
     let masked = six(own("2001:db8::100", 64, LO));
-    assert_eq!(masked[0].cure, format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
+    assert_eq!(masked[0].fix, format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
 
     let alone = found(Method::DirectRouting, |server| {
         server.role.vip = ip("2001:db8::100");
-        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
         server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)];
     });
-    assert_eq!(alone[0].cure, "ip addr replace ADDRESS/64 dev eth0");
+    assert_eq!(alone[0].fix, "ip addr replace ADDRESS/64 dev eth0");
     // With the last IPv6 address of an interface only its own network goes.
     let last = found(Method::DirectRouting, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: Some(ip("10.0.0.1")), ..server.role };
-        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+        server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
         server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("2001:db8:1::11", 64, ETH1)];
-        server.machine.ways.insert(ip("10.0.0.1"), Way::Direct(ETH1));
-        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
-        let network = Route { is_automatic: true, metric: Some(256), ..route("2001:db8::", 64) };
+        server.machine.lookups.insert(ip("10.0.0.1"), Route::OnLink(ETH1));
+        server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
+        let network = RouteEntry { is_automatic: true, metric: Some(256), ..route("2001:db8::", 64) };
         server.machine.routes.all = vec![route("2001:db8:9::", 64), network];
     });
     let back = "ip -6 route replace 2001:db8::/64 dev eth0 metric 256";
-    assert_eq!(last[0].cure, format!("{to_lo} && {off_wire} && {back}"));
+    assert_eq!(last[0].fix, format!("{to_lo} && {off_wire} && {back}"));
 }

@@ -1,9 +1,9 @@
 //! As those of real servers, for the way of their answers.
 
-use super::super::address::Way;
+use super::super::address::Route;
 use super::super::machine::{Connection, Listener, Neighbour, Stage};
 use super::super::real_server::sources;
-use super::super::routes::{Route, Rule};
+use super::super::routes::{RouteEntry, Rule};
 use super::addresses::route;
 use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
 use super::{ETH0, ip};
@@ -43,8 +43,10 @@ fn answers_past_the_director() {
                 ("by mark it is another", |server| {
                     server.machine.routes.answers = vec![by("192.168.1.1"), by("192.168.1.254")];
                 }),
-                ("there is no way", |server| server.machine.routes.answers = vec![Way::None]),
-                ("clients are neighbours", |server| server.machine.routes.answers = vec![Way::Direct(ETH0)]),
+                ("there is no way", |server| server.machine.routes.answers = vec![Route::Unreachable]),
+                ("clients are neighbours", |server| {
+                    server.machine.routes.answers = vec![Route::OnLink(ETH0)];
+                }),
             ],
         );
     }
@@ -53,7 +55,7 @@ fn answers_past_the_director() {
             by_director(server);
             let used = Rule { mark: None, port: None, table: 100 };
             server.machine.routes.rules = vec![used];
-            server.machine.routes.all = vec![Route { table: 101, ..route("10.0.0.0", 8) }];
+            server.machine.routes.all = vec![RouteEntry { table: 101, ..route("10.0.0.0", 8) }];
         }),
         [
             "gateway-is-director",
@@ -77,7 +79,7 @@ fn answers_past_the_director() {
 }
 
 fn by_router(server: &mut Server) {
-    server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+    server.machine.lookups.insert(ip("240.0.0.1"), by("192.168.1.254"));
     server.machine.routes.answers = vec![by("192.168.1.254")];
 }
 
@@ -101,7 +103,7 @@ fn answers_from_each_address_of_the_servers() {
     let far = found(Method::Masquerade, |server| {
         by_router(server);
         server.machine.addresses[1] = own("10.0.0.11", 24, ETH0);
-        server.machine.ways.insert(ip("192.168.1.1"), by("10.0.0.1"));
+        server.machine.lookups.insert(ip("192.168.1.1"), by("10.0.0.1"));
     });
     let farther = "ip route replace default via 10.0.0.1 dev eth0 table 100 && \
         ip rule add from 10.0.0.11 sport 80 lookup 100";
@@ -119,12 +121,12 @@ fn answers_by_the_director() {
     assert_one(&portless, [id, at, what, &rule.replace("80", "PORT")]);
     // No other way is there to be kept.
     let none = found(Method::Masquerade, |server| {
-        server.machine.ways.remove(&ip("240.0.0.1"));
-        server.machine.routes.answers = vec![Way::None];
+        server.machine.lookups.remove(&ip("240.0.0.1"));
+        server.machine.routes.answers = vec![Route::Unreachable];
     });
     assert_one(&none, [id, at, what, "ip route replace default via 192.168.1.1 dev eth0"]);
     let stray = found(Method::Masquerade, |server| {
-        server.machine.ways.remove(&ip("192.168.1.1"));
+        server.machine.lookups.remove(&ip("192.168.1.1"));
     });
     let lost = "no route leads to the director, 192.168.1.1; an address of it is next to this server";
     assert_one(&stray, [id, at, lost, "ip route replace default via DIRECTOR"]);
@@ -132,7 +134,7 @@ fn answers_by_the_director() {
         Method::Masquerade,
         &[
             ("by a rule", |server| {
-                server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+                server.machine.lookups.insert(ip("240.0.0.1"), by("192.168.1.254"));
             }),
             ("by mark", |server| {
                 server.machine.routes.answers = vec![by("192.168.1.254"), by("192.168.1.1")];
@@ -144,11 +146,11 @@ fn answers_by_the_director() {
                 server.machine.routes.answers = vec![by("192.168.1.254")];
             }),
             ("the director is behind a gateway", |server| {
-                server.machine.ways.insert(ip("192.168.1.1"), by("10.0.0.1"));
+                server.machine.lookups.insert(ip("192.168.1.1"), by("10.0.0.1"));
                 server.machine.routes.answers = vec![by("10.0.0.1")];
             }),
             ("it is the director", |server| {
-                server.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+                server.machine.lookups.insert(ip("192.168.1.1"), Route::Local);
             }),
             ("no address of its own", |server| {
                 server.machine.addresses.truncate(1);

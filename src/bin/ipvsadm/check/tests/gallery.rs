@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, SyncDaemon};
 
-use super::super::address::{Address, Way};
+use super::super::address::{Address, Route};
 use super::super::director::Director;
-use super::super::machine::{Link, Listener, Neighbour, Sort};
+use super::super::machine::{Link, LinkKind, Listener, Neighbour};
 use super::super::marks::Marks;
 use super::{ETH0, director, ip, table, two_servers};
 
@@ -28,7 +28,7 @@ pub(super) fn with(change: impl FnOnce(&mut Director)) -> Director {
 }
 
 fn link(index: u32, name: &str) -> Link {
-    Link { index, name: name.to_owned(), is_up: true, sort: Sort::Wire }
+    Link { index, name: name.to_owned(), is_up: true, kind: LinkKind::Ethernet }
 }
 
 pub(super) fn service(director: &mut Director) -> &mut Service {
@@ -52,7 +52,7 @@ pub(super) fn without_vip(director: &mut Director) {
 pub(super) fn assert_one(director: &Director, expected: [&str; 4]) {
     let found = director.findings();
     let [finding] = &found[..] else { panic!("{expected:?}: {found:?}") };
-    assert_eq!([finding.id, &finding.at, &finding.what, &finding.cure], expected);
+    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix], expected);
     assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
 }
 
@@ -69,7 +69,7 @@ fn a_healthy_director_gives_nothing() {
 fn addresses() {
     let missing = |director: &mut Director| {
         without_vip(director);
-        director.machine.ways.insert(ip("192.168.1.100"), Way::Direct(ETH0));
+        director.machine.lookups.insert(ip("192.168.1.100"), Route::OnLink(ETH0));
     };
     assert_one(
         &with(missing),
@@ -87,7 +87,7 @@ fn addresses() {
         director.machine.links.push(link(3, "wide"));
         director.machine.addresses.insert(0, Address { address: ip("192.168.0.1"), prefix: 16, link: 3 });
     });
-    assert!(wide.findings()[0].cure.ends_with(" dev eth0"));
+    assert!(wide.findings()[0].fix.ends_with(" dev eth0"));
     // In one whose interface is down.
     let down = with(|director| {
         missing(director);
@@ -106,20 +106,20 @@ fn addresses() {
     // In no network of the director's: where the default route leads, or else a server is.
     let far = |director: &mut Director| {
         service(director).id = ServiceId::tcp(ip("10.0.0.1"), 80);
-        director.machine.ways.insert(ip("10.0.0.1"), Way::Gateway(ip("192.168.1.254"), ETH0));
+        director.machine.lookups.insert(ip("10.0.0.1"), Route::Via(ip("192.168.1.254"), ETH0));
     };
     for has_default in [true, false] {
         let mut director = with(far);
         if !has_default {
-            director.machine.ways.remove(&ip("240.0.0.1"));
+            director.machine.lookups.remove(&ip("240.0.0.1"));
         }
-        assert!(director.findings()[0].cure.ends_with("|| ip addr replace 10.0.0.1/32 dev eth0"));
+        assert!(director.findings()[0].fix.ends_with("|| ip addr replace 10.0.0.1/32 dev eth0"));
     }
     let lost = with(|director| {
         far(director);
-        director.machine.ways.clear();
+        director.machine.lookups.clear();
     });
-    assert!(lost.findings()[0].cure.ends_with("|| ip addr replace 10.0.0.1/32 dev INTERFACE"));
+    assert!(lost.findings()[0].fix.ends_with("|| ip addr replace 10.0.0.1/32 dev INTERFACE"));
 
     let answered = |director: &mut Director| {
         missing(director);
@@ -144,7 +144,7 @@ fn addresses() {
             let neighbour = &mut director.machine.neighbours[0];
             (neighbour.address, neighbour.has_answered) = (ip(address), has_answered);
         });
-        assert!(unheard.findings()[0].cure.ends_with("|| ip addr replace 192.168.1.100/32 dev eth0"));
+        assert!(unheard.findings()[0].fix.ends_with("|| ip addr replace 192.168.1.100/32 dev eth0"));
     }
     let standby = with(|director| {
         answered(director);
@@ -297,14 +297,14 @@ fn marks() {
         ("127.0.0.1", true, false),
         ("0.0.0.0", false, false),
     ] {
-        let fix = &served(address, is_tcp).findings()[0].cure;
+        let fix = &served(address, is_tcp).findings()[0].fix;
         assert_eq!(fix.contains(" --dport PORT "), is_narrow, "{address}: {fix}");
     }
     // Without an address to mark, any that is not only this machine's may be meant.
     for (address, is_narrow) in [("192.168.1.1", true), ("127.0.0.1", false)] {
         let mut director = served(address, true);
         without_vip(&mut director);
-        let fix = &director.findings()[0].cure;
+        let fix = &director.findings()[0].fix;
         assert_eq!((fix.contains("-d VIP "), fix.contains(" --dport PORT ")), (true, is_narrow), "{fix}");
     }
     // On lo it is no address that the network asks for.
@@ -313,7 +313,7 @@ fn marks() {
         without_vip(director);
         director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
     });
-    assert!(on_lo.findings()[0].cure.contains("-d VIP "));
+    assert!(on_lo.findings()[0].fix.contains("-d VIP "));
     let unknown = with(|director| {
         marked(director);
         director.marks = None;
@@ -339,12 +339,12 @@ fn servers() {
             "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 10 -y 0",
         ],
     );
-    assert!(full(8, 2, 5).findings()[0].cure.ends_with("-x 20 -y 0"));
+    assert!(full(8, 2, 5).findings()[0].fix.ends_with("-x 20 -y 0"));
     assert_healthy(&full(3, 2, 6), "there is room");
     assert_healthy(&full(3, 2, 0), "there is no limit");
 
     let here = |director: &mut Director| {
-        director.machine.ways.insert(ip("192.168.1.11"), Way::Here);
+        director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
     };
     assert_one(
         &with(here),
@@ -362,7 +362,7 @@ fn servers() {
     assert_healthy(&served, "the service is here");
     assert_one(
         &with(|director| {
-            director.machine.ways.remove(&ip("192.168.1.11"));
+            director.machine.lookups.remove(&ip("192.168.1.11"));
         }),
         [
             "server-unreachable",

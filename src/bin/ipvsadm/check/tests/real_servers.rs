@@ -1,10 +1,10 @@
 //! Every finding on a real server, word by word; and beside each, what is nearly the same and healthy.
 
-use super::super::address::{Address, Way};
+use super::super::address::{Address, Route};
 use super::super::finding::Finding;
-use super::super::machine::{Link, Listener, Machine, Sort};
+use super::super::machine::{Link, LinkKind, Listener, Machine};
 use super::super::real_server::findings;
-use super::super::routes::Routes;
+use super::super::routes::RoutingTables;
 use super::{ETH0, ip, machine};
 use crate::command::{Method, RealServer};
 
@@ -23,12 +23,12 @@ pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
     Address { address: ip(address), prefix, link }
 }
 
-pub(super) fn link(index: u32, name: &str, sort: Sort) -> Link {
-    Link { index, name: name.to_owned(), is_up: true, sort }
+pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {
+    Link { index, name: name.to_owned(), is_up: true, kind }
 }
 
-pub(super) fn by(gateway: &str) -> Way {
-    Way::Gateway(ip(gateway), ETH0)
+pub(super) fn by(gateway: &str) -> Route {
+    Route::Via(ip(gateway), ETH0)
 }
 
 /// Settings by the ends of their paths, the first that fits.
@@ -43,19 +43,19 @@ pub(super) fn server(method: Method) -> Server {
     let mut machine = machine();
     let mut gateway = "192.168.1.254";
     machine.addresses = vec![own("127.0.0.1", 8, LO), own("192.168.1.11", 24, ETH0)];
-    machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH0));
+    machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH0));
     match method {
         Method::DirectRouting => machine.addresses.push(own(VIP, 32, LO)),
         Method::Tunnel => {
-            machine.links.push(link(TUNL0, "tunl0", Sort::Tunnel));
+            machine.links.push(link(TUNL0, "tunl0", LinkKind::Tunnel));
             machine.addresses.push(own(VIP, 32, TUNL0));
         }
         Method::Masquerade => {
             gateway = "192.168.1.1";
-            machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+            machine.lookups.insert(ip(VIP), Route::OnLink(ETH0));
         }
     }
-    machine.ways.insert(ip("240.0.0.1"), by(gateway));
+    machine.lookups.insert(ip("240.0.0.1"), by(gateway));
     machine.routes.answers = vec![by(gateway)];
     machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 80, is_tcp: true }];
     set_all(&mut machine, &[("eth0/arp_ignore", 1), ("eth0/arp_announce", 2)]);
@@ -71,7 +71,7 @@ pub(super) fn found(method: Method, change: impl FnOnce(&mut Server)) -> Vec<Fin
 
 pub(super) fn assert_one(found: &[Finding], expected: [&str; 4]) {
     let [finding] = found else { panic!("{expected:?}: {found:?}") };
-    assert_eq!([finding.id, &finding.at, &finding.what, &finding.cure], expected);
+    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix], expected);
     assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
 }
 
@@ -130,19 +130,19 @@ fn arp() {
                 set_all(&mut server.machine, &[("arp_ignore", 8), ("arp_announce", 2)]);
             }),
             ("an interface that is elsewhere", |server| {
-                server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+                server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
                 server.machine.addresses.push(own("10.0.0.1", 24, ETH1));
             }),
             ("an interface that is down", |server| {
-                server.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1", Sort::Wire) });
+                server.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1", LinkKind::Ethernet) });
                 server.machine.addresses.push(own("192.168.1.12", 24, ETH1));
             }),
             ("the director behind a tunnel", |server| {
-                server.machine.links.push(link(ETH1, "wg0", Sort::Nobody));
-                server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
+                server.machine.links.push(link(ETH1, "wg0", LinkKind::Dummy));
+                server.machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH1));
             }),
             ("an interface that nobody is behind", |server| {
-                server.machine.links.push(link(ETH1, "dummy0", Sort::Nobody));
+                server.machine.links.push(link(ETH1, "dummy0", LinkKind::Dummy));
                 server.machine.addresses.push(own("192.168.1.12", 24, ETH1));
             }),
         ],
@@ -163,7 +163,7 @@ fn arp_where_the_address_is_asked_for() {
     const LOUD: &[(&str, u32)] = &[("eth0/arp_ignore", 1), ("eth1/arp_ignore", 0), ("arp_announce", 2)];
     let two = |server: &mut Server| {
         set_all(&mut server.machine, LOUD);
-        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
+        server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
     };
     let places = |change: fn(&mut Server)| {
         let found = found(Method::DirectRouting, |server| {
@@ -176,12 +176,12 @@ fn arp_where_the_address_is_asked_for() {
     let in_network = places(|server| server.machine.addresses.push(own("192.168.1.12", 24, ETH1)));
     assert_eq!(in_network, ["eth1"]);
     let to_director = places(|server| {
-        server.machine.ways.insert(ip("192.168.1.1"), Way::Direct(ETH1));
+        server.machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH1));
     });
     assert_eq!(to_director, ["eth1"]);
     let by_default = |server: &mut Server| {
         server.machine.addresses.retain(|own| own.link != ETH0);
-        server.machine.ways.insert(ip("240.0.0.1"), Way::Gateway(ip("10.0.0.254"), ETH1));
+        server.machine.lookups.insert(ip("240.0.0.1"), Route::Via(ip("10.0.0.254"), ETH1));
     };
     let mut server = server(Method::DirectRouting);
     two(&mut server);
@@ -203,13 +203,13 @@ fn tunnels() {
     let down = ["tunnel-down", "tunl0", "no tunnel is up on this server"];
     let up = "ip link set dev tunl0 up";
     let load = format!("modprobe ipip && {up}");
-    let none = four(|machine| machine.links.retain(|link| link.sort != Sort::Tunnel));
+    let none = four(|machine| machine.links.retain(|link| link.kind != LinkKind::Tunnel));
     assert_one(&none, [down[0], down[1], down[2], &load]);
     let is_down = four(|machine| machine.links[2].is_up = false);
     assert_one(&is_down, [down[0], down[1], down[2], up]);
     let six = found(Method::Tunnel, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: None, port: None, ..server.role };
-        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
         server.machine.links[2].is_up = false;
     });
     assert_one(&six, [down[0], "ip6tnl0", down[2], "modprobe ip6_tunnel && ip link set dev ip6tnl0 up"]);
@@ -222,12 +222,12 @@ fn tunnels() {
     let off = "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0";
     let lost = four(|machine| {
         set_all(machine, STRICT);
-        machine.ways.remove(&ip("240.0.0.1"));
+        machine.lookups.remove(&ip("240.0.0.1"));
     });
     assert_one(&lost, [strict[0], strict[1], strict[2], off]);
     let six = found(Method::Tunnel, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: None, port: None, ..server.role };
-        server.machine.ways.insert(ip("2001:db8::100"), Way::Here);
+        server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
         set_all(&mut server.machine, STRICT);
     });
     assert_eq!(six, vec![], "IPv6 has no such filter");
@@ -235,7 +235,7 @@ fn tunnels() {
         |machine| set_all(machine, &[("all/rp_filter", 2), STRICT[0], STRICT[1], STRICT[2]]),
         |machine| set_all(machine, &[("rp_filter", 0), STRICT[1], STRICT[2]]),
         |machine| {
-            machine.links.push(Link { is_up: false, ..link(7, "tunl7", Sort::Tunnel) });
+            machine.links.push(Link { is_up: false, ..link(7, "tunl7", LinkKind::Tunnel) });
             set_all(machine, &[("tunl7/rp_filter", 1), STRICT[1], STRICT[2]]);
         },
     ];
@@ -248,8 +248,8 @@ fn tunnels() {
 fn filters() {
     const STRICT: &[(&str, u32)] = &[("eth0/rp_filter", 1), ("arp_ignore", 1), ("arp_announce", 2)];
     fn filtered(server: &mut Server) {
-        server.machine.links.push(link(ETH1, "eth1", Sort::Wire));
-        server.machine.ways.insert(ip("240.0.0.1"), Way::Gateway(ip("10.0.0.254"), ETH1));
+        server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
+        server.machine.lookups.insert(ip("240.0.0.1"), Route::Via(ip("10.0.0.254"), ETH1));
         server.machine.filtered = 3;
         set_all(&mut server.machine, STRICT);
     }
@@ -268,7 +268,7 @@ fn filters() {
             }),
             ("answers go back", |server| {
                 filtered(server);
-                server.machine.ways.insert(ip("240.0.0.1"), by("192.168.1.254"));
+                server.machine.lookups.insert(ip("240.0.0.1"), by("192.168.1.254"));
             }),
             ("loose", |server| {
                 filtered(server);
@@ -320,9 +320,10 @@ fn listeners() {
 fn what_keeps_a_server_quiet_comes_first() {
     let found = found(Method::DirectRouting, |server| {
         server.machine.addresses.retain(|own| own.address != ip(VIP));
-        server.machine.ways.insert(ip(VIP), Way::Direct(ETH0));
+        server.machine.lookups.insert(ip(VIP), Route::OnLink(ETH0));
         server.machine.listeners.clear();
-        server.machine.routes = Routes { answers: vec![by("192.168.1.1")], ..Routes::default() };
+        server.machine.routes =
+            RoutingTables { answers: vec![by("192.168.1.1")], ..RoutingTables::default() };
         set_all(&mut server.machine, &[]);
     });
     let ids: Vec<&str> = found.iter().map(|finding| finding.id).collect();

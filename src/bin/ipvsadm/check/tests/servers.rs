@@ -2,7 +2,7 @@
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
-use super::super::address::Way;
+use super::super::address::Route;
 use super::super::machine::{Connection, Listener, Neighbour, Stage};
 use super::super::neighbours::silent_hops;
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
@@ -33,10 +33,10 @@ fn fixes(director: &Director) -> Vec<String> {
 fn a_server_behind_a_gateway_may_be_mistyped() {
     let mut director =
         director(table("rr", vec![server("198.51.100.11", 80, ForwardingMethod::DirectRouting)]));
-    director.machine.ways.insert(ip("198.51.100.11"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    director.machine.lookups.insert(ip("198.51.100.11"), Route::Via(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
     assert_eq!(finding.id, "server-behind-gateway");
-    assert_eq!(finding.cure, "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11:80 -g -w 0");
+    assert_eq!(finding.fix, "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11:80 -g -w 0");
     assert!(
         finding
             .what
@@ -44,9 +44,9 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     );
     // In a network of the director's it is a route that is in the way.
     let mut director = super::director(table("rr", two_servers()));
-    director.machine.ways.insert(ip("192.168.1.11"), Way::Gateway(ip("192.168.1.254"), ETH0));
+    director.machine.lookups.insert(ip("192.168.1.11"), Route::Via(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
-    assert_eq!(finding.cure, "ip route replace 192.168.1.11/32 dev eth0");
+    assert_eq!(finding.fix, "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
     // Not where somebody may have come by it.
     director.machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true }];
@@ -101,7 +101,7 @@ fn a_silent_server_is_taken_out_where_another_serves() {
 #[test]
 fn servers_without_a_way_are_taken_out() {
     let mut director = director(table("rr", two_servers()));
-    director.machine.ways.remove(&ip("192.168.1.12"));
+    director.machine.lookups.remove(&ip("192.168.1.12"));
     assert_eq!(
         found(&director),
         [("server-unreachable", "ip route replace 192.168.1.12/32 dev eth0".to_owned())]
@@ -111,7 +111,7 @@ fn servers_without_a_way_are_taken_out() {
     assert_eq!(fixes(&director)[1], fix);
     // This director itself.
     director.table[0].1.truncate(1);
-    director.machine.ways.insert(ip("192.168.1.11"), Way::Here);
+    director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
     assert_eq!(found(&director), [("server-is-director", OUT_1.to_owned())]);
 }
 
@@ -129,7 +129,7 @@ fn only_servers_that_can_serve_get_a_weight_again() {
     assert_eq!(fixes(&director), [PING_1]);
     let what = "all real servers have weight 0, and 192.168.1.11 does not answer on eth0 (ip neigh)";
     assert_eq!(director.findings()[0].what, what);
-    director.machine.ways.remove(&ip("192.168.1.11"));
+    director.machine.lookups.remove(&ip("192.168.1.11"));
     assert_eq!(fixes(&director), ["ip route get 192.168.1.11"]);
     // Whoever looks after servers has found them ill.
     silent(&mut director, &[]);
@@ -154,7 +154,7 @@ fn servers_of_another_port_are_taken_for_a_service_without_any() {
         director.table.truncate(1);
         director.table.extend(table("rr", vec![]));
         director.table[1].0.service.id = id;
-        director.machine.ways.insert(ip("192.168.1.1"), Way::Here);
+        director.machine.lookups.insert(ip("192.168.1.1"), Route::Local);
         assert_eq!(found(&director), [("no-server", fix.to_owned())]);
     }
     director.supervisors.fill_table = Some("keepalived");
@@ -179,7 +179,7 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
     ] {
         let mut director = director(table("rr", two_servers()));
         director.table[0].0.service.id = id;
-        director.machine.ways.insert(ip("192.168.1.11"), Way::Here);
+        director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
         director.machine.listeners = vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp }];
         assert_eq!(found(&director).is_empty(), is_served, "{id}");
     }

@@ -2,9 +2,9 @@
 
 use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDaemon};
 
-use super::super::address::{Address, Way};
+use super::super::address::{Address, Route};
 use super::super::director::Director;
-use super::super::machine::{Link, Sort};
+use super::super::machine::{Link, LinkKind};
 use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
 use super::{ETH0, ip};
 
@@ -206,9 +206,9 @@ fn forwarding_of_ipv6() {
                 (ip("2001:db8::11"), ForwardingMethod::Masquerade);
             let machine = &mut director.machine;
             machine.addresses.push(Address { address: ip("2001:db8::100"), prefix: 128, link: ETH0 });
-            machine.ways.insert(ip("2001:db8::100"), Way::Here);
-            machine.ways.insert(ip("2001:db8::11"), Way::Direct(ETH0));
-            machine.ways.insert(ip("3ffe::1"), Way::Gateway(ip(gateway), ETH0));
+            machine.lookups.insert(ip("2001:db8::100"), Route::Local);
+            machine.lookups.insert(ip("2001:db8::11"), Route::OnLink(ETH0));
+            machine.lookups.insert(ip("3ffe::1"), Route::Via(ip(gateway), ETH0));
             change(director);
         })
     };
@@ -227,10 +227,10 @@ fn forwarding_of_ipv6() {
         assert_fix(&six("fe80::1", &|director| set_all(director, other)), "");
     }
     // Others learn nothing.
-    for (is_up, sort) in [(false, Sort::Wire), (true, Sort::Nobody)] {
+    for (is_up, kind) in [(false, LinkKind::Ethernet), (true, LinkKind::Dummy)] {
         let two = six("fe80::1", &|director| {
             set_all(director, &[CLOSED, LEARNING, ("net/ipv6/conf/eth1/accept_ra", 1)]);
-            director.machine.links.push(Link { index: 3, name: "eth1".into(), is_up, sort });
+            director.machine.links.push(Link { index: 3, name: "eth1".into(), is_up, kind });
         });
         assert_fix(&two, keeps);
     }
@@ -244,7 +244,7 @@ fn forwarding_of_ipv6() {
             ],
         );
         director.machine.filtered = 7;
-        director.machine.ways.remove(&ip("3ffe::1"));
+        director.machine.lookups.remove(&ip("3ffe::1"));
     };
     assert_healthy(&six("fe80::1", &open), "redirects and reverse paths are IPv4's");
 }

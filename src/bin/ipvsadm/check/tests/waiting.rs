@@ -57,7 +57,7 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
     ] {
         let mut director = director(table("rr", two_servers()));
         director.connections = connections(&lines, &director.table, expiry());
-        let expected: Vec<_> = expected.into_iter().map(|cure| ("syn-recv", cure)).collect();
+        let expected: Vec<_> = expected.into_iter().map(|fix| ("syn-recv", fix)).collect();
         assert_eq!(found(&director), expected, "{lines}");
         // Where the cause is known, what follows from it is not told.
         let silent = |address| Neighbour {
@@ -156,7 +156,7 @@ fn a_server_is_told_the_address_of_this_director_that_it_sees() {
     ];
     let found = director.machine.own_addresses(ip("192.168.1.11"), &[ip("192.168.1.100")]);
     assert_eq!(found, ["192.168.1.1", "10.0.0.1", "192.168.1.7"].map(ip));
-    director.machine.ways.remove(&ip("192.168.1.11"));
+    director.machine.lookups.remove(&ip("192.168.1.11"));
     assert_eq!(director.machine.own_addresses(ip("192.168.1.11"), &[]), Vec::<std::net::IpAddr>::new());
 }
 

@@ -1,17 +1,16 @@
 //! The commands that only look.
 
-use crate::cli::args::Opt;
-use crate::command::{Check, List, Method, RealServer, View, What};
+use crate::command::{Check, List, ListTarget, Method, RealServer, View};
 use crate::messages::{self, Result};
-use crate::option_key::OptionKey;
+use crate::option_table::OptionKey;
 
-use super::Typed;
+use super::Options;
 
-impl Typed<'_> {
+impl Options<'_> {
     pub(super) fn check(self) -> Result<Check> {
         let method = match self.method {
-            Some(Opt::Masquerading) => Method::Masquerade,
-            Some(Opt::Ipip) => Method::Tunnel,
+            Some(OptionKey::Masquerading) => Method::Masquerade,
+            Some(OptionKey::Ipip) => Method::Tunnel,
             _ => Method::DirectRouting,
         };
         let role = self.server.map(|id| RealServer {
@@ -27,16 +26,16 @@ impl Typed<'_> {
         }
         let of_a_server = [OptionKey::ForwardingMethod, OptionKey::Director, OptionKey::Port];
         let stray = match role {
-            Some(_) => Some(OptionKey::File).filter(|column| self.has(*column)),
-            None => of_a_server.into_iter().find(|column| self.has(*column)),
+            Some(_) => Some(OptionKey::File).filter(|option| self.has(*option)),
+            None => of_a_server.into_iter().find(|option| self.has(*option)),
         };
         match stray {
             Some(OptionKey::File) => {
                 Err(messages::value("a real server has no saved table: leave out --file"))
             }
-            Some(column) => Err(messages::value(format!(
+            Some(option) => Err(messages::value(format!(
                 "the option '{}' is about a real server: add -r VIP",
-                column.name()
+                option.name()
             ))),
             None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file }),
         }
@@ -44,18 +43,18 @@ impl Typed<'_> {
 
     pub(super) fn list(&self) -> Result<List> {
         use OptionKey::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
-        let any = |columns: &[OptionKey]| columns.iter().any(|column| self.has(*column));
+        let any = |options: &[OptionKey]| options.iter().any(|option| self.has(*option));
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
             || any(&[Timeout, Daemon]) && self.has(PersistentConn)
         {
             return Err(messages::value("options conflicts in the list command"));
         }
         let what = match self.service {
-            Some(id) => What::Service(id),
-            None if self.has(Connection) => What::Connections { with_engine: self.has(PersistentConn) },
-            None if self.has(Timeout) => What::Timeouts,
-            None if self.has(Daemon) => What::Daemons,
-            None => What::Table,
+            Some(id) => ListTarget::Service(id),
+            None if self.has(Connection) => ListTarget::Connections { with_engine: self.has(PersistentConn) },
+            None if self.has(Timeout) => ListTarget::Timeouts,
+            None if self.has(Daemon) => ListTarget::Daemons,
+            None => ListTarget::Table,
         };
         let views = [
             (Stats, View::Stats),
@@ -64,7 +63,7 @@ impl Typed<'_> {
             (PersistentConn, View::PersistentConn),
             (TunInfo, View::TunInfo),
         ];
-        let view = views.iter().find(|(column, _)| self.has(*column)).map_or(View::Plain, |(_, view)| *view);
+        let view = views.iter().find(|(option, _)| self.has(*option)).map_or(View::Plain, |(_, view)| *view);
         Ok(List {
             what,
             view,

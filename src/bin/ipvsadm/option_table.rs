@@ -1,0 +1,204 @@
+//! The table of options, one entry each: the word on the command line, its letters, whether it takes a value, its help
+//! and its name in messages. The lexer, the rules of what goes with what, the help, the manual page and the completions
+//! are made of it.
+
+macro_rules! options {
+    ($($key:ident: $kind:ident($($entry:tt)*),)*) => {
+        /// An option or a command. They are in the order in which the original checks what goes with a command.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum OptionKey { $($key),* }
+
+        use OptionKey::*;
+
+        /// Every option there is, each at the place of its key.
+        pub(crate) const OPTIONS: &[OptionSpec] = &[$($kind($key, $($entry)*)),*];
+    };
+}
+
+options! {
+    // Commands: letters, name, value, help.
+    AddService: command("A", "add-service", Nothing, "add a virtual service (-t, -u, -f, --sctp-service)"),
+    EditService: command("E", "edit-service", Nothing, "edit a virtual service; options left out go back to their defaults, but see --keep"),
+    DeleteService: command("D", "delete-service", Nothing, "delete a virtual service and its real servers"),
+    Clear: command("C", "clear", Nothing, "clear the whole table"),
+    AddServer: command("a", "add-server", Nothing, "add a real server (-r) to a virtual service"),
+    EditServer: command("e", "edit-server", Nothing, "edit a real server; options left out go back to their defaults, but see --keep"),
+    DeleteServer: command("d", "delete-server", Nothing, "delete a real server"),
+    List: command("Ll", "list", Nothing, "list the table (also -l), a service of it, or connections (-c)"),
+    Zero: command("Z", "zero", Nothing, "zero the counters of a service, or all"),
+    Set: command("", "set", Nothing, "set the timeouts of connections: TCP TCPFIN UDP, in seconds; 0 leaves one as it is"),
+    Save: command("S", "save", Nothing, "write the table to stdout, as lines for -R; add -n for numbers"),
+    Restore: command("R", "restore", Nothing, "carry out the lines of stdin, each the options of one ipvsadm call"),
+    StartDaemon: command("", "start-daemon", Value("STATE"), "start the sync daemon: master or backup"),
+    StopDaemon: command("", "stop-daemon", Value("STATE"), "stop the sync daemon: master or backup"),
+    Check: command("", "check", Nothing, "diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong"),
+    Help: command("h", "help", Nothing, "print this help"),
+    Version: command("v", "version", Nothing, "print the version"),
+    // Options: heading of the help, letters, name, value, help.
+    Numeric: option(Listing, "n", "numeric", Nothing, "numbers instead of names"),
+    Connection: option(Listing, "c", "connection", Nothing, "connections instead of the table"),
+    ServiceAddress: group("service-address"),
+    TcpService: member(ServiceAddress, Service, "t", "tcp-service", Value("ADDRESS[:PORT]"), "a TCP service"),
+    UdpService: member(ServiceAddress, Service, "u", "udp-service", Value("ADDRESS[:PORT]"), "a UDP service"),
+    SctpService: member(ServiceAddress, Service, "", "sctp-service", Value("ADDRESS[:PORT]"), "an SCTP service"),
+    FwmarkService: member(ServiceAddress, Service, "f", "fwmark-service", Value("MARK"), "packets with a firewall mark, 1 to 4294967295"),
+    Ipv6: unchecked(Service, "6", "ipv6", "after -f: the service is IPv6"),
+    Scheduler: option(Service, "s", "scheduler", Value("NAME"), "rr wrr lc wlc lblc lblcr dh sh mh sed nq fo ovf or another of the kernel's [default: wlc]"),
+    Persistent: option(Service, "p", "persistent", Optional("SECONDS"), "a client keeps its server for so long after its last connection [default: 360]"),
+    Netmask: option(Service, "M", "netmask", Value("NETMASK"), "clients of one such network count as one: a mask, or a prefix length with IPv6"),
+    RealServer: option(Server, "r", "real-server", Value("ADDRESS[:PORT]"), "the server; its port is the service's unless -m or -f is used"),
+    ForwardingMethod: group("forwarding-method"),
+    Gatewaying: member(ForwardingMethod, Server, "g", "gatewaying", Nothing, "direct routing [default]"),
+    Ipip: member(ForwardingMethod, Server, "i", "ipip", Nothing, "tunneling; see --tun-type"),
+    Masquerading: member(ForwardingMethod, Server, "m", "masquerading", Nothing, "masquerading (NAT)"),
+    Weight: option(Server, "w", "weight", Value("WEIGHT"), "its share of new connections; 0 for none [default: 1]"),
+    UThreshold: option(Server, "x", "u-threshold", Value("COUNT"), "upper threshold: no new connections once it has COUNT; 0 for no limit"),
+    LThreshold: option(Server, "y", "l-threshold", Value("COUNT"), "lower threshold: once overloaded, new connections again below COUNT"),
+    McastInterface: option(Sync, "", "mcast-interface", Value("INTERFACE"), "the interface it sends or receives on [default: eth0]"),
+    Timeout: option(Listing, "", "timeout", Nothing, "the timeouts of connections"),
+    Daemon: option(Listing, "", "daemon", Nothing, "the sync daemons"),
+    Stats: option(Listing, "", "stats", Nothing, "counters"),
+    Rate: option(Listing, "", "rate", Nothing, "rates per second"),
+    Thresholds: option(Listing, "", "thresholds", Nothing, "thresholds"),
+    PersistentConn: option(Listing, "", "persistent-conn", Nothing, "persistent connections; with -c, the engine's data"),
+    Sort: unchecked(Listing, "", "sort", "sorted, which is the default"),
+    NoSort: option(Listing, "", "nosort", Nothing, "in the kernel's order"),
+    SyncId: option(Sync, "", "syncid", Value("NUMBER"), "the same on both sides, 0 to 255 [default: 0]"),
+    Exact: option(Listing, "X", "exact", Nothing, "counters without K, M, G and T"),
+    Ops: option(Service, "o", "ops", Nothing, "one-packet scheduling, UDP only"),
+    Pe: option(Service, "", "pe", Value("NAME"), "persistence engine, such as sip"),
+    SchedFlags: option(Service, "b", "sched-flags", Value("FLAGS"), "flag-1,flag-2,flag-3; sh-fallback,sh-port; mh-fallback,mh-port"),
+    McastGroup: option(Sync, "", "mcast-group", Value("ADDRESS"), "multicast group [default: 224.0.0.81]"),
+    McastPort: option(Sync, "", "mcast-port", Value("PORT"), "UDP port [default: 8848]"),
+    McastTtl: option(Sync, "", "mcast-ttl", Value("TTL"), "time to live [default: 1]"),
+    SyncMaxlen: option(Sync, "", "sync-maxlen", Value("BYTES"), "the longest message [default: what the interface carries]"),
+    TunInfo: option(Listing, "", "tun-info", Nothing, "tunnels"),
+    TunType: option(Server, "", "tun-type", Value("TYPE"), "ipip, gue or gre [default: ipip]"),
+    TunPort: option(Server, "", "tun-port", Value("PORT"), "destination port of the encapsulation, with gue"),
+    TunNocsum: option(Server, "", "tun-nocsum", Nothing, "no checksum, with gue and gre"),
+    TunCsum: option(Server, "", "tun-csum", Nothing, "a checksum, with gue and gre"),
+    TunRemcsum: option(Server, "", "tun-remcsum", Nothing, "a remote checksum, with gue"),
+    // What the original does not have.
+    Full: option(Extensions, "", "full", Nothing, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
+    File: option(Extensions, "", "file", Value("PATH"), "with -S: the file to write, whole or not at all; with -R: to read; with --check: the saved table to examine; - is stdout or stdin"),
+    Replace: option(Extensions, "", "replace", Nothing, "with -R: read all lines first; if all are valid, clear the table before them"),
+    Diff: option(Extensions, "", "diff", Nothing, "with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read"),
+    Apply: option(Extensions, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
+    DryRun: option(Extensions, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
+    Keep: option(Extensions, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
+    Quiet: unchecked(Extensions, "", "quiet", "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
+    Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
+    Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
+    Json: option(Extensions, "", "json", Nothing, "with --check: one JSON object, for programs"),
+}
+
+/// Whether an option takes a value, and what the help calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arity {
+    Nothing,
+    Value(&'static str),
+    /// A value glued to it, or the next word unless that begins with `-`.
+    Optional(&'static str),
+}
+
+/// The headings of the help, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Heading {
+    Commands,
+    Service,
+    Server,
+    Listing,
+    Sync,
+    Extensions,
+}
+
+use Arity::{Nothing, Optional, Value};
+use Heading::{Commands, Extensions, Listing, Server, Service, Sync};
+
+/// One option.
+#[derive(Debug)]
+pub(crate) struct OptionSpec {
+    pub(crate) key: OptionKey,
+    /// None for a group, which is no word itself.
+    pub(crate) heading: Option<Heading>,
+    /// Its letters: the first is the one of the help.
+    pub(crate) letters: &'static str,
+    /// Its long name; of a group the name in messages.
+    pub(crate) name: &'static str,
+    pub(crate) arity: Arity,
+    pub(crate) help: &'static str,
+    /// As what it is checked to go with the command, and to be given once: itself, or the group whose members exclude
+    /// each other. None for commands, and for what goes with everything.
+    pub(crate) checked_as: Option<OptionKey>,
+}
+
+const fn command(
+    key: OptionKey,
+    letters: &'static str,
+    name: &'static str,
+    arity: Arity,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { key, heading: Some(Commands), letters, name, arity, help, checked_as: None }
+}
+
+const fn option(
+    key: OptionKey,
+    heading: Heading,
+    letters: &'static str,
+    name: &'static str,
+    arity: Arity,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { key, heading: Some(heading), letters, name, arity, help, checked_as: Some(key) }
+}
+
+const fn member(
+    key: OptionKey,
+    group: OptionKey,
+    heading: Heading,
+    letters: &'static str,
+    name: &'static str,
+    arity: Arity,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { key, heading: Some(heading), letters, name, arity, help, checked_as: Some(group) }
+}
+
+/// An option that goes with every command and may be repeated.
+const fn unchecked(
+    key: OptionKey,
+    heading: Heading,
+    letters: &'static str,
+    name: &'static str,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { key, heading: Some(heading), letters, name, arity: Nothing, help, checked_as: None }
+}
+
+const fn group(key: OptionKey, name: &'static str) -> OptionSpec {
+    OptionSpec { key, heading: None, letters: "", name, arity: Nothing, help: "", checked_as: Some(key) }
+}
+
+impl OptionSpec {
+    pub(crate) fn is_command(&self) -> bool {
+        self.heading == Some(Commands)
+    }
+}
+
+impl OptionKey {
+    /// Its name in messages.
+    pub(crate) fn name(self) -> &'static str {
+        OPTIONS.get(self as usize).map_or("", |spec| spec.name)
+    }
+}
+
+/// The option with this letter.
+pub(crate) fn by_letter(letter: char) -> Option<&'static OptionSpec> {
+    OPTIONS.iter().find(|spec| spec.letters.contains(letter))
+}
+
+/// The option with this long name, which must be complete.
+pub(crate) fn by_name(name: &str) -> Option<&'static OptionSpec> {
+    OPTIONS.iter().find(|spec| spec.name == name && spec.heading.is_some())
+}
