@@ -264,7 +264,7 @@ fn strict_order(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome>
 
 /// Names of IPv6 addresses are not read back: ours saves the addresses, and says so.
 fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
-    const SAID: &str = "saved as numbers, for the names would not be read back as the same: ";
+    const SAID: &str = "saved as numbers: these names do not resolve back to the same address or port: ";
     const NAMES: [(&str, &str); 2] = [("rs6", "[2001:db8::a1]"), ("vip6", "[2001:db8::80]")];
     let mut left_out = Vec::new();
     let mut line_saved = |line: &str| {

@@ -97,7 +97,7 @@ fn no_message_controls_the_terminal() {
     let (status, _, said) = words(OURS, &["-S"]);
     assert_eq!(
         (status, said.as_str()),
-        (0, "saved as numbers, for the names would not be read back as the same: w\\u{1b}eb\n")
+        (0, "saved as numbers: these names do not resolve back to the same address or port: w\\u{1b}eb\n")
     );
     // A line break in a word makes no second line.
     let (_, _, said) = words(OURS, &["-S", "--file", "/no/such\n/file"]);

@@ -133,7 +133,8 @@ fn one_name_of_two_servers_is_saved_once() {
     let saved = run(lab::ORIGINAL, "-S").1;
     assert_eq!(saved.matches("-r web.example.test:http").count(), 2);
     let (status, saved, said) = run(OURS, "-S");
-    let expected = "saved as numbers, for the names would not be read back as the same: web.example.test\n";
+    let expected =
+        "saved as numbers: these names do not resolve back to the same address or port: web.example.test\n";
     assert_eq!((status, said.as_str()), (0, expected));
     run(OURS, "-C");
     assert_eq!(feed(OURS, "-R", &saved), (0, String::new(), String::new()));

@@ -38,7 +38,10 @@ fn names_that_lead_elsewhere_are_saved_as_numbers() {
     start();
     let (status, saved, said) = run(OURS, "-S");
     assert_eq!(status, 0);
-    assert_eq!(said, "saved as numbers, for the names would not be read back as the same: six, web\n");
+    assert_eq!(
+        said,
+        "saved as numbers: these names do not resolve back to the same address or port: six, web\n"
+    );
     assert!(
         saved.starts_with("-A -t vip:81 -s rr\n-a -t vip:81 -r web:81 -g -w 1\n-a -t vip:81 -r 10.1.0.2:81 ")
     );

@@ -35,44 +35,44 @@ const CASES: [[&str; 4]; 16] = [
     [
         "-A -t 10.0.0.1:80 -s rr -p 60 -M 255.255.0.0",
         "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5",
-        "the weight '5' has no effect: the scheduler rr heeds none but 0; \
+        "the weight '5' has no effect: scheduler rr ignores every weight except 0; \
          this changes it: ipvsadm -E -t 10.0.0.1:80 -s wrr -p 60 -M 255.255.0.0",
         "-r 10.1.0.1:80 -g -w 5\n",
     ],
     [
         "-A -f 7 -6 -s lc\n-a -f 7 -6 -r [2001:db8::2]:0 -m",
         "-e -f 7 -6 -r [2001:db8::2]:0 -m -w 5",
-        "the weight '5' has no effect: the scheduler lc heeds none but 0; this changes it: ipvsadm -E -f 7 -6 -s wlc",
+        "the weight '5' has no effect: scheduler lc ignores every weight except 0; this changes it: ipvsadm -E -f 7 -6 -s wlc",
         "-r [2001:db8::2]:0 -m -w 5\n",
     ],
     [
         "-A -u 10.0.0.1:53 -s dh -o",
         "-a -u 10.0.0.1:53 -r 10.1.0.1 -w 2",
-        "the weight '2' has no effect: the scheduler dh heeds none but 0; this changes it: ipvsadm -E -u 10.0.0.1:53 -s wrr -o",
+        "the weight '2' has no effect: scheduler dh ignores every weight except 0; this changes it: ipvsadm -E -u 10.0.0.1:53 -s wrr -o",
         "-r 10.1.0.1:53 -g -w 2\n",
     ],
     [
         "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5 -x 100 -y 10",
         "-e -t 10.0.0.1:80 -r 10.1.0.1 -g",
-        "-e reset what was not named: '-w 5' to 1, '-x 100' to 0, '-y 10' to 0; --keep changes only what is named",
+        "-e reset options that were left out: '-w 5' to 1, '-x 100' to 0, '-y 10' to 0; --keep changes only those that are given",
         "-r 10.1.0.1:80 -g -w 1\n",
     ],
     [
         "-A -f 7 -s wlc\n-a -f 7 -r 10.1.0.1 -m -w 0",
         "-e -f 7 -r 10.1.0.1 -x 5",
-        "-e reset what was not named: '-m' to -g, '-w 0' to 1; --keep changes only what is named",
+        "-e reset options that were left out: '-m' to -g, '-w 0' to 1; --keep changes only those that are given",
         "-r 10.1.0.1:0 -g -w 1 -x 5 -y 0\n",
     ],
     [
         "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type gue --tun-port 9",
         "-e -t 10.0.0.1:80 -r 10.1.0.1 -i -w 3",
-        "-e reset what was not named: '--tun-type gue' to ipip; --keep changes only what is named",
+        "-e reset options that were left out: '--tun-type gue' to ipip; --keep changes only those that are given",
         "-r 10.1.0.1:80 -i -w 3 --tun-type ipip\n",
     ],
     [
         "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type gre --tun-csum",
         "-e -t 10.0.0.1:80 -r 10.1.0.1 -i -w 3 --tun-type gre",
-        "-e reset what was not named: '--tun-csum' to none; --keep changes only what is named",
+        "-e reset options that were left out: '--tun-csum' to none; --keep changes only those that are given",
         "-r 10.1.0.1:80 -i -w 3 --tun-type gre --tun-nocsum\n",
     ],
     [
@@ -84,26 +84,26 @@ const CASES: [[&str; 4]; 16] = [
     [
         "-A -u 10.0.0.1:53 -s rr -p 60 -M 255.255.255.0 --pe sip -o",
         "-E -u 10.0.0.1:53",
-        "-E reset what was not named: '-s rr' to wlc, '-p 60' to none, '-M 255.255.255.0' to none, '--pe sip' to none, \
-         '-o' to none; --keep changes only what is named",
+        "-E reset options that were left out: '-s rr' to wlc, '-p 60' to none, '-M 255.255.255.0' to none, '--pe sip' to none, \
+         '-o' to none; --keep changes only those that are given",
         "-A -u 10.0.0.1:53 -s wlc\n",
     ],
     [
         "-A -t [2001:db8::1]:80 -s rr -p 60 -M 64",
         "-E -t [2001:db8::1]:80 -s rr -p 90",
-        "-E reset what was not named: '-M 64' to none; --keep changes only what is named",
+        "-E reset options that were left out: '-M 64' to none; --keep changes only those that are given",
         "-A -t [2001:db8::1]:80 -s rr -p 90\n",
     ],
     [
         "-A -t 10.0.0.1:80 -s sh -b sh-port",
         "-E -t 10.0.0.1:80 -s sh -p 360",
-        "-E reset what was not named: '-b sh-port' to none; --keep changes only what is named",
+        "-E reset options that were left out: '-b sh-port' to none; --keep changes only those that are given",
         "-A -t 10.0.0.1:80 -s sh -p 360\n",
     ],
     [
         "-A -t 10.0.0.1:80 -s sh",
         "-E -t 10.0.0.1:80",
-        "-E reset what was not named: '-s sh' to wlc; --keep changes only what is named",
+        "-E reset options that were left out: '-s sh' to wlc; --keep changes only those that are given",
         "-A -t 10.0.0.1:80 -s wlc\n",
     ],
 ];
@@ -223,13 +223,13 @@ fn spread(scheduler: &str, weights: [u32; 2]) -> String {
 
 #[test]
 fn the_schedulers_heed_weights_as_the_warnings_say() {
-    // Of Linux's own, nq heeds them only while all servers are busy, which they are not here.
+    // Of Linux's own, nq uses them only while all servers are busy, which they are not here.
     for scheduler in ["rr", "lc", "dh", "wrr", "wlc", "lblc", "lblcr", "sh", "mh", "sed", "fo", "ovf"] {
-        let heeds = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
+        let uses_weights = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
         set_up_anew(&format!("-A -t 10.0.0.1:80 -s {scheduler}"));
         let (_, _, said) = run(OURS, "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 9");
         let warns = said.contains("has no effect");
-        assert_eq!(heeds, !warns, "{scheduler}: {said}");
+        assert_eq!(uses_weights, !warns, "{scheduler}: {said}");
     }
 }
 

@@ -10,8 +10,14 @@ use std::io::Write;
 
 use ipvs::{Change, Error, Operation};
 
+pub(crate) mod rules;
+pub(crate) mod usage;
+pub(crate) mod warning;
+
+pub(crate) use rules::*;
+pub(crate) use usage::*;
+
 pub(crate) use crate::common::reason;
-use crate::option_table::OptionKey;
 
 /// Something was wrong: what is said, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,62 +48,6 @@ pub(crate) const STATUS_VALUE: u8 = 2;
 pub(crate) const STATUS_PARTIAL: u8 = 3;
 /// The command line cannot be understood, or the kernel refuses.
 pub(crate) const STATUS_REFUSED: u8 = 255;
-
-/// A sentence about a value, and what would have been right.
-pub(crate) struct Message {
-    pub(crate) text: &'static str,
-    pub(crate) hint: &'static str,
-}
-
-const fn message(text: &'static str, hint: &'static str) -> Message {
-    Message { text, hint }
-}
-
-const ADDRESS: &str = "an address or a name with :PORT behind it, an IPv6 address in brackets";
-const COUNT: &str = "a number from 0 to 2147483647";
-const PORT: &str = "a number from 1 to 65535";
-
-pub(crate) const SERVICE: Message = message("illegal virtual server address[:port] specified", ADDRESS);
-pub(crate) const SERVER: Message = message("illegal real server address[:port] specified", ADDRESS);
-pub(crate) const WEIGHT: Message = message("illegal weight specified", COUNT);
-pub(crate) const UPPER: Message = message("illegal u_threshold specified", COUNT);
-pub(crate) const LOWER: Message = message("illegal l_threshold specified", COUNT);
-pub(crate) const MASK: Message =
-    message("illegal virtual server persistent mask specified", "such as 255.255.255.0");
-pub(crate) const PREFIX: Message = message("illegal ipv6 netmask specified", "a prefix length from 1 to 128");
-pub(crate) const TUNNEL_TYPE: Message = message("illegal tunnel type specified", "ipip, gue or gre");
-pub(crate) const TUNNEL_PORT: Message = message("illegal tunnel port specified", PORT);
-pub(crate) const SYNC_ID: Message = message("illegal syncid specified", "a number from 0 to 255");
-pub(crate) const SYNC_LENGTH: Message = message("illegal sync-maxlen specified", "a number from 1 to 65507");
-pub(crate) const MCAST_PORT: Message = message("illegal mcast-port specified", PORT);
-pub(crate) const MCAST_TTL: Message = message("illegal mcast-ttl specified", "a number from 1 to 255");
-pub(crate) const START: Message = message("illegal start-daemon parameter specified", "master or backup");
-pub(crate) const STOP: Message = message("illegal start_daemon specified", "master or backup");
-pub(crate) const NETMASK_ALONE: Message = message("netmask specified for non-persistent service", "add -p");
-pub(crate) const DIRECTOR: Message = message("illegal director address specified", "its own, not the VIP");
-pub(crate) const SERVED: Message = message("illegal port specified", PORT);
-pub(crate) const ZERO_PORT: Message = message(
-    "Zero port specified for non-persistent service",
-    "add :PORT to the address, or -p for all ports",
-);
-
-pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
-pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
-pub(crate) const KEEP_UNREAD: &str =
-    "'--keep' needs the table, which a dry run of lines does not read; write the line whole";
-pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
-
-impl Message {
-    /// About a word.
-    pub(crate) fn about(&self, word: &[u8]) -> Failure {
-        value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
-    }
-
-    /// About something that the sentence itself names.
-    pub(crate) fn alone(&self) -> Failure {
-        value(format!("{}; {}", self.text, self.hint))
-    }
-}
 
 /// No more characters of a word are shown in a message.
 const SHOWN: usize = 256;
@@ -141,11 +91,6 @@ pub(crate) fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
-/// A message about a line of a restore.
-pub(crate) fn at_line(line: usize, message: &str) -> String {
-    format!("line {line}: {message}")
-}
-
 /// A wrong value or combination.
 pub(crate) fn value(message: impl Into<String>) -> Failure {
     Failure { status: STATUS_VALUE, message: message.into(), continue_restore: false }
@@ -159,20 +104,6 @@ pub(crate) fn write_error(error: &std::io::Error) -> Failure {
     }
     let message = format!("cannot write the output: {}", reason(error));
     Failure { status: STATUS_LIST, message, continue_restore: false }
-}
-
-/// An option was given a second time.
-pub(crate) fn twice(option: OptionKey) -> Failure {
-    value(format!("multiple '{}' options specified", option.name()))
-}
-
-/// A command line that does not begin with a command.
-pub(crate) fn try_help(program: &str, word: Option<&[u8]>, remedy: &str) -> Failure {
-    let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
-    if let Some(word) = word {
-        message = format!("{message} '{}'; {remedy}", text(word));
-    }
-    Failure { status: STATUS_REFUSED, message, continue_restore: false }
 }
 
 /// IPVS cannot be reached.
@@ -236,46 +167,4 @@ fn sentence(operation: Operation, errno: i32) -> String {
         _ => return reason(&std::io::Error::from_raw_os_error(errno)),
     };
     sentence.to_owned()
-}
-
-/// What may not be what was meant, though it was done: each ends with what to do, if that is not so.
-pub(crate) mod warning {
-    use ipvs::{DestinationId, Scheduler};
-
-    /// A port that routing and tunnels do not know.
-    pub(crate) fn port(typed: u16, way: &str, server: &DestinationId) -> String {
-        format!(
-            "warning: the port '{typed}' was dropped, the server is {server}: with {way} it has the service's port; \
-             -m maps ports"
-        )
-    }
-
-    /// The same behind a firewall mark.
-    pub(crate) fn marked_port(typed: u16, way: &str) -> String {
-        format!(
-            "warning: the port '{typed}' has no effect: with {way} packets keep the port they came to; -m maps ports"
-        )
-    }
-
-    /// A weight without an effect, and the command that gives it one.
-    pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
-        format!(
-            "warning: the weight '{weight}' has no effect: the scheduler {scheduler} heeds none but 0; \
-             this changes it: {edit}"
-        )
-    }
-
-    /// Another way to forward, as it was typed.
-    pub(crate) fn method(old: &str, new: &str) -> String {
-        format!("warning: '{old}' became {new}: connections that are open keep {old}; {old} brings it back")
-    }
-
-    /// Words that did not stand in an edit, and what is in effect now; nothing where there are none.
-    pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String> {
-        let was_and_is: Vec<String> = words.iter().map(|(was, is)| format!("'{was}' to {is}")).collect();
-        let list = (!words.is_empty()).then(|| was_and_is.join(", "))?;
-        Some(format!(
-            "warning: {command} reset what was not named: {list}; --keep changes only what is named"
-        ))
-    }
 }

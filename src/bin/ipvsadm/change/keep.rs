@@ -1,4 +1,4 @@
-//! `--keep`: what was not named stays as it is.
+//! `--keep`: options left out keep their current values.
 
 use ipvs::{Change, Checksum, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 

@@ -1,4 +1,4 @@
-//! What can be found: the one table of ids, and why each matters.
+//! The table of findings: the id of each, and why it matters.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ pub(crate) struct Finding {
     pub(crate) at: String,
     /// What is wrong.
     pub(crate) what: String,
-    /// What follows from it.
+    /// Its consequence.
     pub(crate) why: &'static str,
-    /// The command that mends it. A word in capitals is for the reader to fill in.
+    /// The command that fixes it. A word in capitals is for the reader to fill in.
     pub(crate) fix: String,
 }
 
@@ -66,42 +66,42 @@ use Kind::*;
 /// Every kind: its id, and why it matters.
 #[rustfmt::skip]
 const KINDS: [(Kind, &str, &str); 36] = [
-    (VipMissing, "vip-missing", "nobody answers for the address, so no request comes here"),
+    (VipMissing, "vip-missing", "no machine answers ARP for the address, so no request arrives here"),
     (VipLinkDown, "vip-link-down", "an interface that is down answers for none of its addresses"),
-    (VipOnLoopback, "vip-on-loopback", "the network's questions for the address stay without an answer"),
+    (VipOnLoopback, "vip-on-loopback", "ARP requests for the address get no reply"),
     (NoServer, "no-server", "every client is refused"),
     (AllWeightsZero, "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused"),
     (WeightsIgnored, "weights-ignored", "the connections are not shared out as the weights say"),
     (PersistentOnePacket, "persistent-one-packet", "persistence sends all packets of a client to one server, and -o is there to spread them"),
-    (MarkUnset, "mark-unset", "no packet bears the mark, so the service gets none"),
+    (MarkUnset, "mark-unset", "no packet carries the mark, so the service gets none"),
     (ServerBehindGateway, "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it"),
-    (ServerUnreachable, "server-unreachable", "clients that are sent to it wait in vain"),
-    (ServerSilent, "server-silent", "clients that are sent to it wait in vain"),
-    (ServerIsDirector, "server-is-director", "what is sent to it is delivered here, and refused"),
-    (SynRecv, "syn-recv", "the server does not answer clients, or its answers go astray: they wait in vain"),
-    (ThresholdReached, "threshold-reached", "it gets no new connections until enough of them are over"),
+    (ServerUnreachable, "server-unreachable", "clients scheduled to it time out"),
+    (ServerSilent, "server-silent", "clients scheduled to it time out"),
+    (ServerIsDirector, "server-is-director", "packets sent to it are delivered to this machine, and refused"),
+    (SynRecv, "syn-recv", "the server does not answer clients, or its answers do not reach them: they time out"),
+    (ThresholdReached, "threshold-reached", "it gets no new connections until enough of its connections end"),
     (IpForward, "ip-forward", "the answers of masqueraded servers pass the director, which drops them"),
-    (SendRedirects, "send-redirects", "the director tells servers of a shorter way to clients; answers that take it bear the server's address"),
-    (RpFilter, "rp-filter", "packets that come in by another way than answers would go out are dropped"),
-    (ExpireNodestConn, "expire-nodest-conn", "their packets are dropped without a word until the connections time out"),
-    (ExpireQuiescentTemplate, "expire-quiescent-template", "clients that it served before are still sent to it, so it never drains"),
-    (ConnReuseMode, "conn-reuse-mode", "a client that uses a port again is still sent to it, so it never drains"),
-    (CountersFrozen, "counters-frozen", "--stats and --rate show what was, and so does everything that reads them"),
+    (SendRedirects, "send-redirects", "the director tells servers a shorter route to clients (ICMP redirect); answers that take it carry the server's own address"),
+    (RpFilter, "rp-filter", "packets are dropped that arrive on another interface than answers would leave by"),
+    (ExpireNodestConn, "expire-nodest-conn", "their packets are dropped silently until the connections time out"),
+    (ExpireQuiescentTemplate, "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains"),
+    (ConnReuseMode, "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains"),
+    (CountersFrozen, "counters-frozen", "--stats and --rate show old values, and so does every program that reads them"),
     (SyncLinkDown, "sync-link-down", "the other director learns of no connection: a failover breaks them all"),
     (SaveMissing, "save-missing", "the table is lost with the next restart"),
     (SaveUnreadable, "save-unreadable", "the table cannot be restored from it"),
     (SaveNames, "save-names", "the table that comes back depends on whoever answers for the names then"),
     (SaveStale, "save-stale", "the next restart brings back another table"),
-    (ArpIgnore, "arp-ignore", "this server answers the network's questions for the VIP: clients pass by the director, now and then"),
-    (ArpAnnounce, "arp-announce", "its own questions name the VIP as the sender: neighbours learn it, and pass by the director"),
-    (ServerVipOnWire, "server-vip-on-wire", "this server answers the network's questions for the VIP, as the director does"),
-    (ServerVipMask, "server-vip-mask", "the whole network of the mask counts as this machine: answers to clients in it never leave"),
-    (ServerVipMissing, "server-vip-missing", "packets for the VIP are not taken here: clients wait in vain"),
-    (TunnelDown, "tunnel-down", "nobody unwraps what the director sends: clients wait in vain"),
-    (TunnelRpFilter, "tunnel-rp-filter", "what comes out of the tunnel is dropped, for answers would leave by another interface"),
-    (GatewayIsDirector, "gateway-is-director", "the director drops answers that bear its own address, the VIP: clients wait in vain"),
-    (GatewayNotDirector, "gateway-not-director", "answers pass by the director, which would have put the VIP on them: clients take them for a stranger's"),
-    (NoListener, "no-listener", "what the director sends here is refused"),
+    (ArpIgnore, "arp-ignore", "this server answers ARP for the VIP, so some clients bypass the director"),
+    (ArpAnnounce, "arp-announce", "its own ARP requests name the VIP as their sender: neighbours learn it, and bypass the director"),
+    (ServerVipOnWire, "server-vip-on-wire", "this server answers ARP for the VIP, as the director does"),
+    (ServerVipMask, "server-vip-mask", "every address of that network counts as this machine's: answers to clients in it never leave"),
+    (ServerVipMissing, "server-vip-missing", "this machine does not accept packets for the VIP: clients time out"),
+    (TunnelDown, "tunnel-down", "packets from the director are not decapsulated: clients time out"),
+    (TunnelRpFilter, "tunnel-rp-filter", "packets from the tunnel are dropped, because answers would leave by another interface"),
+    (GatewayIsDirector, "gateway-is-director", "the director drops answers that carry its own address, the VIP: clients time out"),
+    (GatewayNotDirector, "gateway-not-director", "answers bypass the director, which must give them the VIP's address: clients ignore them"),
+    (NoListener, "no-listener", "connections that the director sends here are refused"),
 ];
 
 impl Kind {

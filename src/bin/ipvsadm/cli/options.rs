@@ -76,7 +76,7 @@ impl<'a> Options<'a> {
     /// Sets one option behind the command.
     pub(crate) fn set(&mut self, option: &ParsedOption<'a>, resolver: &mut Resolver) -> Result<()> {
         if option.spec.is_command() {
-            return Err(messages::value(format!("invalid option `{}'", messages::text(option.word))));
+            return Err(messages::invalid_option(option.word));
         }
         if let Some(key) = option.spec.checked_as {
             if self.has(key) {
@@ -168,8 +168,7 @@ impl<'a> Options<'a> {
     fn make_ipv6(&mut self) -> Result<()> {
         match &mut self.service {
             Some(ServiceId::Fwmark { family, .. }) => *family = Family::V6,
-            // The original puts an empty line behind this one.
-            _ => return Err(messages::value("-6 used before -f\n")),
+            _ => return Err(messages::value(messages::IPV6_BEFORE_MARK)),
         }
         self.netmask = None;
         Ok(())
@@ -181,7 +180,7 @@ impl<'a> Options<'a> {
         let mut rest = positional;
         if command == OptionKey::Set {
             let [tcp, tcp_fin, udp, behind @ ..] = positional else {
-                return Err(messages::value("--set option requires 3 timeout values"));
+                return Err(messages::value(messages::SET_NEEDS_THREE));
             };
             timeouts.tcp = value::timeout(tcp, 0)?;
             timeouts.tcp_fin = value::timeout(tcp_fin, 0)?;
@@ -189,7 +188,7 @@ impl<'a> Options<'a> {
             rest = behind;
         }
         if let Some(word) = rest.first() {
-            return Err(messages::value(format!("unexpected argument {}", messages::text(word))));
+            return Err(messages::unexpected_argument(word));
         }
         let scheduler = self.scheduler.map(|word| value::cut(word, Scheduler::MAX_BYTES));
         let scheduler = scheduler.filter(|name| !name.is_empty()).and_then(|name| Scheduler::new(name).ok());
@@ -249,7 +248,7 @@ impl<'a> Options<'a> {
             (OptionKey::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
             (OptionKey::StopDaemon, _, _, Some(state)) => Change::StopDaemon { state, sync_id: self.sync_id },
             // The matrix lets none of these pass.
-            _ => return Err(messages::value("the command lacks what it is about")),
+            _ => return Err(messages::value(messages::INCOMPLETE)),
         })
     }
 
@@ -356,7 +355,7 @@ const COUNTS: std::ops::RangeInclusive<u32> = 0..=2_147_483_647;
 fn fwmark(word: &[u8]) -> Result<ServiceId> {
     value::decimal(word, 1..=u32::MAX)
         .and_then(|mark| ServiceId::fwmark(mark, Family::V4))
-        .ok_or_else(|| messages::value(format!("invalid fwmark value `{}' specified", messages::text(word))))
+        .ok_or_else(|| messages::invalid_mark(word))
 }
 
 /// The port of a server whose packets go out as they came in: that of the service.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
 
 use crate::cli::matrix;
-use crate::messages::{self, Message, Result, text};
+use crate::messages::{self, Message, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
@@ -33,8 +33,7 @@ pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, message: &Message) 
 /// A timeout in seconds, at most 31 days.
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
     const MONTH: u32 = 31 * 24 * 3600;
-    decimal(word, least..=MONTH)
-        .ok_or_else(|| messages::value(format!("invalid timeout value `{}' specified", text(word))))
+    decimal(word, least..=MONTH).ok_or_else(|| messages::invalid_timeout(word))
 }
 
 /// A name, cut to what the kernel keeps, as the original does.
@@ -102,9 +101,7 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
     } else {
         ("IPv4", string.parse().ok().map(IpAddr::V4))
     };
-    group
-        .filter(IpAddr::is_multicast)
-        .ok_or_else(|| messages::value(format!("invalid {kind} mcast-group `{}'", text(word))))
+    group.filter(IpAddr::is_multicast).ok_or_else(|| messages::invalid_group(kind, word))
 }
 
 /// The tunnel of a type (nothing is IP in IP) with the options that were given.
@@ -137,7 +134,7 @@ const SCHEDULER_FLAGS: [(&str, Option<&str>, SchedulerFlags); 7] = [
 pub(crate) fn scheduler_flags(word: &[u8], scheduler: &Scheduler) -> Result<SchedulerFlags> {
     let mut flags = SchedulerFlags::default();
     for word in word.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
-        let wrong = |how: &str| messages::value(format!("{how} scheduler flag `{}'", text(word)));
+        let wrong = |how: &str| messages::scheduler_flag(how, word);
         let (_, of, flag) = SCHEDULER_FLAGS
             .iter()
             .find(|(name, ..)| name.as_bytes() == word)

@@ -31,7 +31,7 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
 /// Does what a line asks for to a table that is made of lines.
 pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
     let Command::Change(asked) = command else {
-        return Err(messages::value("only lines that change the table lead to one"));
+        return Err(messages::value(messages::ONLY_CHANGES));
     };
     let change = keep::complete(asked, &before(table, &asked.change))?;
     table.change(&change).map_err(|error| refusal::refused(&error, Some(&change)))
@@ -72,11 +72,7 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
     match error {
         ApplyError::Unread(error) => Err(unread(&error)),
         ApplyError::Undone { is_as_before, .. } => {
-            report(if is_as_before {
-                "nothing was applied: the table is as before"
-            } else {
-                "nothing was applied: another program has changed the table meanwhile; apply it again"
-            });
+            report(if is_as_before { messages::AS_BEFORE } else { messages::CHANGED_MEANWHILE });
             Err(Failure::reported(STATUS_REFUSED))
         }
         ApplyError::Partial { left, .. } => {
@@ -84,11 +80,7 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
             Err(Failure::reported(STATUS_PARTIAL))
         }
         ApplyError::Unknown { unread, .. } => {
-            report(&format!(
-                "the table may be neither the old one nor that of the input, and cannot be read: {}; with the same \
-                 input ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it",
-                why(&unread)
-            ));
+            report(&messages::perhaps_neither(&why(&unread)));
             Err(Failure::reported(STATUS_PARTIAL))
         }
         other => Err(messages::value(other.to_string())),
@@ -96,7 +88,7 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
 }
 
 fn unread(error: &Error) -> Failure {
-    messages::value(format!("cannot read the table: {}", why(error)))
+    messages::cannot_read_table(&why(error))
 }
 
 /// Why the kernel could not be talked to, of which the original says nothing in some cases.
@@ -154,10 +146,7 @@ fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> Strin
 fn not_undone(left: &[(Change, Option<Error>)]) {
     for (change, error) in left {
         let refusal = error.as_ref().map(|error| refusal::refused(error, Some(change)).message);
-        let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
-        report(&format!("could not be undone{refusal}; this does it: {}", format::command_line(change)));
+        report(&messages::not_undone(refusal.as_deref(), &format::command_line(change)));
     }
-    report(
-        "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply goes on instead",
-    );
+    report(messages::NEITHER);
 }

@@ -6,6 +6,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, DaemonState};
@@ -106,10 +107,7 @@ fn alone() -> Result<Option<File>> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(messages::value(format!(
-                    "another ipvsadm has been restoring a table for {} s; when it has ended, try again: fuser {LOCK}",
-                    PATIENCE.as_secs()
-                )));
+                return Err(messages::locked(PATIENCE, LOCK));
             }
         }
     }
@@ -166,8 +164,7 @@ pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Writ
 
 fn open(restore: &Restore) -> Result<Box<dyn Read>> {
     atomic_file::open(restore.file.as_deref()).map_err(|error| {
-        let path = restore.file.as_deref().map_or(String::new(), messages::path);
-        messages::value(format!("cannot read '{path}': {}", messages::reason(&error)))
+        messages::cannot_read_file(restore.file.as_deref().unwrap_or(Path::new("-")), &error)
     })
 }
 
@@ -178,7 +175,7 @@ fn read_whole(input: &mut impl Read) -> Result<Vec<u8>> {
 }
 
 fn unread(error: &std::io::Error) -> Failure {
-    messages::value(format!("cannot read the rules: {}", messages::reason(error)))
+    messages::cannot_read_rules(error)
 }
 
 /// The lines so far.

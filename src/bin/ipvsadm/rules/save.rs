@@ -42,13 +42,10 @@ pub(crate) fn save(
     if !formatter.left_out().is_empty() {
         let names: Vec<String> =
             formatter.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
-        report(&format!(
-            "saved as numbers, for the names would not be read back as the same: {}",
-            names.join(", ")
-        ));
+        report(&messages::saved_as_numbers(&names));
     }
     if path.is_none() && io::stdout().is_terminal() {
-        report("nothing was written to a file; ipvsadm -S > FILE does, or ipvsadm -S --file FILE");
+        report(messages::NOT_IN_A_FILE);
     }
     Ok(())
 }
@@ -66,19 +63,17 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyh
         Ok(error) => return Ok(messages::refused(&error, None)),
         Err(error) => error.downcast().unwrap_or_else(io::Error::other),
     };
-    let mut message = format!("cannot write '{}': {}", messages::path(path), messages::reason(&error));
-    if let Some(hint) = hint {
-        message = format!("{message}; {hint}");
-    }
+    let mut failure = messages::cannot_write_file(path, &error, hint.as_ref());
     if hint == Some(Hint::Irreplaceable) {
         let options =
             format!("{}{}", if save.numeric { " -n" } else { "" }, if save.full { " --full" } else { "" });
         let path = shell::quoted(path.as_os_str().as_bytes());
-        message = format!(
-            "{message}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails"
+        failure.message = format!(
+            "{}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails",
+            failure.message
         );
     }
-    Ok(Failure { status: messages::STATUS_LIST, message, continue_restore: false })
+    Ok(failure)
 }
 
 fn lines(

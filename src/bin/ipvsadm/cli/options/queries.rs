@@ -30,13 +30,8 @@ impl Options<'_> {
             None => of_a_server.into_iter().find(|option| self.has(*option)),
         };
         match stray {
-            Some(OptionKey::File) => {
-                Err(messages::value("a real server has no saved table: leave out --file"))
-            }
-            Some(option) => Err(messages::value(format!(
-                "the option '{}' is about a real server: add -r VIP",
-                option.name()
-            ))),
+            Some(OptionKey::File) => Err(messages::value(messages::CHECK_SAVED_OF_SERVER)),
+            Some(option) => Err(messages::about_a_real_server(option)),
             None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file }),
         }
     }
@@ -47,7 +42,7 @@ impl Options<'_> {
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
             || any(&[Timeout, Daemon]) && self.has(PersistentConn)
         {
-            return Err(messages::value("options conflicts in the list command"));
+            return Err(messages::value(messages::LIST_CONFLICT));
         }
         let what = match self.service {
             Some(id) => ListTarget::Service(id),

@@ -1,0 +1,72 @@
+//! What is wrong with files, lines and tables.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Failure, STATUS_LIST, path, reason, value};
+
+pub(crate) const ONLY_CHANGES: &str = "only lines that change the table lead to one";
+pub(crate) const AS_BEFORE: &str = "nothing was applied: the table is as before";
+pub(crate) const CHANGED_MEANWHILE: &str =
+    "nothing was applied: another program has changed the table meanwhile; apply it again";
+pub(crate) const NEITHER: &str = "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply goes on instead";
+pub(crate) const NOT_IN_A_FILE: &str =
+    "nothing was written to a file; ipvsadm -S > FILE does, or ipvsadm -S --file FILE";
+
+/// A message about a line of a restore.
+pub(crate) fn at_line(line: usize, message: &str) -> String {
+    format!("line {line}: {message}")
+}
+
+/// Another restore is in the way.
+pub(crate) fn locked(waited: Duration, lock: &str) -> Failure {
+    value(format!(
+        "another ipvsadm has been restoring a table for {} s; when it has ended, try again: fuser {lock}",
+        waited.as_secs()
+    ))
+}
+
+pub(crate) fn cannot_read_file(file: &Path, error: &io::Error) -> Failure {
+    value(format!("cannot read '{}': {}", path(file), reason(error)))
+}
+
+pub(crate) fn cannot_read_rules(error: &io::Error) -> Failure {
+    value(format!("cannot read the rules: {}", reason(error)))
+}
+
+pub(crate) fn cannot_read_table(why: &str) -> Failure {
+    value(format!("cannot read the table: {why}"))
+}
+
+/// A file that could not be written, and what is in the way, if that is known.
+pub(crate) fn cannot_write_file(file: &Path, error: &io::Error, hint: Option<&impl Display>) -> Failure {
+    let mut message = format!("cannot write '{}': {}", path(file), reason(error));
+    if let Some(hint) = hint {
+        message = format!("{message}; {hint}");
+    }
+    Failure { status: STATUS_LIST, message, continue_restore: false }
+}
+
+/// After an apply that failed, the table could not be read.
+pub(crate) fn perhaps_neither(why: &str) -> String {
+    format!(
+        "the table may be neither the old one nor that of the input, and cannot be read: {why}; with the same input \
+         ipvsadm -R --diff shows what is missing, and ipvsadm -R --apply does it"
+    )
+}
+
+/// A change that an undo would have needed.
+pub(crate) fn not_undone(refusal: Option<&str>, command: &str) -> String {
+    let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
+    format!("could not be undone{refusal}; this does it: {command}")
+}
+
+/// Names that would not come back from a save.
+pub(crate) fn saved_as_numbers(names: &[String]) -> String {
+    format!(
+        "saved as numbers: these names do not resolve back to the same address or port: {}",
+        names.join(", ")
+    )
+}

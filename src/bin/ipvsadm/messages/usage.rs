@@ -1,0 +1,114 @@
+//! What is wrong with the words of a command line.
+
+use crate::option_table::OptionKey;
+
+use super::{Failure, STATUS_REFUSED, text, value};
+
+/// A sentence about a value, and what would have been right.
+pub(crate) struct Message {
+    pub(crate) text: &'static str,
+    pub(crate) hint: &'static str,
+}
+
+const fn message(text: &'static str, hint: &'static str) -> Message {
+    Message { text, hint }
+}
+
+const ADDRESS: &str = "an address or a name with :PORT behind it, an IPv6 address in brackets";
+const COUNT: &str = "a number from 0 to 2147483647";
+const PORT: &str = "a number from 1 to 65535";
+
+pub(crate) const SERVICE: Message = message("illegal virtual server address[:port] specified", ADDRESS);
+pub(crate) const SERVER: Message = message("illegal real server address[:port] specified", ADDRESS);
+pub(crate) const WEIGHT: Message = message("illegal weight specified", COUNT);
+pub(crate) const UPPER: Message = message("illegal u_threshold specified", COUNT);
+pub(crate) const LOWER: Message = message("illegal l_threshold specified", COUNT);
+pub(crate) const MASK: Message =
+    message("illegal virtual server persistent mask specified", "such as 255.255.255.0");
+pub(crate) const PREFIX: Message = message("illegal ipv6 netmask specified", "a prefix length from 1 to 128");
+pub(crate) const TUNNEL_TYPE: Message = message("illegal tunnel type specified", "ipip, gue or gre");
+pub(crate) const TUNNEL_PORT: Message = message("illegal tunnel port specified", PORT);
+pub(crate) const SYNC_ID: Message = message("illegal syncid specified", "a number from 0 to 255");
+pub(crate) const SYNC_LENGTH: Message = message("illegal sync-maxlen specified", "a number from 1 to 65507");
+pub(crate) const MCAST_PORT: Message = message("illegal mcast-port specified", PORT);
+pub(crate) const MCAST_TTL: Message = message("illegal mcast-ttl specified", "a number from 1 to 255");
+pub(crate) const START: Message = message("illegal start-daemon parameter specified", "master or backup");
+pub(crate) const STOP: Message = message("illegal start_daemon specified", "master or backup");
+pub(crate) const NETMASK_ALONE: Message = message("netmask specified for non-persistent service", "add -p");
+pub(crate) const DIRECTOR: Message = message("illegal director address specified", "its own, not the VIP");
+pub(crate) const SERVED: Message = message("illegal port specified", PORT);
+pub(crate) const ZERO_PORT: Message = message(
+    "Zero port specified for non-persistent service",
+    "add :PORT to the address, or -p for all ports",
+);
+
+pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
+pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
+pub(crate) const KEEP_UNREAD: &str =
+    "'--keep' needs the table, which a dry run of lines does not read; write the line whole";
+pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
+pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
+pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
+/// The original puts an empty line behind this one.
+pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
+pub(crate) const INCOMPLETE: &str = "the command lacks what it is about";
+pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
+
+impl Message {
+    /// About a word.
+    pub(crate) fn about(&self, word: &[u8]) -> Failure {
+        value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
+    }
+
+    /// About something that the sentence itself names.
+    pub(crate) fn alone(&self) -> Failure {
+        value(format!("{}; {}", self.text, self.hint))
+    }
+}
+
+/// A command behind the command.
+pub(crate) fn invalid_option(word: &[u8]) -> Failure {
+    value(format!("invalid option `{}'", text(word)))
+}
+
+/// A word that is no option, nor the value of one.
+pub(crate) fn unexpected_argument(word: &[u8]) -> Failure {
+    value(format!("unexpected argument {}", text(word)))
+}
+
+pub(crate) fn invalid_timeout(word: &[u8]) -> Failure {
+    value(format!("invalid timeout value `{}' specified", text(word)))
+}
+
+pub(crate) fn invalid_mark(word: &[u8]) -> Failure {
+    value(format!("invalid fwmark value `{}' specified", text(word)))
+}
+
+/// A multicast group of a family.
+pub(crate) fn invalid_group(family: &str, word: &[u8]) -> Failure {
+    value(format!("invalid {family} mcast-group `{}'", text(word)))
+}
+
+/// A scheduler flag that is unknown, or another scheduler's.
+pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
+    value(format!("{what_is_wrong} scheduler flag `{}'", text(word)))
+}
+
+/// An option of `--check` that goes with `-r` only.
+pub(crate) fn about_a_real_server(option: OptionKey) -> Failure {
+    value(format!("the option '{}' is about a real server: add -r VIP", option.name()))
+}
+
+/// An option was given a second time.
+pub(crate) fn twice(option: OptionKey) -> Failure {
+    value(format!("multiple '{}' options specified", option.name()))
+}
+
+/// A command line that does not begin with a command.
+pub(crate) fn try_help(program: &str, word: Option<&[u8]>, remedy: &str) -> Failure {
+    let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
+    if let Some(word) = word {
+        message = format!("{message} '{}'; {remedy}", text(word));
+    }
+    Failure { status: STATUS_REFUSED, message, continue_restore: false }
+}

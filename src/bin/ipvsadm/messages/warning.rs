@@ -1,0 +1,40 @@
+//! Warnings: what was done, but may not be what was meant. Each ends with what to do then.
+
+use ipvs::{DestinationId, Scheduler};
+
+/// A port that direct routing and tunnels ignore.
+pub(crate) fn port(typed: u16, way: &str, server: &DestinationId) -> String {
+    format!(
+        "warning: the port '{typed}' was dropped, the server is {server}: with {way} it has the service's port; \
+         -m maps ports"
+    )
+}
+
+/// The same behind a firewall mark.
+pub(crate) fn marked_port(typed: u16, way: &str) -> String {
+    format!(
+        "warning: the port '{typed}' has no effect: with {way} packets keep the port they came to; -m maps ports"
+    )
+}
+
+/// A weight without an effect, and the command that gives it one.
+pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
+    format!(
+        "warning: the weight '{weight}' has no effect: scheduler {scheduler} ignores every weight except 0; \
+         this changes it: {edit}"
+    )
+}
+
+/// Another forwarding method, which was typed.
+pub(crate) fn method(old: &str, new: &str) -> String {
+    format!("warning: '{old}' became {new}: connections that are open keep {old}; {old} brings it back")
+}
+
+/// Options left out of an edit, as they were and as they are now; none where nothing was reset.
+pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String> {
+    let was_and_is: Vec<String> = words.iter().map(|(was, is)| format!("'{was}' to {is}")).collect();
+    let list = (!words.is_empty()).then(|| was_and_is.join(", "))?;
+    Some(format!(
+        "warning: {command} reset options that were left out: {list}; --keep changes only those that are given"
+    ))
+}
