@@ -95,6 +95,12 @@ fn an_input_without_a_rule_is_no_table() {
     );
     assert_eq!(feed(OURS, "-R --apply", "-C\n"), (0, String::new(), String::new()));
     assert_eq!(table(), "");
+    // The full save of an empty table is a table.
+    let set = "--set 901 121 301\n".to_owned();
+    assert_eq!(feed(OURS, "-R --diff", &set), (1, set.clone(), String::new()));
+    assert_eq!(feed(OURS, "-R --apply", &set), (0, String::new(), String::new()));
+    assert_eq!(feed(OURS, "-R --diff", &set), (0, String::new(), String::new()));
+    assert_eq!(feed(OURS, "-R --apply", "\n"), (2, String::new(), refused.into()));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::{Failure, STATUS_LIST, path, reason, value};
 
 pub(crate) const ONLY_CHANGES: &str = "only lines that change the table lead to one";
+pub(crate) const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
+pub(crate) const CLEARED: &str = "there is no rule in the input: the table is cleared";
 pub(crate) const AS_BEFORE: &str = "nothing was applied: the table is as before";
 pub(crate) const CHANGED_MEANWHILE: &str =
     "nothing was applied: another program has changed the table meanwhile; apply it again";

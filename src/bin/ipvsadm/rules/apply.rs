@@ -87,7 +87,7 @@ pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Com
     }
 }
 
-fn unread(error: &Error) -> Failure {
+pub(crate) fn unread(error: &Error) -> Failure {
     messages::cannot_read_table(&why(error))
 }
 

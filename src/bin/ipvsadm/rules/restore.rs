@@ -40,7 +40,7 @@ pub(crate) fn restore<W: Write>(
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
             only_changes(&commands)?;
             if commands.is_empty() {
-                report("there is no rule in the input: the table is cleared");
+                report(messages::CLEARED);
             }
             let _alone = alone()?;
             stop_replaced(session.client()?, &commands)?;
@@ -50,10 +50,7 @@ pub(crate) fn restore<W: Write>(
         RestoreMode::Diff | RestoreMode::Apply => {
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
-            if commands.iter().all(|(_, command)| is_setting(command)) {
-                // What was to write the rules may have failed.
-                return Err(messages::value(NO_RULE));
-            }
+            refuse_without_rules(session.client()?, &commands)?;
             let wanted = apply::wanted(&commands)?;
             if restore.mode == RestoreMode::Apply && !restore.dry {
                 let _alone = alone()?;
@@ -69,7 +66,15 @@ pub(crate) fn restore<W: Write>(
     }
 }
 
-const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
+/// Refuses lines without a service for a table that has some: what was to write the rules may have failed. The full save
+/// of an empty table has settings alone, and is the table it was saved from.
+fn refuse_without_rules(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
+    if commands.iter().any(|(_, command)| !is_setting(command)) {
+        return Ok(());
+    }
+    let is_empty_table = client.services().map_err(|error| apply::unread(&error))?.is_empty();
+    if is_empty_table && !commands.is_empty() { Ok(()) } else { Err(messages::value(messages::NO_RULE)) }
+}
 
 /// Whether a command says nothing of services and their servers.
 fn is_setting(command: &Command) -> bool {
@@ -84,7 +89,7 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
     let strays = commands.iter().filter(|(_, command)| !matches!(command, Command::Change(_)));
     let mut any = false;
     for (line, _) in strays {
-        report(&at_line(*line, "only lines that change the table lead to one"));
+        report(&at_line(*line, messages::ONLY_CHANGES));
         any = true;
     }
     if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
