@@ -6,6 +6,7 @@ mod lab;
 
 mod answers;
 mod changing;
+mod examples;
 mod fake_kernel;
 mod garbled;
 mod json;
