@@ -192,7 +192,7 @@ impl State {
     }
 
     fn set_timeouts(&mut self, top: &[u8]) -> Result<(), Refusal> {
-        const LONGEST: u32 = i32::MAX.cast_unsigned() / 1000; // of a kernel with 1,000 ticks a second
+        const LONGEST: u32 = i32::MAX.unsigned_abs() / 1000; // of a kernel with 1,000 ticks a second
         let new = Timeouts::read(top).map_err(|_| EINVAL)?;
         if [new.tcp, new.tcp_fin, new.udp].iter().any(|seconds| *seconds > LONGEST) {
             return Err(EINVAL);

@@ -259,11 +259,8 @@ impl Table {
                 steps.push(change);
             }
         }
-        if let (Some(old), Some(new)) = (self.timeouts, desired.timeouts)
-            && replaced(old, new) != old
-        {
-            steps.push(Change::SetTimeouts(new));
-        }
+        let timeouts = self.timeouts.zip(desired.timeouts).filter(|(old, new)| replaced(*old, *new) != *old);
+        steps.extend(timeouts.map(|(_, new)| Change::SetTimeouts(new)));
         steps
     }
 
@@ -296,9 +293,7 @@ impl Table {
         let (mut stop, mut start) = (Vec::new(), Vec::new());
         for (side, new) in &desired.daemons {
             let running = self.daemons.get(side).copied().flatten();
-            if let (Some(new), Some(running)) = (new, &running)
-                && is_satisfied(new, running)
-            {
+            if new.zip(running).is_some_and(|(new, running)| is_satisfied(&new, &running)) {
                 continue;
             }
             if let Some(running) = running {

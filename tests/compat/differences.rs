@@ -167,7 +167,7 @@ fn without_commas(case: &Case) -> Option<Case> {
 /// The original takes `[10.0.0.1]:80` for 10.0.0.1 without a port.
 fn without_brackets(case: &Case) -> Option<Case> {
     let args: Vec<String> = case.args.iter().map(|word| unbracketed(word)).collect();
-    let stdin = case.stdin.as_deref().map(|bytes| match str::from_utf8(bytes) {
+    let stdin = case.stdin.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
         Ok(text) => text.split_inclusive([' ', '\t', '\n']).map(unbracketed).collect::<String>().into_bytes(),
         Err(_) => bytes.to_vec(),
     });

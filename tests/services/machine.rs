@@ -110,7 +110,7 @@ impl Machine {
             .stderr(console)
             .spawn();
         self.systemd = Some(systemd.unwrap());
-        let limit = Instant::now() + Duration::from_mins(1);
+        let limit = Instant::now() + Duration::from_secs(60);
         loop {
             let state = self.systemctl("is-system-running").1;
             if ["running\n", "degraded\n"].contains(&state.as_str()) {
@@ -128,7 +128,7 @@ impl Machine {
             self.systemctl("start poweroff.target --job-mode=replace-irreversibly --no-block");
         assert_eq!(status, 0, "{said}");
         let mut systemd = self.systemd.take().unwrap();
-        let limit = Instant::now() + Duration::from_mins(1);
+        let limit = Instant::now() + Duration::from_secs(60);
         while systemd.try_wait().unwrap().is_none() {
             assert!(Instant::now() < limit, "the machine does not go off");
             std::thread::sleep(Duration::from_millis(20));

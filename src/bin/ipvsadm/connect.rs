@@ -61,7 +61,7 @@ fn missing_module() -> String {
         );
     }
     how_to_load("ip_vs").unwrap_or_else(|| {
-        let release = modules.file_name().unwrap_or_default().display();
+        let release = Path::new(modules.file_name().unwrap_or_default()).display();
         format!("the kernel {release} was built without IPVS: boot one that has the module ip_vs")
     })
 }

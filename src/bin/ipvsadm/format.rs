@@ -10,7 +10,7 @@ use ipvs::{
 use crate::cli::value::scheduler_flags_text;
 use crate::messages;
 use crate::shell;
-use crate::text::{AddressFormatter, address, protocol_of};
+use crate::text::{AddressFormatter, address, protocol_of, signed};
 
 /// Writes the line that makes a change.
 pub(crate) fn change(
@@ -110,7 +110,7 @@ pub(crate) fn destination(
     write!(out, "{command} ")?;
     service_id(out, service, formatter)?;
     let server = formatter.endpoint(id.address, id.port, protocol_of(service));
-    write!(out, " -r {server} {} -w {}", method_option(forwarding), weight.cast_signed())?;
+    write!(out, " -r {server} {} -w {}", method_option(forwarding), signed(weight))?;
     if thresholds && upper_threshold != 0 {
         write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
     }

@@ -141,7 +141,19 @@ pub(crate) fn protocol_of(id: &ServiceId) -> Option<Protocol> {
 
 /// At most `bytes` bytes of a text, and only whole characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+    let starts = |end: &usize| text.is_char_boundary(*end);
+    (0..=bytes)
+        .rev()
+        .find(starts)
+        .filter(|_| text.len() > bytes)
+        .and_then(|end| text.get(..end))
+        .unwrap_or(text)
+}
+
+/// The kernel's number as the original takes it, with a sign.
+#[expect(clippy::cast_possible_wrap, reason = "what does not fit is negative there, too")]
+pub(crate) fn signed(number: u32) -> i32 {
+    number as i32
 }
 
 /// Text into a String cannot fail.

@@ -187,7 +187,7 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
         let room = upper
             .max(server.active_connections.saturating_add(server.inactive_connections))
             .saturating_mul(2)
-            .min(i32::MAX.cast_unsigned());
+            .min(i32::MAX.unsigned_abs());
         let wider = Destination { upper_threshold: room, ..server.destination };
         let fix = command_line(&Change::EditDestination { service: service.id, destination: wider });
         Kind::ThresholdReached.at(&at(service, server), what, fix)

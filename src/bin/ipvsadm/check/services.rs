@@ -41,9 +41,8 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays this machine's when its interface goes down.
     let is_shut = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
-    if let Some((_, link)) = machine.places(vip).next()
-        && machine.places(vip).all(|(_, link)| is_shut(link))
-    {
+    let is_up = machine.places(vip).any(|(_, link)| !is_shut(link));
+    if let Some((_, link)) = machine.places(vip).next().filter(|_| !is_up) {
         let what = told(format!("{vip} is on {}, which is down", link.name));
         let fix = elsewhere.map_or_else(|| bring_up(&link.name), |_| ask_other());
         return Some(Kind::VipLinkDown.at(&vip, what, fix));
@@ -167,9 +166,8 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
     for (service, servers) in director.services() {
         let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
         let first = weights.next();
-        if let Some(scheduler) = weighing(service.scheduler)
-            && weights.any(|weight| Some(weight) != first)
-        {
+        let differ = weights.any(|weight| Some(weight) != first);
+        if let Some(scheduler) = weighing(service.scheduler).filter(|_| differ) {
             let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
             let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
             findings.push(Kind::WeightsIgnored.at(&service.id, what, fix));
@@ -195,9 +193,8 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
     let Some(marks) = &director.marks else { return Vec::new() };
     let mut findings = Vec::new();
     for (service, _) in director.services() {
-        if let ServiceId::Fwmark { mark, family } = service.id
-            && !marks.may_be_set(mark.get(), family)
-        {
+        let ServiceId::Fwmark { mark, family } = service.id else { continue };
+        if !marks.may_be_set(mark.get(), family) {
             let what = format!("no rule of the packet filter sets the mark {mark}");
             let fix = marks.rule(mark.get(), family, &director.machine);
             findings.push(Kind::MarkUnset.at(&service.id, what, fix));

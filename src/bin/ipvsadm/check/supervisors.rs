@@ -55,9 +55,8 @@ impl Supervisors {
         for process in fs::read_dir(proc).into_iter().flatten().flatten() {
             let comm = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
-            if let Some(Program { name, fills_table, moves_addresses }) = known
-                && network(&process.path()) == own
-            {
+            let known = known.filter(|_| network(&process.path()) == own);
+            if let Some(Program { name, fills_table, moves_addresses }) = known {
                 all.fill_table = all.fill_table.or(fills_table.then_some(name));
                 all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));
             }

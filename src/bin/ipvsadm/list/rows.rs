@@ -10,7 +10,7 @@ use ipvs::{
 use super::columns::{left, number, right};
 use crate::cli::value::scheduler_flags_text;
 use crate::command::View;
-use crate::text::{AddressFormatter, cut, protocol_of};
+use crate::text::{AddressFormatter, cut, protocol_of, signed};
 
 /// The two lines over the table.
 pub(crate) fn heading(view: View) -> &'static str {
@@ -111,7 +111,7 @@ pub(crate) fn destination(
             left(out, method, 8)?;
             left(out, &tunnel(forwarding), 13)?;
             out.write_all(b" ")?;
-            number(out, weight.cast_signed(), 6)?;
+            number(out, signed(weight), 6)?;
         }
         View::Thresholds => {
             number(out, upper_threshold, 10)?;
@@ -125,7 +125,7 @@ pub(crate) fn destination(
         }
         View::Plain | View::Stats | View::Rate => {
             left(out, method, 8)?;
-            number(out, weight.cast_signed(), 6)?;
+            number(out, signed(weight), 6)?;
         }
     }
     for count in [*active_connections, *inactive_connections] {

@@ -12,6 +12,8 @@ use rustix::fs::{FileType, OFlags, PROC_SUPER_MAGIC, fcntl_getfl, fstat, major, 
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, geteuid, getpid, pidfd_getfd, pidfd_open};
 
+use crate::text;
+
 /// What is said behind the reason why a file was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Hint {
@@ -64,7 +66,7 @@ fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
     let flags = OFlags::NOFOLLOW | OFlags::NOCTTY;
     // The kernel protects what is there (fs.protected_regular, fs.protected_fifos) only from who would also create it.
     let mut options = File::options();
-    options.write(true).create(true).custom_flags(flags.bits().cast_signed());
+    options.write(true).create(true).custom_flags(text::signed(flags.bits()));
     match options.open(&path) {
         Ok(file) if file.metadata()?.is_file() => Ok(Place::File(path, Some(file))),
         Ok(file) => Ok(Place::Stream(file)),

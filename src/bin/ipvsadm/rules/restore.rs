@@ -3,13 +3,15 @@
 //! What has arrived goes to the kernel together, and nothing waits for more: whoever writes rule by rule into a pipe
 //! sees each in effect at once, and a file takes a few calls of the kernel.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, DaemonState};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::command::{ChangeRequest, Command, Restore, RestoreMode};
 use crate::format;
@@ -105,15 +107,15 @@ fn alone() -> Result<Option<File>> {
     };
     let end = Instant::now() + PATIENCE;
     loop {
-        match file.try_lock() {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) if Instant::now() < end => {
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Err(TryLockError::WouldBlock) => {
+            Err(Errno::WOULDBLOCK) => {
                 return Err(messages::locked(PATIENCE, LOCK));
             }
+            Err(_) => return Ok(None),
         }
     }
 }

@@ -19,10 +19,13 @@ impl Options<'_> {
             director: self.director,
             port: self.served.or(Some(id.port)).filter(|port| *port != 0),
         });
-        if let Some(RealServer { vip, method: Method::DirectRouting | Method::Tunnel, .. }) = role
-            && self.director == Some(vip)
-        {
-            return Err(messages::DIRECTOR.about(vip.to_string().as_bytes()));
+        match role {
+            Some(RealServer { vip, method: Method::DirectRouting | Method::Tunnel, .. })
+                if self.director == Some(vip) =>
+            {
+                return Err(messages::DIRECTOR.about(vip.to_string().as_bytes()));
+            }
+            _ => {}
         }
         let of_a_server = [OptionKey::ForwardingMethod, OptionKey::Director, OptionKey::Port];
         let stray = match role {
