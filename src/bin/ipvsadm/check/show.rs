@@ -25,7 +25,7 @@ pub(crate) fn show(out: &mut impl Write, findings: &[Finding], json: bool) -> io
 fn table(findings: &[Finding]) -> Table {
     const PROSE: usize = 48;
     let mut builder = Builder::default();
-    builder.push_record(["finding", "at", "what is wrong, and why it matters", "what mends it"]);
+    builder.push_record(["finding", "at", "what is wrong, and why it matters", "fix"]);
     for Finding { id, at, what, why, fix } in findings {
         let [at, what] = [at, what].map(|words| messages::printable(words));
         // Of a command, the words are quoted one by one: no character is hidden in it.
@@ -79,7 +79,7 @@ mod tests {
     fn a_table_has_each_thing_in_its_place() {
         assert_eq!(shown(&[], false), "");
         let rows = [
-            " finding   | at                                | what is wrong, and why it matters | what mends it",
+            " finding   | at                                | what is wrong, and why it matters | fix",
             "-----------+-----------------------------------+-----------------------------------+---------------",
             " first-id  | TCP 192.0.2.1:80                  | it is \"so\"; that follows          | ipvsadm -Z",
             " second-id | \\u{1b}[1m\\u{202e}eth0\\u{9b} | x; y                              | ip link",
