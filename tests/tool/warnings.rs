@@ -1,4 +1,4 @@
-//! Warnings of a change that may not be meant: each comes where the kernel does what it says, and only there.
+//! Warnings about a change that may be a mistake: each comes where the kernel does what it says, and only there.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
