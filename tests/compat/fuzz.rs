@@ -13,10 +13,11 @@ use nix::sched::{CloneFlags, setns, unshare};
 use crate::corpus::{Case, Outcome, escaped, quoted};
 use crate::differences;
 use crate::grammar::{self, Mood, Random};
+use crate::lab::{Part, parts};
 use crate::ledger::Ledger;
 use crate::scene::{Kernel, Scene};
 use crate::stage::{self, Stage, call};
-use crate::{PARTS, lab, order, ours, parts, report};
+use crate::{lab, order, ours, report};
 
 /// The lines of a plain `cargo test`.
 const LINES: usize = 2500;
@@ -62,13 +63,13 @@ struct Pair {
     held: String,
 }
 
-parts!(fuzz);
+parts!(fuzz of 8);
 
-fn fuzz(part: usize) {
+fn fuzz(part: Part) {
     stage::alone(move || {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect(name));
-        let lines = number("COMPAT_FUZZ_LINES").unwrap_or(LINES).div_ceil(PARTS);
-        let seed = number("COMPAT_FUZZ_SEED").unwrap_or(SEED) + part;
+        let lines = number("COMPAT_FUZZ_LINES").unwrap_or(LINES).div_ceil(part.of);
+        let seed = number("COMPAT_FUZZ_SEED").unwrap_or(SEED) + part.number;
         let mut random = Random::new(seed);
         let mut pair = Pair::new();
         let mut ledger = Ledger::default();

@@ -36,6 +36,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use corpus::{Case, Outcome};
+use lab::{Part, parts};
 use ledger::Ledger;
 use stage::Stage;
 
@@ -49,39 +50,16 @@ fn report(of: usize, failures: &[String]) {
     assert!(failures.is_empty(), "{} of {of} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// How many parts a long test is cut into, so that guests can share them.
-const PARTS: usize = 8;
-
-/// Makes the tests `NAME::part_1` to `NAME::part_8` of a function `NAME(PART)`, whose parts begin with 0.
-macro_rules! parts {
-    ($work:ident) => {
-        crate::parts!($work: part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7);
-    };
-    ($work:ident: $($name:ident $part:literal),*) => {
-        mod $work {
-            const _: () = assert!([$($part),*].len() == crate::PARTS);
-            $(
-                #[test]
-                fn $name() {
-                    super::$work($part);
-                }
-            )*
-        }
-    };
-}
-use parts;
-
 /// A part of the cases that `COMPAT_ONLY` leaves: those with the same setup lie together, which is then made once.
-fn of_part(part: usize, mut cases: Vec<Case>) -> Vec<Case> {
+fn of_part(part: Part, mut cases: Vec<Case>) -> Vec<Case> {
     let only = std::env::var("COMPAT_ONLY").unwrap_or_default();
     cases.retain(|case| case.id.contains(&only));
     cases.sort_by(|one, other| one.setup.cmp(&other.setup));
-    let at = |part| cases.len() * part / PARTS;
-    cases.get(at(part)..at(part + 1)).unwrap_or_default().to_vec()
+    part.share(&cases).to_vec()
 }
 
 /// The cases of a part: command lines, and listings of connections.
-fn cases(part: usize) -> [Vec<Case>; 2] {
+fn cases(part: Part) -> [Vec<Case>; 2] {
     [of_part(part, corpus::cases()), of_part(part, corpus::connection_cases())]
 }
 
@@ -94,9 +72,9 @@ fn play(tool: &Path, [cases, connections]: &[Vec<Case>; 2], show: &mut impl FnMu
     }
 }
 
-parts!(original_cases);
+parts!(original_cases of 8);
 
-fn original_cases(part: usize) {
+fn original_cases(part: Part) {
     stage::alone(move || {
         let cases = cases(part);
         let mut failures = Vec::new();
@@ -108,9 +86,9 @@ fn original_cases(part: usize) {
     });
 }
 
-parts!(ours_cases);
+parts!(ours_cases of 8);
 
-fn ours_cases(part: usize) {
+fn ours_cases(part: Part) {
     stage::alone(move || {
         let cases = cases(part);
         report(cases.concat().len(), &judged(&cases, &mut Ledger::default()));

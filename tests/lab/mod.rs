@@ -1,7 +1,7 @@
 //! What every test on a kernel starts with: a network of its own, and the tool to test.
 //!
 //! The kernel itself comes from `tests/lab/run`, the runner that cargo puts before each test program.
-#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(dead_code, unused_macros, reason = "each test program uses its own part of this")]
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +12,50 @@ use nix::sched::{CloneFlags, unshare};
 
 /// The original tool, from the distribution's package `ipvsadm`.
 pub(crate) const ORIGINAL: &str = "/sbin/ipvsadm";
+
+/// A part of a long test, which guests share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    /// From 0 on.
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+impl Part {
+    /// The share of this part: those of all parts together are all, each once.
+    pub(crate) fn share<T>(self, all: &[T]) -> &[T] {
+        let start = |number| all.len() * number / self.of;
+        all.get(start(self.number)..start(self.number + 1)).unwrap_or_default()
+    }
+}
+
+/// Makes the tests `WORK::part_1`, `WORK::part_2` and so on of a function `WORK(Part)`.
+macro_rules! parts {
+    ($work:ident of 2) => {
+        crate::lab::parts!($work: part_1 0, part_2 1);
+    };
+    ($work:ident of 4) => {
+        crate::lab::parts!($work: part_1 0, part_2 1, part_3 2, part_4 3);
+    };
+    ($work:ident of 8) => {
+        crate::lab::parts!(
+            $work: part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7
+        );
+    };
+    ($work:ident: $($name:ident $number:literal),*) => {
+        mod $work {
+            const OF: usize = [$($number),*].len();
+            $(
+                #[test]
+                fn $name() {
+                    super::$work(crate::lab::Part { number: $number, of: OF });
+                }
+            )*
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test program uses its own part of this")]
+pub(crate) use parts;
 
 /// Gives the calling test (its thread, and the programs it starts) an empty network namespace with `lo` up,
 /// and mounts of its own: its own `/run/netns`, so that `ip netns add` meets nobody else's names.

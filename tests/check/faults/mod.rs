@@ -56,5 +56,7 @@ const ON_SERVER: Fault =
 const SHARED: &str = "rs1 rs1 rs2 rs2";
 const SECOND_ALONE: &str = "rs2 rs2 rs2 rs2";
 
-pub(crate) const FAULTS: [&[Fault]; 4] =
-    [&cluster::FAULTS, &settings::FAULTS, &saved::FAULTS, &server::FAULTS];
+/// Every fault.
+pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
+    [&cluster::FAULTS[..], &settings::FAULTS, &saved::FAULTS, &server::FAULTS].into_iter().flatten()
+}
