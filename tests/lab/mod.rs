@@ -44,7 +44,16 @@ macro_rules! parts {
     };
     ($work:ident: $($name:ident $number:literal),*) => {
         mod $work {
-            const OF: usize = [$($number),*].len();
+            const NUMBERS: &[usize] = &[$($number),*];
+            const OF: usize = NUMBERS.len();
+            // Every part is there.
+            const _: () = {
+                let mut at = 0;
+                while at < OF {
+                    assert!(NUMBERS[at] == at);
+                    at += 1;
+                }
+            };
             $(
                 #[test]
                 fn $name() {
