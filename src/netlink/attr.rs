@@ -52,7 +52,7 @@ impl Writer {
         self.bytes(kind, &value.to_ne_bytes());
     }
 
-    #[cfg(feature = "fake-kernel")]
+    #[cfg(any(test, feature = "fake-kernel"))]
     pub(crate) fn u64(&mut self, kind: u16, value: u64) {
         self.bytes(kind, &value.to_ne_bytes());
     }
