@@ -1,4 +1,4 @@
-//! The client: one method for each thing the kernel can be asked or told.
+//! The client: one method for each request that the kernel knows.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,6 +11,7 @@ use crate::error::{Error, Operation, Result};
 use crate::genl_socket::GenlSocket;
 use crate::namespace::inside;
 use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::socket::{NetlinkSocket, REQUESTS_PER_DATAGRAM, Transport};
 use crate::netlink::uapi::*;
 use crate::service::{Service, ServiceEntry};
@@ -59,9 +60,9 @@ impl Client {
                 .map_err(|source| Error::Socket { doing: "opening a netlink socket", source })
         };
         // Both now, for the thread may be in another network later.
-        let (line, bulk) = (socket()?, socket()?);
-        let at_once = line.requests_per_datagram();
-        Self::over(Box::new(line), Some(Box::new(bulk)), at_once)
+        let (small, bulk) = (socket()?, socket()?);
+        let batch = small.requests_per_datagram();
+        Self::from_transports(Box::new(small), Some(Box::new(bulk)), batch)
     }
 
     /// Opens a client that acts on another network namespace, named by a file such as `/run/netns/NAME` or
@@ -86,12 +87,16 @@ impl Client {
     ///
     /// As [`Client::open`].
     pub fn with_transport(transport: impl Transport + 'static) -> Result<Self> {
-        Self::over(Box::new(transport), None, REQUESTS_PER_DATAGRAM)
+        Self::from_transports(Box::new(transport), None, REQUESTS_PER_DATAGRAM)
     }
 
-    fn over(transport: Box<dyn Transport>, bulk: Option<Box<dyn Transport>>, at_once: usize) -> Result<Self> {
+    fn from_transports(
+        transport: Box<dyn Transport>,
+        bulk: Option<Box<dyn Transport>>,
+        batch: usize,
+    ) -> Result<Self> {
         const ENOENT: i32 = 2;
-        match GenlSocket::new(transport, bulk, at_once) {
+        match GenlSocket::new(transport, bulk, batch) {
             Err(Error::Kernel { errno: ENOENT, .. }) => Err(Error::NotAvailable),
             socket => socket.map(|socket| Self { socket }),
         }
@@ -137,7 +142,7 @@ impl Client {
             Vec::new(),
             known,
             id,
-            |tell| self.dump_services(tell),
+            |take| self.dump_services(take),
             |entry| services.push(entry),
         )?;
         self.drop_gone(&mut services, &seen.into_iter().collect())?;
@@ -145,10 +150,10 @@ impl Client {
     }
 
     /// Dumps all services, and returns whether the dump is whole.
-    fn dump_services(&mut self, tell: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
+    fn dump_services(&mut self, take: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
         self.socket.dump_bulk(Operation::GetServices, |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
-                tell(ServiceEntry::read(nest?)?);
+                take(ServiceEntry::read(nest?)?);
             }
             Ok(())
         })
@@ -234,7 +239,7 @@ impl Client {
                 seen,
                 known,
                 of,
-                |tell| self.dump_destinations(id, &mut |_, entry| tell(entry)),
+                |take| self.dump_destinations(id, &mut |_, entry| take(entry)),
                 each,
             )?;
         }
@@ -246,11 +251,11 @@ impl Client {
     fn dump_destinations(
         &mut self,
         id: &ServiceId,
-        tell: &mut dyn FnMut(usize, DestinationEntry),
+        take: &mut dyn FnMut(usize, DestinationEntry),
     ) -> Result<bool> {
         self.socket.dump(Operation::GetDestinations, naming(id), |chunk, top| {
             for nest in nests(top, IPVS_CMD_ATTR_DEST) {
-                tell(chunk, DestinationEntry::read(nest?, id.family())?);
+                take(chunk, DestinationEntry::read(nest?, id.family())?);
             }
             Ok(())
         })
@@ -380,10 +385,7 @@ fn naming(id: &ServiceId) -> impl FnOnce(&mut Writer) {
 }
 
 /// The contents of the nests of `kind` among top-level attributes.
-fn nests(
-    top: &[u8],
-    kind: u16,
-) -> impl Iterator<Item = std::result::Result<&[u8], netlink_packet_core::DecodeError>> {
+fn nests(top: &[u8], kind: u16) -> impl Iterator<Item = Result<&[u8], ReadError>> {
     attributes(top).filter_map(move |attribute| match attribute {
         Ok(attribute) => (attribute.kind == kind).then_some(Ok(attribute.value)),
         Err(error) => Some(Err(error)),

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use netlink_packet_core::DecodeError;
-
 use crate::error::InvalidValue;
 use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 
 /// What the kernel says of its IPVS.
@@ -23,7 +22,7 @@ pub struct Info {
 }
 
 impl Info {
-    pub(crate) fn read(top: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn read(top: &[u8]) -> Result<Self, ReadError> {
         let mut info = Self::default();
         for attribute in attributes(top) {
             let attribute = attribute?;
@@ -99,7 +98,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Those of a kernel that nobody told others: 900, 120 and 300 seconds.
+    /// The values that a kernel starts with: 900, 120 and 300 seconds.
     pub const KERNEL: Self = Self { tcp: 900, tcp_fin: 120, udp: 300 };
 
     with_methods! {
@@ -117,7 +116,7 @@ impl Timeouts {
         top.u32(IPVS_CMD_ATTR_TIMEOUT_UDP, self.udp);
     }
 
-    pub(crate) fn read(top: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn read(top: &[u8]) -> Result<Self, ReadError> {
         let mut timeouts = Self::default();
         for attribute in attributes(top) {
             let attribute = attribute?;

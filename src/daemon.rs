@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use netlink_packet_core::DecodeError;
-
 use crate::error::InvalidValue;
 use crate::name::InterfaceName;
 use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 
 /// Which side of the synchronisation a daemon is. One of each may run.
@@ -164,14 +163,14 @@ impl SyncDaemon {
 
     /// Reads the side of a daemon that is to be stopped.
     #[cfg(feature = "fake-kernel")]
-    pub(crate) fn read_id(nest: &[u8]) -> Result<DaemonState, DecodeError> {
+    pub(crate) fn read_id(nest: &[u8]) -> Result<DaemonState, ReadError> {
         let state = attributes(nest).flatten().find(|attribute| attribute.kind == IPVS_DAEMON_ATTR_STATE);
         let number = state.ok_or("no side of a sync daemon")?.u32()?;
         DaemonState::from_number(number).ok_or_else(|| "neither master nor backup".into())
     }
 
     /// Reads the content of a daemon nest.
-    pub(crate) fn read(nest: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn read(nest: &[u8]) -> Result<Self, ReadError> {
         let mut state = None;
         let mut interface = &b""[..];
         let (mut sync_id, mut max_length, mut group, mut port, mut ttl) = (0, 0, None, 0, 0);
@@ -190,7 +189,7 @@ impl SyncDaemon {
             }
         }
         let state = state.ok_or("sync daemon that is neither master nor backup")?;
-        let interface = InterfaceName::new(interface).map_err(|error| error.to_string())?;
+        let interface = InterfaceName::new(interface)?;
         Ok(Self { state, interface, sync_id, max_length, group, port, ttl })
     }
 }

@@ -4,12 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use netlink_packet_core::DecodeError;
-
 use crate::error::InvalidValue;
 use crate::family::Family;
 use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
 use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 use crate::stats::Stats;
 
@@ -164,7 +163,7 @@ impl DestinationEntry {
 
     /// Reads the content of a destination nest of a service of `family`, which is the server's own where a kernel
     /// before 3.18 does not say.
-    pub(crate) fn read(nest: &[u8], mut family: Family) -> Result<Self, DecodeError> {
+    pub(crate) fn read(nest: &[u8], mut family: Family) -> Result<Self, ReadError> {
         let (mut address, mut port, mut method, mut tunnel) = (None, 0, 0, (0, 0, 0));
         let (mut weight, mut upper_threshold, mut lower_threshold) = (0, 0, 0);
         let (mut active_connections, mut inactive_connections, mut persistent_connections) = (0, 0, 0);

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use netlink_packet_core::DecodeError;
-
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi;
 
 /// The result of an operation of this library.
@@ -93,7 +92,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn malformed(operation: Operation, error: &DecodeError) -> Self {
+    pub(crate) fn malformed(operation: Operation, error: &ReadError) -> Self {
         Self::Malformed { operation, reason: error.to_string() }
     }
 

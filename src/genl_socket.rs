@@ -1,4 +1,4 @@
-//! The conversation: requests go out, replies come back in order, and nothing ever waits for a reply that will not come.
+//! The conversation with the family: requests go out, replies come back in order, and no operation blocks.
 //!
 //! The kernel runs a request inside the sender's `send` and makes the chunks of a dump inside `recv`, so a reply is
 //! there when the reader asks, or it never will be: every read is a non-blocking one.
@@ -6,13 +6,14 @@
 use std::io;
 use std::ops::Range;
 
-use netlink_packet_core::{DecodeError, NLM_F_ACK, NLM_F_DUMP, NLMSG_NOOP};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLMSG_NOOP};
 use netlink_packet_generic::constants::CTRL_ATTR_FAMILY_ID;
 
 use crate::change::Change;
 use crate::error::{Error, Operation, Result};
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::message::{Message, Reply, append, append_lookup, messages};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::socket::{RECEIVE_BUFFER, Transport};
 
 /// The size of a dump's chunks on a socket that was never offered more room. The kernel clears the memory of a chunk
@@ -34,8 +35,8 @@ const MORE: usize = 64;
 
 /// The conversation with the family.
 pub(crate) struct GenlSocket {
-    line: Conversation,
-    /// For long dumps, as that of all services. The kernel sizes a socket's chunks by the largest room it was ever
+    small: Conversation,
+    /// For long dumps, such as that of all services. The kernel sizes a socket's chunks by the largest room it was ever
     /// offered, so that the other one keeps its small ones. There is none where a test stands in for the kernel.
     bulk: Option<Conversation>,
     /// Whether the dump before was a long one, as the next is then likely to be: services have about as many servers
@@ -44,7 +45,7 @@ pub(crate) struct GenlSocket {
     family: u16,
     datagram: Writer,
     /// How many changes go out in a datagram.
-    at_once: usize,
+    batch: usize,
 }
 
 impl GenlSocket {
@@ -52,19 +53,19 @@ impl GenlSocket {
     pub(crate) fn new(
         transport: Box<dyn Transport>,
         bulk: Option<Box<dyn Transport>>,
-        at_once: usize,
+        batch: usize,
     ) -> Result<Self> {
         let mut socket = Self {
-            line: Conversation::new(transport),
+            small: Conversation::new(transport),
             bulk: bulk.map(Conversation::new),
             is_long: false,
             family: 0,
             datagram: Writer::default(),
-            at_once,
+            batch,
         };
-        append_lookup(&mut socket.datagram, socket.line.next_sequence());
+        append_lookup(&mut socket.datagram, socket.small.next_sequence());
         let mut family = None;
-        socket.line.transact(Operation::Lookup, &socket.datagram, Until::AtData, |_, bytes| {
+        socket.small.transact(Operation::Lookup, &socket.datagram, Until::AtData, |_, bytes| {
             for attribute in attributes(bytes) {
                 let attribute = attribute?;
                 if attribute.kind == CTRL_ATTR_FAMILY_ID {
@@ -82,26 +83,27 @@ impl GenlSocket {
         &mut self,
         operation: Operation,
         fill: impl FnOnce(&mut Writer),
-        mut read: impl FnMut(&[u8]) -> Result<(), DecodeError>,
+        mut read: impl FnMut(&[u8]) -> Result<(), ReadError>,
     ) -> Result<()> {
-        let (line, datagram) = (&mut self.line, &mut self.datagram);
-        line.request(datagram, self.family, operation, 0, fill, |_, top| read(top)).map(|_| ())
+        let (small, datagram) = (&mut self.small, &mut self.datagram);
+        small.request(datagram, self.family, operation, 0, fill, |_, top| read(top)).map(|_| ())
     }
 
     /// Asks for all objects of a kind: `read` gets the number of the chunk that each is in, and its attributes. One
     /// that cannot be read does not end the dump, which would leave the socket busy; it is reported at the end.
     ///
     /// Returns whether the answer is whole, because the kernel found all objects in one go. Else some may be missing,
-    /// or told twice, if others came or went meanwhile.
+    /// or repeated, if others came or went meanwhile.
     pub(crate) fn dump(
         &mut self,
         operation: Operation,
         fill: impl FnOnce(&mut Writer),
-        read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
+        read: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<bool> {
         let bulk = self.bulk.as_mut().filter(|_| self.is_long);
-        let line = bulk.map_or(&mut self.line, Conversation::grown);
-        let dump = line.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, fill, read)?;
+        let conversation = bulk.map_or(&mut self.small, Conversation::grown);
+        let dump =
+            conversation.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, fill, read)?;
         self.is_long = dump.bytes > SMALL_BUFFER;
         Ok(dump.is_whole)
     }
@@ -110,10 +112,11 @@ impl GenlSocket {
     pub(crate) fn dump_bulk(
         &mut self,
         operation: Operation,
-        read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
+        read: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<bool> {
-        let line = self.bulk.as_mut().unwrap_or(&mut self.line).grown();
-        let dump = line.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, |_| {}, read)?;
+        let conversation = self.bulk.as_mut().unwrap_or(&mut self.small).grown();
+        let dump =
+            conversation.request(&mut self.datagram, self.family, operation, NLM_F_DUMP, |_| {}, read)?;
         Ok(dump.is_whole)
     }
 
@@ -124,19 +127,19 @@ impl GenlSocket {
         const EMSGSIZE: i32 = 90;
         let mut rest = changes;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.at_once.min(rest.len()));
+            let (now, later) = rest.split_at(self.batch.min(rest.len()));
             let numbers = self.fill(now);
-            match self.line.send(self.datagram.as_bytes()) {
+            match self.small.send(self.datagram.as_bytes()) {
                 // The socket's send buffer bounds a datagram, and nothing of one that is too long is carried out.
                 Err(error) if error.errno() == Some(EMSGSIZE) && now.len() > 1 => {
-                    self.at_once = now.len() / 2;
+                    self.batch = now.len() / 2;
                     continue;
                 }
                 result => result?,
             }
             let done = changes.len() - rest.len();
-            if !self.line.take_refusals(numbers, now, |at, error| refused(done + at, error))? {
-                self.at_once = (now.len() / 2).max(1);
+            if !self.small.take_refusals(numbers, now, |at, error| refused(done + at, error))? {
+                self.batch = (now.len() / 2).max(1);
             }
             rest = later;
         }
@@ -147,19 +150,19 @@ impl GenlSocket {
     /// one wants an ack, which says that the others were carried out; refusals are always reported.
     fn fill(&mut self, changes: &[Change]) -> (u32, u32) {
         self.datagram.clear();
-        let first = self.line.sequence.wrapping_add(1);
+        let first = self.small.sequence.wrapping_add(1);
         // To a stop of a sync daemon there is no answer at all, not even the ack, where the daemon's thread had not run
         // yet. The ack is that of a message that does nothing, then.
         let is_silent = matches!(changes.last(), Some(Change::StopDaemon { .. }));
         for (at, change) in changes.iter().enumerate() {
             let flags = if at + 1 == changes.len() && !is_silent { NLM_F_ACK } else { 0 };
-            let (command, sequence) = (change.operation().command(), self.line.next_sequence());
+            let (command, sequence) = (change.operation().command(), self.small.next_sequence());
             append(&mut self.datagram, self.family, command, flags, sequence, |top| change.write(top));
         }
         if is_silent {
-            append(&mut self.datagram, NLMSG_NOOP, 0, NLM_F_ACK, self.line.next_sequence(), |_| {});
+            append(&mut self.datagram, NLMSG_NOOP, 0, NLM_F_ACK, self.small.next_sequence(), |_| {});
         }
-        (first, self.line.sequence)
+        (first, self.small.sequence)
     }
 }
 
@@ -199,7 +202,7 @@ impl Conversation {
         operation: Operation,
         flags: u16,
         fill: impl FnOnce(&mut Writer),
-        read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
+        read: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<Dump> {
         datagram.clear();
         append(datagram, family, operation.command(), flags, self.next_sequence(), fill);
@@ -213,7 +216,7 @@ impl Conversation {
         operation: Operation,
         datagram: &Writer,
         ends: Until,
-        mut read: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
+        mut read: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<Dump> {
         let (asked, room) = (self.sequence, self.chunk);
         let (mut unread, mut dump, mut largest) = (None, Dump { is_whole: true, bytes: 0 }, 0);

@@ -12,6 +12,7 @@ use crate::destination::DestinationEntry;
 use crate::error::{Error, Operation, Result};
 use crate::family::Family;
 use crate::netlink::attr::{Writer, attributes};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 use crate::service::ServiceEntry;
 use crate::service_id::ServiceId;
@@ -157,7 +158,7 @@ impl Object {
         let nest = |kind| {
             let nests = attributes(top).filter_map(std::result::Result::ok);
             let nest = nests.filter(|attribute| attribute.kind == kind).last();
-            nest.map(|attribute| attribute.value).ok_or_else(|| DecodeError::from("the object is missing"))
+            nest.map(|attribute| attribute.value).ok_or(ReadError::from("the object is missing"))
         };
         // A kernel since 3.18 tells the family of each server.
         let (operation, object) = match message.command {
@@ -179,7 +180,7 @@ impl Object {
             ),
             IPVS_CMD_SET_CONFIG => (Operation::GetTimeouts, Timeouts::read(top).map(Self::Timeouts)),
             IPVS_CMD_SET_INFO => (Operation::GetInfo, Info::read(top).map(Self::Info)),
-            command => (Operation::GetInfo, Err(DecodeError::from(format!("command {command} is no reply")))),
+            command => (Operation::GetInfo, Err(ReadError::from(format!("command {command} is no reply")))),
         };
         object.map_err(|error| Error::malformed(operation, &error))
     }

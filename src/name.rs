@@ -26,7 +26,7 @@ impl<const MAX: usize> Bytes<MAX> {
     }
 }
 
-/// A type of names: what it is for, the longest one in bytes, and what an invalid one is told.
+/// A type of names: what it is for, the longest one in bytes, and what an error says of an invalid one.
 macro_rules! names {
     ($(#[$doc:meta])* $name:ident, $max:literal, $what:literal, $remedy:literal) => {
         $(#[$doc])*

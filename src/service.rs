@@ -5,12 +5,11 @@ use std::net::Ipv4Addr;
 use std::num::NonZero;
 use std::str::FromStr;
 
-use netlink_packet_core::DecodeError;
-
 use crate::error::InvalidValue;
 use crate::family::Family;
 use crate::name::{PersistenceEngine, Scheduler};
 use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 use crate::service_id::{Protocol, ServiceId};
 use crate::stats::Stats;
@@ -229,7 +228,7 @@ impl ServiceEntry {
     }
 
     /// Reads the content of a service nest.
-    pub(crate) fn read(nest: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn read(nest: &[u8]) -> Result<Self, ReadError> {
         let mut family = None;
         let (mut protocol, mut address, mut port, mut mark) = (0, None, 0, None);
         let (mut scheduler, mut engine, mut flags, mut timeout, mut netmask) = (&b""[..], None, 0, 0, None);
@@ -267,8 +266,8 @@ impl ServiceEntry {
             (Some(bits), Family::V4) => Netmask::V4(Ipv4Addr::from(bits.ipv4()?)),
             (Some(bits), Family::V6) => Netmask::V6(u8::try_from(bits.u32()?).unwrap_or(128)),
         };
-        let mut service = Service::new(id, Scheduler::new(scheduler).map_err(|error| error.to_string())?);
-        service.engine = engine.map(PersistenceEngine::new).transpose().map_err(|error| error.to_string())?;
+        let mut service = Service::new(id, Scheduler::new(scheduler)?);
+        service.engine = engine.map(PersistenceEngine::new).transpose()?;
         service.one_packet = flags & IP_VS_SVC_F_ONEPACKET != 0;
         service.scheduler_flags = SchedulerFlags(u8::try_from((flags / IP_VS_SVC_F_SCHED1) & 7).unwrap_or(0));
         service.persistence =

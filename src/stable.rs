@@ -31,9 +31,9 @@ pub(crate) fn dump_until_stable<Entry, Id: Copy + Eq + Hash>(
                 take(entry);
             }
         })?;
-        let is_settled = is_whole || seen == before;
+        let is_stable = is_whole || seen == before;
         before = seen;
-        if is_settled {
+        if is_stable {
             break;
         }
     }

@@ -1,8 +1,7 @@
 //! Counters and rates.
 
-use netlink_packet_core::DecodeError;
-
 use crate::netlink::attr::attributes;
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 
 /// Five numbers about traffic: totals since the object was made or its counters zeroed, or rates per second.
@@ -112,7 +111,7 @@ impl Stats {
     }
 
     /// Reads a statistics nest of either width.
-    pub(crate) fn read(nest: Option<&[u8]>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(nest: Option<&[u8]>) -> Result<Self, ReadError> {
         let mut stats = Self::default();
         for attribute in attributes(nest.unwrap_or_default()) {
             let attribute = attribute?;

@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
+use netlink_packet_core::{NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
+use super::read_error::ReadError;
 use super::uapi::{AF_INET, AF_INET6};
 use crate::family::Family;
 
@@ -131,17 +132,17 @@ pub(crate) struct Attribute<'a> {
 
 /// The attributes in `bytes`, in their order; an error ends them. A listing reads hundreds of thousands of them, so
 /// each is looked at once.
-pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, DecodeError>> {
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, ReadError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let [length_0, length_1, kind_0, kind_1, ..] = *rest else {
             let left = std::mem::take(&mut rest).len();
-            return (left > 0).then(|| Err(DecodeError::buffer_too_small(left, NLA_HEADER_SIZE)));
+            return (left > 0).then(|| Err(ReadError::too_short(left, NLA_HEADER_SIZE)));
         };
         let length = usize::from(u16::from_ne_bytes([length_0, length_1]));
         let Some(value) = rest.get(NLA_HEADER_SIZE..length) else {
             let left = std::mem::take(&mut rest).len();
-            return Some(Err(DecodeError::buffer_too_small(left, length)));
+            return Some(Err(ReadError::too_short(left, length)));
         };
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         let kind = u16::from_ne_bytes([kind_0, kind_1]) & NLA_TYPE_MASK;
@@ -150,40 +151,40 @@ pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<
 }
 
 impl<'a> Attribute<'a> {
-    fn chunk<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
-        self.value.first_chunk().copied().ok_or_else(|| DecodeError::invalid_number(N, self.value.len()))
+    fn chunk<const N: usize>(&self) -> Result<[u8; N], ReadError> {
+        self.value.first_chunk().copied().ok_or_else(|| ReadError::too_short(self.value.len(), N))
     }
 
-    pub(crate) fn u8(&self) -> Result<u8, DecodeError> {
+    pub(crate) fn u8(&self) -> Result<u8, ReadError> {
         self.chunk().map(u8::from_ne_bytes)
     }
 
-    pub(crate) fn u16(&self) -> Result<u16, DecodeError> {
+    pub(crate) fn u16(&self) -> Result<u16, ReadError> {
         self.chunk().map(u16::from_ne_bytes)
     }
 
-    pub(crate) fn u32(&self) -> Result<u32, DecodeError> {
+    pub(crate) fn u32(&self) -> Result<u32, ReadError> {
         self.chunk().map(u32::from_ne_bytes)
     }
 
     /// A counter, which is 32 or 64 bits wide depending on the nest and on the counter.
-    pub(crate) fn counter(&self) -> Result<u64, DecodeError> {
+    pub(crate) fn counter(&self) -> Result<u64, ReadError> {
         match self.value.len() {
             8.. => self.chunk().map(u64::from_ne_bytes),
             _ => self.u32().map(u64::from),
         }
     }
 
-    pub(crate) fn port(&self) -> Result<u16, DecodeError> {
+    pub(crate) fn port(&self) -> Result<u16, ReadError> {
         self.chunk().map(u16::from_be_bytes)
     }
 
     /// The 16 bytes of an address whose family comes in another attribute, perhaps a later one.
-    pub(crate) fn address(&self) -> Result<[u8; 16], DecodeError> {
+    pub(crate) fn address(&self) -> Result<[u8; 16], ReadError> {
         self.chunk()
     }
 
-    pub(crate) fn ipv4(&self) -> Result<[u8; 4], DecodeError> {
+    pub(crate) fn ipv4(&self) -> Result<[u8; 4], ReadError> {
         self.chunk()
     }
 
@@ -192,7 +193,7 @@ impl<'a> Attribute<'a> {
         self.value.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 
-    pub(crate) fn family(&self) -> Result<Option<Family>, DecodeError> {
+    pub(crate) fn family(&self) -> Result<Option<Family>, ReadError> {
         Ok(match self.u16()? {
             AF_INET => Some(Family::V4),
             AF_INET6 => Some(Family::V6),

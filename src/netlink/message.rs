@@ -1,12 +1,11 @@
 //! Messages: requests of the `IPVS` family as bytes, and datagrams of the kernel cut into replies.
 
-use netlink_packet_core::{
-    DecodeError, Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
-};
+use netlink_packet_core::{Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
 use netlink_packet_generic::GenlHeader;
 use netlink_packet_generic::constants::{CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, GENL_ID_CTRL};
 
 use super::attr::Writer;
+use super::read_error::ReadError;
 use super::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 
 /// The netlink header and the generic one behind it.
@@ -65,7 +64,7 @@ pub(crate) struct Message<'a> {
 }
 
 /// The messages in one datagram.
-pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, DecodeError>> {
+pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, ReadError>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -75,7 +74,7 @@ pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'
             Ok(header) => header,
             Err(error) => {
                 rest = &[];
-                return Some(Err(error));
+                return Some(Err(error.into()));
             }
         };
         let (kind, sequence, payload) = (header.message_type(), header.sequence_number(), header.payload());
@@ -87,7 +86,7 @@ pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'
             NLMSG_DONE => Reply::Done { errno: status(payload) },
             _ => match payload {
                 [_command, _version, _, _, attributes @ ..] => Reply::Data { attributes },
-                _ => return Some(Err(DecodeError::buffer_too_small(payload.len(), 4))),
+                _ => return Some(Err(ReadError::too_short(payload.len(), 4))),
             },
         };
         Some(Ok(Message { sequence, is_interrupted, reply }))

@@ -206,7 +206,7 @@ impl Table {
                 }
                 *side = Some(daemon);
             }
-            // Where no line has spoken of the side, whatever runs there is meant.
+            // Where the table does not speak of the state, whatever runs is meant.
             Change::StopDaemon { state, sync_id: _ } => {
                 if self.daemons.insert(state, None) == Some(None) {
                     return Err(ESRCH);
