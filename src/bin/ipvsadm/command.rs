@@ -1,4 +1,4 @@
-//! Commands as values: what can be asked for.
+//! Commands as values.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -24,11 +24,11 @@ pub(crate) enum Command {
 /// `--check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Check {
-    /// The real server that this machine is; none for a director.
+    /// The real server that this machine is; none if it is a director.
     pub(crate) role: Option<RealServer>,
     /// As JSON.
     pub(crate) json: bool,
-    /// The saved table; none for the usual place.
+    /// The saved table; none for the default path.
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -51,13 +51,13 @@ pub(crate) enum Method {
     Masquerade,
 }
 
-/// A change, and the options that it was typed with.
+/// A change, and the options given with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeRequest {
-    /// Options that were not typed have their defaults; with `--keep` the current values replace those.
+    /// Options left out have their defaults; with `--keep` the current values replace those.
     pub(crate) change: Change,
     pub(crate) named: Vec<OptionKey>,
-    /// The port that was typed with the real server's address.
+    /// The port given with the real server's address.
     pub(crate) port: Option<u16>,
     /// With `--keep`, options that can be validated only against the current state.
     pub(crate) keep: Option<Box<Keep>>,
@@ -66,7 +66,7 @@ pub(crate) struct ChangeRequest {
 }
 
 impl ChangeRequest {
-    /// A change with every option typed.
+    /// A change with every option given.
     pub(crate) fn whole(change: Change) -> Self {
         Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
     }
@@ -99,7 +99,7 @@ pub(crate) struct Save {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Restore {
     pub(crate) mode: RestoreMode,
-    /// With `--dry-run`: nothing is changed.
+    /// `--dry-run`: nothing is changed.
     pub(crate) dry: bool,
     /// None for stdin.
     pub(crate) file: Option<PathBuf>,
@@ -108,13 +108,13 @@ pub(crate) struct Restore {
 /// How the lines of a restore take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RestoreMode {
-    /// Each line when it is read.
+    /// Each line as soon as it is read.
     Stream,
     /// All lines are read first, then replace the table.
     Replace,
-    /// The difference from the table is printed.
+    /// Print the difference from the current table.
     Diff,
-    /// The difference from the table is carried out.
+    /// Apply the difference to the current table.
     Apply,
 }
 
@@ -149,7 +149,7 @@ pub(crate) enum View {
 }
 
 impl Command {
-    /// The command of `ipvsadm` without words.
+    /// The command of `ipvsadm` without arguments.
     pub(crate) fn plain_list() -> Self {
         let what = ListTarget::Table;
         Self::List(List { what, view: View::Plain, numeric: false, exact: false, sorted: true })

@@ -1,11 +1,11 @@
-//! What `ipvsadm` and its siblings `ipvsadm-save` and `ipvsadm-restore` have in common.
+//! Shared by `ipvsadm` and its siblings `ipvsadm-save` and `ipvsadm-restore`.
 
 use std::io;
 
-/// The word before the name of the sibling that an `ipvsadm` stands in for. No version but one that knows it takes it.
+/// The option before the name of the sibling that `ipvsadm` stands in for. Other versions do not accept it.
 pub(crate) const AS: &str = "--as";
 
-/// Why the system refused, in the C library's text alone.
+/// The C library's text for a system error.
 pub(crate) fn reason(error: &io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }

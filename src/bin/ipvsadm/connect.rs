@@ -1,4 +1,4 @@
-//! The way to the kernel's IPVS, and what stands in it.
+//! Opens IPVS, loads its module, and explains why that failed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::messages::{Failure, Result, error_text, unavailable};
 /// Opens the client.
 pub(crate) fn open() -> Result<Client> {
     match Client::open() {
-        // The kernel has tried to load its module; it may not be allowed to.
+        // The kernel has tried to load its module, but may not be allowed to.
         Err(Error::NotAvailable) if modprobe() => Client::open(),
         result => result,
     }
     .map_err(|error| failure(&error))
 }
 
-/// Asks for the version, which fails without the privilege to do anything else.
+/// Reads the version, which already needs the privilege for everything else.
 pub(crate) fn info(client: &mut Client) -> Result<Info> {
     client.info().map_err(|error| failure(&error))
 }
@@ -33,7 +33,7 @@ fn modprobe() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Why nothing can be done at all.
+/// Why IPVS cannot be used at all.
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::NotAvailable => unavailable("Protocol not available", &missing_module()),
@@ -51,7 +51,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
     }
 }
 
-/// Why there is no IPVS, as far as the files of this machine tell.
+/// Why there is no IPVS, as far as this machine's files show.
 fn missing_module() -> String {
     let modules = modules();
     if !modules.is_dir() {
@@ -66,7 +66,7 @@ fn missing_module() -> String {
     })
 }
 
-/// How a module is loaded that the kernel has but could not load itself; nothing if it has none of this name.
+/// How to load a module that the kernel has but could not load itself; none if it has no such module.
 pub(crate) fn how_to_load(module: &str) -> Option<String> {
     let known = fs::read_to_string(modules().join("modules.dep")).unwrap_or_default();
     let file = format!("/{module}.ko");
@@ -82,7 +82,7 @@ pub(crate) fn how_to_load(module: &str) -> Option<String> {
     })
 }
 
-/// Where the modules of the running kernel lie.
+/// The directory of the running kernel's modules.
 fn modules() -> PathBuf {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Path::new("/lib/modules").join(release.trim())

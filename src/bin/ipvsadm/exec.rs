@@ -1,4 +1,4 @@
-//! Where `ipvsadm-save` and `ipvsadm-restore` find `ipvsadm`, and how they become it.
+//! How `ipvsadm-save` and `ipvsadm-restore` find `ipvsadm` and execute it.
 
 #[path = "common.rs"]
 mod common;
@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-/// Becomes an `ipvsadm` that reads the words as this sibling's: the one beside this program, else the one in `PATH`.
+/// Replaces this process by `ipvsadm`, which parses the words as this sibling's. It is looked for beside this
+/// program, then in `PATH`.
 pub(crate) fn become_ipvsadm(sibling: &str) -> ExitCode {
     let beside = std::env::current_exe().map(|this| this.with_file_name("ipvsadm"));
     let path = beside.ok().filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("ipvsadm"));

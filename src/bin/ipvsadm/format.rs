@@ -1,4 +1,4 @@
-//! Lines of the save format: written by `-S`, `--diff` and `--dry-run`, taken apart for `-R`.
+//! Lines of the save format: written by `-S`, `--diff` and `--dry-run`, split for `-R`.
 
 use std::io::{Error, ErrorKind, Result, Write};
 
@@ -61,7 +61,7 @@ pub(crate) fn line(whole: &Change) -> String {
     }
 }
 
-/// The command line that makes a change, for a person to copy.
+/// The command line that makes a change, for a user to copy.
 pub(crate) fn command_line(change: &Change) -> String {
     let line = line(change);
     shell::line(std::iter::once("ipvsadm").chain(line.split(' ')))
@@ -97,7 +97,7 @@ pub(crate) fn service(
     writeln!(out)
 }
 
-/// `-a SERVICE -r SERVER ...`, with thresholds if there are any and they are wanted.
+/// `-a SERVICE -r SERVER ...`, with thresholds if requested and set.
 pub(crate) fn destination(
     out: &mut impl Write,
     command: &str,
@@ -165,9 +165,9 @@ fn service_id(out: &mut impl Write, id: &ServiceId, formatter: &mut AddressForma
     }
 }
 
-/// ` OPTION NAME`, or ` OPTION=NAME` where the name alone would not be read back: as a comment, say.
+/// ` OPTION NAME`, or ` OPTION=NAME` if the name alone would not be read back, such as one that looks like a comment.
 fn option(option: &str, name: &[u8]) -> Result<Vec<u8>> {
-    /// As a word of its own, the original's parser takes this for the word behind it.
+    /// The original's parser takes this as a separate word for the word after it.
     const PLACEHOLDER: &[u8] = b"!#:+";
     let is_word = |word: &[u8]| words(word) == [word];
     let with = |joint: &[u8]| [b" ", option.as_bytes(), joint, name].concat();
@@ -183,7 +183,7 @@ fn option(option: &str, name: &[u8]) -> Result<Vec<u8>> {
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-/// The option of a way to forward.
+/// The option for a forwarding method.
 pub(crate) fn method_option(forwarding: ForwardingMethod) -> &'static str {
     match forwarding {
         ForwardingMethod::Masquerade => "-m",
@@ -202,12 +202,12 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
     }
 }
 
-/// The words of a line, up to one that begins with `#`. As in the original, a NUL ends the word that it is in, which may
-/// leave an empty one, the word `ipvsadm` is left out wherever it stands, and there is no quoting: what [`option`] writes
-/// is read back by this.
+/// The words of a line, up to one that begins with `#`. As in the original, a NUL ends its word, which may leave an
+/// empty one, the word `ipvsadm` is skipped everywhere, and there is no quoting. This reads back what [`option`]
+/// writes.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let mut words = Vec::with_capacity(12); // of a line with all that there can be, it grows
+    let mut words = Vec::with_capacity(12); // Grows for a line with every option.
     words.extend(
         line.split(blank)
             .filter(|word| !word.is_empty())

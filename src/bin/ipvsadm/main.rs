@@ -1,6 +1,6 @@
 //! `ipvsadm`: administers the virtual services of the kernel's load balancer.
 //!
-//! From the words to the exit status: `args` and `words` read them, `command` says what they ask for, `run` does it.
+//! From words to exit status: `cli` parses the words into a `Command`, `run` carries it out.
 
 mod change;
 mod check;
@@ -63,7 +63,7 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     };
     let mut session = Session::new(program, resolver);
     let result = run::command_line(&mut session, &command, out);
-    // The end of the program closes its sockets.
+    // The sockets are closed when the process exits.
     std::mem::forget(session);
     result
 }

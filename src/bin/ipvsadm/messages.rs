@@ -1,7 +1,7 @@
-//! What the tool says when something is wrong, and with which status it ends: the one table of sentences.
+//! Error messages and exit statuses: the one table of sentences.
 //!
-//! The sentences and the statuses are the original's, so that scripts which look for them find them. Where such a
-//! sentence does not name the word at fault, ours goes on on the same line: `: 'WORD'; what to do`.
+//! Sentences and statuses are the original's, because scripts look for them. If such a sentence does not name the
+//! word at fault, `: 'WORD'; remedy` is appended on the same line.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,18 +19,18 @@ pub(crate) use usage::*;
 
 pub(crate) use crate::common::reason;
 
-/// Something was wrong: what is said, and the status that follows.
+/// An error: its message and exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) status: u8,
-    /// The line for stderr; empty where the original says nothing.
+    /// The line for stderr; empty if the original says nothing.
     pub(crate) message: String,
-    /// Whether `-R` goes on with the next line.
+    /// Whether `-R` continues with the next line.
     pub(crate) continue_restore: bool,
 }
 
 impl Failure {
-    /// A failure that has been reported already.
+    /// A failure that was already reported.
     pub(crate) fn reported(status: u8) -> Self {
         Self { status, message: String::new(), continue_restore: false }
     }
@@ -40,16 +40,16 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// A listing failed.
 pub(crate) const STATUS_LIST: u8 = 1;
-/// `--diff` has found something.
+/// `--diff` found differences.
 pub(crate) const STATUS_DIFFERS: u8 = 1;
 /// A value or a combination is wrong, or IPVS cannot be reached.
 pub(crate) const STATUS_VALUE: u8 = 2;
-/// `--apply` has left a part of its changes in effect, or cannot tell whether it has.
+/// `--apply` left some of its changes in effect, or cannot tell whether it did.
 pub(crate) const STATUS_PARTIAL: u8 = 3;
-/// The command line cannot be understood, or the kernel refuses.
+/// The command line cannot be parsed, or the kernel refused.
 pub(crate) const STATUS_REFUSED: u8 = 255;
 
-/// No more characters of a word are shown in a message.
+/// How many characters of a word a message shows.
 const SHOWN: usize = 256;
 
 /// A word as a message shows it: cut if it is long, and printable.
@@ -66,8 +66,8 @@ pub(crate) fn path(path: &Path) -> String {
     text(path.as_os_str().as_bytes())
 }
 
-/// A text with control characters, and those that nobody sees, by their numbers: then none controls the terminal or lets
-/// a word look like another.
+/// A text with control and invisible characters shown as their numbers, so that none controls the terminal or makes a
+/// word look like another.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for character in text.chars() {
@@ -82,11 +82,11 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Whether a character is shown as itself, and controls nothing.
 pub(crate) fn is_visible(character: char) -> bool {
-    // The standard library escapes what is not printable, and for its own syntax these three.
+    // The standard library escapes unprintable characters, and these three for its own syntax.
     matches!(character, '\\' | '\'' | '"') || character.escape_debug().len() == 1
 }
 
-/// The one way to stderr: a message on a line of its own. Where stderr is closed there is nobody to tell.
+/// The only writer to stderr: one message on a line of its own. If stderr is closed, it is lost.
 pub(crate) fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
@@ -98,7 +98,7 @@ pub(crate) fn value(message: impl Into<String>) -> Failure {
 
 /// A listing or a save could not be written.
 pub(crate) fn write_error(error: &std::io::Error) -> Failure {
-    // Whoever read the output has seen enough: `ipvsadm -Ln | head -1`. The status is that of SIGPIPE.
+    // The reader has seen enough: `ipvsadm -Ln | head -1`. The status is that of SIGPIPE.
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return Failure { status: 141, message: String::new(), continue_restore: false };
     }
@@ -111,8 +111,8 @@ pub(crate) fn unavailable(reason: &str, remedy: &str) -> Failure {
     value(format!("Can't initialize ipvs: {reason}; {remedy}"))
 }
 
-/// The kernel refused, or could not be asked. `change` is what it was told, if it was a change. Why it refused one:
-/// `refusal.rs`.
+/// The kernel refused, or could not be reached; `change` is what was sent, if it was a change. The causes of refusals
+/// are in `refusal.rs`.
 pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
     let message = match error {
         // The original has no sentence for these.
@@ -137,7 +137,7 @@ pub(crate) fn error_text(error: &Error) -> String {
             format!("{operation}: {}", reason(&std::io::Error::from_raw_os_error(*errno)))
         }
         Error::Socket { doing, source } => format!("{doing}: {}", reason(source)),
-        // Of a file the original says no more.
+        // The original prints only this for a file.
         other => other.to_string(),
     }
 }

@@ -1,16 +1,15 @@
-//! The table of options, one entry each: the word on the command line, its letters, whether it takes a value, its help
-//! and its name in messages. The lexer, the rules of what goes with what, the help, the manual page and the completions
-//! are made of it.
+//! The table of options, one entry each: long name, letters, whether it takes a value, help, and name in messages.
+//! The lexer, the rules for combinations, the help, the manual page and the completions are generated from it.
 
 macro_rules! options {
     ($($key:ident: $kind:ident($($entry:tt)*),)*) => {
-        /// An option or a command. They are in the order in which the original checks what goes with a command.
+        /// An option or a command, in the order in which the original checks them against the command.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) enum OptionKey { $($key),* }
 
         use OptionKey::*;
 
-        /// Every option there is, each at the place of its key.
+        /// All options, indexed by their keys.
         pub(crate) const OPTIONS: &[OptionSpec] = &[$($kind($key, $($entry)*)),*];
     };
 }
@@ -78,7 +77,7 @@ options! {
     TunNocsum: option(Server, "", "tun-nocsum", Nothing, "no checksum, with gue and gre"),
     TunCsum: option(Server, "", "tun-csum", Nothing, "a checksum, with gue and gre"),
     TunRemcsum: option(Server, "", "tun-remcsum", Nothing, "a remote checksum, with gue"),
-    // What the original does not have.
+    // Not in the original.
     Full: option(Extensions, "", "full", Nothing, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
     File: option(Extensions, "", "file", Value("PATH"), "with -S: the file to write, whole or not at all; with -R: to read; with --check: the saved table to examine; - is stdout or stdin"),
     Replace: option(Extensions, "", "replace", Nothing, "with -R: read all lines first; if all are valid, clear the table before them"),
@@ -92,12 +91,12 @@ options! {
     Json: option(Extensions, "", "json", Nothing, "with --check: one JSON object, for programs"),
 }
 
-/// Whether an option takes a value, and what the help calls it.
+/// Whether an option takes a value, and its placeholder in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arity {
     Nothing,
     Value(&'static str),
-    /// A value glued to it, or the next word unless that begins with `-`.
+    /// An attached value, or the next word unless that begins with `-`.
     Optional(&'static str),
 }
 
@@ -119,16 +118,16 @@ use Heading::{Commands, Extensions, Listing, Server, Service, Sync};
 #[derive(Debug)]
 pub(crate) struct OptionSpec {
     pub(crate) key: OptionKey,
-    /// None for a group, which is no word itself.
+    /// None for a group, which is not an option itself.
     pub(crate) heading: Option<Heading>,
-    /// Its letters: the first is the one of the help.
+    /// Its letters; the help shows the first.
     pub(crate) letters: &'static str,
-    /// Its long name; of a group the name in messages.
+    /// Its long name; for a group, its name in messages.
     pub(crate) name: &'static str,
     pub(crate) arity: Arity,
     pub(crate) help: &'static str,
-    /// As what it is checked to go with the command, and to be given once: itself, or the group whose members exclude
-    /// each other. None for commands, and for what goes with everything.
+    /// The key under which it is checked against the command and against repetition: its own, or that of the group
+    /// whose members exclude each other. None for commands, and for options that go with every command.
     pub(crate) checked_as: Option<OptionKey>,
 }
 

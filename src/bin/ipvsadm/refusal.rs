@@ -1,5 +1,5 @@
-//! Why the kernel refused a change. An errno may have several reasons: which one it was is found in the table, on this
-//! machine, or by a question, and the message goes on with the word at fault and what to do.
+//! Why the kernel refused a change. An errno can have several causes: the table, this machine or another request
+//! reveals the actual one, and the message continues with the word at fault and the remedy.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -18,10 +18,10 @@ use crate::format;
 use crate::messages::{self, Failure, text};
 use crate::shell;
 
-/// The word at fault, and what to do.
+/// The word at fault, and the remedy.
 type Cause = (String, String);
 
-/// The kernel refused a change, or could not be asked.
+/// The kernel refused a change, or could not be reached.
 pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
     let failure = messages::refused(error, change);
     let cause = match (error, change) {
@@ -63,7 +63,7 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
     }
 }
 
-/// The scheduler is loaded first: where it is there, the engine is the one that is not.
+/// The kernel looks up the scheduler first: if it has that, the engine is missing.
 fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
         let module = format!("{prefix}{}", text(name));
@@ -76,8 +76,8 @@ fn missing_module(service: &Service) -> Cause {
     }
 }
 
-/// Whether the kernel has a scheduler, built in or as a module: it looks it up before it refuses the netmask of this
-/// service.
+/// Whether the kernel has a scheduler, built in or as a module: it is looked up before the netmask of this service is
+/// refused.
 fn has_scheduler(scheduler: Scheduler) -> bool {
     let probe = || {
         let mut service = Service::new(ServiceId::fwmark(u32::MAX, Family::V6)?, scheduler);
@@ -119,14 +119,15 @@ fn beside_a_daemon() -> String {
     format!("no server may be of another family than its service while a sync daemon runs{joint}{stops}")
 }
 
-/// Without any address there is no table of them, and the kernel takes every IPv4 address for a broadcast.
+/// Without any address the kernel has no table of local addresses, and takes every IPv4 address for a broadcast
+/// address.
 fn has_no_address() -> bool {
-    // Of a router it is long, and its beginning is enough.
+    // On a router the file is long; its beginning is enough.
     let first = File::open("/proc/net/fib_trie").and_then(|mut tables| tables.read(&mut [0]));
     first.is_ok_and(|length| length == 0)
 }
 
-/// The kernel counts in ticks: with a thousand a second, it counts to this.
+/// The kernel counts in ticks; with a thousand a second, this is its maximum.
 fn long_timeout(timeouts: &Timeouts) -> Option<Cause> {
     const MOST: u32 = 2_147_483;
     let Timeouts { tcp, tcp_fin, udp } = *timeouts;
@@ -134,7 +135,7 @@ fn long_timeout(timeouts: &Timeouts) -> Option<Cause> {
     Some((long.to_string(), format!("this kernel takes at most {MOST} seconds")))
 }
 
-/// What a change says of IPv6.
+/// The IPv6 address in a change.
 fn ipv6_word(change: &Change) -> Option<String> {
     let of_service = |id: &ServiceId| (id.family() == Family::V6).then(|| id.to_string());
     match change {
@@ -152,7 +153,7 @@ fn ipv6_word(change: &Change) -> Option<String> {
     }
 }
 
-/// Why a sync daemon is not started.
+/// Why a sync daemon does not start.
 fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
     let interface = Interface(daemon.interface.as_bytes());
     let is_ipv6 = daemon.group.is_some_and(|group| group.is_ipv6());
@@ -188,7 +189,7 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
 struct Interface<'a>(&'a [u8]);
 
 impl Interface<'_> {
-    /// Whether there is an interface of this name; it may be another name of one.
+    /// Whether there is an interface of this name; it may also be an alternative name.
     fn is_there(&self) -> bool {
         let table = fs::read("/proc/net/dev").unwrap_or_default();
         let name =
@@ -196,12 +197,12 @@ impl Interface<'_> {
         table.split(|byte| *byte == b'\n').any(|line| name(line) == Some(true))
     }
 
-    /// Its settings for a family, which are there while the interface has that family.
+    /// Its settings for a family; they exist while the interface has that family.
     fn settings(&self, family: &str) -> PathBuf {
         Path::new("/proc/sys/net").join(family).join("conf").join(OsStr::from_bytes(self.0))
     }
 
-    /// Why a master does not reach an IPv6 group from here.
+    /// Why a master cannot reach an IPv6 group from this interface.
     fn no_way_to_group(&self) -> String {
         let switch = self.settings("ipv6").join("disable_ipv6");
         let addresses = fs::read("/proc/net/if_inet6").unwrap_or_default();
@@ -226,7 +227,7 @@ impl Interface<'_> {
     }
 }
 
-/// The same from the other side.
+/// The same conflict, when a daemon is started.
 fn beside_a_server(state: DaemonState) -> Option<Cause> {
     let servers = servers_of_other_family().unwrap_or_default();
     let (service, server) = servers.iter().min()?;

@@ -1,4 +1,4 @@
-//! Host and service names, both ways, by the system's resolver, each asked for once.
+//! Host and service names, in both directions, by the system's resolver; each is looked up once.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,16 +7,16 @@ use std::rc::Rc;
 use dns_lookup::{AddrInfoHints, getaddrinfo, getnameinfo};
 use ipvs::Protocol;
 
-/// What was asked before. Trees, for hash tables cost each start a system call for random numbers.
+/// A cache of lookups. Trees, because a hash table costs a system call for random numbers at each start.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
     addresses: BTreeMap<Vec<u8>, Option<Ipv4Addr>>,
     ports: BTreeMap<(Vec<u8>, u16), Option<u16>>,
     hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
     services: BTreeMap<(u16, u16), Option<Rc<str>>>,
-    /// Nobody is asked: a name stands for nothing.
+    /// No lookups: names are unknown.
     numbers_only: bool,
-    /// The name that was to be looked up last, where nobody is asked.
+    /// With `numbers_only`, the last name that would have been looked up.
     unasked: Option<Vec<u8>>,
     sctp: Option<Vec<(String, u16)>>,
 }
@@ -27,13 +27,13 @@ impl Resolver {
         Self { numbers_only: true, ..Self::default() }
     }
 
-    /// The name that was to be looked up since the last call, if nobody is asked.
+    /// With `numbers_only`, the name that would have been looked up since the last call.
     pub(crate) fn take_unasked(&mut self) -> Option<Vec<u8>> {
         self.unasked.take()
     }
 
-    /// The address that a word says, in one of the classic forms or as a host name. Names are looked up for IPv4
-    /// alone, and the first address counts, as in the original.
+    /// The address of a word, in one of the classic notations or as a host name. As in the original, names are looked
+    /// up for IPv4 only, and the first address counts.
     pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
         classic_ipv4(word).or_else(|| {
             if self.numbers_only {
@@ -41,7 +41,7 @@ impl Resolver {
                 return None;
             }
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
-                const LONGEST: usize = 1024; // NI_MAXHOST, without its end
+                const LONGEST: usize = 1024; // NI_MAXHOST without its NUL
                 let is_name = |name: &&str| (1..=LONGEST).contains(&name.len());
                 let name = std::str::from_utf8(word).ok().filter(is_name)?;
                 let hints = AddrInfoHints {
@@ -70,7 +70,7 @@ impl Resolver {
             return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
         }
         *self.ports.entry((word.to_vec(), protocol.number())).or_insert_with(|| {
-            // A number is not a name, whatever getaddrinfo makes of it.
+            // A number is not a name, even if getaddrinfo accepts it.
             if begins_as_number(name) {
                 return None;
             }
@@ -81,7 +81,7 @@ impl Resolver {
         })
     }
 
-    /// The name of a host, the first that the resolver knows.
+    /// The first name of a host that the resolver returns.
     pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<Rc<str>> {
         if let Some(known) = self.hosts.get(&address) {
             return known.clone();
@@ -91,7 +91,7 @@ impl Resolver {
         name
     }
 
-    /// Whether a command line with the host's name means this address, which for IPv6 it never does.
+    /// Whether the host's name on a command line means this address; never for IPv6.
     pub(crate) fn host_leads_back(&mut self, name: &str, address: IpAddr) -> bool {
         self.host(name.as_bytes()).map(IpAddr::V4) == Some(address)
     }
@@ -107,7 +107,7 @@ impl Resolver {
         } else {
             let datagram = if protocol == Protocol::Udp { libc::NI_DGRAM } else { 0 };
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            // A port without a name comes back as its number.
+            // A port without a name is returned as its number.
             let found =
                 getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service);
             found.filter(|name| *name != port.to_string())
@@ -117,12 +117,12 @@ impl Resolver {
         name
     }
 
-    /// Whether a command line with the port's name means this port.
+    /// Whether the port's name on a command line means this port.
     pub(crate) fn service_leads_back(&mut self, name: &str, port: u16, protocol: Option<Protocol>) -> bool {
         protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Some(port))
     }
 
-    /// The services of SCTP, which the resolver's calls do not tell: their protocol is TCP or UDP.
+    /// The services of SCTP, which the resolver's calls do not support: their protocol is TCP or UDP.
     fn sctp(&mut self) -> &[(String, u16)] {
         self.sctp.get_or_insert_with(|| {
             let file = std::fs::read("/etc/services").unwrap_or_default();
@@ -135,13 +135,13 @@ fn begins_as_number(name: &str) -> bool {
     name.trim_ascii_start().starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
 }
 
-/// Whether a word may be the name of a host: the last part of one is no number, unlike that of a mistyped address.
+/// Whether a word may be a host name: its last label is not a number, unlike that of a mistyped address.
 fn is_host_name(word: &[u8]) -> bool {
     let last = word.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     last.iter().any(|byte| !byte.is_ascii_digit())
 }
 
-/// The names in a line of `/etc/services`: `NAME PORT/sctp [ALIAS...] [# ...]`, the main one first.
+/// The names in a line of `/etc/services`: `NAME PORT/sctp [ALIAS...] [# ...]`, the main name first.
 fn sctp_line(line: &str) -> Vec<(String, u16)> {
     let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
     let (Some(name), Some(entry)) = (words.next(), words.next()) else { return Vec::new() };
@@ -151,10 +151,10 @@ fn sctp_line(line: &str) -> Vec<(String, u16)> {
     std::iter::once(name).chain(words).map(|name| (name.to_owned(), port)).collect()
 }
 
-/// The classic forms of an IPv4 address: one to four numbers between dots, decimal, octal (`0…`) or hexadecimal
-/// (`0x…`), of which the last fills all bytes that are left. What follows a blank is not looked at.
+/// The classic notations of an IPv4 address: one to four numbers separated by dots, decimal, octal (`0…`) or
+/// hexadecimal (`0x…`); the last fills all remaining bytes. Text after a blank is ignored.
 fn classic_ipv4(word: &[u8]) -> Option<Ipv4Addr> {
-    // Nearly all are in the one form that the standard library reads too, and much faster.
+    // Nearly all are in the notation that the standard library reads too, much faster.
     if let Ok(address) = std::str::from_utf8(word).unwrap_or_default().parse() {
         return Some(address);
     }

@@ -1,4 +1,4 @@
-//! Commands carried out: the one place that says which code does what a command asks for.
+//! Carries out commands: the only place that dispatches a `Command` to its code.
 
 use std::io::Write;
 
@@ -13,10 +13,10 @@ use crate::rules::restore;
 use crate::rules::save;
 use crate::session::Session;
 
-/// The version line of the original, for scripts that look for it.
+/// The version line of the original, which scripts look for.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
 
-/// Carries out the command of a command line, and warns of what may not be meant.
+/// Carries out the command of a command line, and warns about likely mistakes.
 pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut impl Write) -> Result<()> {
     match command {
         Command::Change(request) => change::carry_out(session, request, warnings::wanted(request)),
@@ -62,7 +62,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
     written.map_err(|error| messages::write_error(&error))
 }
 
-/// As [`unlisted`]; but of some listings that the kernel refuses the original says nothing.
+/// As [`unlisted`], but the original prints nothing about some refused listings.
 fn unshown(error: anyhow::Error, list: &List) -> Failure {
     let is_refused = matches!(error.downcast_ref(), Some(ipvs::Error::Kernel { .. }));
     let failure = unlisted(error);
@@ -74,7 +74,7 @@ fn unshown(error: anyhow::Error, list: &List) -> Failure {
     }
 }
 
-/// A listing or a save failed: the kernel, or stdout.
+/// A listing or a save failed, because of the kernel or of stdout.
 fn unlisted(error: anyhow::Error) -> Failure {
     match error.downcast::<ipvs::Error>() {
         Ok(error) => messages::refused(&error, None),

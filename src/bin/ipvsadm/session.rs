@@ -1,4 +1,4 @@
-//! What a run of the program works with: the kernel, opened when a command first needs it, and the resolver.
+//! State of one run of the program: the kernel, opened when a command first needs it, and the resolver.
 
 use ipvs::{Change, Client, Error, Info};
 
@@ -10,7 +10,7 @@ use crate::resolver::Resolver;
 /// The kernel and the resolver, for as long as the program runs.
 pub(crate) struct Session {
     client: Option<Client>,
-    /// None where it was not asked for.
+    /// None until it is first needed.
     info: Option<Info>,
     pub(crate) resolver: Resolver,
     /// The name the program was called by.
@@ -40,8 +40,8 @@ impl Session {
         Ok((client, &mut self.resolver))
     }
 
-    /// The version, which is refused where every command would be. A single change does without it, and is refused
-    /// itself: two system calls fewer.
+    /// Version and table size. The request is refused wherever every command would be. A single change skips it,
+    /// which saves two system calls, and is refused itself.
     pub(crate) fn info(&mut self) -> Result<Info> {
         if let Some(info) = self.info {
             return Ok(info);
@@ -51,7 +51,7 @@ impl Session {
         Ok(info)
     }
 
-    /// A change was refused: the only one, perhaps, as all would be.
+    /// A change was refused. Without an earlier request the cause may be a missing privilege.
     pub(crate) fn refused(&self, error: &Error, change: &Change) -> Failure {
         match (error.errno(), self.info) {
             (Some(libc::EPERM), None) => connect::failure(error),

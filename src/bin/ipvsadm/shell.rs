@@ -1,13 +1,13 @@
-//! Command lines that a person copies into a shell: every word that is printed in one passes through here.
+//! Command lines for a user to copy into a shell: every printed word is quoted here.
 
 use crate::messages;
 
-/// A command line of words, each quoted where a shell would read it otherwise.
+/// A command line of words, quoted where needed.
 pub(crate) fn line<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> String {
     words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as every POSIX shell takes it, without a character that controls a terminal or that nobody sees.
+/// A word quoted for any POSIX shell, without control or invisible characters.
 pub(crate) fn quoted(word: impl AsRef<[u8]>) -> String {
     let word = word.as_ref();
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:,=+@%".contains(byte);
@@ -20,7 +20,7 @@ pub(crate) fn quoted(word: impl AsRef<[u8]>) -> String {
     }
 }
 
-/// The word as what `printf` prints. The shell cuts line ends off that, so those at the end stand as they are.
+/// The word as output of `printf`. Command substitution strips trailing newlines, so those are appended literally.
 fn printed(word: &[u8]) -> String {
     use std::fmt::Write;
     let end = word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
@@ -32,7 +32,7 @@ fn printed(word: &[u8]) -> String {
             if byte.is_ascii_alphanumeric() || b"/._".contains(byte) {
                 text.push(char::from(*byte));
             } else {
-                let _ = write!(text, "\\{byte:03o}"); // a string takes everything
+                let _ = write!(text, "\\{byte:03o}"); // writing to a string cannot fail
             }
         }
         text.push_str("')\"");
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(line(["ip", "link", "set", "dev", "x;id", "up"]), "ip link set dev 'x;id' up");
     }
 
-    /// What a shell makes of a word.
+    /// The word that a shell reads.
     fn read_by_sh(word: &str) -> Vec<u8> {
         let script = format!("printf %s {word}");
         Command::new("/bin/sh").args(["-c", &script]).output().unwrap().stdout

@@ -1,6 +1,6 @@
-//! What the tool makes of replies that a real kernel cannot be brought to give: every errno of every command, and
-//! counters of any size. The expected texts are the original's, recorded with the same replies. And which questions it
-//! asks, and that no words at all make it panic.
+//! Replies that no real kernel gives: every errno of every command, and counters of any size. The expected texts are
+//! the original's, recorded with the same replies. Also: which requests the tool sends, and that no words make it
+//! panic.
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 
@@ -23,7 +23,7 @@ const FAMILY: u16 = 0x22;
 const GET_SERVICE: u8 = 4;
 const GET_DEST: u8 = 8;
 
-/// A kernel that knows the family and then answers as it is told.
+/// A kernel that knows the family and then replies as scripted.
 struct Scripted<F> {
     answer: F,
     replies: VecDeque<Vec<u8>>,
@@ -62,7 +62,7 @@ fn data(command: u8, sequence: u32, attributes: &[u8]) -> Vec<u8> {
     message(kind, sequence, &[&[command, 1, 0, 0], attributes].concat())
 }
 
-/// An ack or a refusal (`NLMSG_ERROR`), or the end of a dump (`NLMSG_DONE`).
+/// An ack or an error (`NLMSG_ERROR`), or the end of a dump (`NLMSG_DONE`).
 fn status(kind: u16, sequence: u32, errno: i32) -> Vec<u8> {
     message(kind, sequence, &[&(-errno).to_ne_bytes()[..], &[0; 16]].concat())
 }
@@ -99,7 +99,7 @@ fn run(
     (result, String::from_utf8(out).unwrap())
 }
 
-/// The rows of a table of cases, with the escapes in their columns undone.
+/// The rows of a table of cases, unescaped.
 fn cases(table: &str) -> impl Iterator<Item = Vec<String>> {
     let unescaped = |column: &str| column.replace("\\n", "\n").replace("\\\\", "\\");
     table.lines().skip(1).map(move |line| line.split('\t').map(unescaped).collect())
@@ -115,7 +115,7 @@ fn every_errno_is_told_as_the_original_tells_it() {
         let (result, out) = run(line, refuse);
         let failure = result.unwrap_err();
         let sentence = stderr.trim_end();
-        // Ours may go on behind the sentence with the word at fault.
+        // This tool may append the word at fault to the sentence.
         let same = failure.message == sentence || failure.message.starts_with(&format!("{sentence}: '"));
         if !same || failure.status.to_string() != *status_expected || out != *stdout {
             differences
@@ -125,7 +125,7 @@ fn every_errno_is_told_as_the_original_tells_it() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// Causes that take a kernel without IPv6, or one that counts a thousand ticks a second.
+/// Causes that need a kernel without IPv6, or one with a thousand ticks a second.
 #[test]
 fn a_refusal_names_its_word_and_its_cause() {
     let off = "the kernel runs without IPv6: see ipv6.disable in /proc/cmdline";
@@ -214,7 +214,7 @@ fn counters_of_servers_are_64_bits_wide() {
     assert_eq!(out.lines().last().unwrap(), format!("  -> 10.1.0.1:80                 {counters}"));
 }
 
-/// The kernel's commands that a line takes, in hexadecimal digits.
+/// The kernel commands sent for a line, as hexadecimal digits.
 fn asked(line: &str) -> String {
     let commands = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&commands);
@@ -242,13 +242,13 @@ fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
         ("-d -t 10.0.0.1:80 -r 10.1.0.1", "7"),
         ("-D -t 10.0.0.1:80", "3"),
         ("-C", "11"),
-        // And then once.
+        // With a warning in question: one request more.
         ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5", "45"),
         ("-E -t 10.0.0.1:80 -s rr", "42"),
         ("-e -t 10.0.0.1:80 -r 10.1.0.1", "86"),
         ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5", "846"),
         ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --keep", "846"),
-        // What is quiet asks only for what is kept.
+        // Without warnings, only `--keep` sends requests.
         ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --quiet", "5"),
         ("-E -t 10.0.0.1:80 -s rr --quiet", "2"),
         ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --quiet", "6"),
@@ -259,7 +259,7 @@ fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
     }
 }
 
-/// Words that mean something, and bytes that do not.
+/// Meaningful words, and meaningless bytes.
 fn word() -> impl Strategy<Value = Vec<u8>> {
     let known = OPTIONS.iter().flat_map(|spec| {
         let letters = spec.letters.chars().map(|letter| format!("-{letter}"));
@@ -271,7 +271,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => prop::sample::select(known.clone()).prop_map(String::into_bytes),
         1 => (prop::sample::select(known), "[0-9=:.,\\[\\]-]{0,6}").prop_map(|(word, tail)| (word + &tail).into_bytes()),
-        // No letters: names would be asked of the resolver.
+        // No letters: names would be looked up.
         1 => "[0-9=:.,\\[\\] \t\u{0}\u{b}\u{ff}-]{0,12}".prop_map(String::into_bytes),
     ]
 }
@@ -286,7 +286,7 @@ proptest! {
             prop_assert!(!failure.message.is_empty() && [2, 255].contains(&failure.status));
             prop_assert!(failure.message.trim_end().lines().count() == 1, "{}", failure.message);
         }
-        // A line of a file has the same words, but for blanks and NULs.
+        // A line of a file has the same words, except for blanks and NULs.
         let joined = words.join(&b' ');
         let _ = crate::format::words(&joined);
     }

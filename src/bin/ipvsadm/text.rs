@@ -1,4 +1,4 @@
-//! Addresses and ports as text, by number or by name.
+//! Addresses and ports as text, numeric or by name.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,17 +9,17 @@ use ipvs::{Protocol, ServiceId};
 
 use crate::resolver::Resolver;
 
-/// Writes addresses and ports; with a resolver by their names, where they have some.
+/// Formats addresses and ports; with a resolver by name, if they have one.
 pub(crate) struct AddressFormatter<'a> {
     resolver: Option<&'a mut Resolver>,
-    /// Whether only names that lead back to their numbers are written, and whole.
+    /// Whether only names that resolve back to their numbers are written, and uncut.
     reversible: bool,
-    /// The names that were not, for they do not.
+    /// The names that were not written, because they do not resolve back.
     left_out: BTreeSet<String>,
     text: String,
 }
 
-/// No more of an address and port is shown, as by the original.
+/// The original shows at most so many bytes of an address and port.
 const ENDPOINT_BYTES: usize = 59;
 
 impl<'a> AddressFormatter<'a> {
@@ -28,7 +28,7 @@ impl<'a> AddressFormatter<'a> {
         Self { resolver, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
     }
 
-    /// Text that can be read back: the number where a name is too long or leads elsewhere.
+    /// Text that can be read back: the number if a name is too long or resolves to something else.
     pub(crate) fn reversible(numeric: bool, resolver: &'a mut Resolver) -> Self {
         Self { reversible: true, ..Self::new(numeric, resolver) }
     }
@@ -38,12 +38,12 @@ impl<'a> AddressFormatter<'a> {
         Self { resolver: None, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
     }
 
-    /// The names for which numbers were written, as they lead elsewhere or are too long.
+    /// The names replaced by numbers, because they resolve to something else or are too long.
     pub(crate) fn left_out(&self) -> &BTreeSet<String> {
         &self.left_out
     }
 
-    /// `ADDRESS:PORT`; names of ports need to know the protocol.
+    /// `ADDRESS:PORT`; port names depend on the protocol.
     pub(crate) fn endpoint(&mut self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> &str {
         self.text.clear();
         self.append_endpoint(address, port, protocol);
@@ -62,7 +62,7 @@ impl<'a> AddressFormatter<'a> {
         self.text.truncate(end);
     }
 
-    /// Leaves out, where the text is to be read back, a name that is too long or leads elsewhere.
+    /// Drops a name that is too long or resolves to something else, if the text must be readable by `-R`.
     fn readable(
         &mut self,
         host: Option<Rc<str>>,
@@ -88,7 +88,7 @@ impl<'a> AddressFormatter<'a> {
         (host, service)
     }
 
-    /// A service as the listing heads it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
+    /// A service as the listing's heading shows it: `TCP  192.0.2.1:80`, `FWM  7 IPv6`.
     pub(crate) fn service(&mut self, id: &ServiceId) -> &str {
         const IPV4_BYTES: usize = 33;
         self.text.clear();
@@ -131,7 +131,7 @@ fn push_endpoint(text: &mut String, address: IpAddr, port: u16, host: Option<&st
     }
 }
 
-/// The protocol that names ports: that of a firewall mark's packets is not known.
+/// The protocol for port names; unknown for packets with a firewall mark.
 pub(crate) fn protocol_of(id: &ServiceId) -> Option<Protocol> {
     match id {
         ServiceId::Address { protocol, .. } => Some(*protocol),
@@ -139,7 +139,7 @@ pub(crate) fn protocol_of(id: &ServiceId) -> Option<Protocol> {
     }
 }
 
-/// At most `bytes` bytes of a text, and only whole characters.
+/// At most `bytes` bytes of a text, in whole characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     let starts = |end: &usize| text.is_char_boundary(*end);
     (0..=bytes)
@@ -150,18 +150,18 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
         .unwrap_or(text)
 }
 
-/// The kernel's number as the original takes it, with a sign.
+/// The kernel's number as the original reads it, with a sign.
 #[expect(clippy::cast_possible_wrap, reason = "what does not fit is negative there, too")]
 pub(crate) fn signed(number: u32) -> i32 {
     number as i32
 }
 
-/// Text into a String cannot fail.
+/// Writing to a String cannot fail.
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(arguments);
 }
 
-/// An address as the C library writes it: the standard library's way, but for IPv4 addresses inside IPv6 ones.
+/// An address as the C library writes it; the standard library differs for IPv4 addresses inside IPv6 ones.
 pub(crate) fn push_address(text: &mut String, address: IpAddr) {
     match address {
         IpAddr::V6(v6) => match v6.octets() {
@@ -170,7 +170,7 @@ pub(crate) fn push_address(text: &mut String, address: IpAddr) {
             }
             _ => push(text, format_args!("{v6}")),
         },
-        // There are up to three in each line, and this is ten times as fast as the standard library's way.
+        // There are up to three in each line, and this is ten times as fast as the standard library.
         IpAddr::V4(v4) => {
             for (at, octet) in v4.octets().into_iter().enumerate() {
                 if at > 0 {

@@ -5,7 +5,7 @@ use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service
 use crate::command::ChangeRequest;
 use crate::option_table::OptionKey;
 
-/// What was looked for, and is there.
+/// The service and the server that were requested, if they exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Before {
     pub(crate) service: Option<Service>,
@@ -13,7 +13,7 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    /// Asks the kernel for what `--keep` or the warnings take, which for most changes is nothing.
+    /// Reads from the kernel what `--keep` and the warnings need; for most changes that is nothing.
     pub(crate) fn read(client: &mut Client, asked: &ChangeRequest, warns: bool) -> ipvs::Result<Self> {
         let keeps = asked.keep.is_some();
         let mut before = Self::default();
@@ -24,7 +24,7 @@ impl Before {
             }
             Change::EditDestination { service: id, destination: new } if keeps || warns => {
                 before.server = server(client, id, &new.id)?;
-                // Without the server, what is missing may be the service.
+                // If the server is missing, the service may be missing too.
                 if warns && weighs(asked, new) || keeps && before.server.is_none() {
                     before.service = service(client, id)?;
                 }
@@ -35,7 +35,7 @@ impl Before {
     }
 }
 
-/// Whether the scheduler decides if the weight has an effect: 0 has with every one, and 1 is what it is anyway.
+/// Whether the weight's effect depends on the scheduler: every scheduler respects 0, and 1 is the default.
 pub(crate) fn weighs(asked: &ChangeRequest, new: &Destination) -> bool {
     asked.names(OptionKey::Weight) && new.weight > 1
 }

@@ -8,7 +8,7 @@ use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
 use crate::option_table::OptionKey;
 
-/// The change that was asked for, with what is kept; refused as the kernel refuses it where there is nothing to keep.
+/// The requested change, completed with the current values; refused as by the kernel if its object does not exist.
 pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {
     let Some(keep) = &asked.keep else { return Ok(asked.change) };
     Ok(match (asked.change, before) {
@@ -83,7 +83,7 @@ fn forwarding(
     }
 }
 
-/// A tunnel of the type that it was keeps its port and its checksum; one of another type is as it was typed.
+/// A tunnel of the same type keeps its port and checksum; one of another type has only the options given.
 fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     let (kind, old_port, old_checksum): (&[u8], _, _) = match old {
         Tunnel::Gue { port, checksum } => (b"gue", Some(port), checksum),

@@ -1,4 +1,4 @@
-//! One change: what is kept, the change itself, and warnings of what may not be meant.
+//! One change: what `--keep` keeps, the change itself, and warnings about likely mistakes.
 
 pub(crate) mod current;
 pub(crate) mod keep;
@@ -13,7 +13,7 @@ use crate::session::Session;
 use crate::text::AddressFormatter;
 use current::Before;
 
-/// Carries out a change, and warns of what may not be meant.
+/// Carries out a change, and warns about likely mistakes.
 pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<()> {
     let before = before(session, request, warns)?;
     let change = keep::complete(request, &before)?;
@@ -27,7 +27,7 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
     Ok(())
 }
 
-/// Prints the line of a change, which takes the kernel only where something is kept.
+/// Prints the line of a change; the kernel is needed only for `--keep`.
 pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut impl Write) -> Result<()> {
     let change = if request.keep.is_some() {
         session.info()?;
@@ -42,7 +42,7 @@ pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut imp
 fn before(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Before> {
     match Before::read(session.client()?, request, warns) {
         Err(error) if request.keep.is_some() => Err(session.refused(&error, &request.change)),
-        // A warning is not worth a failure.
+        // A warning that cannot be computed is no error.
         before => Ok(before.unwrap_or_default()),
     }
 }

@@ -1,4 +1,4 @@
-//! Warnings of a change that was carried out but may not be what was meant.
+//! Warnings about a change that was carried out but may be a mistake.
 
 use ipvs::{
     Change, Checksum, Destination, ForwardingMethod, Netmask, Persistence, Scheduler, Service, ServiceId,
@@ -12,20 +12,20 @@ use crate::format;
 use crate::messages::warning;
 use crate::option_table::OptionKey;
 
-/// Schedulers that take all weights but 0 for the same, and those to take instead.
+/// Schedulers that ignore every weight except 0, and those to use instead.
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
 
-/// The scheduler to take if weights are to count; none where they do.
+/// The scheduler to use instead if weights are to have an effect; none if they have.
 pub(crate) fn weighing(scheduler: Scheduler) -> Option<Scheduler> {
     WEIGHTLESS.iter().find(|(name, _)| scheduler == **name)?.1.parse().ok()
 }
 
-/// Whether warnings are wanted.
+/// Whether warnings are enabled.
 pub(crate) fn wanted(asked: &ChangeRequest) -> bool {
     !asked.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
 }
 
-/// What is to be said of `change`, which was carried out where `before` was.
+/// The warnings about `change`, which was applied to the state `before`.
 pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> Vec<String> {
     match change {
         Change::EditService(new) => {
@@ -51,7 +51,7 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
     }
 }
 
-/// A port that was typed, but has no effect.
+/// A port that was given, but has no effect.
 fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
     let typed = asked.port?;
     let is_kept = asked.keep.is_some() && !asked.names(OptionKey::ForwardingMethod);
@@ -66,14 +66,14 @@ fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<Stri
     }
 }
 
-/// A weight that the service's scheduler takes no notice of.
+/// A weight that the service's scheduler ignores.
 fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<String> {
     let service = before.service.filter(|_| weighs(asked, new))?;
     let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
     Some(warning::weight(new.weight, &service.scheduler, &format::command_line(&edit)))
 }
 
-/// What a service lost because it was not named: the words for it, and what it is now.
+/// The options that a service lost because they were left out, and their new values.
 fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(String, String)> {
     let Service { id, scheduler, scheduler_flags: flags, persistence, engine, one_packet } = *old;
     let mut reset = Vec::new();
@@ -99,7 +99,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
     if one_packet && !new.one_packet {
         reset.push(("-o".to_owned(), none()));
     }
-    // Another scheduler gives them another meaning, or none.
+    // Flags have another meaning, or none, for another scheduler.
     if !request.names(OptionKey::SchedFlags)
         && !new.scheduler_flags.contains(flags)
         && scheduler == new.scheduler
@@ -134,7 +134,7 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
     reset
 }
 
-/// The same for a tunnel that stays one.
+/// The same for a tunnel that remains a tunnel.
 fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
@@ -155,7 +155,7 @@ fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
     }
 }
 
-/// The option of a way to forward.
+/// The option for a forwarding method.
 fn way(forwarding: ForwardingMethod) -> &'static str {
     format::method_option(forwarding)
 }

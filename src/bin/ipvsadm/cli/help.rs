@@ -1,8 +1,8 @@
-//! The table of options as clap has it: for the help, the manual page and the completions.
+//! The table of options as a clap command: for the help, the manual page and the completions.
 
 use crate::option_table::{Arity, Heading, OPTIONS, OptionKey, OptionSpec};
 
-/// The table as clap has it, for the help, completions and the manual.
+/// The table of options as a clap command.
 pub(crate) fn clap(program: String) -> clap::Command {
     let mut specs: Vec<&OptionSpec> = OPTIONS.iter().filter(|spec| spec.heading.is_some()).collect();
     specs.sort_by_key(|spec| spec.heading);

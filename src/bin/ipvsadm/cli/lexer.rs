@@ -1,6 +1,6 @@
-//! The words of a command line, or of a line of a restore, split into options and their values: `clap_lex` takes words
-//! apart, and here is what the original's parser (libpopt) makes of the parts, which differs from clap's grammar and
-//! from getopt's: see `docs/compatibility.md`.
+//! Splits the words of a command line, or of a line of a restore, into options and values. `clap_lex` splits the
+//! words; this file interprets the parts as the original's parser (libpopt) does, whose grammar differs from clap's
+//! and getopt's: see `docs/compatibility.md`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,18 +9,18 @@ use clap_lex::{ArgCursor, RawArgs, ShortFlags};
 
 use crate::option_table::{Arity, OptionSpec, by_letter, by_name};
 
-/// An option and its value, as they stand on the command line.
+/// An option and its value, as given on the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ParsedOption<'a> {
     pub(crate) spec: &'static OptionSpec,
     pub(crate) value: Option<&'a [u8]>,
-    /// The word that it stands in.
+    /// The word that contains it.
     pub(crate) option: &'a [u8],
     /// The last word that was read for it.
     pub(crate) word: &'a [u8],
 }
 
-/// A word that is no option, or an option that lacks its value or has one too many.
+/// A word that is not an option, or an option that lacks its value or has an unexpected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LexError<'a> {
     UnknownOption(&'a [u8]),
@@ -37,7 +37,7 @@ pub(crate) fn raw(words: &[&[u8]]) -> RawArgs {
 pub(crate) struct Lexer<'a> {
     words: &'a RawArgs,
     cursor: ArgCursor,
-    /// The rest of a cluster of letters, and the word that it is in.
+    /// The rest of a cluster of letters, and the word that contains it.
     cluster: Option<(ShortFlags<'a>, &'a [u8])>,
     is_after_escape: bool,
     /// The words that are neither options nor values.
@@ -72,7 +72,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The first of some letters; what follows it is its value, or more letters.
+    /// The first of some letters; the rest is its value, or more letters.
     fn letter(
         &mut self,
         mut letters: ShortFlags<'a>,

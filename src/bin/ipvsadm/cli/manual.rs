@@ -1,4 +1,4 @@
-//! The manual page's options, made of the table of options: `docs/man/ipvsadm.8` has them between two marks.
+//! The options of the manual page, generated from the table of options between two marks in `docs/man/ipvsadm.8`.
 //! `UPDATE_MANUAL=1 IPVS_LAB_INSIDE=no cargo test --bin ipvsadm manual` writes them there, outside the lab.
 
 use crate::cli::help;
@@ -7,7 +7,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/man/ipvsadm.8");
 const BEGIN: &str = ".\\\" What follows is made of the table of options: src/bin/ipvsadm/cli/manual.rs.\n";
 const END: &str = ".\\\" END OF OPTIONS\n";
 
-/// The options as a manual page has them.
+/// The options section of the manual page.
 fn options() -> String {
     let mut page = Vec::new();
     clap_mangen::Man::new(help::clap("ipvsadm".into())).render_options_section(&mut page).unwrap();

@@ -1,4 +1,4 @@
-//! What goes with what: each command's options, and each tunnel's.
+//! Which options each command, and each tunnel type, needs and allows.
 
 use std::fmt::Arguments;
 
@@ -8,7 +8,7 @@ use crate::option_table::OptionKey;
 #[allow(clippy::enum_glob_use, reason = "the rules are all there is here")]
 use OptionKey::*;
 
-/// A command's options: those it needs, those it may have, and of those the ones that exclude each other.
+/// The options that a command needs and allows, and those of them that exclude each other.
 struct CommandRules {
     needed: &'static [OptionKey],
     allowed: &'static [OptionKey],
@@ -68,19 +68,20 @@ fn rules(command: OptionKey) -> CommandRules {
     CommandRules { needed, allowed, exclusive }
 }
 
-/// What is added has nothing to keep.
+/// Additions have nothing to keep.
 const fn without_keep(options: &[OptionKey]) -> &[OptionKey] {
     if let [options @ .., Keep] = options { options } else { options }
 }
 
-/// Refuses the first option, in the original's order, that is missing, does not go with the command, or excludes another.
+/// Refuses the first option, in the original's order, that is missing, is not allowed with the command, or conflicts
+/// with another.
 pub(crate) fn check(command: OptionKey, given: &[OptionKey]) -> Result<()> {
-    // The original's name for it.
+    // The original calls it this.
     let name = if command == Clear { "flush" } else { command.name() };
     apply(&rules(command), &format_args!("'{name}' command"), given)
 }
 
-/// The same for the options of a tunnel, of which the checksums exclude each other.
+/// The same for the options of a tunnel; its checksum options exclude each other.
 pub(crate) fn check_tunnel(tunnel: &[u8], given: &[OptionKey]) -> Result<()> {
     const CHECKSUMS: &[OptionKey] = &[TunNocsum, TunCsum, TunRemcsum];
     let (name, needed, allowed): (_, &[OptionKey], &[OptionKey]) = match tunnel {
@@ -97,7 +98,7 @@ pub(crate) fn check_tunnel(tunnel: &[u8], given: &[OptionKey]) -> Result<()> {
 fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Result<()> {
     let CommandRules { needed, allowed, exclusive } = rules;
     let may_stand = |option: &OptionKey| needed.contains(option) || allowed.contains(option);
-    // A restore comes here with each line, and nearly all are in order.
+    // This runs for each line of a restore, and nearly all are valid.
     if needed.iter().all(|option| given.contains(option))
         && given.iter().all(may_stand)
         && given.iter().filter(|option| exclusive.contains(option)).count() < 2

@@ -1,4 +1,4 @@
-//! From words to a command: the table of options, the lexer, the values, and what goes with what.
+//! From words to a command: the lexer, the values, and the rules for combinations.
 
 pub(crate) mod help;
 pub(crate) mod lexer;

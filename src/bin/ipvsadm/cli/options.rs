@@ -1,4 +1,4 @@
-//! The options of one command line, set one by one, and the command that they make.
+//! The options of one command line, set one by one, and the command made of them.
 
 mod queries;
 
@@ -21,7 +21,7 @@ use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
-/// What `--start-daemon` and `--stop-daemon` are told.
+/// The value of `--start-daemon` and `--stop-daemon`.
 fn daemon_state(command: OptionKey, word: &[u8]) -> Result<DaemonState> {
     match word {
         b"master" => Ok(DaemonState::Master),
@@ -63,7 +63,7 @@ pub(crate) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// None yet but the command, which may have a value itself.
+    /// Options of a command, which may have a value itself, before any is set.
     pub(crate) fn of(command: &ParsedOption<'a>) -> Result<Self> {
         let state = command.value.map(|word| daemon_state(command.spec.key, word)).transpose()?;
         Ok(Self { state, ..Self::default() })
@@ -73,7 +73,7 @@ impl<'a> Options<'a> {
         self.given.contains(&option)
     }
 
-    /// Sets one option behind the command.
+    /// Sets one option after the command.
     pub(crate) fn set(&mut self, option: &ParsedOption<'a>, resolver: &mut Resolver) -> Result<()> {
         if option.spec.is_command() {
             return Err(messages::invalid_option(option.word));
@@ -138,7 +138,7 @@ impl<'a> Options<'a> {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
                 self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
             }
-            _ => {} // that it was given says all
+            _ => {} // options without a value
         }
         Ok(())
     }
@@ -147,12 +147,12 @@ impl<'a> Options<'a> {
         let (address, port) =
             value::endpoint(word, Some(protocol), resolver).ok_or_else(|| messages::SERVICE.about(word))?;
         if address.is_ipv6() {
-            self.netmask = None; // a mask before it was read as one of IPv4
+            self.netmask = None; // a preceding mask was parsed as IPv4
         }
         Ok(ServiceId::Address { protocol, address, port: port.unwrap_or(0) })
     }
 
-    /// A server without a port has the one of the service, if that was named before it.
+    /// Without a port, the server gets that of the service, if the service precedes it.
     fn server(&mut self, word: &[u8], resolver: &mut Resolver) -> Result<DestinationId> {
         let protocol = self.service.map(|service| match service {
             ServiceId::Address { protocol, .. } => protocol,
@@ -174,7 +174,7 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Checks them as a whole, and makes the command.
+    /// Checks the options together, and makes the command.
     pub(crate) fn into_command(mut self, command: OptionKey, positional: &[&[u8]]) -> Result<Command> {
         let mut timeouts = Timeouts::default();
         let mut rest = positional;
@@ -193,7 +193,7 @@ impl<'a> Options<'a> {
         let scheduler = self.scheduler.map(|word| value::cut(word, Scheduler::MAX_BYTES));
         let scheduler = scheduler.filter(|name| !name.is_empty()).and_then(|name| Scheduler::new(name).ok());
         let scheduler = scheduler.unwrap_or(Scheduler::WLC);
-        // With --keep, the scheduler may be the one that is there.
+        // With --keep, the current scheduler may apply, which is not known yet.
         let is_known = !self.has(OptionKey::Keep);
         let flags = is_known.then(|| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
         self.given.sort_unstable();
@@ -217,7 +217,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// What a command that changes something changes.
+    /// The change that a command makes.
     fn change(
         &self,
         command: OptionKey,
@@ -247,7 +247,7 @@ impl<'a> Options<'a> {
             (OptionKey::Set, ..) => Change::SetTimeouts(timeouts),
             (OptionKey::StartDaemon, _, _, Some(state)) => Change::StartDaemon(self.daemon(state)),
             (OptionKey::StopDaemon, _, _, Some(state)) => Change::StopDaemon { state, sync_id: self.sync_id },
-            // The matrix lets none of these pass.
+            // The matrix excludes these.
             _ => return Err(messages::value(messages::INCOMPLETE)),
         })
     }
@@ -296,7 +296,7 @@ impl<'a> Options<'a> {
 
     fn destination(&self, service: &ServiceId, mut id: DestinationId) -> Result<Destination> {
         if self.has(OptionKey::Keep) && matches!(self.method, None | Some(OptionKey::Ipip)) {
-            // Whether it is a tunnel, and which, is known only with what is kept.
+            // The tunnel is known only once its current state is.
             let port = if self.method.is_some() { routed_port(service, id.port) } else { id.port };
             let forwarding = if self.method.is_some() {
                 ForwardingMethod::Tunnel(Tunnel::Ipip)
@@ -358,7 +358,7 @@ fn fwmark(word: &[u8]) -> Result<ServiceId> {
         .ok_or_else(|| messages::invalid_mark(word))
 }
 
-/// The port of a server whose packets go out as they came in: that of the service.
+/// With direct routing and tunnels, the server's port is the service's.
 fn routed_port(service: &ServiceId, port: u16) -> u16 {
     match service {
         ServiceId::Address { port, .. } => *port,
@@ -366,7 +366,7 @@ fn routed_port(service: &ServiceId, port: u16) -> u16 {
     }
 }
 
-/// The original takes such a service for none.
+/// The original treats such a service as none given.
 fn is_all_zero(id: &ServiceId) -> bool {
     matches!(id, ServiceId::Address { address, port: 0, .. } if address.is_unspecified())
 }

@@ -1,4 +1,4 @@
-//! From the words of a command line, or of a line of a restore, to what they ask for.
+//! From the words of a command line, or of a line of a restore, to a command.
 
 use crate::cli::lexer::{self, LexError, Lexer};
 use crate::cli::options::Options;
@@ -7,8 +7,8 @@ use crate::messages::{self, Failure, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
-/// Reads the words behind the program's name, of which there is at least one. Errors come in the order of the
-/// words, and only then those about what does not go together.
+/// Parses the words after the program's name; there is at least one. Errors are reported in the order of the words,
+/// then those of combinations.
 pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
     let raw = lexer::raw(words);
     let mut lexer = Lexer::new(&raw);
@@ -40,7 +40,7 @@ fn no_command(program: &str, error: LexError<'_>) -> Failure {
     }
 }
 
-/// The failure of a word behind the command.
+/// The failure for a word after the command.
 pub(crate) fn unreadable(error: LexError<'_>) -> Failure {
     let (word, what) = match error {
         LexError::UnknownOption(word) => (word, "unknown option"),

@@ -1,5 +1,5 @@
-//! The words of `ipvsadm-save` and `ipvsadm-restore`, which are options of `ipvsadm`. A word that is none of them is
-//! refused: the original's `ipvsadm-restore` clears the table whatever its words are.
+//! The words of `ipvsadm-save` and `ipvsadm-restore`, which are options of `ipvsadm`. Unknown words are refused; the
+//! original's `ipvsadm-restore` ignores them and clears the table.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,13 +11,13 @@ use crate::command::{Command, Restore, RestoreMode, Save};
 use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
 use crate::option_table::{OptionKey, by_name};
 
-/// A program beside `ipvsadm`.
+/// A program that is installed beside `ipvsadm`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sibling {
     name: &'static str,
     options: &'static [OptionKey],
     shown: &'static str,
-    /// The status where the words cannot be understood.
+    /// The exit status for words that cannot be parsed.
     status: u8,
     usage: Option<&'static str>,
 }
@@ -27,7 +27,7 @@ const SAVE: Sibling = Sibling {
     options: &[OptionKey::Numeric, OptionKey::Full, OptionKey::File],
     shown: "the options are -n, --full and --file PATH",
     status: STATUS_LIST,
-    // The original's, of two lines.
+    // The original's two lines.
     usage: Some(
         "ipvsadm-save: Script to save the IPVS table to stdout.
    With the -n option, prints out the table in numeric format.",
@@ -48,7 +48,7 @@ impl Sibling {
         [&SAVE, &RESTORE].into_iter().find(|sibling| sibling.name.as_bytes() == name)
     }
 
-    /// What its words ask for.
+    /// The command made of its words.
     pub(crate) fn parse(&self, words: &[&[u8]]) -> Result<Command> {
         let words = lexer::raw(words);
         let mut lexer = Lexer::new(&words);
@@ -59,7 +59,7 @@ impl Sibling {
                 (OptionKey::File, Some(_)) if file.is_some() => return Err(messages::twice(OptionKey::File)),
                 (OptionKey::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
                 (OptionKey::Full, _) => full = true,
-                _ => numeric = true, // twice, too: so does the original
+                _ => numeric = true, // may be repeated, as with the original
             }
         }
         match lexer.positional.first() {
@@ -80,7 +80,7 @@ impl Sibling {
         }
     }
 
-    /// Whether a word is the long name of one of its options, with a value or without.
+    /// Whether a word is the long form of one of its options, with or without a value.
     fn knows(&self, word: &[u8]) -> bool {
         let name = word.strip_prefix(b"--").and_then(|long| long.split(|byte| *byte == b'=').next());
         let name = name.and_then(|name| std::str::from_utf8(name).ok());

@@ -10,7 +10,7 @@ use crate::messages::{self, Message, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
-/// A decimal number: blanks and a `+` may stand before it, nothing behind it.
+/// A decimal number; blanks and a `+` are allowed before it, nothing after it.
 pub(crate) fn decimal(word: &[u8], range: RangeInclusive<u32>) -> Option<u32> {
     let word = std::str::from_utf8(word.trim_ascii_start()).ok()?;
     let digits = word.strip_prefix('+').unwrap_or(word);
@@ -36,12 +36,12 @@ pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
     decimal(word, least..=MONTH).ok_or_else(|| messages::invalid_timeout(word))
 }
 
-/// A name, cut to what the kernel keeps, as the original does.
+/// A name, cut to the kernel's maximum, as by the original.
 pub(crate) fn cut(word: &[u8], longest: usize) -> &[u8] {
     word.get(..longest).unwrap_or(word)
 }
 
-/// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Names of ports need to know the protocol.
+/// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Port names depend on the protocol.
 pub(crate) fn endpoint(
     word: &[u8],
     protocol: Option<Protocol>,
@@ -72,17 +72,17 @@ pub(crate) fn endpoint(
 }
 
 fn ipv6(word: &[u8]) -> Option<Ipv6Addr> {
-    // Nearly all words have fewer than two colons, and are not worth a parser.
+    // Nearly all words have fewer than two colons: skip the parser.
     word.split(|byte| *byte == b':').nth(2)?;
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// What `-M` says, for services of a family.
+/// The value of `-M`, for services of a family.
 pub(crate) fn netmask(word: &[u8], family: Family, resolver: &mut Resolver) -> Result<Netmask> {
     match family {
         Family::V4 => resolver.host(word).map(Netmask::V4).ok_or_else(|| messages::MASK.about(word)),
         Family::V6 => {
-            // Digits in front are enough.
+            // As in the original, text after the digits is ignored.
             let word_start = word.trim_ascii_start();
             let word_start = word_start.strip_prefix(b"+").unwrap_or(word_start);
             let end = word_start.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word_start.len());
@@ -93,7 +93,7 @@ pub(crate) fn netmask(word: &[u8], family: Family, resolver: &mut Resolver) -> R
     }
 }
 
-/// A group of `--mcast-group`.
+/// A multicast group of `--mcast-group`.
 pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
     let string = std::str::from_utf8(word).unwrap_or_default();
     let (kind, group) = if word.contains(&b':') {
@@ -104,7 +104,7 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
     group.filter(IpAddr::is_multicast).ok_or_else(|| messages::invalid_group(kind, word))
 }
 
-/// The tunnel of a type (nothing is IP in IP) with the options that were given.
+/// The tunnel of a type (empty means IP in IP) with the given options.
 pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[OptionKey]) -> Result<Tunnel> {
     matrix::check_tunnel(kind, given)?;
     let checksum = match () {
@@ -119,7 +119,7 @@ pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[OptionKey]) -> Result<Tunn
     })
 }
 
-/// The names of scheduler flags: for any scheduler, or for one.
+/// The names of scheduler flags: for one scheduler, or for any.
 const SCHEDULER_FLAGS: [(&str, Option<&str>, SchedulerFlags); 7] = [
     ("sh-fallback", Some("sh"), SchedulerFlags::FLAG_1),
     ("sh-port", Some("sh"), SchedulerFlags::FLAG_2),
@@ -130,7 +130,7 @@ const SCHEDULER_FLAGS: [(&str, Option<&str>, SchedulerFlags); 7] = [
     ("flag-3", None, SchedulerFlags::FLAG_3),
 ];
 
-/// What `-b` says, for a scheduler: names between commas, of which there may be too many.
+/// The value of `-b` for a scheduler: names separated by commas, some of which may be empty.
 pub(crate) fn scheduler_flags(word: &[u8], scheduler: &Scheduler) -> Result<SchedulerFlags> {
     let mut flags = SchedulerFlags::default();
     for word in word.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
@@ -147,7 +147,7 @@ pub(crate) fn scheduler_flags(word: &[u8], scheduler: &Scheduler) -> Result<Sche
     Ok(flags)
 }
 
-/// The flags as `-b` takes them, by the scheduler's own names where it has some.
+/// The flags as `-b` accepts them, by the scheduler's own names if it has any.
 pub(crate) fn scheduler_flags_text(flags: SchedulerFlags, scheduler: &Scheduler) -> String {
     let mut named = SchedulerFlags::default();
     let mut text = String::new();

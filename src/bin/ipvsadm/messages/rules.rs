@@ -1,4 +1,4 @@
-//! What is wrong with files, lines and tables.
+//! Errors of files, lines and tables.
 
 use std::fmt::Display;
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) fn at_line(line: usize, message: &str) -> String {
     format!("line {line}: {message}")
 }
 
-/// Another restore is in the way.
+/// Another restore holds the lock.
 pub(crate) fn locked(waited: Duration, lock: &str) -> Failure {
     value(format!(
         "another ipvsadm has been restoring a table for {} s; when it has ended, try again: fuser {lock}",
@@ -42,7 +42,7 @@ pub(crate) fn cannot_read_table(why: &str) -> Failure {
     value(format!("cannot read the table: {why}"))
 }
 
-/// A file that could not be written, and what is in the way, if that is known.
+/// A file that could not be written, and the reason, if known.
 pub(crate) fn cannot_write_file(file: &Path, error: &io::Error, hint: Option<&impl Display>) -> Failure {
     let mut message = format!("cannot write '{}': {}", path(file), reason(error));
     if let Some(hint) = hint {
@@ -51,7 +51,7 @@ pub(crate) fn cannot_write_file(file: &Path, error: &io::Error, hint: Option<&im
     Failure { status: STATUS_LIST, message, continue_restore: false }
 }
 
-/// After an apply that failed, the table could not be read.
+/// The table could not be read after a failed apply.
 pub(crate) fn perhaps_neither(why: &str) -> String {
     format!(
         "the table may be neither the old one nor that of the input, and cannot be read: {why}; with the same input \
@@ -59,13 +59,13 @@ pub(crate) fn perhaps_neither(why: &str) -> String {
     )
 }
 
-/// A change that an undo would have needed.
+/// A change needed for an undo that failed.
 pub(crate) fn not_undone(refusal: Option<&str>, command: &str) -> String {
     let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
     format!("could not be undone{refusal}; this does it: {command}")
 }
 
-/// Names that would not come back from a save.
+/// Names that would not resolve back from a save.
 pub(crate) fn saved_as_numbers(names: &[String]) -> String {
     format!(
         "saved as numbers: these names do not resolve back to the same address or port: {}",

@@ -1,10 +1,10 @@
-//! What is wrong with the words of a command line.
+//! Errors in the words of a command line.
 
 use crate::option_table::OptionKey;
 
 use super::{Failure, STATUS_REFUSED, text, value};
 
-/// A sentence about a value, and what would have been right.
+/// A sentence about a value, and a hint at a correct one.
 pub(crate) struct Message {
     pub(crate) text: &'static str,
     pub(crate) hint: &'static str,
@@ -49,29 +49,29 @@ pub(crate) const KEEP_UNREAD: &str =
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
 pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
-/// The original puts an empty line behind this one.
+/// The original prints an empty line after this one.
 pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
 pub(crate) const INCOMPLETE: &str = "the command lacks what it is about";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
 impl Message {
-    /// About a word.
+    /// With the word at fault.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {
         value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
     }
 
-    /// About something that the sentence itself names.
+    /// Without a word: the sentence names it.
     pub(crate) fn alone(&self) -> Failure {
         value(format!("{}; {}", self.text, self.hint))
     }
 }
 
-/// A command behind the command.
+/// A second command.
 pub(crate) fn invalid_option(word: &[u8]) -> Failure {
     value(format!("invalid option `{}'", text(word)))
 }
 
-/// A word that is no option, nor the value of one.
+/// A word that is neither an option nor a value.
 pub(crate) fn unexpected_argument(word: &[u8]) -> Failure {
     value(format!("unexpected argument {}", text(word)))
 }
@@ -94,7 +94,7 @@ pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
     value(format!("{what_is_wrong} scheduler flag `{}'", text(word)))
 }
 
-/// An option of `--check` that goes with `-r` only.
+/// An option of `--check` that needs `-r`.
 pub(crate) fn about_a_real_server(option: OptionKey) -> Failure {
     value(format!("the option '{}' is about a real server: add -r VIP", option.name()))
 }

@@ -1,4 +1,4 @@
-//! Warnings: what was done, but may not be what was meant. Each ends with what to do then.
+//! Warnings: a change was carried out, but may be a mistake. Each ends with the remedy.
 
 use ipvs::{DestinationId, Scheduler};
 
@@ -17,7 +17,7 @@ pub(crate) fn marked_port(typed: u16, way: &str) -> String {
     )
 }
 
-/// A weight without an effect, and the command that gives it one.
+/// A weight without effect, and the command that gives it one.
 pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
     format!(
         "warning: the weight '{weight}' has no effect: scheduler {scheduler} ignores every weight except 0; \
@@ -25,12 +25,12 @@ pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
     )
 }
 
-/// Another forwarding method, which was typed.
+/// The forwarding method was changed.
 pub(crate) fn method(old: &str, new: &str) -> String {
     format!("warning: '{old}' became {new}: connections that are open keep {old}; {old} brings it back")
 }
 
-/// Options left out of an edit, as they were and as they are now; none where nothing was reset.
+/// Options left out of an edit, with old and new values; none if nothing was reset.
 pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String> {
     let was_and_is: Vec<String> = words.iter().map(|(was, is)| format!("'{was}' to {is}")).collect();
     let list = (!words.is_empty()).then(|| was_and_is.join(", "))?;

@@ -1,4 +1,4 @@
-//! `-R --diff` and `-R --apply`: from the kernel's table to that of the lines, touching only what differs.
+//! `-R --diff` and `-R --apply`: from the kernel's table to that of the lines, changing only what differs.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::messages::{
 use crate::refusal;
 use crate::text::AddressFormatter;
 
-/// The table that lines make of an empty one. Every line that has no place in it is reported.
+/// The table that the lines make, beginning with an empty one. Every line that does not apply is reported.
 pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
     let mut table = Table::default();
     let mut wrong: Option<Failure> = None;
@@ -28,7 +28,7 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
     wrong.map_or(Ok(table), Err)
 }
 
-/// Does what a line asks for to a table that is made of lines.
+/// Applies a line to a table made of lines.
 pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
     let Command::Change(asked) = command else {
         return Err(messages::value(messages::ONLY_CHANGES));
@@ -48,20 +48,20 @@ fn before(table: &Table, change: &Change) -> Before {
     Before { service: table.service(id).copied(), server: server.copied() }
 }
 
-/// Prints the lines that lead to `wanted`, and says whether there are any.
+/// Prints the lines that turn the current table into `wanted`, and returns whether there are any.
 pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) -> Result<bool> {
     let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
     let mut formatter = AddressFormatter::numeric();
     let mut written = changes.iter().try_for_each(|change| format::change(out, change, &mut formatter));
-    // Only what has been written tells a difference from a full disk.
+    // A full disk shows only when the output is flushed.
     written = written.and_then(|()| out.flush());
     written.map_err(|error| could_not_look(messages::write_error(&error)))?;
     Ok(!changes.is_empty())
 }
 
-/// Carries out what leads to `wanted`, the table of `commands`: all of it or nothing.
+/// Applies the difference to `wanted`, the table of `commands`: all of it or nothing.
 pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> Result<()> {
-    // What goes wrong may be the socket.
+    // If the socket fails, another is opened.
     let Err(error) = wanted.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
     if !error.failed().is_empty() {
         let lines = lines(commands);
@@ -91,7 +91,7 @@ pub(crate) fn unread(error: &Error) -> Failure {
     messages::cannot_read_table(&why(error))
 }
 
-/// Why the kernel could not be talked to, of which the original says nothing in some cases.
+/// Why the kernel could not be reached; the original says nothing in some cases.
 fn why(error: &Error) -> String {
     match error {
         Error::Kernel { operation, errno } => {
@@ -101,16 +101,16 @@ fn why(error: &Error) -> String {
     }
 }
 
-/// A failure before anything was changed. Its status is not the one of a difference.
+/// A failure before anything was changed. Its status must differ from that of a difference.
 fn could_not_look(failure: Failure) -> Failure {
     let is_listing = failure.status == STATUS_LIST;
     Failure { status: if is_listing { STATUS_VALUE } else { failure.status }, ..failure }
 }
 
-/// What a change is about.
+/// The object that a change targets.
 type Object = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
 
-/// What a change that has a line is about.
+/// The object of a change that a line can make.
 fn object(change: &Change) -> Option<Object> {
     match change {
         Change::AddService(service) | Change::EditService(service) => Some((Some(service.id), None, None)),
@@ -124,7 +124,7 @@ fn object(change: &Change) -> Option<Object> {
     }
 }
 
-/// The lines that last spoke of each object.
+/// The last line about each object.
 fn lines(commands: &[(usize, Command)]) -> HashMap<Object, usize> {
     let line = |(line, command): &(usize, Command)| match command {
         Command::Change(asked) => Some((object(&asked.change)?, *line)),
@@ -133,7 +133,7 @@ fn lines(commands: &[(usize, Command)]) -> HashMap<Object, usize> {
     commands.iter().filter_map(line).collect()
 }
 
-/// What the kernel has against a change.
+/// The kernel's refusal of a change.
 fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> String {
     let message = refusal::refused(error, Some(change)).message;
     match object(change).and_then(|object| lines.get(&object)) {
@@ -142,7 +142,7 @@ fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> Strin
     }
 }
 
-/// Tells what could not be undone, why, and the commands that do it.
+/// Reports what could not be undone, why, and the commands that do it.
 fn not_undone(left: &[(Change, Option<Error>)]) {
     for (change, error) in left {
         let refusal = error.as_ref().map(|error| refusal::refused(error, Some(change)).message);

@@ -1,4 +1,4 @@
-//! Files of rules: read, and written whole or not at all.
+//! Rule files: reading, and writing them whole or not at all.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
@@ -13,28 +13,28 @@ use rustix::io::Errno;
 
 use crate::rules::place::{self, Hint, Place};
 
-/// Whether a path stands for stdin or stdout.
+/// Whether a path means stdin or stdout.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Opens the file, or stdin where none is named.
+/// Opens the file, or stdin if none is given.
 pub(crate) fn open(path: Option<&Path>) -> io::Result<Box<dyn Read>> {
     let Some(path) = path.filter(|path| !is_standard(path)) else { return Ok(Box::new(io::stdin().lock())) };
     let file = File::open(path)?;
     if file.metadata()?.is_dir() { Err(Errno::ISDIR.into()) } else { Ok(Box::new(file)) }
 }
 
-/// All that a file holds.
+/// The content of a file.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut whole = Vec::new();
     open(Some(path))?.read_to_end(&mut whole)?;
     Ok(whole)
 }
 
-/// Writes what `fill` writes: into a device, a pipe or a descriptor as it comes; else to a file beside the one that is
-/// wanted, which takes its place when it is complete and on the disk, with the mode, the owner and the ACL of the one
-/// before. Whatever ends this early leaves that one as it was; only a SIGKILL leaves the new one beside it, as
+/// Writes the output of `fill`: directly to a device, a pipe or a descriptor; otherwise to a temporary file, which
+/// replaces the named one when it is complete and on the disk, with the mode, the owner and the ACL of the old file.
+/// If this fails or is interrupted, the old file is unchanged; only SIGKILL leaves the temporary file, named
 /// `.ipvsadm-` and some letters.
 pub(crate) fn write_whole(
     path: &Path,
@@ -55,24 +55,25 @@ pub(crate) fn write_whole(
                     ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
                 );
                 let error = anyhow::Error::from(error);
-                // It was opened, so it can be written into.
+                // It could be opened, so it can be written into.
                 if before.is_some() && is_irreplaceable { error.context(Hint::Irreplaceable) } else { error }
             })
         }
     }
 }
 
-/// So much is written at a time.
+/// Bytes per write.
 const PART: usize = 1 << 16;
 
-/// Puts a file with this text in the place of the one before.
+/// Replaces a file by one with this text.
 fn put(path: &Path, before: Option<&File>, text: &[u8]) -> io::Result<()> {
     let folder = place::folder(path);
     if is_append_only(folder) {
-        return Err(Errno::PERM.into()); // a second file could neither be renamed nor removed
+        return Err(Errno::PERM.into()); // a temporary file could be neither renamed nor removed
     }
     let _held = Held::all()?;
-    // Until it has the owner and the mode of the one before, nobody else reads it; else the umask says who does.
+    // Before it has the owner and mode of the old file, others must not read it; without an old file the umask
+    // applies.
     let mode = if before.is_some() { 0o600 } else { 0o666 };
     let mut new = tempfile::Builder::new()
         .prefix(".ipvsadm-")
@@ -92,21 +93,21 @@ fn is_append_only(folder: &Path) -> bool {
     facts.is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::APPEND))
 }
 
-/// Waits until a folder is on the disk, where that can be waited for.
+/// Waits until a folder's entries are on the disk, if the file system supports that.
 fn sync(folder: &Path) -> io::Result<()> {
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // It may be written but not read, or its file system syncs no folders.
+        // The folder may be writable but not readable, or its file system does not sync folders.
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => Ok(()),
         result => result,
     }
 }
 
-/// Gives a new file what says who may do what with the one before.
+/// Copies owner, mode, ACL and label of the old file to the new one.
 fn keep(before: &File, new: &File) -> io::Result<()> {
     let facts = before.metadata()?;
     fchown(new, Some(facts.uid()), Some(facts.gid()))?;
     keep_attribute(before, new, "system.posix_acl_access")?;
-    // Not everybody may set a label, and where none is enforced it says nothing.
+    // A label may not be permitted, and where none is enforced it has no effect.
     let _ = keep_attribute(before, new, "security.selinux");
     new.set_permissions(facts.permissions())
 }
@@ -115,7 +116,7 @@ fn keep_attribute(before: &File, new: &File, name: &str) -> io::Result<()> {
     let mut value = vec![0; 1 << 16]; // the kernel's limit
     match fgetxattr(before, name, &mut value) {
         Ok(length) => fsetxattr(new, name, value.get(..length).unwrap_or_default(), XattrFlags::empty())?,
-        // The folder may have given one to the new file.
+        // The folder's default ACL may have applied to the new file.
         Err(Errno::NODATA) => match fremovexattr(new, name) {
             Err(Errno::NODATA) | Ok(()) => {}
             Err(error) => return Err(error.into()),
@@ -126,7 +127,7 @@ fn keep_attribute(before: &File, new: &File, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// All signals that can be, held back until this is dropped: none ends the program between a new file and its place.
+/// Blocks all signals until this is dropped, so that none ends the program while a temporary file exists.
 struct Held {
     before: SigSet,
 }
@@ -139,7 +140,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // It was the mask a moment ago, so it can be again.
+        // It was the mask before, so it is valid.
         let _ = self.before.thread_set_mask();
     }
 }

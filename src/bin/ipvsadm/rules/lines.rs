@@ -1,4 +1,4 @@
-//! Lines of a restore, and what they ask for.
+//! Lines of a restore, parsed into commands.
 
 use crate::cli::parse;
 use crate::command::Command;
@@ -6,7 +6,7 @@ use crate::format;
 use crate::messages::{self, Failure, Result, at_line, report};
 use crate::resolver::Resolver;
 
-/// What all lines ask for, by their numbers. Every line that cannot be understood is reported.
+/// All commands with their line numbers. Every line that cannot be parsed is reported.
 pub(crate) fn commands(
     whole: &[u8],
     program: &str,
@@ -26,7 +26,7 @@ pub(crate) fn commands(
     wrong.map_or(Ok(commands), Err)
 }
 
-/// What each line asks for, by its number.
+/// The command of each line, with its number.
 fn parsed(
     whole: &[u8],
     program: &str,
@@ -35,7 +35,7 @@ fn parsed(
     lines(whole).filter_map(|(number, words)| Some((number, parse(program, resolver, &words)?)))
 }
 
-/// The words of each line, by its number.
+/// The words of each line, with its number.
 pub(crate) fn lines(whole: &[u8]) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
     let lines = whole.split(|byte| *byte == b'\n').enumerate();
     lines.map(|(index, line)| (index + 1, words(line, index == 0)))
@@ -46,7 +46,7 @@ pub(crate) fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
     format::words(if is_first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line })
 }
 
-/// What the words of a line ask for; nothing if there are none.
+/// The command of a line's words; none if there are none.
 pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
     let first = words.first()?;
     Some(match parse::parse(program, words, resolver) {

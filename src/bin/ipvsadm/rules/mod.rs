@@ -1,4 +1,4 @@
-//! Lines of rules: written, read, saved, restored, and compared with the table.
+//! Lines of rules: parsing, saving, restoring, and comparing with the table.
 
 pub(crate) mod apply;
 pub(crate) mod atomic_file;

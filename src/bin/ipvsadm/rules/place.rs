@@ -1,5 +1,5 @@
-//! Where what is written to a path goes: the kernel's rules for opening, followed by hand as far as the link or file that
-//! is to be replaced, which no call tells.
+//! Where output for a path goes: the kernel's rules for opening, followed step by step up to the link or file that is
+//! to be replaced, which no system call reports.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -14,7 +14,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, geteuid, getpid, pidfd_getfd,
 
 use crate::text;
 
-/// What is said behind the reason why a file was not written.
+/// The explanation after the reason why a file was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Hint {
     #[error("another user put it into a folder where all may write")]
@@ -23,20 +23,20 @@ pub(crate) enum Hint {
     Irreplaceable,
 }
 
-/// Where what is written goes.
+/// Where the output goes.
 pub(crate) enum Place {
-    /// Into what is there: a device, a pipe, a descriptor.
+    /// Directly into a device, a pipe or a descriptor.
     Stream(File),
-    /// A file of this path; it takes the place of the one there is.
+    /// To a file with this path, replacing the existing one.
     File(PathBuf, Option<File>),
 }
 
-/// The folder that a path is in.
+/// The folder that contains a path.
 pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Follows links to where what is written to `path` goes. Nothing is created, and nothing is changed.
+/// Follows links to the final place for output to `path`. Creates and changes nothing.
 pub(crate) fn of(path: &Path) -> anyhow::Result<Place> {
     const LINKS: usize = 40; // as many as the kernel follows
     let mut path = path.to_owned();
@@ -49,7 +49,7 @@ pub(crate) fn of(path: &Path) -> anyhow::Result<Place> {
         if !here.is_symlink() {
             return open(path, &here);
         }
-        // What such a link shows is no path: the file may have another name by now, or none.
+        // Such a link does not show a path: the file may have been renamed or removed.
         if statfs(folder)?.f_type == PROC_SUPER_MAGIC {
             return Ok(Place::Stream(behind_procfs(&path)?));
         }
@@ -61,10 +61,10 @@ pub(crate) fn of(path: &Path) -> anyhow::Result<Place> {
     Err(io::Error::from(Errno::LOOP).into())
 }
 
-/// Opens what is no link, so that the kernel says whether it may be written.
+/// Opens something that is not a link, so that the kernel decides whether it may be written.
 fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
     let flags = OFlags::NOFOLLOW | OFlags::NOCTTY;
-    // The kernel protects what is there (fs.protected_regular, fs.protected_fifos) only from who would also create it.
+    // The kernel protects existing files (fs.protected_regular, fs.protected_fifos) only from opening with O_CREAT.
     let mut options = File::options();
     options.write(true).create(true).custom_flags(text::signed(flags.bits()));
     match options.open(&path) {
@@ -80,7 +80,7 @@ fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
     }
 }
 
-/// Whether it is neither this user's nor the folder's owner's, in a sticky folder where others may write.
+/// Whether it belongs to neither this user nor the folder's owner, in a sticky folder that others may write to.
 fn is_foreign(folder: &Path, here: &Metadata, others: u32) -> io::Result<bool> {
     const STICKY: u32 = 0o1000;
     let folder = fs::metadata(folder)?;
@@ -88,13 +88,13 @@ fn is_foreign(folder: &Path, here: &Metadata, others: u32) -> io::Result<bool> {
     Ok(is_shared && ![geteuid().as_raw(), folder.uid()].contains(&here.uid()))
 }
 
-/// Whether the kernel protects such things; where it does not say, it does.
+/// Whether the kernel protects such files; if it does not say, assume so.
 fn is_protected(what: &str) -> bool {
     let setting = fs::read_to_string(format!("/proc/sys/fs/protected_{what}"));
     setting.map_or(true, |setting| setting.trim() != "0")
 }
 
-/// What a link in `/proc` leads to.
+/// The target of a link in `/proc`.
 fn behind_procfs(path: &Path) -> io::Result<File> {
     let is_own = fs::canonicalize(folder(path))? == fs::canonicalize("/proc/self/fd")?;
     let number = path.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
@@ -102,17 +102,17 @@ fn behind_procfs(path: &Path) -> io::Result<File> {
         if !is_inherited(number)? {
             return Err(Errno::BADF.into());
         }
-        // The descriptor itself, so that what others write to it comes behind this.
+        // The descriptor itself, so that output of others to it is not overwritten.
         let this = pidfd_open(getpid(), PidfdFlags::empty());
         if let Ok(file) = this.and_then(|this| pidfd_getfd(this, number, PidfdGetfdFlags::empty())) {
             return if leads_nowhere(&file)? { Err(io::Error::other(NOWHERE)) } else { Ok(file.into()) };
         }
     }
-    // An older kernel, or another process: what a file holds stays.
+    // An older kernel, or another process: append.
     File::options().append(true).open(path)
 }
 
-/// Whether a descriptor was open before this program opened its own, which no program inherits from it.
+/// Whether a descriptor was open before this program opened its own, which are all close-on-exec.
 fn is_inherited(number: i32) -> io::Result<bool> {
     let facts = fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
     let flags = facts.lines().find_map(|line| line.strip_prefix("flags:"));
@@ -123,8 +123,8 @@ fn is_inherited(number: i32) -> io::Result<bool> {
 pub(crate) const NOWHERE: &str =
     "stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
 
-/// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` in its place,
-/// for reading and writing. A shell's `> /dev/null` opens it for writing alone.
+/// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` instead,
+/// for reading and writing. A shell's `> /dev/null` opens it for writing only.
 pub(crate) fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
     const NULL: (u32, u32) = (1, 3);
     let facts = fstat(&descriptor)?;

@@ -1,7 +1,7 @@
-//! `-R`: lines of stdin, or of a file, carried out as they arrive.
+//! `-R`: carries out lines of stdin, or of a file, as they arrive.
 //!
-//! What has arrived goes to the kernel together, and nothing waits for more: whoever writes rule by rule into a pipe
-//! sees each in effect at once, and a file takes a few calls of the kernel.
+//! Everything that has arrived is sent to the kernel together, without waiting for more: rules written one by one
+//! into a pipe take effect at once, and a file needs only a few system calls.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -23,10 +23,10 @@ use crate::rules::lines::{commands, parse, words};
 use crate::session::Session;
 use crate::text::AddressFormatter;
 
-/// What carries out a line that is not a plain change.
+/// Carries out a line that is not a plain change.
 type Run<W> = fn(&mut Session, &Command, &mut W) -> Result<()>;
 
-/// Carries out the lines of the input in the mode that is wanted.
+/// Carries out the lines of the input in the requested mode.
 pub(crate) fn restore<W: Write>(
     session: &mut Session,
     restore: &Restore,
@@ -38,7 +38,7 @@ pub(crate) fn restore<W: Write>(
         RestoreMode::Stream => Lines::new(session, out, run).stream(input),
         RestoreMode::Replace => {
             let whole = read_whole(&mut input)?;
-            // All lines are read first: if one cannot be understood, nothing is changed.
+            // All lines are read first: if one cannot be parsed, nothing is changed.
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
             only_changes(&commands)?;
             if commands.is_empty() {
@@ -68,8 +68,8 @@ pub(crate) fn restore<W: Write>(
     }
 }
 
-/// Refuses lines without a service for a table that has some: what was to write the rules may have failed. The full save
-/// of an empty table has settings alone, and is the table it was saved from.
+/// Refuses an input without services if the table has some: the program that wrote it may have failed. The full save
+/// of an empty table has only settings, and may be restored to an empty table.
 fn refuse_without_rules(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
     if commands.iter().any(|(_, command)| !is_setting(command)) {
         return Ok(());
@@ -78,15 +78,15 @@ fn refuse_without_rules(client: &mut Client, commands: &[(usize, Command)]) -> R
     if is_empty_table && !commands.is_empty() { Ok(()) } else { Err(messages::value(messages::NO_RULE)) }
 }
 
-/// Whether a command says nothing of services and their servers.
+/// Whether a command is not about services and their servers.
 fn is_setting(command: &Command) -> bool {
     use Change::{SetTimeouts, StartDaemon, StopDaemon, Zero};
     let Command::Change(request) = command else { return false };
     matches!(request.change, SetTimeouts(_) | StartDaemon(_) | StopDaemon { .. } | Zero(_))
 }
 
-/// Refuses lines that are no changes before anything is cleared for them: `-v` would end the restore midway, and
-/// `--dry-run` load nothing.
+/// Refuses lines that are not changes before the table is cleared for them: `-v` would end the restore midway, and
+/// `--dry-run` would load nothing.
 fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
     let strays = commands.iter().filter(|(_, command)| !matches!(command, Command::Change(_)));
     let mut any = false;
@@ -97,8 +97,8 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
     if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
 }
 
-/// Waits until no other restore replaces or applies a whole table, for two at once leave one that is neither's. Where
-/// no lock can be had, as without privilege, nothing is waited for.
+/// Waits until no other restore replaces or applies a whole table, because two at once leave a mixture of both. If no
+/// lock can be taken, such as without privilege, it does not wait.
 fn alone() -> Result<Option<File>> {
     const LOCK: &str = "/run/ipvsadm.lock";
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,9 +120,9 @@ fn alone() -> Result<Option<File>> {
     }
 }
 
-/// Stops the sync daemons that lines start, which would be refused while others run.
+/// Stops the sync daemons that lines start: a second one in the same state would be refused.
 fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
-    // Whether the first line about a daemon starts it; lines that stop it themselves need no help.
+    // Whether the first line about a daemon starts it, rather than stops it.
     let is_started = |state: DaemonState| {
         let first = commands.iter().find_map(|(_, command)| match command {
             Command::Change(asked) => match asked.change {
@@ -145,7 +145,7 @@ fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<(
     Ok(())
 }
 
-/// Prints what would be carried out, which takes no kernel.
+/// Prints what would be carried out; needs no kernel.
 pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Write) -> Result<()> {
     let whole = read_whole(&mut open(restore)?)?;
     let commands = commands(&whole, &session.program, &mut session.resolver)?;
@@ -185,19 +185,19 @@ fn unread(error: &std::io::Error) -> Failure {
     messages::cannot_read_rules(error)
 }
 
-/// The lines so far.
+/// State of a streaming restore.
 struct Lines<'a, W> {
     session: &'a mut Session,
     out: &'a mut W,
     run: Run<W>,
-    /// Changes that have arrived but are not in effect yet, and their lines.
+    /// Changes that have arrived but are not in effect yet, and their line numbers.
     changes: Vec<Change>,
     numbers: Vec<usize>,
     number: usize,
     any_refused: bool,
 }
 
-/// Whether there is more to do.
+/// Whether to read more lines.
 #[derive(PartialEq, Eq)]
 enum Then {
     GoOn,
@@ -218,9 +218,9 @@ impl<'a, W: Write> Lines<'a, W> {
                 result => result.map_err(|error| unread(&error))?,
             };
             let new = buffer.get(..length).unwrap_or_default();
-            let before = arrived.len(); // a part of a line
+            let before = arrived.len(); // an incomplete line
             arrived.extend_from_slice(new);
-            // At the end, what is left is a line without its newline.
+            // At the end of the input, the rest is a line without its newline.
             let end = match new.iter().rposition(|byte| *byte == b'\n') {
                 _ if length == 0 => arrived.len(),
                 Some(newline) => before + newline + 1,
@@ -246,14 +246,14 @@ impl<'a, W: Write> Lines<'a, W> {
         let words = words(line, self.number == 1);
         match parse(&self.session.program, &mut self.session.resolver, &words) {
             None => Ok(Then::GoOn),
-            // What is kept must be there first.
+            // A line with `--keep` needs the lines before it in effect.
             Some(Ok(Command::Change(asked))) if asked.keep.is_none() => {
                 self.changes.push(asked.change);
                 self.numbers.push(self.number);
                 Ok(Then::GoOn)
             }
             Some(command) => {
-                // What it prints, and what is wrong with it, comes after the lines before it.
+                // Its output and errors come after those of the lines before it.
                 self.carry_out()?;
                 match command
                     .and_then(|command| (self.run)(self.session, &command, self.out).map(|()| command))
@@ -266,7 +266,7 @@ impl<'a, W: Write> Lines<'a, W> {
         }
     }
 
-    /// Puts the changes that have arrived into effect.
+    /// Sends the changes that have arrived to the kernel.
     fn carry_out(&mut self) -> Result<()> {
         let (mut changes, mut numbers) =
             (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
@@ -276,14 +276,14 @@ impl<'a, W: Write> Lines<'a, W> {
             let failure = refusal::refused(&error, changes.get(at));
             self.failed(numbers.get(at).copied().unwrap_or(0), &failure)?;
         }
-        // Memory that was used already is cheaper than new.
+        // Reusing memory is cheaper than allocating.
         changes.clear();
         numbers.clear();
         (self.changes, self.numbers) = (changes, numbers);
         Ok(())
     }
 
-    /// Reports what was wrong with a line; the rest goes on, or ends with the same status.
+    /// Reports an error in a line, and returns whether to continue.
     fn failed(&mut self, line: usize, failure: &Failure) -> Result<()> {
         if !failure.message.is_empty() {
             report(&at_line(line, &failure.message));

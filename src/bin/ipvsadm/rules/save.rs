@@ -1,4 +1,4 @@
-//! `-S`: the table as lines that `-R` takes.
+//! `-S`: the table as lines for `-R`.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ use crate::rules::place::{self, Hint};
 use crate::shell;
 use crate::text::AddressFormatter;
 
-/// Writes the whole table, to a file where one is named.
+/// Writes the whole table, to a file if one is given.
 pub(crate) fn save(
     out: &mut impl Write,
     save: &Save,
@@ -28,12 +28,12 @@ pub(crate) fn save(
     let path = file(save);
     match path {
         Some(path) => {
-            out.flush()?; // it may be stdout under another name
+            out.flush()?; // it may be stdout under another path
             atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut formatter))?;
         }
         None if place::leads_nowhere(io::stdout())? => return Err(io::Error::other(place::NOWHERE).into()),
         None => {
-            // Whoever reads from a pipe does not learn that a save failed: it gets all of it or nothing.
+            // The reader of a pipe does not learn that a save failed: write all of it or nothing.
             let mut whole = Vec::new();
             lines(&mut whole, save.full, client, &mut formatter)?;
             out.write_all(&whole)?;
@@ -55,7 +55,7 @@ fn file(save: &Save) -> Option<&Path> {
     save.file.as_deref().filter(|path| !atomic_file::is_standard(path))
 }
 
-/// A save to a file failed: the kernel, or what was written to. The error itself where it is stdout.
+/// A save to a file failed, because of the kernel or of the file. For stdout, returns the error itself.
 pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyhow::Error> {
     let Some(path) = file(save) else { return Err(error) };
     let hint = error.downcast_ref::<Hint>().copied();
@@ -94,7 +94,7 @@ fn lines(
         }
     }
     if full {
-        // Last, for servers of another family than their service's cannot be added while a daemon runs.
+        // Last, because servers of another family than their service's cannot be added while a daemon runs.
         for daemon in client.daemons()? {
             format::change(&mut out, &Change::StartDaemon(daemon), formatter)?;
         }
@@ -102,7 +102,7 @@ fn lines(
     Ok(())
 }
 
-/// What a full save begins with.
+/// The beginning of a full save.
 fn head(
     out: &mut impl Write,
     client: &mut Client,

@@ -1,4 +1,4 @@
-//! The commands that only look.
+//! The commands that change nothing.
 
 use crate::command::{Check, List, ListTarget, Method, RealServer, View};
 use crate::messages::{self, Result};
