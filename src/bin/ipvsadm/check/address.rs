@@ -1,4 +1,4 @@
-//! Addresses of this machine, and how packets reach others.
+//! Addresses of this machine, and routes to others.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Whether an address lies in the network of this one.
+    /// Whether the network of this address contains another.
     pub(crate) fn spans(&self, other: IpAddr) -> bool {
         let differ = |own: u128, other: u128, bits: u8| {
             (own ^ other).checked_shr(u32::from(bits - self.prefix.min(bits)))
@@ -21,7 +21,7 @@ impl Address {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 differ(own.to_bits().into(), other.to_bits().into(), 32) == Some(0)
             }
-            // A shift by all 128 bits leaves nothing.
+            // Shifting by all 128 bits leaves 0.
             (IpAddr::V6(own), IpAddr::V6(other)) => {
                 differ(own.to_bits(), other.to_bits(), 128).unwrap_or(0) == 0
             }
@@ -57,7 +57,7 @@ impl Route {
     }
 }
 
-/// The length of a prefix that is one address.
+/// The prefix length of a single address.
 pub(crate) fn full_prefix(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }

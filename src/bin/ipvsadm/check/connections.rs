@@ -1,4 +1,4 @@
-//! The director's connections, counted by what they tell of the servers.
+//! The director's connections, counted for what they show about the servers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
@@ -8,32 +8,32 @@ use ipvs::{Connection, Connections, DestinationEntry, DestinationId, Protocol, S
 
 use super::Table;
 
-/// The kernel before 6.14 takes ever longer for each row: more are not looked at.
+/// Kernels before 6.14 take longer for each further row: the others are not examined.
 const ROWS: usize = 20_000;
-/// A connection in `SYN_RECV` without a packet for this many seconds is stuck; others may have just begun.
+/// A connection in `SYN_RECV` that had no packet for this many seconds is stuck; others may have just begun.
 const STUCK: u64 = 2;
 
-/// In how many seconds the kernel forgets connections after their last packet, by their states.
+/// How many seconds after their last packet the kernel drops connections, by state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expiry {
     timeouts: Timeouts,
-    /// `secure_tcp` is in effect, which makes some shorter.
+    /// `secure_tcp` is in effect, which shortens some.
     is_defending: bool,
 }
 
 impl Expiry {
-    /// By the timeouts of the table, and the setting `secure_tcp`.
+    /// From the timeouts of the table, and the setting `secure_tcp`.
     pub(crate) fn new(timeouts: Timeouts, secure_tcp: Option<u32>) -> Self {
         Self { timeouts, is_defending: matches!(secure_tcp, Some(2 | 3)) }
     }
 
-    /// How long a client has waited for an answer of the server; none where it does not.
+    /// How long a client has waited for the server's answer; none if it does not wait.
     fn waiting(self, row: &Connection<'_>) -> Option<u64> {
         let whole = if self.is_defending { 10 } else { 60 };
         (row.state == "SYN_RECV").then(|| u64::saturating_sub(whole, row.expires))
     }
 
-    /// How long ago the last packet came of a connection that the server accepted; none of others.
+    /// The age of the last packet of a connection that the server accepted; none for others.
     fn accepted(self, row: &Connection<'_>) -> Option<u64> {
         let whole = match row.state {
             "ESTABLISHED" => self.timeouts.tcp.into(),
@@ -52,11 +52,11 @@ impl Expiry {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     all: usize,
-    /// Those that wait for the server since less than two seconds.
+    /// Those that have waited for the server for less than two seconds.
     begun: usize,
-    /// For how long others have waited.
+    /// How long the others have waited.
     stuck: Vec<u64>,
-    /// How long ago the last packets came of those that were accepted.
+    /// The age of the last packet of each accepted connection.
     accepted: Vec<u64>,
 }
 
@@ -66,11 +66,11 @@ pub(crate) struct Stuck {
     pub(crate) count: usize,
     /// The number of all connections.
     pub(crate) all: usize,
-    /// For how many seconds the newest has.
+    /// For how many seconds the newest has waited.
     pub(crate) newest: u64,
 }
 
-/// What was counted, by service and server.
+/// Connections counted by service and server.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
     seen: HashMap<(ServiceId, DestinationId), Seen>,
@@ -78,21 +78,21 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// The connections to a server that stay in `SYN_RECV`, if they say that it does not answer.
+    /// The connections to a server that stay in `SYN_RECV`, if they show that it does not answer.
     pub(crate) fn stuck(&self, service: &ServiceId, server: &DestinationId) -> Option<Stuck> {
         let seen = self.seen.get(&(*service, *server))?;
         let newest = *seen.stuck.iter().min()?;
         let count = seen.stuck.len();
-        // The kernel remembers them for a minute, though the server answers again: then more connections were accepted
+        // The kernel keeps them for a minute even if the server answers again: then more connections were accepted
         // since than wait for it now.
         let accepted_since = seen.accepted.iter().filter(|age| **age < newest).count();
         let is_mended = accepted_since > seen.begun;
-        // A few clients may be gone.
+        // A few clients may have gone away.
         let is_few = count < 3 || count * 4 < seen.all;
         (!is_mended && !is_few).then_some(Stuck { count, all: seen.all, newest })
     }
 
-    /// Servers that are in no service any more and still have open connections, and how many.
+    /// Servers that are no longer in any service but still have open connections, and how many.
     pub(crate) fn orphans(&self) -> impl Iterator<Item = (&ServiceId, &SocketAddr, usize)> {
         self.orphans.iter().map(|((service, server), count)| (service, server, *count))
     }
@@ -104,7 +104,7 @@ impl Count {
             "SCTP" => Protocol::Sctp,
             _ => return,
         };
-        // A client without a port is a template of persistence.
+        // A client without a port is a persistence template.
         if row.client.port() == 0 {
             return;
         }

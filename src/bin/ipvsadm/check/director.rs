@@ -1,4 +1,4 @@
-//! What is known of a director.
+//! Everything known about a director.
 
 use ipvs::{DestinationEntry, Family, Service, ServiceEntry, SyncDaemon};
 
@@ -8,15 +8,15 @@ use super::machine::Machine;
 use super::marks::Marks;
 use super::supervisors::Supervisors;
 
-/// What is known of a director.
+/// Everything known about a director.
 pub(crate) struct Director {
     pub(crate) table: Table,
     pub(crate) daemons: Vec<SyncDaemon>,
     pub(crate) connections: Count,
-    /// The marks that the packet filter sets; none where nobody may read its rules.
+    /// The marks that the packet filter sets; none if its rules cannot be read.
     pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
-    /// The command that shows the packet filter of a family, if it may drop what passes.
+    /// The command that shows a family's packet filter, if that may drop forwarded packets.
     pub(crate) filters: fn(Family) -> Option<String>,
     pub(crate) machine: Machine,
 }
@@ -35,7 +35,7 @@ impl Director {
     }
 }
 
-/// A server as findings name it.
+/// A server as findings show it.
 pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
     format!("{} -> {}", service.id, server.destination.id)
 }

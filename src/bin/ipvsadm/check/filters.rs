@@ -1,12 +1,12 @@
-//! The director's own packet filter, as far as its tools tell: what it sends to servers passes OUTPUT, and the answers of
-//! masqueraded servers FORWARD.
+//! The director's own packet filter, as far as its tools show it: packets to servers pass OUTPUT, and answers of
+//! masqueraded servers pass FORWARD.
 
 use ipvs::Family;
 
 use super::marks::output;
 
-/// The command that shows what the packet filter does with packets to and from servers; none where it lets all pass, or
-/// no tool is there that tells.
+/// The command that shows the filter for packets to and from servers; none if it accepts everything, or no tool can
+/// read it.
 pub(crate) fn show(family: Family) -> Option<String> {
     let six = if family == Family::V6 { "6" } else { "" };
     let mut commands = Vec::new();
@@ -14,13 +14,13 @@ pub(crate) fn show(family: Family) -> Option<String> {
     if ruleset.is_some() {
         commands.push("nft list ruleset".to_owned());
     }
-    // The rules of one are seen by nft, too, those of the other by none else.
+    // nft also shows the rules of the first; only the second itself shows its own.
     for suffix in ["", "-legacy"] {
         let tool = format!("ip{six}tables{suffix}");
         let is_seen = suffix.is_empty() && ruleset.is_some();
         if !is_seen && output(&format!("{tool}-save"), &[]).is_some_and(|rules| iptables_filters(&rules)) {
             let command = format!("{tool} -vnL OUTPUT && {tool} -vnL FORWARD");
-            // Where both are one program, it says the same twice.
+            // If both are the same program, skip the duplicate.
             if suffix.is_empty() && is_legacy(&tool) {
                 continue;
             }
@@ -30,13 +30,13 @@ pub(crate) fn show(family: Family) -> Option<String> {
     (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
-/// Whether a program is the one whose rules the legacy tool shows.
+/// Whether a program shows the same rules as the legacy tool.
 fn is_legacy(tool: &str) -> bool {
     output(tool, &["-V"]).is_some_and(|version| version.contains("legacy"))
         && output(&format!("{tool}-legacy-save"), &[]).is_some()
 }
 
-/// Whether rules of `iptables-save` may keep packets from servers, or answers from clients.
+/// Whether rules of `iptables-save` may drop packets to servers, or their answers.
 fn iptables_filters(rules: &str) -> bool {
     rules.lines().any(|line| {
         let mut words = line.split(' ');

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// A word that never changes, for programs and for `docs/direct-routing.md`.
@@ -15,7 +15,7 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// Its consequence.
     pub(crate) why: &'static str,
-    /// The command that fixes it. A word in capitals is for the reader to fill in.
+    /// The command that fixes it. The user fills in words in capitals.
     pub(crate) fix: String,
 }
 

@@ -1,6 +1,5 @@
-//! Commands that change the addresses and routes of a machine that is in use: whoever types them may have come by any
-//! other of its addresses and routes, so they leave those as they are. A command that was carried out in part may be
-//! typed again.
+//! Commands that change addresses and routes of a machine in use: the user may be logged in through any other address
+//! or route, so these stay as they are. A command that was interrupted can be repeated.
 
 use std::net::IpAddr;
 
@@ -12,18 +11,18 @@ use super::routes::{MAIN, RouteEntry, RouteEntryKind};
 use super::{command_line, set};
 use crate::shell;
 
-/// The command that moves an address to the interface `home`, as one address without a network.
+/// The command that moves an address to the interface `home`, as a single address.
 pub(crate) fn move_to(machine: &Machine, place: &Address, holder: &Link, home: &str) -> String {
     let there = add(place.address, home);
     let mut commands = take_off(machine, place, holder);
-    // First it is at home, so that no route from it is lost, and nobody misses it. But an IPv6 address is only once on
-    // an interface, with one prefix.
+    // It is added first, so that no route from it is lost and it is never missing. But an IPv6 address can be on an
+    // interface only once, with one prefix.
     let at = if holder.name == home && place.address.is_ipv6() { commands.len() } else { 0 };
     commands.insert(at, there);
     commands.join(" && ")
 }
 
-/// The commands that take an address off an interface, and nothing with it.
+/// The commands that remove an address from an interface, and nothing else.
 fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     let is_four = place.address.is_ipv4();
     let on_link = machine.addresses.iter().filter(|own| {
@@ -32,14 +31,14 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     let beside: Vec<&Address> =
         on_link.clone().filter(|own| own.prefix == place.prefix && place.spans(own.address)).collect();
     let mut commands = Vec::new();
-    // The others of its network would go with the first.
+    // Removing the first address of a network removes the others.
     if is_four && !beside.is_empty() && machine.higher(&holder.name, "promote_secondaries") == 0 {
         commands.push(set(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
     }
     commands.push(delete(place, &holder.name));
     if holder.kind == LinkKind::Ethernet {
-        // With the last IPv4 address of an interface all its routes go, and ARP would ask its neighbours in the name of the
-        // address that is moved: other real servers have it too, and do not answer.
+        // With the last IPv4 address of an interface all its routes are removed, and its ARP requests would name the
+        // moved address as sender: other real servers have that too, and do not answer.
         let is_last = is_four && on_link.count() == 0;
         let is_own = |own: &&Address| {
             own.address.is_ipv4() && own.address != place.address && !own.address.is_loopback()
@@ -55,7 +54,7 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
                 && (is_last || beside.is_empty() && route.is_of(place))
         };
         let mut lost: Vec<&RouteEntry> = machine.routes.all.iter().filter(goes).collect();
-        // Gateways are reached by the networks that they are in.
+        // Routes to networks first, because gateways are reached through them.
         lost.sort_by_key(|route| route.gateway.is_some());
         commands.extend(lost.into_iter().map(|route| put_back(route, holder)));
     }
@@ -78,7 +77,8 @@ fn put_back(route: &RouteEntry, link: &Link) -> String {
     words.join(" ")
 }
 
-/// The commands that send packets from an address, of a port if one is given, by a gateway of their own, and no others.
+/// The commands that route packets from an address, and from a port if given, through their own gateway, and no
+/// others.
 pub(crate) fn steer(
     machine: &Machine,
     from: &[IpAddr],
@@ -100,15 +100,16 @@ pub(crate) fn ip(like: IpAddr) -> &'static str {
     if like.is_ipv4() { "ip" } else { "ip -6" }
 }
 
-/// The command that puts an address on an interface, where it serves at once, if it is not there.
+/// The command that adds an address to an interface, usable immediately, if it is not there.
 pub(crate) fn add(address: IpAddr, link: &str) -> String {
     let single = format!("{address}/{}", full_prefix(address));
     let add = shell::line(["ip", "addr", "replace", &single, "dev", link]);
-    // IPv6 would take it for this machine's own connections, to servers among others: its prefix is the longest.
+    // Otherwise IPv6 would use it as source of this machine's own connections, such as those to servers, because it
+    // has the longest prefix.
     if address.is_ipv6() { add + " nodad preferred_lft 0" } else { add }
 }
 
-/// The command that takes an address off an interface.
+/// The command that removes an address from an interface.
 pub(crate) fn delete(place: &Address, link: &str) -> String {
     shell::line(["ip", "addr", "del", &format!("{}/{}", place.address, place.prefix), "dev", link])
 }
@@ -118,7 +119,7 @@ pub(crate) fn bring_up(link: &str) -> String {
     shell::line(["ip", "link", "set", "dev", link, "up"])
 }
 
-/// The command that gives a server another weight and leaves all else as it is.
+/// The command that sets a server's weight and keeps its other options.
 pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
     command_line(&Change::EditDestination {
         service: *service,

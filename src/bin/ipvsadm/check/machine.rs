@@ -1,5 +1,4 @@
-//! What this machine is, as plain values: its interfaces, addresses, neighbours, settings, and the routes that its
-//! packets take.
+//! This machine as plain values: its interfaces, addresses, neighbours, settings, and the routes of its packets.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,16 +7,16 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{Address, Route};
 use super::routes::RoutingTables;
 
-/// What was looked at.
+/// The state of this machine.
 pub(crate) struct Machine {
     pub(crate) links: Vec<Link>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) neighbours: Vec<Neighbour>,
     /// The routes that were looked up.
     pub(crate) lookups: BTreeMap<IpAddr, Route>,
-    /// What there is to choose from; of a real server alone.
+    /// The routing tables; only on a real server.
     pub(crate) routes: RoutingTables,
-    /// Who listens for TCP connections or UDP packets.
+    /// Listening TCP and UDP sockets.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) connections: Vec<Connection>,
     /// How many packets `rp_filter` has dropped.
@@ -25,7 +24,7 @@ pub(crate) struct Machine {
     pub(crate) sysctls: Sysctls,
 }
 
-/// The settings below `/proc/sys`, by their paths.
+/// The settings below `/proc/sys`, by path.
 pub(crate) type Sysctls = Box<dyn Fn(&str) -> Option<u32>>;
 
 /// An interface.
@@ -37,30 +36,30 @@ pub(crate) struct Link {
     pub(crate) kind: LinkKind,
 }
 
-/// What stands behind an interface.
+/// The kind of network behind an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkKind {
     Loopback,
-    /// Nothing, as with a dummy.
+    /// None, like a dummy interface.
     Dummy,
     Tunnel,
-    /// A network, whose questions (ARP, neighbour discovery) it answers.
+    /// A network on which it answers ARP and neighbour discovery.
     Ethernet,
 }
 
-/// A neighbour that was asked for its link address.
+/// An entry of the neighbour cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Neighbour {
     pub(crate) address: IpAddr,
     pub(crate) link: u32,
     pub(crate) is_silent: bool,
-    /// It has answered, now or a while ago.
+    /// It has answered, now or earlier.
     pub(crate) has_answered: bool,
-    /// Its Ethernet address, as far as it is known.
+    /// Its Ethernet address, if known.
     pub(crate) ethernet: Option<[u8; 6]>,
 }
 
-/// A socket that waits for clients; an unspecified address stands for all.
+/// A listening socket; an unspecified address means all addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: IpAddr,
@@ -77,7 +76,7 @@ pub(crate) enum Stage {
     Over,
 }
 
-/// A TCP connection of this machine's.
+/// A TCP connection of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
@@ -86,17 +85,17 @@ pub(crate) struct Connection {
 }
 
 impl Machine {
-    /// The interface of a number.
+    /// The interface with an index.
     pub(crate) fn link(&self, index: u32) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
     }
 
-    /// The name of an interface; where there is none, a word to fill in.
+    /// The name of an interface; if there is none, a placeholder.
     pub(crate) fn name(&self, index: u32) -> &str {
         self.link(index).map_or("INTERFACE", |link| &link.name)
     }
 
-    /// The route to an address that was looked up before.
+    /// The route to an address, from the lookups.
     pub(crate) fn route(&self, to: IpAddr) -> Route {
         self.lookups.get(&to).copied().unwrap_or(Route::Unreachable)
     }
@@ -106,37 +105,37 @@ impl Machine {
         self.route(default_route_probe(like))
     }
 
-    /// Where an address is, interface by interface.
+    /// The interfaces that have an address.
     pub(crate) fn places(&self, address: IpAddr) -> impl Iterator<Item = (&Address, &Link)> {
         let own = self.addresses.iter().filter(move |own| own.address == address);
         own.filter_map(|own| Some((own, self.link(own.link)?)))
     }
 
-    /// The interface, up and with a network behind it, in whose network an address lies; of several networks the
-    /// smallest, which routes prefer.
+    /// The interface, up and connected to a network, whose network contains an address; the smallest of several
+    /// networks, as with routes.
     pub(crate) fn on_link(&self, address: IpAddr) -> Option<&Link> {
         let up = self.around(address).filter(|(_, link)| link.is_up);
         up.min_by_key(|(prefix, _)| Reverse(*prefix)).map(|(_, link)| link)
     }
 
-    /// All of them.
+    /// All such interfaces.
     pub(crate) fn on_links(&self, address: IpAddr) -> impl Iterator<Item = &Link> {
         self.around(address).map(|(_, link)| link).filter(|link| link.is_up)
     }
 
-    /// The same where it is down.
+    /// The same for interfaces that are down.
     pub(crate) fn on_link_down(&self, address: IpAddr) -> Option<&Link> {
         self.around(address).find(|(_, link)| !link.is_up).map(|(_, link)| link)
     }
 
-    /// The interfaces in whose networks an address lies, and how long their prefixes are.
+    /// The interfaces whose networks contain an address, with the lengths of their prefixes.
     fn around(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Link)> {
         let networks = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
         let links = networks.filter_map(|own| Some((own.prefix, self.link(own.link)?)));
         links.filter(|(_, link)| link.kind == LinkKind::Ethernet)
     }
 
-    /// The neighbour that packets to an address go to, if it did not answer.
+    /// The neighbour that packets to an address are sent to, if it did not answer.
     pub(crate) fn silent_hop(&self, to: IpAddr) -> Option<(IpAddr, u32)> {
         let (hop, link) = match self.route(to) {
             Route::OnLink(link) => (to, link),
@@ -147,8 +146,8 @@ impl Machine {
         self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
     }
 
-    /// The addresses of this machine's own, none of `others`, on the interface by which packets to an address leave:
-    /// those that are in one network with it first.
+    /// This machine's own addresses, except `others`, on the interface by which packets to an address leave: first
+    /// those in the same network.
     pub(crate) fn own_addresses(&self, towards: IpAddr, others: &[IpAddr]) -> Vec<IpAddr> {
         let link = self.route(towards).link();
         let is_own = |own: &&Address| {
@@ -161,13 +160,13 @@ impl Machine {
         own.into_iter().map(|own| own.address).collect()
     }
 
-    /// Whether another machine on a network has answered for an address.
+    /// Whether another machine on a network has answered ARP for an address.
     pub(crate) fn answered(&self, address: IpAddr, link: u32) -> bool {
         let is_it = |neighbour: &Neighbour| (neighbour.address, neighbour.link) == (address, link);
         self.neighbours.iter().any(|neighbour| is_it(neighbour) && neighbour.has_answered)
     }
 
-    /// Whether two neighbours are one machine, by their Ethernet address.
+    /// Whether two neighbours are the same machine, by their Ethernet address.
     pub(crate) fn is_same(&self, one: IpAddr, other: IpAddr) -> bool {
         let ethernet = |address| self.neighbours.iter().find(|it| it.address == address)?.ethernet;
         one == other || ethernet(one).is_some_and(|one| ethernet(other) == Some(one))
@@ -178,20 +177,20 @@ impl Machine {
         (self.sysctls)(path)
     }
 
-    /// A setting of an IPv4 interface and that of all, of which the kernel takes the higher.
+    /// The higher of an IPv4 interface's setting and that of `all`, which is in effect.
     pub(crate) fn higher(&self, link: &str, name: &str) -> u32 {
         let of = |link: &str| self.sysctl(&format!("net/ipv4/conf/{link}/{name}")).unwrap_or(0);
         of("all").max(of(link))
     }
 
-    /// Whether somebody is connected from an address to a server of this machine's.
+    /// Whether there is a connection from an address to a listener of this machine.
     pub(crate) fn has_accepted(&self, from: IpAddr) -> bool {
         let open = self.connections.iter().filter(|connection| connection.stage == Stage::Open);
         let mut ports = open.filter(|open| open.remote.ip() == from).map(|open| open.local.port());
         ports.any(|port| self.listeners.iter().any(|listener| listener.is_tcp && listener.port == port))
     }
 
-    /// Whether TCP connections to an address, or to one that is not known, are accepted here.
+    /// Whether TCP connections to an address, or to any address if it is unknown, are accepted here.
     pub(crate) fn serves_tcp(&self, address: Option<IpAddr>) -> bool {
         let takes = |listener: &Listener| match address {
             Some(address) => self.listens(address, listener.port, true),
@@ -200,7 +199,7 @@ impl Machine {
         self.listeners.iter().any(|listener| listener.is_tcp && takes(listener))
     }
 
-    /// Whether somebody listens on an address and a port here.
+    /// Whether a socket listens on an address and a port here.
     pub(crate) fn listens(&self, address: IpAddr, port: u16, is_tcp: bool) -> bool {
         self.listeners.iter().any(|listener| {
             let any = listener.address.is_unspecified() && (listener.address.is_ipv6() || address.is_ipv4());
@@ -209,15 +208,15 @@ impl Machine {
     }
 }
 
-/// Whether a value of `arp_ignore` keeps an interface from answering for addresses of others.
+/// Whether a value of `arp_ignore` stops an interface from answering ARP for addresses of others.
 pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
     matches!(arp_ignore, 1 | 2 | 8)
 }
 
-/// An address that nobody has, of the same family: its route is the default route.
+/// An unused address of the same family: its route is the default route.
 pub(crate) fn default_route_probe(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => [240, 0, 0, 1].into(), // reserved (class E)
-        IpAddr::V6(_) => [0x3ffe, 0, 0, 0, 0, 0, 0, 1].into(), // given back (6bone)
+        IpAddr::V6(_) => [0x3ffe, 0, 0, 0, 0, 0, 0, 1].into(), // returned (6bone)
     }
 }

@@ -1,4 +1,4 @@
-//! Firewall marks: which the packet filter sets, as far as its own tools tell.
+//! Firewall marks: which ones the packet filter sets, as far as its tools show them.
 
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -12,11 +12,11 @@ use super::machine::{LinkKind, Machine};
 /// The marks that rules set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Marks {
-    /// Value and mask, and the family of the rule's packets if it has one.
+    /// Value and mask, and the family of the rule's packets if known.
     set: Vec<(u32, u32, Option<Family>)>,
-    /// Rules copy marks from elsewhere: any may come.
+    /// Rules copy marks from elsewhere: any mark is possible.
     any: bool,
-    /// The tool that adds rules: the first that has any, or else the first that works.
+    /// The tool to add rules with: the first that has any, or else the first that works.
     tool: Tool,
 }
 
@@ -28,7 +28,7 @@ enum Tool {
     Nft,
 }
 
-/// Reads the rules, if the table has a service that needs them; none where no tool could be asked.
+/// Reads the rules, if the table has a service that needs them; none if no tool works.
 pub(crate) fn read(table: &Table) -> Option<Marks> {
     table.iter().find(|(entry, _)| matches!(entry.service.id, ServiceId::Fwmark { .. }))?;
     let tools: [(&str, &[&str], Tool, Option<Family>); 5] = [
@@ -45,7 +45,7 @@ pub(crate) fn read(table: &Table) -> Option<Marks> {
     )
 }
 
-/// The marks that rules set, by the tools that print them; none where none does.
+/// The marks that the tools' rules set; none if no tool printed any.
 fn of_rules(printed: impl Iterator<Item = (Tool, Option<Family>, String)>) -> Option<Marks> {
     let mut marks: Option<Marks> = None;
     let mut any_rules = false;
@@ -59,12 +59,12 @@ fn of_rules(printed: impl Iterator<Item = (Tool, Option<Family>, String)>) -> Op
     marks
 }
 
-/// Whether rules are kept by the tool that prints this, which may be there beside another.
+/// Whether a tool's output has tables: it may be installed but unused.
 fn has_tables(rules: &str) -> bool {
     rules.lines().any(|line| line.starts_with('*') || line.starts_with("table "))
 }
 
-/// What a program prints, if it is there and ends well.
+/// The output of a program, if it exists and succeeds.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let mut command = Command::new(program);
@@ -73,7 +73,7 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 impl Marks {
-    /// Takes in the rules that one of the tools prints.
+    /// Adds the rules that one of the tools printed.
     fn take(&mut self, rules: &str, family: Option<Family>) {
         for rule in rules.lines() {
             let words: Vec<&str> = rule.split_whitespace().collect();
@@ -84,7 +84,7 @@ impl Marks {
                     "--set-mark" | "--set-xmark" | "--or-mark" => {
                         self.set.extend(value(next).map(|(value, mask)| (value, mask, family)));
                     }
-                    // nft: `meta mark set 0x1`, or what is no number
+                    // nft: `meta mark set 0x1`, or an expression
                     "set"
                         if index > 0
                             && words.get(index - 1) == Some(&"mark")
@@ -101,7 +101,7 @@ impl Marks {
         }
     }
 
-    /// Whether a packet of a family may bear a mark.
+    /// Whether a packet of a family may have a mark.
     pub(crate) fn may_be_set(&self, mark: u32, family: Family) -> bool {
         let of_family = |of: &Option<Family>| of.is_none_or(|of| of == family);
         // A rule with a mask sets some bits, and another may set the rest.
@@ -110,8 +110,8 @@ impl Marks {
         self.any || self.set.iter().any(|(value, mask, of)| of_family(of) && fits(*value, *mask))
     }
 
-    /// The command that sets a mark on the TCP packets to the address that is most likely meant: on those of one port,
-    /// where this machine itself serves others of the address, to whoever types the command perhaps.
+    /// The command that sets a mark on the TCP packets to the address that is probably meant; only on those of one
+    /// port, if this machine itself accepts connections to that address, which may be the user's own.
     pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
         let is_vip =
             |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
@@ -200,7 +200,7 @@ mod tests {
             let marks = of_rules(printed.clone().into_iter());
             assert_eq!(marks.map(|marks| marks.tool), tool, "{printed:?}");
         }
-        // What nft prints is for any family.
+        // Rules printed by nft apply to any family.
         let marks = of_rules([nft()].into_iter()).unwrap();
         assert!(marks.may_be_set(7, Family::V4) && marks.may_be_set(7, Family::V6));
     }

@@ -1,8 +1,8 @@
-//! `--check`: looks at this machine, as a director or as a real server, and says what is wrong, why it matters, and
-//! what mends it. It changes nothing.
+//! `--check`: examines this machine, as a director or as a real server, and prints what is wrong, why it matters, and
+//! the command that fixes it. It changes nothing.
 //!
-//! `machine` is what there is, `finding` what can be found; `director` with its neighbours, and `real_server`, lead
-//! from one to the other; `show` prints it.
+//! `machine` is the state of the machine, `finding` the table of findings; `director` and the files beside it, and
+//! `real_server`, compute findings from the state; `show` prints them.
 
 mod address;
 mod connections;
@@ -49,13 +49,13 @@ use supervisors::Supervisors;
 
 /// There are findings.
 const STATUS_FOUND: u8 = 1;
-/// It could not be looked.
+/// The check could not be done.
 const STATUS_BLIND: u8 = 2;
 
 /// A table: services with their servers.
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
-/// Each finds one thing, or what excludes each other; causes come before what follows from them.
+/// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
 const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
     services::vips,
     services::no_server,
@@ -102,27 +102,27 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     tell(findings, check, out)
 }
 
-/// All services with their servers, as the kernel has them.
+/// All services with their servers, as in the kernel.
 fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
     let services = client.services()?;
     let with_servers = |entry: ServiceEntry| Ok((entry, client.destinations(&entry.service.id)?));
     services.into_iter().map(with_servers).collect()
 }
 
-/// Checks this machine as a real server, which takes no IPVS.
+/// Checks this machine as a real server; needs no IPVS.
 pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
     let destinations = [Some(role.vip), role.director].into_iter().flatten();
     let machine = look(&destinations.collect(), Some(role))?;
     tell(real_server::findings(role, &machine), check, out)
 }
 
-/// Prints what was found, each thing once.
+/// Prints the findings without duplicates.
 fn tell(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
     let mut seen = HashSet::new();
     findings.retain(|finding| seen.insert((finding.id, finding.at.clone())));
     show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
         let failure = messages::write_error(&error);
-        // What nobody could read is not told by a status of its own.
+        // Findings that could not be written must not look like findings.
         if failure.status == STATUS_FOUND { blind(failure.message) } else { failure }
     })?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FOUND)) }
@@ -132,14 +132,14 @@ fn blind(message: String) -> Failure {
     Failure { status: STATUS_BLIND, message, continue_restore: false }
 }
 
-/// The addresses whose routes matter: those of the services and their servers.
+/// The addresses whose routes matter: those of services and servers.
 fn addresses_of(table: &Table) -> HashSet<IpAddr> {
     let services = table.iter().filter_map(|(entry, _)| address(&entry.service.id));
     let servers = table.iter().flat_map(|(_, servers)| servers).map(|entry| entry.destination.id.address);
     services.chain(servers).collect()
 }
 
-/// The virtual address of a service; none with a firewall mark.
+/// The virtual address of a service; none for a firewall mark.
 fn address(id: &ServiceId) -> Option<IpAddr> {
     match id {
         ServiceId::Address { address, .. } if !address.is_unspecified() => Some(*address),
@@ -147,8 +147,8 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
     }
 }
 
-/// Reads what this machine is, with the routes to addresses, and the default one of their families: that of answers from
-/// the VIP, where a real server has it.
+/// Reads the state of this machine, with the routes to some addresses, and the default routes of their families; on a
+/// real server the default route is that of answers from the VIP.
 fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
     let unread = |error: io::Error| blind(format!("cannot read the routes: {}", messages::reason(&error)));
     let mut routing = Routing::open().map_err(unread)?;
@@ -164,7 +164,7 @@ fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Mac
         filtered: procfs::filtered(),
         sysctls: procfs::sysctls(),
     };
-    // What is its own is known.
+    // Its own addresses need no lookup.
     let (own, others): (Vec<_>, Vec<_>) =
         destinations.iter().partition(|to| machine.places(**to).next().is_some());
     machine.lookups.extend(own.into_iter().map(|to| (to, Route::Local)));
@@ -183,8 +183,8 @@ fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Mac
     Ok(machine)
 }
 
-/// The routes of a real server, and those of its answers to clients that are far away: of those that bear a mark, and,
-/// where its port is not known, of those from a port, if a rule is about them.
+/// The routing tables of a real server, and the routes of its answers to remote clients: with each firewall mark,
+/// and, if its port is unknown, from each port that a rule is about.
 fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<RoutingTables> {
     let (all, rules) = (routing.routes()?, routing.rules()?);
     let seen = |rule: &Rule| (rule.mark, role.port.or(rule.port));
@@ -199,8 +199,8 @@ fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io:
 
 /// The command line that sets settings, by their paths below `/proc/sys`.
 fn set(settings: &[(String, u32)]) -> String {
-    // An interface may have any character in its name. Those here mean nothing to sysctl; a dot is one where the
-    // separators are slashes.
+    // An interface name may contain any character. These mean nothing to sysctl; with slashes as separators, a dot is
+    // an ordinary character.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     let (plain, other): (Vec<_>, Vec<_>) = settings.iter().partition(|(path, _)| path.bytes().all(is_plain));
     let mut sysctl = vec!["sysctl".to_owned(), "-w".to_owned()];

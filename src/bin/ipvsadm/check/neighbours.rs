@@ -1,5 +1,5 @@
-//! Neighbours that did not answer: the kernel remembers that for minutes after they do again, until the next packet to
-//! them.
+//! Neighbours that did not answer: the kernel keeps that state until the next packet to them, even if they answer
+//! again.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,21 +13,21 @@ use super::Table;
 use super::machine::Machine;
 use super::rtnetlink::Routing;
 
-/// The kernel asks a neighbour each second: there is time for two questions.
+/// The kernel probes a neighbour each second: there is time for two probes.
 const PATIENCE: Duration = Duration::from_millis(1500);
 const STEP: Duration = Duration::from_millis(20);
 
-/// Has the kernel ask those on the way to servers again, and waits a little for their answers. Those that it does not
-/// ask, for want of privilege, stay as they were.
+/// Makes the kernel probe the silent neighbours on the routes to servers again, and waits a little for their answers.
+/// Without the privilege to do so, their state stays as it is.
 pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
     let hops = silent_hops(machine, table);
     if !hops.is_empty() {
-        // Where it cannot be asked, what is known is all there is.
+        // If probing fails, the known state is all there is.
         let _ = answers(machine, &hops);
     }
 }
 
-/// The silent neighbours on the way to servers. Servers that were taken out are judged only where there is no other.
+/// The silent neighbours on the routes to servers. Servers with weight 0 count only if a service has no others.
 pub(crate) fn silent_hops(machine: &Machine, table: &Table) -> BTreeSet<(IpAddr, u32)> {
     let is_used = |server: &DestinationEntry| server.destination.weight > 0;
     let used = table.iter().flat_map(|(_, servers)| {

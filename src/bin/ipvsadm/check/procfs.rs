@@ -1,16 +1,16 @@
-//! What `/proc` tells of this machine: settings, listeners, counters.
+//! State of this machine from `/proc`: settings, listeners, counters.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::machine::{Connection, Listener, Stage, Sysctls};
 
-/// The settings as they are when they are asked for.
+/// The settings, read when they are used.
 pub(crate) fn sysctls() -> Sysctls {
     Box::new(|path| fs::read_to_string(format!("/proc/sys/{path}")).ok()?.trim().parse().ok())
 }
 
-/// Who waits for TCP connections or UDP packets, and the TCP connections that there are.
+/// Listening TCP and UDP sockets, and TCP connections.
 pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
     let (mut listeners, mut connections) = (Vec::new(), Vec::new());
     for file in ["tcp", "tcp6", "udp", "udp6"] {
@@ -61,7 +61,7 @@ fn row_of_socket(row: &str) -> Option<(SocketAddr, SocketAddr, u8)> {
     Some((end(local)?, end(remote)?, u8::from_str_radix(state, 16).ok()?))
 }
 
-/// `ADDRESS:PORT`, whose address is words of the machine's byte order.
+/// `ADDRESS:PORT`, with the address as words in the machine's byte order.
 #[expect(clippy::host_endian_bytes, reason = "the kernel prints addresses as numbers")]
 fn end(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
@@ -136,7 +136,7 @@ mod tests {
                 None => "-",
             }
         };
-        // As include/net/tcp_states.h has them, from 1.
+        // As in include/net/tcp_states.h, from 1.
         let tcp = "open begun begun over over over begun open over listener over";
         assert_eq!((1..=11).map(|state| of(state, true)).collect::<Vec<_>>().join(" "), tcp);
         let udp = "- - - - - - listener - - - -";

@@ -1,4 +1,4 @@
-//! A real server: what it must be so that clients of the virtual address reach it, and its answers reach them.
+//! A real server: the conditions for clients of the virtual address to reach it, and for its answers to reach them.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use super::settings::filter_on_the_way;
 use crate::command::{Method, RealServer};
 use crate::shell;
 
-/// Looks at this machine as a real server. What keeps it quiet comes first, so that the commands, carried out in their
-/// order, never make two machines answer for the address.
+/// Checks this machine as a real server. ARP settings come first, so that the commands, run in order, never let two
+/// machines answer for the address.
 pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // A director that serves too has the VIP and answers for it.
+    // A director that is also a real server has the VIP and answers for it.
     let is_director = role.director.is_some_and(|director| machine.places(director).next().is_some());
     if role.method != Method::Masquerade && !is_director {
         findings.extend(arp(role, machine));
@@ -32,10 +32,10 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     findings
 }
 
-/// The interfaces behind which the address is asked for.
+/// The interfaces on which ARP requests for the address arrive.
 fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
     let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
-    // Behind a tunnel the address is at home elsewhere.
+    // With a tunnel, the address belongs to another network.
     if role.method != Method::Tunnel {
         indices.extend(role.director.and_then(|director| machine.route(director).link()));
         if indices.is_empty() {
@@ -52,7 +52,7 @@ fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
 fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
     if role.vip.is_ipv6() {
-        return findings; // nobody answers for addresses of other interfaces there
+        return findings; // IPv6 never answers for addresses of other interfaces
     }
     for link in facing(role, machine) {
         let path = |name: &str, setting: &str| format!("net/ipv4/conf/{name}/{setting}");
@@ -64,7 +64,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
             findings.push(Kind::ArpIgnore.at(&link.name, what, fix));
         }
         let announce = machine.higher(&link.name, "arp_announce");
-        // A higher value is none to the kernel.
+        // The kernel treats a higher value as 0.
         if announce != 2 {
             let what =
                 format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
@@ -75,13 +75,13 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     findings
 }
 
-/// Where the address belongs.
+/// The interface for the address.
 fn home<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
     let tunnel = machine.links.iter().find(|link| link.kind == LinkKind::Tunnel && link.is_up);
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
 }
 
-/// The addresses on wires that are the server's own.
+/// The server's own addresses on Ethernet interfaces.
 fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
     let vip = role.vip;
     let is_local =
@@ -94,7 +94,7 @@ fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a 
     })
 }
 
-/// What answers to clients are from, as they leave this server; none for what the kernel takes.
+/// The source addresses of answers to clients, as they leave this server; none if the kernel chooses.
 pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr>> {
     if role.method != Method::Masquerade {
         return vec![Some(role.vip).filter(|vip| machine.places(*vip).next().is_some())];
@@ -112,7 +112,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     for (place, link) in machine.places(vip) {
         if link.kind == LinkKind::Ethernet {
             let what = format!("{vip} is on {}, which has a network behind it", link.name);
-            // By its own address the director reaches the server, and so may whoever types the command.
+            // The director, and perhaps the user, reaches the server through its own address.
             let near =
                 role.director.and_then(|director| machine.route(director).link()).unwrap_or(link.index);
             if own(role, machine).any(|own| own.link == near) {
@@ -150,7 +150,7 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
     if !machine.connections.iter().any(is_from_vip) {
         return Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine)));
     }
-    // Whoever came from it, by the director, would be cut off.
+    // A user who is connected from it, on the director, would be cut off.
     let what = format!("{what}, and connections of the director's own come from it: they would be cut");
     let director = role.director.map_or("DIRECTOR".to_owned(), |director| director.to_string());
     let change = if vip.is_ipv4() {
@@ -187,7 +187,7 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         .collect()
 }
 
-/// The way of answers: by the director with masquerading, and past it otherwise.
+/// The route of answers: through the director with masquerading, and around it otherwise.
 fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let director = role.director?;
     match role.method {
@@ -204,7 +204,7 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
     if !machine.routes.answers.iter().all(is_director) {
         return None;
     }
-    // Answers to neighbours stay on their networks, and whatever is not from the VIP goes where it went.
+    // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
     let steered = steer(machine, &[vip], None, "GATEWAY", machine.name(link));
     let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip(vip));
     let what = format!("the default route is by the director, {director}");
@@ -236,7 +236,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     let what = format!("the default route is not by the director, {director}");
     let name = machine.name(link);
     let fix = match machine.default_route(director) {
-        // Whoever is here came by another route, or by this one: then it stays, and only clients' answers leave it.
+        // The user may be logged in through this route: it stays, and only clients' answers leave it.
         Route::OnLink(_) | Route::Via(..) => {
             let port = role.port.map_or("PORT".to_owned(), |port| port.to_string());
             steer(machine, &sources, Some(&port), &hop.to_string(), name)
@@ -248,8 +248,8 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     Some(Kind::GatewayNotDirector.at(&at, what, fix))
 }
 
-/// Whether the director puts its own address on what clients send, so that answers come back to it by themselves: then
-/// it has all the connections from beyond this server's networks.
+/// Whether the director replaces clients' addresses with its own, so that answers return to it anyway: then it has
+/// all connections from outside this server's networks.
 fn is_translated(role: &RealServer, machine: &Machine, director: IpAddr) -> bool {
     const SSH: u16 = 22;
     let is_served = |connection: &&Connection| match (role.port, connection.local.port()) {
@@ -268,7 +268,7 @@ fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let port = role.port?;
     let listens =
         |address: IpAddr| [true, false].iter().any(|is_tcp| machine.listens(address, port, *is_tcp));
-    // What is masqueraded comes to an address of the server's own.
+    // Masqueraded packets arrive for the server's own address.
     let is_own = |address: IpAddr| !address.is_loopback() && address.is_ipv4() == role.vip.is_ipv4();
     let is_served = match role.method {
         Method::Masquerade => machine.addresses.iter().any(|own| is_own(own.address) && listens(own.address)),

@@ -1,20 +1,20 @@
-//! Routing tables, and the rules that choose among their tables.
+//! Routing tables, and the rules that select among them.
 
 use std::net::IpAddr;
 
 use super::address::{Address, Route};
 
-/// The table of the routes that say no other.
+/// The main table, which routes are in by default.
 pub(crate) const MAIN: u32 = 254;
 
-/// A packet of this machine's whose way is asked for.
+/// A packet of this machine whose route is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Packet {
     pub(crate) to: IpAddr,
     pub(crate) from: Option<IpAddr>,
-    /// The TCP port that it is from.
+    /// Its TCP source port.
     pub(crate) port: Option<u16>,
-    /// The firewall mark that it bears.
+    /// Its firewall mark.
     pub(crate) mark: Option<u32>,
 }
 
@@ -24,17 +24,17 @@ impl Packet {
     }
 }
 
-/// What there is to choose from, and what is chosen for the answers of a real server.
+/// The routing tables, and the routes chosen for the answers of a real server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct RoutingTables {
     pub(crate) all: Vec<RouteEntry>,
     pub(crate) rules: Vec<Rule>,
-    /// The ways of answers to clients that are far away.
+    /// The routes of answers to remote clients.
     pub(crate) answers: Vec<Route>,
 }
 
 impl RoutingTables {
-    /// A table that no route is in, and no rule leads to.
+    /// A table without routes, to which no rule refers.
     pub(crate) fn free_table(&self) -> u32 {
         const FIRST: u32 = 100;
         let is_used = |table: u32| {
@@ -52,14 +52,14 @@ pub(crate) struct RouteEntry {
     pub(crate) prefix: u8,
     pub(crate) link: Option<u32>,
     pub(crate) gateway: Option<IpAddr>,
-    /// The address that packets are from if nothing else says so.
+    /// The preferred source address.
     pub(crate) source: Option<IpAddr>,
     pub(crate) metric: Option<u32>,
     pub(crate) table: u32,
     pub(crate) kind: RouteEntryKind,
-    /// The kernel made it, with an address of this machine's.
+    /// The kernel added it with an address of this machine.
     pub(crate) is_automatic: bool,
-    /// The gateway is behind the interface, whatever the other routes say.
+    /// The gateway is on the link, whatever the other routes say.
     pub(crate) is_onlink: bool,
 }
 
@@ -70,18 +70,18 @@ pub(crate) enum RouteEntryKind {
     Other,
 }
 
-/// A rule that leads to a table.
+/// A rule that selects a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The firewall mark of the packets that it is about.
+    /// The firewall mark of the packets that it matches.
     pub(crate) mark: Option<u32>,
-    /// The first port that they are from.
+    /// The first source port that it matches.
     pub(crate) port: Option<u16>,
     pub(crate) table: u32,
 }
 
 impl RouteEntry {
-    /// Whether it came with an address, and leads to its network.
+    /// Whether it was added with an address, and leads to its network.
     pub(crate) fn is_of(&self, place: &Address) -> bool {
         self.is_automatic && self.prefix == place.prefix && place.spans(self.to)
     }

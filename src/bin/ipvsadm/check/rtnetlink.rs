@@ -1,4 +1,4 @@
-//! Questions to the kernel's routing (rtnetlink): interfaces, addresses, neighbours, and ways.
+//! Requests to the kernel's routing (rtnetlink): interfaces, addresses, neighbours and routes.
 
 mod values;
 
@@ -22,23 +22,23 @@ use super::address::{Address, Route, full_prefix};
 use super::machine::{Link, Neighbour};
 use super::routes::{Packet, RouteEntry, Rule};
 
-/// How many questions about routes go out in a datagram at first. Their answers wait until it is worked through, and the
-/// socket may be too small for all (`net.core.rmem_default`). The questions are not too long for it: 16 of 96 bytes at
-/// most, where no send buffer is below 4 KiB.
+/// How many route lookups a datagram holds at first. Their replies wait in the socket, whose receive buffer may be
+/// too small for all (`net.core.rmem_default`). The requests fit into every send buffer: 16 of at most 96 bytes, and
+/// no send buffer is below 4 KiB.
 const AT_ONCE: usize = 16;
 
-/// So often a dump is asked for again that something changed under.
+/// How often a dump that changed while it was read is repeated.
 const AGAIN: usize = 9;
 
 /// A conversation with the kernel's routing.
 pub(crate) struct Routing {
     socket: Socket,
     sequence: u32,
-    /// How many questions about ways go out in a datagram.
+    /// How many route lookups a datagram holds.
     at_once: usize,
 }
 
-/// What the kernel says in answer to a question.
+/// The kernel's reply to a request.
 type Answer = NetlinkPayload<RouteNetlinkMessage>;
 
 impl Routing {
@@ -61,8 +61,7 @@ impl Routing {
         Ok(neighbours.into_iter().filter_map(values::neighbour).collect())
     }
 
-    /// Has the kernel ask for the link address of a neighbour, as it would for the next packet to it. A refusal is no
-    /// answer to wait for.
+    /// Makes the kernel probe a neighbour, as it would for the next packet to it. A refusal is not waited for.
     pub(crate) fn resolve(&mut self, address: IpAddr, link: u32) -> io::Result<()> {
         let mut neighbour = NeighbourMessage::default();
         neighbour.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -78,7 +77,7 @@ impl Routing {
         Ok(routes.into_iter().filter_map(values::route).collect())
     }
 
-    /// The rules that choose among routing tables; none where the kernel has one table alone.
+    /// The rules that select among routing tables; none if the kernel has only one table.
     pub(crate) fn rules(&mut self) -> io::Result<Vec<Rule>> {
         match self.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default())) {
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
@@ -92,7 +91,7 @@ impl Routing {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.at_once.min(rest.len()));
             match self.look_up_batch(now) {
-                // Answers were lost: fewer are asked for again, when those that came are out of the way.
+                // Replies were lost: fewer requests are repeated, after the replies that arrived are discarded.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && now.len() > 1 => {
                     while self.receive().is_ok() {}
                     self.at_once = now.len() / 2;
@@ -128,8 +127,8 @@ impl Routing {
         Ok(routes)
     }
 
-    /// All objects of a kind. One that this library cannot read is passed over: interfaces have attributes without
-    /// number.
+    /// All objects of a kind. Those that this library cannot parse are skipped: there are many kinds of interface
+    /// attributes.
     fn dump(&mut self, question: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
         for _ in 0..=AGAIN {
             let asked = self.send(std::iter::once(question.clone()), NLM_F_DUMP)?;
@@ -142,7 +141,7 @@ impl Routing {
         Err(io::Error::other("they change while they are read"))
     }
 
-    /// Sends questions in one datagram, and returns the number of the first.
+    /// Sends requests in one datagram, and returns the sequence number of the first.
     fn send(&mut self, questions: impl Iterator<Item = RouteNetlinkMessage>, flags: u16) -> io::Result<u32> {
         let first = self.sequence.wrapping_add(1);
         let mut datagram = Vec::new();
@@ -160,7 +159,7 @@ impl Routing {
         Ok(first)
     }
 
-    /// The next datagram. The kernel has answered before `send` is over: nothing is waited for.
+    /// The next datagram. The kernel replies inside `send`, so this never blocks.
     fn receive(&mut self) -> io::Result<Vec<u8>> {
         const MSG_DONTWAIT_TRUNC: i32 = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
         let mut datagram = Vec::with_capacity(ipvs::RECEIVE_BUFFER);
@@ -171,16 +170,16 @@ impl Routing {
     }
 }
 
-/// What a dump has told so far.
+/// The state of a dump.
 struct Dump {
     asked: u32,
     objects: Vec<RouteNetlinkMessage>,
-    /// Not where objects came or went meanwhile: others may be missing for it.
+    /// False if objects changed meanwhile: others may be missing.
     is_whole: bool,
 }
 
 impl Dump {
-    /// Takes a datagram in, and returns whether it is the last.
+    /// Adds a datagram, and returns whether it is the last.
     fn take(&mut self, datagram: &[u8]) -> io::Result<bool> {
         for (header, answer) in messages(datagram) {
             if header.sequence_number != self.asked {
@@ -190,7 +189,7 @@ impl Dump {
             match answer {
                 Ok(Answer::InnerMessage(object)) => self.objects.push(object),
                 Ok(Answer::Error(error)) => return Err(error.to_io()),
-                // A dump that failed midway ends with the reason.
+                // A failed dump ends with an errno.
                 Ok(Answer::Done(end)) if end.code != 0 => {
                     return Err(io::Error::from_raw_os_error(end.code.saturating_neg()));
                 }
@@ -243,7 +242,7 @@ mod tests {
     fn a_dump_that_failed_midway_is_an_error() {
         const LOCAL: u8 = 255;
         let mut routing = Routing::open().unwrap();
-        // With strict checks the kernel looks for the table, and says in the end of the dump that there is none.
+        // With strict checks the kernel looks up the table, and reports in the end of the dump that there is none.
         routing.socket.set_netlink_get_strict_chk(true).unwrap();
         let mut routes = |table| {
             let header = RouteHeader { address_family: AddressFamily::Inet, table, ..RouteHeader::default() };
@@ -267,7 +266,7 @@ mod tests {
             bytes
         };
         let mut dump = Dump { asked: 7, objects: Vec::new(), is_whole: true };
-        // What belongs to another dump says nothing about this one.
+        // Messages of another dump mean nothing for this one.
         assert!(!dump.take(&end(6, NLM_F_DUMP_INTR)).unwrap());
         assert!(dump.take(&end(7, 0)).unwrap() && dump.is_whole);
         assert!(dump.take(&end(7, NLM_F_DUMP_INTR)).unwrap() && !dump.is_whole);
@@ -280,7 +279,7 @@ mod tests {
         let expected = vec![Route::Local; to.len()];
         assert_eq!(routing.look_up(&to).unwrap(), expected);
         assert_eq!(routing.at_once, AT_ONCE, "the buffer of an ordinary host has room for all");
-        routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it
+        routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel sets its minimum
         assert_eq!(routing.look_up(&to).unwrap(), expected);
         assert!(routing.at_once < AT_ONCE, "the buffer had room for all");
     }

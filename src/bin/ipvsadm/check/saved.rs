@@ -1,7 +1,7 @@
-//! The saved table: whether it is there, can be read, and says what the kernel has.
+//! The saved table: whether it exists, can be read, and agrees with the kernel's.
 //!
-//! No fix loses a rule: what writes over a file that says more than the table keeps a copy of it, and a table that has
-//! nothing more than the file is restored from it.
+//! No fix loses a rule: before a file that has more than the table is overwritten, it is copied, and a table that has
+//! no more than the file is restored from it.
 
 use std::fmt;
 use std::fs;
@@ -21,10 +21,10 @@ use crate::rules::atomic_file;
 use crate::rules::lines;
 use crate::shell;
 
-/// Where the init scripts and units of the distributions keep it.
+/// The paths used by the distributions' init scripts and units.
 const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
 
-/// Looks at the file that is named, or at the one that is there.
+/// Examines the given file, or the one at the usual path.
 pub(crate) fn findings(
     named: Option<&Path>,
     table: &Table,
@@ -60,20 +60,20 @@ fn usual_place() -> PathBuf {
     if is_redhat { redhat } else { debian }
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 struct Saved {
-    /// The table that its lines make. No name is looked up: whoever answers for it may be away just now.
+    /// The table that its lines make. Names are not looked up, because the name server may be away.
     table: ipvs::Table,
-    /// How many lines made it.
+    /// How many lines were applied.
     rules: usize,
-    /// The first line that could not be taken, and why.
+    /// The first line that failed, and why.
     fault: Option<(Kind, String)>,
-    /// The lines that cannot be understood or have no place.
+    /// The lines that cannot be parsed or do not apply.
     wrong: Vec<usize>,
     /// How many lines have names.
     names: usize,
-    /// Somebody wrote notes into it.
+    /// It has comments.
     has_notes: bool,
 }
 
@@ -112,7 +112,7 @@ impl Saved {
     }
 }
 
-/// What is wrong with a file that was read, if anything is.
+/// What is wrong with a file that was read; none if nothing is.
 fn judged(
     path: &Path,
     saved: &Saved,
@@ -137,35 +137,35 @@ fn judged(
     };
     let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
     let fix = if *kind == Kind::SaveUnreadable {
-        // The lines stay in the file, as notes.
+        // The lines stay in the file, commented out.
         let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
         is_rules.then(|| comment_out(path, &saved.wrong))
     } else {
-        // What has names may be in the table, which has room for it.
+        // The table may contain the lines with names, if it has enough entries.
         let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
         has_all.then(|| save_with_copy(path))
     };
     Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| look(path)))))
 }
 
-/// A file of which more lines are wrong is none of ours.
+/// With more invalid lines, the file is probably not a saved table.
 const FEW: usize = 8;
 
 /// How many entries differ between a table and a file, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Difference {
-    /// Those that the file has and the table lacks.
+    /// In the file only.
     missing: usize,
-    /// Those that the table has and the file lacks.
+    /// In the table only.
     extra: usize,
-    /// Those that both have, with other values.
+    /// In both, with different values.
     other: usize,
-    /// Servers among them that the table has with weight 0: they are being taken out for a while.
+    /// Of these, servers that have weight 0 in the table: they are being drained.
     leaving: usize,
 }
 
 impl Difference {
-    /// By the steps from the table to what the file says.
+    /// From the steps that turn the table into that of the file.
     fn of(steps: &[Change], table: &Table) -> Self {
         let mut difference = Self::default();
         for step in steps {
@@ -173,7 +173,7 @@ impl Difference {
                 Change::AddService(_) | Change::AddDestination { .. } | Change::StartDaemon(_) => {
                     difference.missing += 1;
                 }
-                // With an empty table nobody has set any.
+                // With an empty table nobody has set timeouts.
                 Change::SetTimeouts(_) if table.is_empty() => difference.missing += 1,
                 Change::DeleteService(_) | Change::DeleteDestination { .. } | Change::StopDaemon { .. } => {
                     difference.extra += 1;
@@ -187,11 +187,11 @@ impl Difference {
         difference
     }
 
-    /// The fix, by which neither a rule of the file nor one of the table is lost, and the other way to go.
+    /// The alternative to the fix, and the fix, which loses no rule of the file or the table.
     fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
         match self {
             _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, look(path)),
-            // With the file their weights would be gone.
+            // Restoring the file would undo the draining.
             Self { leaving: 1.., .. } => (LEAVING, look(path)),
             Self { missing: 0, other: 0, .. } if !saved.has_notes => (SAVES, save(path)),
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
@@ -210,7 +210,7 @@ const LEAVING: &str = "servers of weight 0 are being taken out; give them their 
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 
-/// Whether a change gives a weight again to a server that has weight 0.
+/// Whether a change gives a server of weight 0 a weight again.
 fn is_leaving(change: &Change, table: &Table) -> bool {
     let Change::EditDestination { service: id, destination: wanted } = change else { return false };
     let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
@@ -237,7 +237,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A command of the tool's about the file.
+/// An `ipvsadm` command for the file.
 fn command(options: &[&str], path: &Path) -> String {
     let words = std::iter::once("ipvsadm").chain(options.iter().copied()).map(str::as_bytes);
     shell::line(words.chain([path.as_os_str().as_bytes()]))
@@ -248,20 +248,20 @@ fn save(path: &Path) -> String {
     command(&["-S", "--full", "--file"], path)
 }
 
-/// The same, with what was in the file beside it.
+/// The same, after a copy of the file.
 fn save_with_copy(path: &Path) -> String {
     let quoted = shell::quoted(path.as_os_str().as_bytes());
     format!("cp -p -- {quoted} {quoted}.$(date +%Y%m%d-%H%M%S) && {}", save(path))
 }
 
-/// Shows every line that is wrong, or all that differs.
+/// Shows every invalid line, or all differences.
 fn look(path: &Path) -> String {
     command(&["-R", "--diff", "--file"], path)
 }
 
-/// Makes notes of lines.
+/// Comments out lines.
 fn comment_out(path: &Path, lines: &[usize]) -> String {
-    // sed writes a new file in the place of the old one, which must be no link.
+    // sed replaces the file, which must not be a symbolic link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let script: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
     let words = [&b"sed"[..], b"-i", b"--", script.join(";").as_bytes(), target.as_os_str().as_bytes()]
@@ -289,7 +289,7 @@ mod tests {
             ),
             ("-A -t 10.0.0.1:80\nrubbish\n", Some((Kind::SaveUnreadable, "line 2: Try"))),
             ("-L\n", Some((Kind::SaveUnreadable, "line 1: only"))),
-            // A mistyped address is no name.
+            // A mistyped address is not a name.
             (
                 "-A -t 10.0.0.300:80\n",
                 Some((

@@ -1,4 +1,4 @@
-//! The real servers as the director sees them.
+//! The real servers as seen by the director.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::fixes::reweigh;
 use super::machine::Machine;
 use crate::shell;
 
-/// The ways to the servers that get connections.
+/// Routes to the servers that get connections.
 pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
     let troubled = used.filter_map(|(service, server)| {
@@ -25,7 +25,7 @@ pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     troubled.collect()
 }
 
-/// What is wrong with the way to a server, if anything is.
+/// What is wrong with the route to a server; none if nothing is.
 pub(crate) fn trouble(
     machine: &Machine,
     service: &Service,
@@ -54,24 +54,24 @@ pub(crate) fn trouble(
     }
 }
 
-/// What mends the way to a server, or takes the server out, which may be mistyped, until it is mended.
+/// Fixes the route to a server, or gives the server, whose address may be mistyped, weight 0 until that is fixed.
 fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationEntry) -> String {
     let machine = &director.machine;
     let address = server.destination.id.address;
-    // Its route may be the way by which somebody came here to type this.
+    // The user may be logged in through its route.
     let is_used = || machine.has_accepted(address);
     match (kind, machine.on_link(address)) {
         (Kind::ServerUnreachable | Kind::ServerBehindGateway, Some(link)) if !is_used() => {
             let single = format!("{address}/{}", full_prefix(address));
             shell::line(["ip", "route", "replace", &single, "dev", &link.name])
         }
-        // It may come back by itself, and then nobody would have it serve again.
+        // It may recover by itself, and then nobody would restore its weight.
         (Kind::ServerSilent, _) if !can_spare(director, service) => look(kind, server),
         _ => reweigh(&service.id, server, 0),
     }
 }
 
-/// The command that looks at a server that is in trouble.
+/// The command that examines a server with a problem.
 pub(crate) fn look(kind: Kind, server: &DestinationEntry) -> String {
     let address = server.destination.id.address;
     match kind {
@@ -80,7 +80,7 @@ pub(crate) fn look(kind: Kind, server: &DestinationEntry) -> String {
     }
 }
 
-/// What is said of a server that is taken out: with its weight, which it is to have again.
+/// Adds the weight of a server that gets weight 0, so that it can be restored.
 fn told(what: &str, server: &DestinationEntry) -> String {
     match server.destination.weight {
         1 => what.to_owned(),
@@ -88,7 +88,7 @@ fn told(what: &str, server: &DestinationEntry) -> String {
     }
 }
 
-/// Whether nobody listens on the director for what it keeps for itself, as far as that can be told.
+/// Whether nothing listens on the director for packets delivered to itself, as far as that is known.
 fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) -> bool {
     let ServiceId::Address { protocol, address, port } = service.id else { return false };
     let (address, port) = match server.destination.forwarding {
@@ -103,7 +103,7 @@ fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) 
     }
 }
 
-/// Connections that clients began and that got no further.
+/// Connections that clients opened and the server did not accept.
 pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut filtered = BTreeSet::new();
@@ -130,21 +130,21 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     findings
 }
 
-/// The director's own packet filter, which comes first where no server answers.
+/// The director's own packet filter, which comes first if no server answers.
 fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
     let what = "no server answers; what this director sends to them passes its own packet filter (OUTPUT), and so do the \
                 answers of masqueraded ones (FORWARD)";
     (director.filters)(service.id.family()).map(|show| Kind::SynRecv.at(&service.id, what, show))
 }
 
-/// Whether it is known why clients get no answers from a server.
+/// Whether the reason is known why clients get no answers from a server.
 fn has_reason(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
     trouble(&director.machine, service, server).is_some()
         || server.destination.forwarding == ForwardingMethod::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }
 
-/// Whether a service has a server that answers, as far as this director sees.
+/// Whether a service has a server that answers, as far as the director knows.
 fn can_spare(director: &Director, service: &Service) -> bool {
     director.servers().filter(|(other, _)| other.id == service.id).any(|(_, other)| {
         other.destination.weight > 0
@@ -153,7 +153,7 @@ fn can_spare(director: &Director, service: &Service) -> bool {
     })
 }
 
-/// The command that looks at the server itself.
+/// The command that runs the check on the server.
 fn look_there(director: &Director, service: &Service, server: &DestinationEntry) -> String {
     let method = match server.destination.forwarding {
         ForwardingMethod::Masquerade => "-m",
@@ -166,13 +166,14 @@ fn look_there(director: &Director, service: &Service, server: &DestinationEntry)
     let vips: Vec<_> =
         director.table.iter().filter_map(|(entry, _)| super::address(&entry.service.id)).collect();
     let own = director.machine.own_addresses(address, &vips);
-    // Answers of masqueraded servers pass a gateway that a pair of directors may share: which of several, is not known.
+    // Answers of masqueraded servers pass a gateway that a pair of directors may share; with several addresses, it is
+    // unknown which.
     let own = own.first().filter(|_| method != "-m" || own.len() == 1);
     let own = own.map_or(String::new(), |own| format!(" --director {own}"));
     format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
 }
 
-/// Servers that have as many connections as they may.
+/// Servers that have reached their upper threshold.
 pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     let full = director.servers().filter(|(_, server)| {
         let upper = server.destination.upper_threshold;

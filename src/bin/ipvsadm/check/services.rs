@@ -14,13 +14,13 @@ use super::fixes::{add, bring_up, move_to, reweigh};
 use super::machine::{Link, LinkKind, Machine, keeps_quiet};
 use super::{address, command_line, servers};
 
-/// The virtual addresses: on an interface that is up, and where the network's questions are answered. Where it may be
-/// another machine that has them, no command gives them to this one: two would answer.
+/// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
+/// another machine may have them, no command adds them to this one: two would answer.
 pub(crate) fn vips(director: &Director) -> Vec<Finding> {
     let runs = |side| director.daemons.iter().any(|daemon| daemon.state == side);
     let is_backup = runs(DaemonState::Backup) && !runs(DaemonState::Master);
     if is_backup || director.supervisors.move_addresses.is_some() {
-        return Vec::new(); // a standby has none, and whoever moves them knows which machine is one
+        return Vec::new(); // a standby has none, and the program that moves them knows which machine is the standby
     }
     let vips = director.services().filter_map(|(service, servers)| Some((address(&service.id)?, servers)));
     vips.filter_map(|(vip, servers)| self::vip(director, vip, servers)).collect()
@@ -39,7 +39,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     };
     let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
     let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
-    // An address stays this machine's when its interface goes down.
+    // An address stays on this machine when its interface goes down.
     let is_shut = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
     let is_up = machine.places(vip).any(|(_, link)| !is_shut(link));
     if let Some((_, link)) = machine.places(vip).next().filter(|_| !is_up) {
@@ -51,7 +51,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     if machine.route(vip) != Route::Local {
         return missing(machine, vip, servers, elsewhere);
     }
-    // Where the address lies in no network of this machine's, a route leads here, and nobody asks for it.
+    // If the address is in none of this machine's networks, a route leads here, and no ARP is needed.
     let link = on_link?;
     let is_answered = vip.is_ipv4() && !keeps_quiet(machine.higher(&link.name, "arp_ignore"));
     let is_on_wire = machine.places(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
@@ -78,7 +78,7 @@ fn missing(
     let name = link.map_or("INTERFACE", |link| machine.name(link));
     let is_answered = link.is_some_and(|link| machine.answered(vip, link));
     let reason = match elsewhere {
-        Some(_) if is_answered => return None, // the other one has it
+        Some(_) if is_answered => return None, // the other director has it
         None if is_answered => format!("; another machine answers for it on {name} (ip neigh)"),
         Some(reason) => format!("; {reason}"),
         None => String::new(),
@@ -87,7 +87,7 @@ fn missing(
     if !reason.is_empty() {
         return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
     }
-    // Whatever is known here, no address is taken that somebody has.
+    // Never take an address that another machine has, whatever is known here.
     let take =
         |name| format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add(vip, name));
     let mut fix = take(name);
@@ -102,7 +102,7 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
     let empty = director.services().filter(|(_, servers)| servers.is_empty());
     empty
         .map(|(service, _)| {
-            // What serves another port of the address may serve this one.
+            // Servers of another port of the address may serve this one too.
             let is_sibling = |other: &Service| match (service.id, other.id) {
                 (
                     ServiceId::Address { protocol, address, .. },
@@ -156,7 +156,7 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
     still.map(finding).collect()
 }
 
-/// The command that shows why a supervisor, which is to decide it, took servers out.
+/// The command that shows why a supervisor, which decides this, removed servers.
 fn log_of(supervisor: &str) -> String {
     shell::line(["journalctl", "-n", "20", "-u", supervisor])
 }
@@ -177,7 +177,7 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
 }
 
 pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
-    // An engine tells clients apart by what is in the packets: then the two go together.
+    // An engine identifies clients by packet contents: then the two work together.
     let both =
         |service: &Service| service.one_packet && service.persistence.is_some() && service.engine.is_none();
     let services = director.services().filter(|(service, _)| both(service));

@@ -1,4 +1,4 @@
-//! The director's settings, where they work against what its table wants.
+//! The director's settings that conflict with its table.
 
 use std::net::IpAddr;
 
@@ -12,19 +12,19 @@ use super::machine::{Link, LinkKind, Machine};
 use super::{address, set};
 use crate::format::command_line;
 
-/// Whether answers of a server would be forwarded.
+/// Whether a server's answers would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {
     closed(machine, server).is_none()
 }
 
-/// The setting that keeps answers of a server from being forwarded.
+/// The setting that prevents forwarding a server's answers.
 fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
     const ALL: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
     let link = machine.route(server).link()?;
     let is_off = |path: &str| machine.sysctl(path) == Some(0);
     match server {
         IpAddr::V4(_) => {
-            // The one for all sets those of the interfaces, when it is changed.
+            // Changing the global setting sets those of the interfaces.
             let own = format!("net/ipv4/conf/{}/forwarding", machine.name(link));
             is_off(&own).then(|| if is_off(ALL[0]) { ALL[0].to_owned() } else { own })
         }
@@ -32,8 +32,8 @@ fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
     }
 }
 
-/// The command that turns forwarding on, and leaves the default route as it is: what the kernel learned from a router it
-/// forgets where it forwards itself, unless it is to learn even then.
+/// The command that turns forwarding on, and keeps the default route: a forwarding kernel drops the one that it
+/// learned from a router, unless `accept_ra` is 2.
 fn open(machine: &Machine, server: IpAddr, path: String) -> String {
     let is_learned = matches!(
         machine.default_route(server),
@@ -50,7 +50,7 @@ fn open(machine: &Machine, server: IpAddr, path: String) -> String {
     set(&settings)
 }
 
-/// What masquerading needs: forwarding, and no redirects where clients and servers are behind one interface.
+/// Requirements of masquerading: forwarding, and no redirects if clients and servers are behind one interface.
 pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
     let machine = &director.machine;
     let mut findings = Vec::new();
@@ -85,11 +85,11 @@ pub(crate) fn reverse_path(director: &Director) -> Vec<Finding> {
     vips.filter_map(|vip| filter_on_the_way(&director.machine, vip)).collect()
 }
 
-/// The same for the interface that packets for an address come in by: by it answers would not go out.
+/// The same for the interface on which packets for an address arrive, if answers would leave by another.
 pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Finding> {
     const STRICT: u32 = 1;
     let back = machine.default_route(vip).link();
-    // Packets come in where the network asks for the address.
+    // Packets arrive where ARP for the address is answered.
     let place = machine.places(vip).map(|(_, link)| link).find(|link| link.kind == LinkKind::Ethernet);
     let link = place.or_else(|| machine.on_link(vip))?;
     if !vip.is_ipv4()
@@ -106,12 +106,12 @@ pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Findin
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let fix = match back {
         Some(_) => set(&[path(&link.name, 2)]),
-        None => set(&[path("all", 0), path(&link.name, 0)]), // even the loose one wants a way back
+        None => set(&[path("all", 0), path(&link.name, 0)]), // loose mode also needs a route back
     };
     Some(Kind::RpFilter.at(&link.name, what, fix))
 }
 
-/// Settings that keep connections on servers that are being taken out.
+/// Settings that keep connections on servers that are being drained.
 pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     let is_off = |name: &str| director.machine.sysctl(&format!("net/ipv4/vs/{name}")) == Some(0);
     let on = |name: &str| set(&[(format!("net/ipv4/vs/{name}"), 1)]);
@@ -139,7 +139,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
             let what =
                 format!("it has weight 0, and {connections} connections whose ports clients may use again");
-            // The director sees both directions, and the end of connections, of masqueraded servers alone.
+            // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
             let fix = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
             findings.push(Kind::ConnReuseMode.at(&at, what, fix));
@@ -148,7 +148,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     findings
 }
 
-/// Counters that stand still, and a sync daemon that nobody hears.
+/// Counters that are not refreshed, and a sync daemon that cannot send or receive.
 pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
     let machine = &director.machine;
     let mut findings = Vec::new();
@@ -162,7 +162,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
         ));
     }
     for daemon in &director.daemons {
-        // The names of interfaces that are no UTF-8 are not read.
+        // Interface names that are not UTF-8 are not read.
         let Ok(name) = std::str::from_utf8(daemon.interface.as_bytes()) else { continue };
         let link = machine.links.iter().find(|link| link.name == name);
         let (how, fix) = match link {
@@ -183,7 +183,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
     findings
 }
 
-/// The command that starts a daemon on another interface, which is for the reader to fill in.
+/// The command that restarts a daemon on another interface, which the user fills in.
 fn restart(daemon: &SyncDaemon) -> String {
     let stop = command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id });
     let interface = "INTERFACE".parse().unwrap_or(daemon.interface);

@@ -1,4 +1,4 @@
-//! Findings for people, and for programs.
+//! Prints findings, for people and for programs.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use tabled::settings::{Modify, Style, Width};
 use super::finding::Finding;
 use crate::messages;
 
-/// Writes the findings: a table, of which there is none where nothing is wrong, or an array of JSON objects.
+/// Writes the findings: as a table, or nothing if there are none; or as an array of JSON objects.
 pub(crate) fn show(out: &mut impl Write, findings: &[Finding], json: bool) -> io::Result<()> {
     if json {
         return write_json(out, findings);
@@ -28,16 +28,16 @@ fn table(findings: &[Finding]) -> Table {
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "fix"]);
     for Finding { id, at, what, why, fix } in findings {
         let [at, what] = [at, what].map(|words| messages::printable(words));
-        // Of a command, the words are quoted one by one: no character is hidden in it.
+        // The words of a command are already quoted, so no character is hidden in it.
         builder.push_record([*id, &at, &format!("{what}; {why}"), fix]);
     }
     let mut table = builder.build();
-    // The commands are to be copied, so they stay in one piece.
+    // Commands are not wrapped, so that they can be copied.
     table.with(Style::psql()).with(Modify::new(Columns::one(2)).with(Width::wrap(PROSE).keep_words(true)));
     table
 }
 
-/// JSON whose strings, the only place for such characters, have in numbers what a terminal would not show as itself.
+/// JSON in which characters that a terminal does not show as themselves are escaped; they occur only in strings.
 fn write_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     for character in serde_json::to_string_pretty(findings)?.chars() {
         if messages::is_visible(character) || character == '\n' {

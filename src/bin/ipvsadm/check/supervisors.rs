@@ -1,18 +1,18 @@
-//! Programs that keep a director as their own configuration says, while they run.
+//! Running programs that manage a director by their own configuration.
 
 use std::fs;
 use std::path::Path;
 
-/// What the programs that run here take care of, each by the name of one.
+/// What the running programs manage, each with the name of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Supervisors {
-    /// It fills the table, from a configuration of its own.
+    /// It fills the table from its own configuration.
     pub(crate) fill_table: Option<&'static str>,
     /// It decides which machine has the virtual addresses.
     pub(crate) move_addresses: Option<&'static str>,
 }
 
-/// A program, as the kernel names its processes: by 15 characters.
+/// A program; the kernel shows 15 characters of its name.
 struct Program {
     name: &'static str,
     fills_table: bool,
@@ -47,7 +47,7 @@ const PROGRAMS: [Program; 20] = [
 ];
 
 impl Supervisors {
-    /// What runs in the network of this process, by the folder of all processes.
+    /// The programs in this process's network namespace, from the directory of all processes.
     pub(crate) fn running(proc: &Path) -> Self {
         let network = |process: &Path| fs::read_link(process.join("ns/net")).ok();
         let own = network(&proc.join("self"));
@@ -65,7 +65,7 @@ impl Supervisors {
     }
 }
 
-/// Whether a process has a program's name, or one that adds what it is busy with: `keepalived_vrrp`.
+/// Whether a process has a program's name, alone or followed by its task: `keepalived_vrrp`.
 fn is_called(comm: &str, name: &str) -> bool {
     comm.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ' ', ':']))
 }
@@ -93,7 +93,7 @@ mod tests {
                 fs::write(proc.path().join(pid).join("comm"), format!("{comm}\n")).unwrap();
             }
             assert_eq!(Supervisors::running(proc.path()), expected, "{name}");
-            // In another network it takes care of that one.
+            // In another network namespace it manages another director.
             for (pid, network) in [("self", "net:[1]"), ("17", "net:[2]")] {
                 fs::create_dir_all(proc.path().join(pid).join("ns")).unwrap();
                 std::os::unix::fs::symlink(network, proc.path().join(pid).join("ns/net")).unwrap();

@@ -1,4 +1,4 @@
-//! What the lab cannot be brought to, on machines made by hand.
+//! Conditions that the lab cannot produce, on constructed machines.
 
 use std::net::IpAddr;
 
@@ -91,7 +91,7 @@ fn director(table: Table) -> Director {
     }
 }
 
-/// Ids and commands of what is found.
+/// Ids and fixes of the findings.
 fn found(director: &Director) -> Vec<(&'static str, String)> {
     director.findings().into_iter().map(|finding| (finding.id, finding.fix)).collect()
 }
@@ -112,7 +112,7 @@ fn schedulers_without_weights_are_known() {
         servers[0].destination.weight = 5;
         let line = fix.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
         assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
-        // A server that is being taken out is no difference.
+        // A server that is being drained is no difference.
         servers[0].destination.weight = 0;
         assert_eq!(found(&director(table(scheduler, servers))), vec![], "{scheduler}");
     }
@@ -265,7 +265,7 @@ fn a_director_that_serves_too_keeps_the_address() {
     let ids = |machine: &Machine| -> Vec<&str> {
         real_server::findings(&role, machine).iter().map(|finding| finding.id).collect()
     };
-    // A mask on lo that spans the director's address makes no director of a server.
+    // A prefix on lo that contains the director's address does not make the server a director.
     machine.lookups.insert(director, Route::Local);
     machine.addresses.retain(|own| own.address != director);
     assert!(ids(&machine).contains(&"server-vip-on-wire"));

@@ -1,4 +1,4 @@
-//! Objects of the kernel's routing, as plain values.
+//! Objects of the kernel's routing as plain values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,7 +47,7 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
 pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
     let RouteNetlinkMessage::NewAddress(message) = message else { return None };
     let of = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
-    // Between two ends of a line, the other is the one that is not local.
+    // On a point-to-point link, the other address is the peer's.
     let local =
         of(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
     let plain = of(

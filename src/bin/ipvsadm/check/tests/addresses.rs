@@ -1,4 +1,4 @@
-//! As those of real servers, for the VIP and what is moved with it.
+//! Like `real_servers.rs`, for the VIP and what is moved with it.
 
 use super::super::address::{Address, Route};
 use super::super::machine::{Connection, LinkKind, Stage};
@@ -67,7 +67,7 @@ fn addresses() {
     assert_one(&found(Method::DirectRouting, without), MISSING);
     let on_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0";
     assert_one(&found(Method::Tunnel, without), [MISSING[0], MISSING[1], MISSING[2], on_tunnel]);
-    // Another method's tunnel is none to this one, and a tunnel that is down takes nothing.
+    // A tunnel for another method does not count, nor does one that is down.
     let down = found(Method::Tunnel, |server| {
         without(server);
         server.machine.links.last_mut().unwrap().is_up = false;
@@ -92,7 +92,7 @@ fn addresses() {
             "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev lo",
         ],
     );
-    // Its network is to go.
+    // Its network is to be removed.
     let with_network = found(Method::DirectRouting, |server| {
         masked(server);
         server.machine.routes.all =
@@ -124,7 +124,7 @@ fn addresses_on_wires() {
     assert_one(&found(Method::DirectRouting, on_wire(32)), [id, VIP, what, moved]);
     let to_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0 && ip addr del 192.168.1.100/32 dev eth0";
     assert_one(&found(Method::Tunnel, on_wire(32)), [id, VIP, what, to_tunnel]);
-    // On the same interface and in its network is the server's own.
+    // The server's own address is on the same interface and in the same network.
     let kept = "ip addr replace 192.168.1.100/32 dev lo && sysctl -w net.ipv4.conf.eth0.promote_secondaries=1 && \
         ip addr del 192.168.1.100/24 dev eth0";
     assert_one(&found(Method::DirectRouting, on_wire(24)), [id, VIP, what, kept]);
@@ -137,7 +137,7 @@ fn addresses_on_wires() {
     });
     assert_eq!(promoted[0].fix, moved.replace("/32 dev eth0", "/24 dev eth0"));
 
-    // There is no other address by which to come.
+    // There is no other address to log in by.
     let alone = |server: &mut Server| {
         server.machine.addresses = vec![own(VIP, 24, ETH0)];
     };
@@ -152,7 +152,7 @@ fn addresses_on_wires() {
         });
         assert_eq!(found[0].fix == add, other.link != ETH0 || other.address.is_ipv6(), "{other:?}");
     }
-    // The director comes by another interface.
+    // The director is reached through another interface.
     let apart = |director: Option<&'static str>| {
         found(Method::DirectRouting, |server| {
             alone(server);
@@ -197,7 +197,7 @@ fn routes_that_go_with_an_address_are_put_back() {
     };
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
     let put_back = "ip route replace 192.168.1.0/24 dev eth0";
-    // ARP asks in the name of an address of the interface, or else of the VIP, which other servers have too.
+    // ARP requests name an address of the interface as sender, or else the VIP, which other servers have too.
     let named = moved.replace(" && ", " && ip addr replace 10.0.0.11/32 dev eth0 && ");
     let all = format!(
         "{named} && {put_back} && ip route replace default via 192.168.1.254 dev eth0 src 192.168.1.100 metric 100 \
@@ -208,7 +208,7 @@ fn routes_that_go_with_an_address_are_put_back() {
     assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)], &routes), format!("{moved} && {put_back}"));
     assert_eq!(fix(&[own("192.168.1.11", 25, ETH0)], &routes), format!("{moved} && {put_back}"));
     assert_eq!(fix(&[own("192.168.1.11", 24, ETH0)], &routes), moved);
-    // Those of other networks stay by themselves, and those that somebody else made.
+    // Routes to other networks stay, and those that were added manually.
     let others = [
         network,
         RouteEntry { is_automatic: true, ..route("172.16.0.0", 24) },
@@ -236,7 +236,7 @@ fn addresses_of_ipv6() {
     let to_lo = "ip addr replace 2001:db8::100/128 dev lo nodad preferred_lft 0";
     let off_wire = "ip addr del 2001:db8::100/64 dev eth0";
     assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].fix, format!("{to_lo} && {off_wire}"));
-    // It is once on an interface.
+    // It is on an interface only once.
     let masked = six(own("2001:db8::100", 64, LO));
     assert_eq!(masked[0].fix, format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
 
@@ -246,7 +246,7 @@ fn addresses_of_ipv6() {
         server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)];
     });
     assert_eq!(alone[0].fix, "ip addr replace ADDRESS/64 dev eth0");
-    // With the last IPv6 address of an interface only its own network goes.
+    // With the last IPv6 address of an interface only its own network is removed.
     let last = found(Method::DirectRouting, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: Some(ip("10.0.0.1")), ..server.role };
         server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));

@@ -1,4 +1,4 @@
-//! As those of real servers, for the way of their answers.
+//! Like `real_servers.rs`, for the routes of their answers.
 
 use super::super::address::Route;
 use super::super::machine::{Connection, Listener, Neighbour, Stage};
@@ -119,7 +119,7 @@ fn answers_by_the_director() {
         server.role.port = None;
     });
     assert_one(&portless, [id, at, what, &rule.replace("80", "PORT")]);
-    // No other way is there to be kept.
+    // There is no other route to keep.
     let none = found(Method::Masquerade, |server| {
         server.machine.lookups.remove(&ip("240.0.0.1"));
         server.machine.routes.answers = vec![Route::Unreachable];

@@ -1,4 +1,4 @@
-//! Every finding on a director, word by word; and beside each, what is nearly the same and healthy.
+//! Every finding on a director, to the letter; and beside each, similar but healthy conditions.
 
 use std::num::NonZeroU32;
 
@@ -17,10 +17,10 @@ pub(super) fn healthy() -> Director {
     director(table("rr", two_servers()))
 }
 
-/// What is nearly the same as a fault, and how it is made of that.
+/// A healthy condition that is similar to a fault, made by changing it.
 pub(super) type Twin<T> = (&'static str, fn(&mut T));
 
-/// One that is changed.
+/// A changed condition.
 pub(super) fn with(change: impl FnOnce(&mut Director)) -> Director {
     let mut director = healthy();
     change(&mut director);
@@ -48,7 +48,7 @@ pub(super) fn without_vip(director: &mut Director) {
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
 }
 
-/// The one finding: its id, where it is, what is wrong, and the fix.
+/// The only finding: its id, where it is, what is wrong, and the fix.
 pub(super) fn assert_one(director: &Director, expected: [&str; 4]) {
     let found = director.findings();
     let [finding] = &found[..] else { panic!("{expected:?}: {found:?}") };
@@ -103,7 +103,7 @@ fn addresses() {
              ip addr replace 192.168.1.100/32 dev eth0; }",
         ],
     );
-    // In no network of the director's: where the default route leads, or else a server is.
+    // In none of the director's networks: at the default route, or else at a server's.
     let far = |director: &mut Director| {
         service(director).id = ServiceId::tcp(ip("10.0.0.1"), 80);
         director.machine.lookups.insert(ip("10.0.0.1"), Route::Via(ip("192.168.1.254"), ETH0));
@@ -137,7 +137,7 @@ fn addresses() {
             "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100",
         ],
     );
-    // Another address, or a question without an answer, says nothing about it.
+    // Another address, or a request without an answer, is no evidence.
     for (address, has_answered) in [("192.168.1.11", true), ("192.168.1.100", false)] {
         let unheard = with(|director| {
             answered(director);
@@ -300,14 +300,14 @@ fn marks() {
         let fix = &served(address, is_tcp).findings()[0].fix;
         assert_eq!(fix.contains(" --dport PORT "), is_narrow, "{address}: {fix}");
     }
-    // Without an address to mark, any that is not only this machine's may be meant.
+    // Without an address to mark, any except loopback may be meant.
     for (address, is_narrow) in [("192.168.1.1", true), ("127.0.0.1", false)] {
         let mut director = served(address, true);
         without_vip(&mut director);
         let fix = &director.findings()[0].fix;
         assert_eq!((fix.contains("-d VIP "), fix.contains(" --dport PORT ")), (true, is_narrow), "{fix}");
     }
-    // On lo it is no address that the network asks for.
+    // On lo, no ARP requests arrive for the address.
     let on_lo = with(|director| {
         marked(director);
         without_vip(director);

@@ -1,4 +1,4 @@
-//! Every finding on a real server, word by word; and beside each, what is nearly the same and healthy.
+//! Every finding on a real server, to the letter; and beside each, similar but healthy conditions.
 
 use super::super::address::{Address, Route};
 use super::super::finding::Finding;
@@ -13,7 +13,7 @@ pub(super) const LO: u32 = 1;
 pub(super) const ETH1: u32 = 3;
 pub(super) const TUNL0: u32 = 4;
 
-/// A real server as it is to be, and what it is to be.
+/// A healthy real server, and its role.
 pub(super) struct Server {
     pub(super) role: RealServer,
     pub(super) machine: Machine,
@@ -31,7 +31,7 @@ pub(super) fn by(gateway: &str) -> Route {
     Route::Via(ip(gateway), ETH0)
 }
 
-/// Settings by the ends of their paths, the first that fits.
+/// Settings by the ends of their paths; the first match counts.
 pub(super) fn set_all(machine: &mut Machine, settings: &[(&'static str, u32)]) {
     let settings = settings.to_vec();
     machine.sysctls =
@@ -75,7 +75,7 @@ pub(super) fn assert_one(found: &[Finding], expected: [&str; 4]) {
     assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
 }
 
-/// Changes that leave a server healthy, each with what they make.
+/// Changes that leave a server healthy.
 pub(super) type Twins<'a> = &'a [(&'a str, fn(&mut Server))];
 
 pub(super) fn assert_healthy(method: Method, twins: Twins) {

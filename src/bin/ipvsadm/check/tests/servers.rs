@@ -1,4 +1,4 @@
-//! Servers that are in trouble, and what is printed about them.
+//! Servers with problems, and what is printed about them.
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
@@ -42,19 +42,19 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
             .what
             .ends_with("if the address is right, it takes a tunnel (-i), which the server must unwrap")
     );
-    // In a network of the director's it is a route that is in the way.
+    // In a network of the director's a wrong route is the cause.
     let mut director = super::director(table("rr", two_servers()));
     director.machine.lookups.insert(ip("192.168.1.11"), Route::Via(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
     assert_eq!(finding.fix, "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
-    // Not where somebody may have come by it.
+    // Not if the user may be logged in through it.
     director.machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true }];
     for (local, remote, stage, fix) in [
         ("192.168.1.1:22", "192.168.1.12:4000", Stage::Open, ROUTE),
         ("192.168.1.1:22", "192.168.1.11:4000", Stage::Open, OUT_1),
         ("192.168.1.1:22", "192.168.1.11:4000", Stage::Over, ROUTE),
-        ("192.168.1.1:4000", "192.168.1.11:80", Stage::Open, ROUTE), // whoever looks whether it serves
+        ("192.168.1.1:4000", "192.168.1.11:80", Stage::Open, ROUTE), // a connection to the server itself
     ] {
         director.machine.connections =
             vec![Connection { local: local.parse().unwrap(), remote: remote.parse().unwrap(), stage }];
@@ -68,7 +68,7 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     let login = Connection { local: "192.168.1.1:22".parse().unwrap(), ..check };
     director.machine.connections = vec![check, login];
     assert_eq!(fixes(&director), [OUT_1]);
-    // By other ways to forward, gateways are no trouble.
+    // With other forwarding methods, gateways are no problem.
     for forwarding in [ForwardingMethod::Masquerade, ForwardingMethod::Tunnel(ipvs::Tunnel::Ipip)] {
         director.table[0].1[0].destination.forwarding = forwarding;
         assert_eq!(found(&director), vec![], "{forwarding:?}");
@@ -80,19 +80,19 @@ fn a_silent_server_is_taken_out_where_another_serves() {
     let mut director = director(table("rr", two_servers()));
     silent(&mut director, &["192.168.1.11"]);
     assert_eq!(fixes(&director), [OUT_1]);
-    // The last one may come back by itself.
+    // The last one may recover by itself.
     silent(&mut director, &["192.168.1.11", "192.168.1.12"]);
     assert_eq!(fixes(&director), [PING_1, "ping -c 1 -W 1 192.168.1.12; ip neigh"]);
     silent(&mut director, &["192.168.1.11"]);
     director.table[0].1[1].destination.weight = 0;
     assert_eq!(fixes(&director), [PING_1]);
-    // The weight is told that it is to have again.
+    // The weight to restore is shown.
     for (weight, end) in [(1, "(ip neigh)"), (5, "(ip neigh); its weight is 5")] {
         director.table[0].1[0].destination.weight = weight;
         let finding = &director.findings()[0];
         assert!(finding.what.ends_with(end), "{}", finding.what);
     }
-    // Out of use, it is no trouble.
+    // Without weight, it is no problem.
     director.table[0].1[0].destination.weight = 0;
     director.table[0].1[1].destination.weight = 1;
     assert_eq!(found(&director), vec![]);
@@ -131,7 +131,7 @@ fn only_servers_that_can_serve_get_a_weight_again() {
     assert_eq!(director.findings()[0].what, what);
     director.machine.lookups.remove(&ip("192.168.1.11"));
     assert_eq!(fixes(&director), ["ip route get 192.168.1.11"]);
-    // Whoever looks after servers has found them ill.
+    // The supervisor found the servers unhealthy.
     silent(&mut director, &[]);
     director.supervisors.fill_table = Some("ldirectord");
     assert_eq!(fixes(&director), ["journalctl -n 20 -u ldirectord"]);
@@ -172,7 +172,7 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
         (ServiceId::udp(ip("192.168.1.100"), 80), true, false),
         (web(), true, true),
         (web(), false, false),
-        // Any port, or none that this tool can see.
+        // Any port, or a protocol that this tool does not see.
         (ServiceId::tcp(ip("192.168.1.100"), 0), false, true),
         (sctp, false, true),
         (mark, false, true),

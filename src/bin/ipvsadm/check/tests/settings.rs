@@ -1,4 +1,4 @@
-//! As the gallery, for settings, daemons and servers that are being taken out.
+//! Like `gallery.rs`, for settings, daemons and servers that are being drained.
 
 use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDaemon};
 
@@ -226,7 +226,7 @@ fn forwarding_of_ipv6() {
             if accept == 0 { &[CLOSED] } else { &[CLOSED, ("net/ipv6/conf/eth0/accept_ra", 2)] };
         assert_fix(&six("fe80::1", &|director| set_all(director, other)), "");
     }
-    // Others learn nothing.
+    // Others learn no route.
     for (is_up, kind) in [(false, LinkKind::Ethernet), (true, LinkKind::Dummy)] {
         let two = six("fe80::1", &|director| {
             set_all(director, &[CLOSED, LEARNING, ("net/ipv6/conf/eth1/accept_ra", 1)]);

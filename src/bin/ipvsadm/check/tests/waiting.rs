@@ -1,4 +1,4 @@
-//! Connections that wait for a server, and what follows from them.
+//! Connections that wait for a server, and the findings about them.
 
 use ipvs::Timeouts;
 
@@ -27,7 +27,7 @@ fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
     (1..=count).map(row).collect()
 }
 
-/// The connections that lines of the kernel's show.
+/// The connections in lines of the kernel.
 fn connections(lines: &str, table: &Table, expiry: Expiry) -> Count {
     const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
     let file = HEADING.to_owned() + lines;
@@ -59,7 +59,7 @@ fn connections_that_wait_in_vain_are_told_from_those_that_begin() {
         director.connections = connections(&lines, &director.table, expiry());
         let expected: Vec<_> = expected.into_iter().map(|fix| ("syn-recv", fix)).collect();
         assert_eq!(found(&director), expected, "{lines}");
-        // Where the cause is known, what follows from it is not told.
+        // If the cause is known, its effect is not reported.
         let silent = |address| Neighbour {
             address: ip(address),
             link: ETH0,
@@ -81,12 +81,12 @@ fn a_server_that_answers_again_is_left_alone() {
         (rows(RS1, "FIN_WAIT", 1, 5), true),
         (rows(RS1, "TIME_WAIT", 1, 5), true),
         (rows(RS1, "LAST_ACK", 1, 5), true),
-        // Accepted before it stopped to answer, refused, or by another server.
+        // Accepted before it stopped answering, refused, or by another server.
         (rows(RS1, "ESTABLISHED", 4, 20), false),
         (rows(RS1, "FIN_WAIT", 4, 30), false),
         (rows(RS1, "CLOSE", 4, 5), false),
         (rows(RS2, "ESTABLISHED", 4, 5), false),
-        // One that is still used, while new ones wait.
+        // One that is still in use, while new ones wait.
         (rows(RS1, "ESTABLISHED", 1, 0) + &rows(RS1, "SYN_RECV", 1, 0), false),
         (rows(RS1, "ESTABLISHED", 1, 0) + &rows(RS1, "SYN_RECV", 1, 3), true),
         (rows(RS1, "ESTABLISHED", 1, 4) + &rows(RS1, "SYN_RECV", 1, 3), false),
@@ -109,7 +109,7 @@ fn ages_follow_from_the_timeouts_in_effect() {
     let set = |tcp, tcp_fin, secure| Expiry::new(Timeouts { tcp, tcp_fin, udp: 300 }, secure);
     for (lines, expiry, is_found) in [
         (stuck(50), set(900, 120, None), true),
-        // Under attack the kernel forgets them after 10 s.
+        // Under attack the kernel drops them after 10 s.
         (stuck(9), set(900, 120, Some(0)), true),
         (stuck(9), set(900, 120, Some(2)), false),
         (stuck(9), set(900, 120, Some(3)), false),
@@ -118,7 +118,7 @@ fn ages_follow_from_the_timeouts_in_effect() {
         (stuck(50) + &now("ESTABLISHED", 850), set(855, 120, None), false),
         (stuck(50) + &now("FIN_WAIT", 100), set(900, 120, None), true),
         (stuck(50) + &now("FIN_WAIT", 100), set(900, 100, None), false),
-        // It was set while they were there.
+        // It was set while they existed.
         (stuck(50) + &now("ESTABLISHED", 850), set(1, 120, None), false),
     ] {
         let mut director = director(table("rr", two_servers()));
@@ -218,7 +218,7 @@ fn connections_of_servers_that_are_gone_are_counted() {
     let what = "1 connections are to a server that is no longer in the table";
     for (row, is_found) in [
         (row("TCP", "1234", "0050", gone, "ESTABLISHED"), true),
-        (row("TCP", "1234", "0050", RS1, "ESTABLISHED"), false), // it is there
+        (row("TCP", "1234", "0050", RS1, "ESTABLISHED"), false), // it exists
         (row("TCP", "1234", "0050", gone, "FIN_WAIT"), false),
         (row("TCP", "0000", "0050", gone, "ESTABLISHED"), false), // a template
         (row("TCP", "1234", "0051", gone, "ESTABLISHED"), false), // no service
