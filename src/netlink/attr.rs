@@ -9,24 +9,24 @@ use super::read_error::ReadError;
 use super::uapi::{AF_INET, AF_INET6};
 use crate::family::Family;
 
-/// Writes attributes one behind the other, and leaves room for the headers of messages between them.
+/// Writes attributes one after another, with space for message headers between them.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
 impl Writer {
-    /// What was written.
+    /// The bytes written so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Forgets what was written, and keeps the memory.
+    /// Discards the bytes, and keeps the allocation.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// Room of `N` bytes, then what `fill` writes: both, once that is done.
+    /// Writes `N` bytes of space, then the output of `fill`, and returns both.
     pub(crate) fn behind<const N: usize>(&mut self, fill: impl FnOnce(&mut Writer)) -> &mut [u8] {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; N]);
@@ -34,7 +34,7 @@ impl Writer {
         self.bytes.get_mut(start..).unwrap_or_default()
     }
 
-    /// An attribute of plain bytes. The values of this family are all far shorter than the 64 KiB that fit.
+    /// An attribute with plain bytes. The values of this family are far shorter than the maximum of 64 KiB.
     pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) {
         let at = self.open(kind);
         self.bytes.extend_from_slice(value);
@@ -58,12 +58,12 @@ impl Writer {
         self.bytes(kind, &value.to_ne_bytes());
     }
 
-    /// A port as the wire has it: most significant byte first.
+    /// A port in network byte order.
     pub(crate) fn port(&mut self, kind: u16, value: u16) {
         self.bytes(kind, &value.to_be_bytes());
     }
 
-    /// A name, with the NUL that the kernel insists on.
+    /// A name, with the NUL that the kernel requires.
     pub(crate) fn name(&mut self, kind: u16, value: &[u8]) {
         let at = self.open(kind);
         self.bytes.extend_from_slice(value);
@@ -71,7 +71,7 @@ impl Writer {
         self.close(at);
     }
 
-    /// An address as IPVS has it: always 16 bytes, an IPv4 address in the first four.
+    /// An address in the format of IPVS: always 16 bytes, an IPv4 address in the first four.
     pub(crate) fn address(&mut self, kind: u16, address: IpAddr) {
         let mut value = [0; 16];
         match address {
@@ -91,7 +91,7 @@ impl Writer {
         );
     }
 
-    /// The flags of a service, with a mask that says all of them are meant.
+    /// The flags of a service, with a mask that includes all of them.
     pub(crate) fn flags(&mut self, kind: u16, flags: u32) {
         let at = self.open(kind);
         self.bytes.extend_from_slice(&flags.to_ne_bytes());
@@ -99,7 +99,7 @@ impl Writer {
         self.close(at);
     }
 
-    /// An attribute that holds attributes.
+    /// An attribute that contains attributes.
     pub(crate) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Writer)) {
         let at = self.open(kind);
         fill(self);
@@ -113,7 +113,7 @@ impl Writer {
         at
     }
 
-    /// Fills in the length, which does not count the padding, and pads to the next multiple of four.
+    /// Sets the length, which excludes the padding, and pads to the next multiple of four.
     fn close(&mut self, at: usize) {
         let length = u16::try_from(self.bytes.len() - at).unwrap_or(u16::MAX);
         if let Some(field) = self.bytes.get_mut(at..at + 2) {
@@ -130,8 +130,8 @@ pub(crate) struct Attribute<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// The attributes in `bytes`, in their order; an error ends them. A listing reads hundreds of thousands of them, so
-/// each is looked at once.
+/// The attributes in `bytes`, in order; an error ends them. A listing reads hundreds of thousands of them, so each is
+/// visited only once.
 pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, ReadError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -167,7 +167,7 @@ impl<'a> Attribute<'a> {
         self.chunk().map(u32::from_ne_bytes)
     }
 
-    /// A counter, which is 32 or 64 bits wide depending on the nest and on the counter.
+    /// A counter, 32 or 64 bits wide depending on the nest and on the counter.
     pub(crate) fn counter(&self) -> Result<u64, ReadError> {
         match self.value.len() {
             8.. => self.chunk().map(u64::from_ne_bytes),
@@ -179,7 +179,7 @@ impl<'a> Attribute<'a> {
         self.chunk().map(u16::from_be_bytes)
     }
 
-    /// The 16 bytes of an address whose family comes in another attribute, perhaps a later one.
+    /// The 16 bytes of an address, whose family is in another attribute, possibly a later one.
     pub(crate) fn address(&self) -> Result<[u8; 16], ReadError> {
         self.chunk()
     }
@@ -188,7 +188,7 @@ impl<'a> Attribute<'a> {
         self.chunk()
     }
 
-    /// A name without the NUL behind it.
+    /// A name without its NUL.
     pub(crate) fn name(&self) -> &'a [u8] {
         self.value.split(|byte| *byte == 0).next().unwrap_or_default()
     }
@@ -202,7 +202,7 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// The address in 16 bytes of the kernel's, once its family is known.
+/// The address in the kernel's 16 bytes, given its family.
 pub(crate) fn to_ip(bytes: [u8; 16], family: Family) -> IpAddr {
     match family {
         Family::V4 => {

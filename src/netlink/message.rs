@@ -1,4 +1,4 @@
-//! Messages: requests of the `IPVS` family as bytes, and datagrams of the kernel cut into replies.
+//! Messages: requests of the `IPVS` family as bytes, and datagrams of the kernel split into replies.
 
 use netlink_packet_core::{Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
 use netlink_packet_generic::GenlHeader;
@@ -8,11 +8,11 @@ use super::attr::Writer;
 use super::read_error::ReadError;
 use super::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 
-/// The netlink header and the generic one behind it.
+/// The netlink header and the generic one after it.
 const HEADERS: usize = 20;
 const GENERIC_HEADER: std::ops::Range<usize> = 16..HEADERS;
 
-/// Appends a request to a datagram, of the family with number `family`; `fill` writes its attributes.
+/// Appends a request to a datagram; `family` is the number of the family, and `fill` writes the attributes.
 pub(crate) fn append(
     datagram: &mut Writer,
     family: u16,
@@ -25,7 +25,7 @@ pub(crate) fn append(
     if let Some(header) = message.get_mut(GENERIC_HEADER) {
         GenlHeader { cmd: command, version: IPVS_GENL_VERSION }.emit(header);
     }
-    // Attributes are padded, and so is the length.
+    // Attributes are padded, so the length is too.
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let mut header = NetlinkBuffer::new(message);
     header.set_length(length);
@@ -34,17 +34,17 @@ pub(crate) fn append(
     header.set_sequence_number(sequence);
 }
 
-/// Appends the question for the number of the `IPVS` family.
+/// Appends the request for the number of the `IPVS` family.
 pub(crate) fn append_lookup(datagram: &mut Writer, sequence: u32) {
     append(datagram, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, sequence, |attributes| {
         attributes.name(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME.as_bytes());
     });
 }
 
-/// What one message of the kernel's says.
+/// The content of a message from the kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
-    /// An object or a value: the attributes behind the generic header.
+    /// An object or a value: the attributes after the generic header.
     Data { attributes: &'a [u8] },
     /// A request was carried out (0) or refused (a positive errno).
     Ack { errno: i32 },
@@ -52,13 +52,13 @@ pub(crate) enum Reply<'a> {
     Done { errno: i32 },
 }
 
-/// A message of the kernel's.
+/// A message from the kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
-    /// That of the request which it answers.
+    /// The sequence number of the request that it answers.
     pub(crate) sequence: u32,
-    /// Whether something changed under the dump that it belongs to, so that the dump may not be whole. IPVS does not
-    /// find that out in kernels of today.
+    /// Whether objects changed during the dump, so that it may be incomplete. Present kernels never set this for
+    /// IPVS.
     pub(crate) is_interrupted: bool,
     pub(crate) reply: Reply<'a>,
 }
@@ -93,7 +93,7 @@ pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'
     })
 }
 
-/// The errno at the front of an ack, an error or the end of a dump; the kernel sends it negative.
+/// The errno at the beginning of an ack, an error or the end of a dump; the kernel sends it negative.
 #[expect(clippy::host_endian_bytes, reason = "the one number outside attributes")]
 fn status(payload: &[u8]) -> i32 {
     payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code).saturating_neg())

@@ -1,6 +1,7 @@
-//! All that knows bytes: the kernel's numbers, attributes, messages and the socket.
+//! Everything about bytes: the kernel's numbers, attributes, messages and the socket.
 //!
-//! Of the netlink crates, only flags of messages are seen outside this folder, and what the feature `genetlink` is about.
+//! Outside this folder, only message flags of the netlink crates are visible, and the types of the feature
+//! `genetlink`.
 
 pub(crate) mod attr;
 pub(crate) mod message;

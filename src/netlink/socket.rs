@@ -1,10 +1,10 @@
-//! The socket, and what may stand in for it.
+//! The netlink socket, and the trait for replacements.
 
 use std::io;
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 
-/// Where datagrams go and come from: the kernel, or in a test whatever answers like it.
+/// A transport for datagrams: the kernel, or a replacement in a test.
 ///
 /// ```
 /// use std::io;
@@ -27,25 +27,25 @@ pub trait Transport: Send {
     /// Sends one datagram of netlink messages.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
 
-    /// Puts the next waiting datagram into `buffer`, which is empty and has room for one, [`RECEIVE_BUFFER`] at most:
-    /// what the kernel sends does not outgrow the room that it has been offered.
+    /// Receives the next waiting datagram into `buffer`, which is empty and has capacity for one, at most
+    /// [`RECEIVE_BUFFER`]: the kernel's datagrams do not exceed the largest buffer it was offered.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] where none is waiting; it is never waited for.
+    /// [`io::ErrorKind::WouldBlock`] if none is waiting; this never blocks.
     fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()>;
 }
 
-/// Room for one datagram, in bytes: a dump's chunks never grow beyond it (`netlink_dump` of the kernel caps them).
+/// The size of a receive buffer in bytes: a dump's chunks never exceed it (`netlink_dump` of the kernel caps them).
 pub const RECEIVE_BUFFER: usize = 32 * 1024;
 
-/// More requests in a datagram make nothing faster.
+/// More requests in a datagram are not faster.
 pub(crate) const REQUESTS_PER_DATAGRAM: usize = 128;
 
-/// What the answer to a change takes of a socket's receive buffer: 768 or 896 bytes with kernels of today.
+/// How much of a socket's receive buffer the reply to a change needs: 768 or 896 bytes with present kernels.
 const ANSWER: usize = 1536;
 
-/// A netlink socket of the kernel's, in the network namespace of the thread that made it.
+/// A netlink socket in the network namespace of the thread that opened it.
 pub(crate) struct NetlinkSocket(netlink_sys::Socket);
 
 impl NetlinkSocket {
@@ -53,10 +53,10 @@ impl NetlinkSocket {
         netlink_sys::Socket::new(NETLINK_GENERIC).map(Self)
     }
 
-    /// How many changes may go out in a datagram. Their answers wait in the socket until all are carried out, and what
-    /// does not fit into its receive buffer, which is as large as the host has it (`net.core.rmem_default`), is lost.
+    /// How many changes a datagram may hold. Their replies wait in the socket until all are processed, and are lost
+    /// if they exceed its receive buffer, whose size is the host's setting (`net.core.rmem_default`).
     pub(crate) fn requests_per_datagram(&self) -> usize {
-        // A refusal need not hold a copy of its request, which may be long; kernels before 4.3 do not know of this.
+        // An error need not contain a copy of its request, which may be long; kernels before 4.3 lack this option.
         let _ = self.0.set_cap_ack(true);
         let room = self.0.get_rx_buf_sz().unwrap_or(0);
         (room / ANSWER).clamp(1, REQUESTS_PER_DATAGRAM)
