@@ -206,7 +206,7 @@ fn lines_that_lead_to_no_table_change_nothing() {
     for (file, status, said) in [
         ("-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80\n", 255, "line 2: Service already exists\n"),
         ("-a -t 10.0.0.9:80 -r 10.1.0.1\n", 255, "line 1: Service not defined\n"),
-        ("-L\n", 2, "line 1: only lines that change the table lead to one\n"),
+        ("-L\n", 2, "line 1: only lines that change the table are allowed here\n"),
         ("-A -t 10.0.0.9:80 -w\n", 255, "line 1: -w: missing argument\n"),
     ] {
         for how in ["--diff", "--apply"] {

@@ -267,7 +267,7 @@ fn what_the_kernel_protects_is_not_written() {
 #[test]
 fn a_save_to_a_closed_stdout_is_an_error() {
     let folder = start("closed");
-    let said = "cannot write the output: stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, \
+    let said = "cannot write the output: stdout is closed, or is only /dev/null; ipvsadm -S > FILE writes a file, \
                 or ipvsadm -S --file FILE\n";
     for tool in ["$OURS -Sn", "$OURS -S --file -", SAVE] {
         assert_eq!(shell(&folder, &format!("{tool} >&-")), (1, String::new(), said.into()), "{tool}");

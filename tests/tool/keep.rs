@@ -160,7 +160,7 @@ fn a_dry_run_shows_what_is_kept() {
     assert_eq!((status, shown.as_str()), (2, ""));
     assert_eq!(
         said,
-        "line 2: '--keep' needs the table, which a dry run of lines does not read; write the line whole\n"
+        "line 2: '--keep' needs the table, which a dry run of lines does not read; give all options instead\n"
     );
     assert_eq!(services(), before);
 }

@@ -98,13 +98,13 @@ fn an_address_that_no_server_has() {
         run(OURS, "-d -t [fd00::1]:80 -r fd00::2");
     }
     let link_local =
-        "IPVS keeps no interface with an address: name one of the server's that is not link-local";
+        "IPVS stores no interface with an address: use an address of the server that is not link-local";
     mended(
         &format!("{to_v6} fe80::2"),
         &format!("{INVALID}: 'fe80::2'; {link_local}"),
         &format!("{to_v6} fd00::3"),
     );
-    let mapped = "an IPv4 server is named as 10.1.0.9, with -i";
+    let mapped = "write an IPv4 server as 10.1.0.9, with -i";
     mended(
         &format!("{to_v6} ::ffff:10.1.0.9"),
         &format!("{INVALID}: '::ffff:10.1.0.9'; {mapped}"),
@@ -128,7 +128,7 @@ fn an_interface_that_carries_no_daemon() {
     let backup = "--start-daemon backup --mcast-interface";
     let up = |name: &str| format!("bring the interface up: ip link set dev {name} up");
     let none = |version: u8, least: u16| {
-        format!("it has no IPv{version}, for its MTU is below {least}: ip link set dev d0 mtu 1500")
+        format!("it has no IPv{version}, because its MTU is below {least}: ip link set dev d0 mtu 1500")
     };
     // What is set up, the line, what is said behind which sentence, and what is typed instead of its command.
     for (set_up, line, sentence, remedy, instead) in [
@@ -156,7 +156,7 @@ fn an_interface_that_carries_no_daemon() {
             "ip link set d0 addrgenmode none; ip link set d0 up",
             &format!("{master} d0 {V6_GROUP}"),
             "Cannot assign requested address",
-            "it has no IPv6 address, or none for two seconds yet; try again, or: ip -6 addr add ADDRESS/64 dev d0".to_owned(),
+            "it has no IPv6 address, or not yet for two seconds; try again, or: ip -6 addr add ADDRESS/64 dev d0".to_owned(),
             "",
         ),
         (
@@ -173,7 +173,7 @@ fn an_interface_that_carries_no_daemon() {
         stop(if line.starts_with(master) { "master" } else { "backup" });
     }
     // The loopback interface, which is up.
-    let groups = "it has no way to IPv6 groups; name another interface with --mcast-interface";
+    let groups = "it cannot reach IPv6 groups; name another interface with --mcast-interface";
     let instead = format!("{master} d0 {V6_GROUP}");
     sh("ip link set d0 up");
     mended(&format!("{master} lo {V6_GROUP}"), &format!("{UNREACHABLE}: 'lo'; {groups}"), &instead);
@@ -190,7 +190,7 @@ fn a_port_that_another_program_has() {
     let line = "--start-daemon backup --mcast-interface lo";
     for (option, port) in [("", 8848), (" --mcast-port 9000", 9000)] {
         let taken = UdpSocket::bind(("0.0.0.0", port)).unwrap();
-        let why = "another program has this UDP port; name one with --mcast-port";
+        let why = "another program uses this UDP port; choose another with --mcast-port";
         let instead = format!("{line} --mcast-port 9001");
         mended(&format!("{line}{option}"), &format!("Address already in use: '{port}'; {why}"), &instead);
         stop("backup");

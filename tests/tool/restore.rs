@@ -166,7 +166,7 @@ fn a_replacing_restore_takes_only_changes() {
         lab::isolate();
         set_up(kept);
         let input = format!("-A -t 10.0.0.2:80 -s rr\n{line}\n");
-        let complaint = "line 2: only lines that change the table lead to one\n".to_owned();
+        let complaint = "line 2: only lines that change the table are allowed here\n".to_owned();
         assert_eq!(feed(RESTORE, "", &input), (2, String::new(), complaint), "{line}");
         assert_eq!(table(), kept, "{line}");
     }

@@ -158,7 +158,7 @@ fn a_save_to_a_terminal_says_that_no_file_was_written() {
 fn refused(word: &str, sibling: &str) -> String {
     let options = if sibling == SAVE { "the options are -n, --full and" } else { "the one option is" };
     let name = if sibling == SAVE { "ipvsadm-save" } else { "ipvsadm-restore" };
-    format!("'{word}' is no option of {name}; {options} --file PATH\n")
+    format!("'{word}' is not an option of {name}; {options} --file PATH\n")
 }
 
 #[test]

@@ -29,7 +29,7 @@ const CASES: [[&str; 4]; 16] = [
     [
         "-A -f 7 -s rr",
         "-a -f 7 -r 10.1.0.1:8080 -g",
-        "the port '8080' has no effect: with -g packets keep the port they came to; -m maps ports",
+        "the port '8080' has no effect: with -g packets keep their destination port; -m maps ports",
         "-r 10.1.0.1:8080 -g -w 1\n",
     ],
     [
@@ -78,7 +78,7 @@ const CASES: [[&str; 4]; 16] = [
     [
         "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.1.0.1 -g",
         "-e -t 10.0.0.1:80 -r 10.1.0.1 -m",
-        "'-g' became -m: connections that are open keep -g; -g brings it back",
+        "'-g' was changed to -m: open connections keep -g; -g changes it back",
         "-r 10.1.0.1:80 -m -w 1\n",
     ],
     [
@@ -258,7 +258,7 @@ fn open_connections_keep_their_way() {
     let mut client = TcpStream::connect("10.0.0.1:80").unwrap();
     let (mut taken, _) = server.accept().unwrap();
     let (_, _, said) = run(OURS, "-e -t 10.0.0.1:80 -r 10.1.0.1 -g");
-    assert!(said.contains("'-m' became -g: connections that are open keep -m"), "{said}");
+    assert!(said.contains("'-m' was changed to -g: open connections keep -m"), "{said}");
     client.write_all(b"still there?").unwrap();
     let mut heard = [0; 12];
     taken.read_exact(&mut heard).unwrap();

@@ -93,10 +93,11 @@ fn a_file_that_no_new_one_can_replace_is_named_with_what_writes_into_it() {
     let folder = start("in the way");
     let at = |name: &str| format!("{folder}/{name}");
     let said = |path: &str, reason: &str, options: &str, quoted: &str| {
-        let command =
-            format!("ipvsadm -S{options} > {quoted} writes into it, and leaves a part if that fails");
+        let command = format!(
+            "ipvsadm -S{options} > {quoted} writes into it, and leaves an incomplete file if that fails"
+        );
         let message =
-            format!("cannot write '{path}': {reason}; no new file can take its place, but {command}\n");
+            format!("cannot write '{path}': {reason}; a new file cannot replace it, but {command}\n");
         (1, String::new(), message)
     };
     // A file that is bound over another, as into a container.

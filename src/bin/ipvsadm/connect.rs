@@ -39,15 +39,15 @@ pub(crate) fn failure(error: &Error) -> Failure {
         Error::NotAvailable => unavailable("Protocol not available", &missing_module()),
         Error::Kernel { errno: libc::EPERM, .. } => unavailable(
             "Permission denied (you must be root)",
-            "it takes CAP_NET_ADMIN, and not that of a rootless container: try sudo",
+            "it needs CAP_NET_ADMIN, and not that of a rootless container: try sudo",
         ),
         Error::Socket { .. } if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => {
             unavailable(&error_text(error), "raise the limit on open files: ulimit -n")
         }
         Error::Socket { .. } => {
-            unavailable(&error_text(error), "it takes a netlink socket, which a sandbox may forbid")
+            unavailable(&error_text(error), "it needs a netlink socket, which a sandbox may forbid")
         }
-        other => unavailable(&error_text(other), "the kernel's IPVS is not one this tool knows"),
+        other => unavailable(&error_text(other), "this tool does not support the kernel's IPVS"),
     }
 }
 

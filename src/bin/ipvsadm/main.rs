@@ -57,7 +57,7 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         [] => Command::plain_list(),
         [word, name, ref words @ ..] if word == common::AS.as_bytes() => match Sibling::named(name) {
             Some(sibling) => sibling.parse(words)?,
-            None => return Err(messages::try_help(&program, Some(name), "it is no sibling of ipvsadm")),
+            None => return Err(messages::try_help(&program, Some(name), "it is not a sibling of ipvsadm")),
         },
         _ => cli::parse::parse(&program, &words, &mut resolver)?,
     };

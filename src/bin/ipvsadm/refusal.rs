@@ -94,10 +94,10 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
     let remedy = match address {
         _ if address.is_multicast() || address.is_unspecified() => single_host(),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            "IPVS keeps no interface with an address: name one of the server's that is not link-local"
+            "IPVS stores no interface with an address: use an address of the server that is not link-local"
                 .to_owned()
         }
-        _ if mapped != address => format!("an IPv4 server is named as {mapped}, with -i"),
+        _ if mapped != address => format!("write an IPv4 server as {mapped}, with -i"),
         _ if Family::from(address) != service.family() => beside_a_daemon(),
         IpAddr::V4(_) if has_no_address() => {
             "this network namespace has no address yet: ip link set dev lo up".to_owned()
@@ -164,7 +164,7 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
         {
             let (name, least) = if is_ipv6 { ("IPv6", 1280) } else { ("IPv4", 68) };
             let mend = interface.ip_link_set("mtu 1500");
-            format!("it has no {name}, for its MTU is below {least}: {mend}")
+            format!("it has no {name}, because its MTU is below {least}: {mend}")
         }
         libc::EINVAL => return beside_a_server(daemon.state),
         libc::ENODEV => "name an interface with --mcast-interface".to_owned(),
@@ -173,11 +173,11 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
         libc::EADDRNOTAVAIL if is_ipv6 => {
             let add = ["ip", "-6", "addr", "add", "ADDRESS/64", "dev"].map(str::as_bytes);
             let add = shell::line(add.into_iter().chain([interface.0]));
-            format!("it has no IPv6 address, or none for two seconds yet; try again, or: {add}")
+            format!("it has no IPv6 address, or not yet for two seconds; try again, or: {add}")
         }
         libc::EADDRINUSE => {
             let port = if daemon.port == 0 { 8848 } else { daemon.port };
-            let remedy = "another program has this UDP port; name one with --mcast-port";
+            let remedy = "another program uses this UDP port; choose another with --mcast-port";
             return Some((port.to_string(), remedy.to_owned()));
         }
         _ => return None,
@@ -209,7 +209,7 @@ impl Interface<'_> {
         let mut last_words =
             addresses.split(|byte| *byte == b'\n').map(|line| line.rsplit(|byte| *byte == b' ').next());
         if self.0 == b"lo" {
-            "it has no way to IPv6 groups; name another interface with --mcast-interface".to_owned()
+            "it cannot reach IPv6 groups; name another interface with --mcast-interface".to_owned()
         } else if fs::read(&switch).is_ok_and(|value| value.starts_with(b"1")) {
             format!("IPv6 is off on it: echo 0 >{}", shell::quoted(switch.as_os_str().as_bytes()))
         } else if last_words.any(|word| word == Some(self.0)) {

@@ -111,7 +111,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (place, link) in machine.places(vip) {
         if link.kind == LinkKind::Ethernet {
-            let what = format!("{vip} is on {}, which has a network behind it", link.name);
+            let what = format!("{vip} is on {}, which is connected to a network", link.name);
             // The director, and perhaps the user, reaches the server through its own address.
             let near =
                 role.director.and_then(|director| machine.route(director).link()).unwrap_or(link.index);
@@ -120,8 +120,9 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
                 findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             } else {
                 let name = machine.name(near);
-                let what =
-                    format!("{what}, and {name} has no other: if it is not the server's own, add that first");
+                let what = format!(
+                    "{what}, and {name} has no other address: if this is the VIP, add the server's own first"
+                );
                 let own = format!("ADDRESS/{}", place.prefix);
                 let fix = shell::line(["ip", "addr", "replace", &own, "dev", name]);
                 findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
@@ -151,7 +152,7 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
         return Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine)));
     }
     // A user who is connected from it, on the director, would be cut off.
-    let what = format!("{what}, and connections of the director's own come from it: they would be cut");
+    let what = format!("{what}, and the director's own connections use it as source: they would be cut");
     let director = role.director.map_or("DIRECTOR".to_owned(), |director| director.to_string());
     let change = if vip.is_ipv4() {
         format!(
@@ -207,7 +208,7 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
     // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
     let steered = steer(machine, &[vip], None, "GATEWAY", machine.name(link));
     let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip(vip));
-    let what = format!("the default route is by the director, {director}");
+    let what = format!("the default route is via the director, {director}");
     Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
 }
 
@@ -219,7 +220,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
         Route::Local => return None,
         Route::Unreachable => {
             let what = format!(
-                "no route leads to the director, {director}; an address of it is next to this server"
+                "there is no route to the director, {director}; it has an address next to this server"
             );
             let fix = format!("{} route replace default via DIRECTOR", ip(director));
             return Some(Kind::GatewayNotDirector.at(&at, what, fix));
@@ -233,7 +234,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     {
         return None;
     }
-    let what = format!("the default route is not by the director, {director}");
+    let what = format!("the default route is not via the director, {director}");
     let name = machine.name(link);
     let fix = match machine.default_route(director) {
         // The user may be logged in through this route: it stays, and only clients' answers leave it.
@@ -281,6 +282,6 @@ fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let elsewhere = elsewhere.map_or(String::new(), |listener| format!(", only on {}", listener.address));
     let wanted =
         if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
-    let what = format!("nobody listens on port {port} of {wanted}{elsewhere}");
+    let what = format!("nothing listens on port {port} of {wanted}{elsewhere}");
     Some(Kind::NoListener.at(&port, what, "systemctl restart SERVICE"))
 }

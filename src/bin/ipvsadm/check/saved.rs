@@ -106,7 +106,7 @@ impl Saved {
     fn take_name(&mut self, line: usize, words: &[&[u8]], name: &[u8]) {
         let holds = |word: &&&[u8]| word.windows(name.len().max(1)).any(|part| part == name);
         let word = words.iter().find(holds).copied().unwrap_or(name);
-        let what = format!("'{}' is not in numbers", messages::text(word));
+        let what = format!("'{}' is not numeric", messages::text(word));
         self.fault.get_or_insert((Kind::SaveNames, messages::at_line(line, &what)));
         self.names += 1;
     }
@@ -205,8 +205,8 @@ const RESTORES: &str =
     "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
 const SAVES: &str =
     "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
-const LEAVING: &str = "servers of weight 0 are being taken out; give them their weights back, or save the table with ipvsadm -S \
-                       --full where they are to stay out";
+const LEAVING: &str = "servers of weight 0 are being drained; restore their weights, or save the table with ipvsadm -S --full if \
+                       they are to stay out";
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 
@@ -280,9 +280,9 @@ mod tests {
             ("# nothing\n", None),
             (
                 "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r web1:80\n",
-                Some((Kind::SaveNames, "line 2: 'web1:80' is not in numbers")),
+                Some((Kind::SaveNames, "line 2: 'web1:80' is not numeric")),
             ),
-            ("-A -t 10.0.0.1:http\n", Some((Kind::SaveNames, "line 1: '10.0.0.1:http' is not in numbers"))),
+            ("-A -t 10.0.0.1:http\n", Some((Kind::SaveNames, "line 1: '10.0.0.1:http' is not numeric"))),
             (
                 "-A -t 10.0.0.1:80\n-A -t 10.0.0.1:80\n",
                 Some((Kind::SaveUnreadable, "line 2: Service already exists")),
@@ -298,11 +298,11 @@ mod tests {
                 )),
             ),
             ("-A -t 10.0.0.1:8O\n", Some((Kind::SaveUnreadable, "line 1: illegal virtual"))),
-            ("-A -t web.example:80\n", Some((Kind::SaveNames, "line 1: 'web.example:80' is not in numbers"))),
+            ("-A -t web.example:80\n", Some((Kind::SaveNames, "line 1: 'web.example:80' is not numeric"))),
             ("-A -t 10.0.0.1:99999\n", Some((Kind::SaveUnreadable, "line 1: illegal virtual"))),
             (
                 "-A -t 10.0.0.1:80 -p 9 -M mask.example\n",
-                Some((Kind::SaveNames, "line 1: 'mask.example' is not in numbers")),
+                Some((Kind::SaveNames, "line 1: 'mask.example' is not numeric")),
             ),
         ] {
             let saved = Saved::read(lines.as_bytes());

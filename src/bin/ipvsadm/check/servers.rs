@@ -34,16 +34,16 @@ pub(crate) fn trouble(
     let address = server.destination.id.address;
     let is_direct_routing = server.destination.forwarding == ForwardingMethod::DirectRouting;
     match machine.route(address) {
-        Route::Unreachable => Some((Kind::ServerUnreachable, format!("no route leads to {address}"))),
+        Route::Unreachable => Some((Kind::ServerUnreachable, format!("there is no route to {address}"))),
         Route::Via(gateway, _) if is_direct_routing => {
-            let mut what = format!("{address} is routed by {gateway}, not on a network of this director's");
+            let mut what = format!("the route to {address} is via {gateway}, not on-link");
             if machine.on_link(address).is_none() {
-                what += "; if the address is right, it takes a tunnel (-i), which the server must unwrap";
+                what += "; if the address is right, use a tunnel (-i), which the server must decapsulate";
             }
             Some((Kind::ServerBehindGateway, what))
         }
         Route::Local if is_unserved(machine, service, server) => {
-            let what = format!("{address} is this director, where nobody listens for the service");
+            let what = format!("{address} is this director, where nothing listens for the service");
             Some((Kind::ServerIsDirector, what))
         }
         Route::Local => None,
@@ -132,8 +132,8 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
 
 /// The director's own packet filter, which comes first if no server answers.
 fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
-    let what = "no server answers; what this director sends to them passes its own packet filter (OUTPUT), and so do the \
-                answers of masqueraded ones (FORWARD)";
+    let what = "no server answers; packets to them pass this director's own packet filter (OUTPUT), and so do answers of \
+                masqueraded ones (FORWARD)";
     (director.filters)(service.id.family()).map(|show| Kind::SynRecv.at(&service.id, what, show))
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
         let what = format!(
-            "it has {} connections of the {upper} it may have",
+            "it has {} connections, and its upper threshold is {upper}",
             server.active_connections.saturating_add(server.inactive_connections)
         );
         let room = upper

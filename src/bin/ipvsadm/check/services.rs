@@ -59,7 +59,8 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     if is_on_wire || is_answered {
         return None;
     }
-    let what = told(format!("{vip} is on {} alone, and {} does not answer for it", holder.name, link.name));
+    let what =
+        told(format!("{vip} is only on {}, and {} does not answer ARP for it", holder.name, link.name));
     let move_it = || move_to(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
 }
@@ -92,7 +93,7 @@ fn missing(
         |name| format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add(vip, name));
     let mut fix = take(name);
     if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
-        what = format!("{what}; {}, in whose network it lies, is down", down.name);
+        what = format!("{what}; {}, whose network contains it, is down", down.name);
         fix = format!("{} && {{ {}; }}", bring_up(&down.name), take(&down.name));
     }
     Some(Kind::VipMissing.at(&vip, what, fix))
@@ -168,7 +169,7 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
         let first = weights.next();
         let differ = weights.any(|weight| Some(weight) != first);
         if let Some(scheduler) = weighing(service.scheduler).filter(|_| differ) {
-            let what = format!("the weights differ, and the scheduler {} ignores them", service.scheduler);
+            let what = format!("the weights differ, and scheduler {} ignores them", service.scheduler);
             let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
             findings.push(Kind::WeightsIgnored.at(&service.id, what, fix));
         }

@@ -69,7 +69,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
             .is_some_and(|vip| machine.places(vip).any(|(_, place)| place.index == link.index));
         if to.is_ipv4() && is_shared && machine.higher(&link.name, "send_redirects") > 0 {
             let what = format!(
-                "clients and masqueraded servers are both behind {}, and it sends redirects",
+                "clients and masqueraded servers are both behind {}, and it sends ICMP redirects",
                 link.name
             );
             let paths = ["all", &link.name].map(|name| (format!("net/ipv4/conf/{name}/send_redirects"), 0));
@@ -100,7 +100,7 @@ pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Findin
         return None;
     }
     let what = format!(
-        "rp_filter has dropped {} packets; the default route is not by {}",
+        "rp_filter has dropped {} packets; the default route leaves by another interface than {}",
         machine.filtered, link.name
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
@@ -130,7 +130,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
             && server.persistent_connections > 0
         {
             let what = format!(
-                "it has weight 0, and {} clients come back to it by persistence",
+                "it has weight 0, and {} clients are still sent to it by persistence",
                 server.persistent_connections
             );
             findings.push(Kind::ExpireQuiescentTemplate.at(&at, what, on("expire_quiescent_template")));
@@ -138,7 +138,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         let connections = server.active_connections.saturating_add(server.inactive_connections);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
             let what =
-                format!("it has weight 0, and {connections} connections whose ports clients may use again");
+                format!("it has weight 0, and {connections} connections whose ports clients may reuse");
             // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
             let fix = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
@@ -157,7 +157,7 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
         let at = path.replace('/', ".");
         findings.push(Kind::CountersFrozen.at(
             &at,
-            format!("{at} is 0: the kernel counts nothing"),
+            format!("{at} is 0: the kernel does not refresh the counters"),
             set(&[(path.to_owned(), 1)]),
         ));
     }

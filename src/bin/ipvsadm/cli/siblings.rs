@@ -90,7 +90,7 @@ impl Sibling {
     fn refused(&self, word: &[u8]) -> Failure {
         let message = match self.usage {
             Some(usage) if matches!(word, b"-h" | b"--help") => usage.to_owned(),
-            _ => format!("'{}' is no option of {}; {}", messages::text(word), self.name, self.shown),
+            _ => format!("'{}' is not an option of {}; {}", messages::text(word), self.name, self.shown),
         };
         Failure { status: self.status, message, continue_restore: false }
     }

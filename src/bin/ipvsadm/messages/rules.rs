@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Failure, STATUS_LIST, path, reason, value};
 
-pub(crate) const ONLY_CHANGES: &str = "only lines that change the table lead to one";
+pub(crate) const ONLY_CHANGES: &str = "only lines that change the table are allowed here";
 pub(crate) const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
 pub(crate) const CLEARED: &str = "there is no rule in the input: the table is cleared";
 pub(crate) const AS_BEFORE: &str = "nothing was applied: the table is as before";

@@ -14,7 +14,7 @@ const fn message(text: &'static str, hint: &'static str) -> Message {
     Message { text, hint }
 }
 
-const ADDRESS: &str = "an address or a name with :PORT behind it, an IPv6 address in brackets";
+const ADDRESS: &str = "an address or a name followed by :PORT, an IPv6 address in brackets";
 const COUNT: &str = "a number from 0 to 2147483647";
 const PORT: &str = "a number from 1 to 65535";
 
@@ -45,13 +45,13 @@ pub(crate) const ZERO_PORT: Message = message(
 pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
 pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
 pub(crate) const KEEP_UNREAD: &str =
-    "'--keep' needs the table, which a dry run of lines does not read; write the line whole";
+    "'--keep' needs the table, which a dry run of lines does not read; give all options instead";
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
 pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
 /// The original prints an empty line after this one.
 pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
-pub(crate) const INCOMPLETE: &str = "the command lacks what it is about";
+pub(crate) const INCOMPLETE: &str = "the command lacks its object";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
 impl Message {

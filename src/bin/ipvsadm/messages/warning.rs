@@ -13,7 +13,7 @@ pub(crate) fn port(typed: u16, way: &str, server: &DestinationId) -> String {
 /// The same behind a firewall mark.
 pub(crate) fn marked_port(typed: u16, way: &str) -> String {
     format!(
-        "warning: the port '{typed}' has no effect: with {way} packets keep the port they came to; -m maps ports"
+        "warning: the port '{typed}' has no effect: with {way} packets keep their destination port; -m maps ports"
     )
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
 
 /// The forwarding method was changed.
 pub(crate) fn method(old: &str, new: &str) -> String {
-    format!("warning: '{old}' became {new}: connections that are open keep {old}; {old} brings it back")
+    format!("warning: '{old}' was changed to {new}: open connections keep {old}; {old} changes it back")
 }
 
 /// Options left out of an edit, with old and new values; none if nothing was reset.

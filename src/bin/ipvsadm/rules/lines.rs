@@ -51,9 +51,11 @@ pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> 
     let first = words.first()?;
     Some(match parse::parse(program, words, resolver) {
         Ok(Command::Restore { .. }) => {
-            Err(messages::try_help(program, Some(first), "a restore cannot hold another"))
+            Err(messages::try_help(program, Some(first), "a restore cannot contain another"))
         }
-        Ok(Command::Check { .. }) => Err(messages::try_help(program, Some(first), "a check is no rule")),
+        Ok(Command::Check { .. }) => {
+            Err(messages::try_help(program, Some(first), "a restore cannot contain a check"))
+        }
         command => command,
     })
 }

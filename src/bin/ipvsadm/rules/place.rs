@@ -19,7 +19,7 @@ use crate::text;
 pub(crate) enum Hint {
     #[error("another user put it into a folder where all may write")]
     Foreign,
-    #[error("no new file can take its place")]
+    #[error("a new file cannot replace it")]
     Irreplaceable,
 }
 
@@ -121,7 +121,7 @@ fn is_inherited(number: i32) -> io::Result<bool> {
 }
 
 pub(crate) const NOWHERE: &str =
-    "stdout is closed, or no more than /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
+    "stdout is closed, or is only /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
 
 /// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` instead,
 /// for reading and writing. A shell's `> /dev/null` opens it for writing only.

@@ -69,7 +69,7 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyh
             format!("{}{}", if save.numeric { " -n" } else { "" }, if save.full { " --full" } else { "" });
         let path = shell::quoted(path.as_os_str().as_bytes());
         failure.message = format!(
-            "{}, but ipvsadm -S{options} > {path} writes into it, and leaves a part if that fails",
+            "{}, but ipvsadm -S{options} > {path} writes into it, and leaves an incomplete file if that fails",
             failure.message
         );
     }

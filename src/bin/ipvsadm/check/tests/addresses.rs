@@ -50,7 +50,7 @@ fn connections_from_the_address_stay() {
     ] {
         assert_one(&found(Method::DirectRouting, connected(remote, stage)), MISSING);
     }
-    let what = "192.168.1.100 is not on this server, and connections of the director's own come from it: they would be cut";
+    let what = "192.168.1.100 is not on this server, and the director's own connections use it as source: they would be cut";
     let on_director = "'ip addr replace 192.168.1.100/32 dev INTERFACE && \
          sysctl -w net.ipv4.conf.all.promote_secondaries=1 && ip addr del 192.168.1.100/PREFIX dev INTERFACE'";
     for (director, host) in [(Some(ip("192.168.1.1")), "192.168.1.1"), (None, "DIRECTOR")] {
@@ -119,7 +119,7 @@ fn addresses_on_wires() {
         }
     };
     let id = "server-vip-on-wire";
-    let what = "192.168.1.100 is on eth0, which has a network behind it";
+    let what = "192.168.1.100 is on eth0, which is connected to a network";
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/32 dev eth0";
     assert_one(&found(Method::DirectRouting, on_wire(32)), [id, VIP, what, moved]);
     let to_tunnel = "ip addr replace 192.168.1.100/32 dev tunl0 && ip addr del 192.168.1.100/32 dev eth0";
@@ -141,8 +141,8 @@ fn addresses_on_wires() {
     let alone = |server: &mut Server| {
         server.machine.addresses = vec![own(VIP, 24, ETH0)];
     };
-    let first = "192.168.1.100 is on eth0, which has a network behind it, and eth0 has no other: \
-        if it is not the server's own, add that first";
+    let first = "192.168.1.100 is on eth0, which is connected to a network, and eth0 has no other address: \
+        if this is the VIP, add the server's own first";
     let add = "ip addr replace ADDRESS/24 dev eth0";
     assert_one(&found(Method::DirectRouting, alone), [id, VIP, first, add]);
     for other in [own("127.0.0.1", 8, ETH0), own("2001:db8::1", 64, ETH0), own("192.168.1.11", 32, LO)] {

@@ -34,7 +34,7 @@ fn answers_past_the_director() {
     let fix = "ip route replace default via GATEWAY dev eth0 table 100 && \
         ip rule add from 192.168.1.100 lookup 100 && \
         ip rule add from 192.168.1.100 lookup main suppress_prefixlength 0";
-    let what = "the default route is by the director, 192.168.1.1";
+    let what = "the default route is via the director, 192.168.1.1";
     for method in [Method::DirectRouting, Method::Tunnel] {
         assert_one(&found(method, by_director), ["gateway-is-director", "default route", what, fix]);
         assert_healthy(
@@ -86,7 +86,7 @@ fn by_router(server: &mut Server) {
 const NOT_DIRECTOR: [&str; 4] = [
     "gateway-not-director",
     "default route",
-    "the default route is not by the director, 192.168.1.1",
+    "the default route is not via the director, 192.168.1.1",
     "ip route replace default via 192.168.1.1 dev eth0 table 100 && ip rule add from 192.168.1.11 sport 80 lookup 100",
 ];
 
@@ -128,7 +128,7 @@ fn answers_by_the_director() {
     let stray = found(Method::Masquerade, |server| {
         server.machine.lookups.remove(&ip("192.168.1.1"));
     });
-    let lost = "no route leads to the director, 192.168.1.1; an address of it is next to this server";
+    let lost = "there is no route to the director, 192.168.1.1; it has an address next to this server";
     assert_one(&stray, [id, at, lost, "ip route replace default via DIRECTOR"]);
     assert_healthy(
         Method::Masquerade,

@@ -98,7 +98,7 @@ fn addresses() {
         [
             "vip-missing",
             "192.168.1.100",
-            "no interface of this director has the address 192.168.1.100; eth0, in whose network it lies, is down",
+            "no interface of this director has the address 192.168.1.100; eth0, whose network contains it, is down",
             "ip link set dev eth0 up && { ping -c 1 -W 1 192.168.1.100 || ip neigh show 192.168.1.100 | grep lladdr || \
              ip addr replace 192.168.1.100/32 dev eth0; }",
         ],
@@ -183,7 +183,7 @@ fn interfaces_of_addresses() {
         [
             "vip-on-loopback",
             "192.168.1.100",
-            "192.168.1.100 is on lo alone, and eth0 does not answer for it",
+            "192.168.1.100 is only on lo, and eth0 does not answer ARP for it",
             "ip addr replace 192.168.1.100/32 dev eth0 && ip addr del 192.168.1.100/32 dev lo",
         ],
     );
@@ -229,7 +229,7 @@ fn services() {
         [
             "weights-ignored",
             SERVICE,
-            "the weights differ, and the scheduler rr ignores them",
+            "the weights differ, and scheduler rr ignores them",
             "ipvsadm -E -t 192.168.1.100:80 -s wrr",
         ],
     );
@@ -335,7 +335,7 @@ fn servers() {
         [
             "threshold-reached",
             FIRST,
-            "it has 5 connections of the 5 it may have",
+            "it has 5 connections, and its upper threshold is 5",
             "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 10 -y 0",
         ],
     );
@@ -351,7 +351,7 @@ fn servers() {
         [
             "server-is-director",
             FIRST,
-            "192.168.1.11 is this director, where nobody listens for the service",
+            "192.168.1.11 is this director, where nothing listens for the service",
             "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0",
         ],
     );
@@ -367,7 +367,7 @@ fn servers() {
         [
             "server-unreachable",
             FIRST,
-            "no route leads to 192.168.1.11",
+            "there is no route to 192.168.1.11",
             "ip route replace 192.168.1.11/32 dev eth0",
         ],
     );

@@ -253,7 +253,7 @@ fn filters() {
         server.machine.filtered = 3;
         set_all(&mut server.machine, STRICT);
     }
-    let what = "rp_filter has dropped 3 packets; the default route is not by eth0";
+    let what = "rp_filter has dropped 3 packets; the default route leaves by another interface than eth0";
     let fix = "sysctl -w net.ipv4.conf.eth0.rp_filter=2";
     for method in [Method::DirectRouting, Method::Tunnel] {
         assert_one(&found(method, filtered), ["rp-filter", "eth0", what, fix]);
@@ -287,8 +287,8 @@ fn listeners() {
     };
     let at = ["no-listener", "80"];
     let fix = "systemctl restart SERVICE";
-    let nobody = "nobody listens on port 80 of 192.168.1.100";
-    let elsewhere = "nobody listens on port 80 of 192.168.1.100, only on 192.168.1.11";
+    let nobody = "nothing listens on port 80 of 192.168.1.100";
+    let elsewhere = "nothing listens on port 80 of 192.168.1.100, only on 192.168.1.11";
     for method in [Method::DirectRouting, Method::Tunnel] {
         assert_one(&listen(method, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
         assert_one(&listen(method, "192.168.1.11", 80, true), [at[0], at[1], elsewhere, fix]);
@@ -298,7 +298,7 @@ fn listeners() {
             }
         }
     }
-    let nobody = "nobody listens on port 80 of this server";
+    let nobody = "nothing listens on port 80 of this server";
     assert_one(&listen(Method::Masquerade, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
     for (address, is_served) in [
         ("127.0.0.1", false),

@@ -40,7 +40,7 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     assert!(
         finding
             .what
-            .ends_with("if the address is right, it takes a tunnel (-i), which the server must unwrap")
+            .ends_with("if the address is right, use a tunnel (-i), which the server must decapsulate")
     );
     // In a network of the director's a wrong route is the cause.
     let mut director = super::director(table("rr", two_servers()));

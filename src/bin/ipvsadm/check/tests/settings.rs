@@ -50,7 +50,7 @@ fn settings() {
         [
             "send-redirects",
             "eth0",
-            "clients and masqueraded servers are both behind eth0, and it sends redirects",
+            "clients and masqueraded servers are both behind eth0, and it sends ICMP redirects",
             "sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
         ],
     );
@@ -71,7 +71,7 @@ fn machinery() {
         [
             "counters-frozen",
             "net.ipv4.vs.run_estimation",
-            "net.ipv4.vs.run_estimation is 0: the kernel counts nothing",
+            "net.ipv4.vs.run_estimation is 0: the kernel does not refresh the counters",
             "sysctl -w net.ipv4.vs.run_estimation=1",
         ],
     );
@@ -129,7 +129,7 @@ fn draining() {
         [
             "expire-quiescent-template",
             FIRST,
-            "it has weight 0, and 2 clients come back to it by persistence",
+            "it has weight 0, and 2 clients are still sent to it by persistence",
             "sysctl -w net.ipv4.vs.expire_quiescent_template=1",
         ],
     );
@@ -158,7 +158,7 @@ fn draining() {
             first(director).forwarding = forwarding;
         });
         let fix = format!("sysctl -w net.ipv4.vs.conn_reuse_mode={mode}");
-        let what = "it has weight 0, and 3 connections whose ports clients may use again";
+        let what = "it has weight 0, and 3 connections whose ports clients may reuse";
         assert_one(&director, ["conn-reuse-mode", FIRST, what, &fix]);
     }
     let twins: [Twin<Director>; 4] = [
