@@ -91,6 +91,7 @@ pub(crate) struct Save {
     pub(crate) numeric: bool,
     /// Thresholds, timeouts and sync daemons too, all in numbers.
     pub(crate) full: bool,
+    pub(crate) json: bool,
     /// None for stdout.
     pub(crate) file: Option<PathBuf>,
 }
@@ -101,6 +102,8 @@ pub(crate) struct Restore {
     pub(crate) mode: RestoreMode,
     /// `--dry-run`: nothing is changed.
     pub(crate) dry: bool,
+    /// The input may be a table in JSON; a difference is printed as JSON.
+    pub(crate) json: bool,
     /// None for stdin.
     pub(crate) file: Option<PathBuf>,
 }
@@ -123,6 +126,8 @@ pub(crate) enum RestoreMode {
 pub(crate) struct List {
     pub(crate) what: ListTarget,
     pub(crate) view: View,
+    /// As JSON, which has what all views show, in numbers.
+    pub(crate) json: bool,
     pub(crate) numeric: bool,
     pub(crate) exact: bool,
     pub(crate) sorted: bool,
@@ -152,6 +157,6 @@ impl Command {
     /// The command of `ipvsadm` without arguments.
     pub(crate) fn plain_list() -> Self {
         let what = ListTarget::Table;
-        Self::List(List { what, view: View::Plain, numeric: false, exact: false, sorted: true })
+        Self::List(List { what, view: View::Plain, json: false, numeric: false, exact: false, sorted: true })
     }
 }

@@ -9,6 +9,7 @@ mod command;
 mod common;
 mod connect;
 mod format;
+mod json;
 mod list;
 mod messages;
 mod option_table;

@@ -46,6 +46,7 @@ fn rules(command: OptionKey) -> CommandRules {
         SyncId,
         Exact,
         TunInfo,
+        Json,
     ];
     let (needed, allowed, exclusive): (&[OptionKey], &[OptionKey], &[OptionKey]) = match command {
         AddService => (&[ServiceAddress], ADD_SERVICE, &[]),
@@ -60,8 +61,8 @@ fn rules(command: OptionKey) -> CommandRules {
             (&[], &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen, DryRun], &[])
         }
         StopDaemon => (&[], &[SyncId, DryRun], &[]),
-        Restore => (&[], &[File, Replace, Diff, Apply, DryRun], &[Replace, Diff, Apply]),
-        Save => (&[], &[Numeric, Full, File], &[]),
+        Restore => (&[], &[File, Replace, Diff, Apply, DryRun, Json], &[Replace, Diff, Apply]),
+        Save => (&[], &[Numeric, Full, File, Json], &[]),
         Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Json], &[]),
         _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),
     };

@@ -203,6 +203,7 @@ impl<'a> Options<'a> {
             OptionKey::Save => Ok(Command::Save(Save {
                 numeric: self.has(OptionKey::Numeric),
                 full: self.has(OptionKey::Full),
+                json: self.has(OptionKey::Json),
                 file: self.file,
             })),
             OptionKey::Restore => Ok(Command::Restore(self.restore())),
@@ -270,7 +271,7 @@ impl<'a> Options<'a> {
             () if self.has(OptionKey::Apply) => RestoreMode::Apply,
             () => RestoreMode::Stream,
         };
-        Restore { mode, dry: self.has(OptionKey::DryRun), file: self.file }
+        Restore { mode, dry: self.has(OptionKey::DryRun), json: self.has(OptionKey::Json), file: self.file }
     }
 
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {

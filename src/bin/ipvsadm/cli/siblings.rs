@@ -64,8 +64,10 @@ impl Sibling {
         }
         match lexer.positional.first() {
             Some(word) => Err(self.refused(word)),
-            None if self == &SAVE => Ok(Command::Save(Save { numeric, full, file })),
-            None => Ok(Command::Restore(Restore { mode: RestoreMode::Replace, dry: false, file })),
+            None if self == &SAVE => Ok(Command::Save(Save { numeric, full, json: false, file })),
+            None => {
+                Ok(Command::Restore(Restore { mode: RestoreMode::Replace, dry: false, json: false, file }))
+            }
         }
     }
 

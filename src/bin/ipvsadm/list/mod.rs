@@ -2,6 +2,7 @@
 
 mod columns;
 mod connections;
+mod json;
 mod rows;
 
 use std::io::Write;
@@ -20,6 +21,9 @@ pub(crate) fn list(
     info: Info,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
+    if list.json {
+        return json::list(out, list, client, info);
+    }
     let mut formatter = AddressFormatter::new(list.numeric, resolver);
     match list.what {
         ListTarget::Table => {

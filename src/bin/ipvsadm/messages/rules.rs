@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, STATUS_LIST, path, reason, value};
+use super::{Failure, STATUS_LIST, path, printable, reason, value};
 
 pub(crate) const ONLY_CHANGES: &str = "only lines that change the table are allowed here";
 pub(crate) const NO_RULE: &str = "there is no rule in the input; a line with -C makes the table empty";
@@ -36,6 +36,15 @@ pub(crate) fn cannot_read_file(file: &Path, error: &io::Error) -> Failure {
 
 pub(crate) fn cannot_read_rules(error: &io::Error) -> Failure {
     value(format!("cannot read the rules: {}", reason(error)))
+}
+
+/// A document that is no table: where in it, if that is known, and on which line.
+pub(crate) fn invalid_document(path: Option<&str>, error: &serde_json::Error) -> Failure {
+    let at = path.map_or(String::new(), |path| format!("{}: ", printable(path)));
+    value(format!(
+        "the input is no table in JSON: {at}{}; docs/schema.json says what is",
+        printable(&error.to_string())
+    ))
 }
 
 pub(crate) fn cannot_read_table(why: &str) -> Failure {

@@ -7,12 +7,15 @@ use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, Servic
 
 use crate::change::current::Before;
 use crate::change::keep;
-use crate::command::Command;
+use crate::command::{Command, Restore, RestoreMode};
 use crate::format;
+use crate::json::Object;
 use crate::messages::{
-    self, Failure, Result, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE, at_line, report,
+    self, Failure, Result, STATUS_DIFFERS, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE,
+    at_line, report,
 };
 use crate::refusal;
+use crate::rules::replace;
 use crate::text::AddressFormatter;
 
 /// The table that the lines make, beginning with an empty one. Every line that does not apply is reported.
@@ -48,11 +51,32 @@ fn before(table: &Table, change: &Change) -> Before {
     Before { service: table.service(id).copied(), server: server.copied() }
 }
 
-/// Prints the lines that turn the current table into `wanted`, and returns whether there are any.
-pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) -> Result<bool> {
+/// Prints or applies the difference to `desired`, the table of `commands` where those are lines.
+pub(crate) fn reach(
+    client: &mut Client,
+    restore: &Restore,
+    desired: &Table,
+    commands: &[(usize, Command)],
+    out: &mut impl Write,
+) -> Result<()> {
+    if restore.mode == RestoreMode::Apply && !restore.dry {
+        let _alone = replace::alone()?;
+        return apply(client, desired, commands);
+    }
+    let any = show(client, desired, restore.json, out)?;
+    if any && restore.mode == RestoreMode::Diff { Err(Failure::reported(STATUS_DIFFERS)) } else { Ok(()) }
+}
+
+/// Prints the changes that turn the current table into `wanted`, as lines or as JSON, and returns whether there are any.
+fn show(client: &mut Client, wanted: &Table, json: bool, out: &mut impl Write) -> Result<bool> {
     let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
-    let mut formatter = AddressFormatter::numeric();
-    let mut written = changes.iter().try_for_each(|change| format::change(out, change, &mut formatter));
+    let mut written = if json {
+        Object::begin(&mut *out)
+            .and_then(|mut object| object.field("changes", &changes).and_then(|()| object.end()))
+    } else {
+        let mut formatter = AddressFormatter::numeric();
+        changes.iter().try_for_each(|change| format::change(out, change, &mut formatter))
+    };
     // A full disk shows only when the output is flushed.
     written = written.and_then(|()| out.flush());
     written.map_err(|error| could_not_look(messages::write_error(&error)))?;
@@ -60,7 +84,7 @@ pub(crate) fn show(client: &mut Client, wanted: &Table, out: &mut impl Write) ->
 }
 
 /// Applies the difference to `wanted`, the table of `commands`: all of it or nothing.
-pub(crate) fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> Result<()> {
+fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> Result<()> {
     // If the socket fails, another is opened.
     let Err(error) = wanted.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
     if !error.failed().is_empty() {
@@ -108,10 +132,10 @@ fn could_not_look(failure: Failure) -> Failure {
 }
 
 /// The object that a change targets.
-type Object = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
+type Target = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
 
 /// The object of a change that a line can make.
-fn object(change: &Change) -> Option<Object> {
+fn target(change: &Change) -> Option<Target> {
     match change {
         Change::AddService(service) | Change::EditService(service) => Some((Some(service.id), None, None)),
         Change::AddDestination { service: id, destination: server }
@@ -125,18 +149,18 @@ fn object(change: &Change) -> Option<Object> {
 }
 
 /// The last line about each object.
-fn lines(commands: &[(usize, Command)]) -> HashMap<Object, usize> {
+fn lines(commands: &[(usize, Command)]) -> HashMap<Target, usize> {
     let line = |(line, command): &(usize, Command)| match command {
-        Command::Change(asked) => Some((object(&asked.change)?, *line)),
+        Command::Change(asked) => Some((target(&asked.change)?, *line)),
         _ => None,
     };
     commands.iter().filter_map(line).collect()
 }
 
 /// The kernel's refusal of a change.
-fn told(change: &Change, error: &Error, lines: &HashMap<Object, usize>) -> String {
+fn told(change: &Change, error: &Error, lines: &HashMap<Target, usize>) -> String {
     let message = refusal::refused(error, Some(change)).message;
-    match object(change).and_then(|object| lines.get(&object)) {
+    match target(change).and_then(|target| lines.get(&target)) {
         Some(line) => at_line(*line, &message),
         None => format!("{}: {message}", format::line(change)),
     }

@@ -2,7 +2,9 @@
 
 pub(crate) mod apply;
 pub(crate) mod atomic_file;
+pub(crate) mod document;
 pub(crate) mod lines;
 mod place;
+mod replace;
 pub(crate) mod restore;
 pub(crate) mod save;

@@ -3,23 +3,20 @@
 //! Everything that has arrived is sent to the kernel together, without waiting for more: rules written one by one
 //! into a pipe take effect at once, and a file needs only a few system calls.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use ipvs::{Change, Client, DaemonState};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use ipvs::{Change, Client};
 
 use crate::command::{ChangeRequest, Command, Restore, RestoreMode};
 use crate::format;
-use crate::messages::{self, Failure, Result, STATUS_DIFFERS, STATUS_REFUSED, STATUS_VALUE, at_line, report};
+use crate::messages::{self, Failure, Result, STATUS_REFUSED, STATUS_VALUE, at_line, report};
 use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
+use crate::rules::document;
 use crate::rules::lines::{commands, parse, words};
+use crate::rules::replace;
 use crate::session::Session;
 use crate::text::AddressFormatter;
 
@@ -34,6 +31,14 @@ pub(crate) fn restore<W: Write>(
     run: Run<W>,
 ) -> Result<()> {
     let mut input = open(restore)?;
+    if restore.json {
+        let whole = read_whole(&mut input)?;
+        // A difference may be printed as JSON for lines, too.
+        if document::is_document(&whole) || restore.mode != RestoreMode::Diff {
+            return document::restore(session, restore, &whole, out);
+        }
+        input = Box::new(Cursor::new(whole));
+    }
     match restore.mode {
         RestoreMode::Stream => Lines::new(session, out, run).stream(input),
         RestoreMode::Replace => {
@@ -44,8 +49,8 @@ pub(crate) fn restore<W: Write>(
             if commands.is_empty() {
                 report(messages::CLEARED);
             }
-            let _alone = alone()?;
-            stop_replaced(session.client()?, &commands)?;
+            let _alone = replace::alone()?;
+            replace::stop_replaced(session.client()?, changes_of(&commands))?;
             run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
@@ -53,17 +58,8 @@ pub(crate) fn restore<W: Write>(
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
             refuse_without_rules(session.client()?, &commands)?;
-            let wanted = apply::wanted(&commands)?;
-            if restore.mode == RestoreMode::Apply && !restore.dry {
-                let _alone = alone()?;
-                return apply::apply(session.client()?, &wanted, &commands);
-            }
-            let any = apply::show(session.client()?, &wanted, out)?;
-            if any && restore.mode == RestoreMode::Diff {
-                Err(Failure::reported(STATUS_DIFFERS))
-            } else {
-                Ok(())
-            }
+            let desired = apply::wanted(&commands)?;
+            apply::reach(session.client()?, restore, &desired, &commands, out)
         }
     }
 }
@@ -97,57 +93,20 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
     if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
 }
 
-/// Waits until no other restore replaces or applies a whole table, because two at once leave a mixture of both. If no
-/// lock can be taken, such as without privilege, it does not wait.
-fn alone() -> Result<Option<File>> {
-    const LOCK: &str = "/run/ipvsadm.lock";
-    const PATIENCE: Duration = Duration::from_secs(30);
-    let Ok(file) = File::options().create(true).truncate(false).write(true).mode(0o600).open(LOCK) else {
-        return Ok(None);
-    };
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
-            Err(Errno::WOULDBLOCK) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(Errno::WOULDBLOCK) => {
-                return Err(messages::locked(PATIENCE, LOCK));
-            }
-            Err(_) => return Ok(None),
-        }
-    }
-}
-
-/// Stops the sync daemons that lines start: a second one in the same state would be refused.
-fn stop_replaced(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
-    // Whether the first line about a daemon starts it, rather than stops it.
-    let is_started = |state: DaemonState| {
-        let first = commands.iter().find_map(|(_, command)| match command {
-            Command::Change(asked) => match asked.change {
-                Change::StartDaemon(daemon) if daemon.state == state => Some(true),
-                Change::StopDaemon { state: stopped, sync_id: _ } if stopped == state => Some(false),
-                _ => None,
-            },
-            _ => None,
-        });
-        first == Some(true)
-    };
-    if ![DaemonState::Master, DaemonState::Backup].into_iter().any(is_started) {
-        return Ok(());
-    }
-    let running = client.daemons().map_err(|error| messages::refused(&error, None))?;
-    for daemon in running.iter().filter(|daemon| is_started(daemon.state)) {
-        let stop = Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id };
-        client.apply(&stop).map_err(|error| refusal::refused(&error, Some(&stop)))?;
-    }
-    Ok(())
+/// The changes that lines ask for.
+fn changes_of(commands: &[(usize, Command)]) -> impl Iterator<Item = &Change> + Clone {
+    commands.iter().filter_map(|(_, command)| match command {
+        Command::Change(request) => Some(&request.change),
+        _ => None,
+    })
 }
 
 /// Prints what would be carried out; needs no kernel.
 pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Write) -> Result<()> {
     let whole = read_whole(&mut open(restore)?)?;
+    if restore.json {
+        return document::show(restore, &whole, out);
+    }
     let commands = commands(&whole, &session.program, &mut session.resolver)?;
     let keeps = |asked: &ChangeRequest| asked.keep.is_some();
     let kept = commands.iter().find(

@@ -5,10 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use ipvs::{Change, Client};
+use ipvs::{Change, Client, Destination, Service};
+use serde::Serialize;
 
 use crate::command::Save;
 use crate::format;
+use crate::json::Object;
 use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
@@ -29,13 +31,13 @@ pub(crate) fn save(
     match path {
         Some(path) => {
             out.flush()?; // it may be stdout under another path
-            atomic_file::write_whole(path, |out| lines(out, save.full, client, &mut formatter))?;
+            atomic_file::write_whole(path, |out| write(out, save, client, &mut formatter))?;
         }
         None if place::leads_nowhere(io::stdout())? => return Err(io::Error::other(place::NOWHERE).into()),
         None => {
             // The reader of a pipe does not learn that a save failed: write all of it or nothing.
             let mut whole = Vec::new();
-            lines(&mut whole, save.full, client, &mut formatter)?;
+            write(&mut whole, save, client, &mut formatter)?;
             out.write_all(&whole)?;
         }
     }
@@ -65,8 +67,9 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyh
     };
     let mut failure = messages::cannot_write_file(path, &error, hint.as_ref());
     if hint == Some(Hint::Irreplaceable) {
-        let options =
-            format!("{}{}", if save.numeric { " -n" } else { "" }, if save.full { " --full" } else { "" });
+        let options = [(save.numeric, " -n"), (save.full, " --full"), (save.json, " --json")];
+        let options: String =
+            options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, option)| option).collect();
         let path = shell::quoted(path.as_os_str().as_bytes());
         failure.message = format!(
             "{}, but ipvsadm -S{options} > {path} writes into it, and leaves an incomplete file if that fails",
@@ -74,6 +77,40 @@ pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyh
         );
     }
     Ok(failure)
+}
+
+fn write(
+    out: &mut dyn Write,
+    save: &Save,
+    client: &mut Client,
+    formatter: &mut AddressFormatter<'_>,
+) -> anyhow::Result<()> {
+    if save.json { json(out, save.full, client) } else { lines(out, save.full, client, formatter) }
+}
+
+/// A service with its real servers, as configured.
+#[derive(Serialize)]
+struct Configured<'a> {
+    #[serde(flatten)]
+    service: &'a Service,
+    servers: Vec<Destination>,
+}
+
+/// The table as `-R --json` takes it.
+fn json(out: &mut dyn Write, full: bool, client: &mut Client) -> anyhow::Result<()> {
+    let mut object = Object::begin(out)?;
+    let mut array = object.array("services")?;
+    for entry in services(client, true)? {
+        let servers = destinations(client, &entry.service.id, true, false)?;
+        let servers = servers.into_iter().map(|kept| kept.destination).collect();
+        array.push(&Configured { service: &entry.service, servers })?;
+    }
+    array.end()?;
+    if full {
+        object.field("timeouts", &client.timeouts()?)?;
+        object.field("daemons", &client.daemons()?)?;
+    }
+    Ok(object.end()?)
 }
 
 fn lines(

@@ -65,6 +65,7 @@ impl Options<'_> {
         Ok(List {
             what,
             view,
+            json: self.has(OptionKey::Json),
             numeric: self.has(OptionKey::Numeric),
             exact: self.has(OptionKey::Exact),
             sorted: !self.has(OptionKey::NoSort),

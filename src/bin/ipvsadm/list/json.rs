@@ -1,0 +1,79 @@
+//! `-L --json`: the listing as one line of JSON. It is written as it is read, so memory does not grow with the table.
+
+use std::io::Write;
+
+use ipvs::{Client, Connections, Info, ServiceEntry};
+use serde::{Serialize, Serializer};
+
+use super::{ListedServer, destinations, services};
+use crate::command::{List, ListTarget};
+use crate::json::Object;
+
+/// Writes a listing.
+pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info: Info) -> anyhow::Result<()> {
+    match list.what {
+        ListTarget::Table => {
+            let services = services(client, list.sorted)?;
+            table(out, list, client, info, &services)
+        }
+        ListTarget::Service(id) => {
+            let entry = client.service(&id)?;
+            table(out, list, client, info, &[entry])
+        }
+        ListTarget::Connections { .. } => connections(out),
+        ListTarget::Timeouts => one(out, "timeouts", &client.timeouts()?),
+        ListTarget::Daemons => one(out, "daemons", &client.daemons()?),
+    }
+}
+
+/// A service with its real servers.
+#[derive(Serialize)]
+struct Service<'a> {
+    #[serde(flatten)]
+    entry: &'a ServiceEntry,
+    servers: Servers<'a>,
+}
+
+struct Servers<'a>(&'a [ListedServer]);
+
+impl Serialize for Servers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ListedServer::entry))
+    }
+}
+
+fn table(
+    out: &mut impl Write,
+    list: &List,
+    client: &mut Client,
+    info: Info,
+    services: &[ServiceEntry],
+) -> anyhow::Result<()> {
+    let mut object = Object::begin(out)?;
+    object.field("ipvs", &info.version.to_string())?;
+    object.field("connection_table_size", &info.connection_table_size)?;
+    let mut array = object.array("services")?;
+    for entry in services {
+        let servers = destinations(client, &entry.service.id, list.sorted, true)?;
+        array.push(&Service { entry, servers: Servers(&servers) })?;
+    }
+    array.end()?;
+    Ok(object.end()?)
+}
+
+fn connections(out: &mut impl Write) -> anyhow::Result<()> {
+    let mut connections = Connections::open()?;
+    let mut object = Object::begin(out)?;
+    let mut array = object.array("connections")?;
+    while let Some(connection) = connections.next_row()? {
+        array.push(&connection)?;
+    }
+    array.end()?;
+    Ok(object.end()?)
+}
+
+fn one(out: &mut impl Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+    let mut object = Object::begin(out)?;
+    object.field(name, value)?;
+    Ok(object.end()?)
+}

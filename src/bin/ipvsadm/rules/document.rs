@@ -1,0 +1,74 @@
+//! `-R --json`: a table in JSON, as `-S --json` and `-L --json` write it.
+
+use std::io::Write;
+
+use ipvs::{Change, Client, Table};
+
+use crate::command::{Restore, RestoreMode};
+use crate::format;
+use crate::messages::{self, Failure, Result, STATUS_REFUSED, report};
+use crate::refusal;
+use crate::rules::{apply, replace};
+use crate::session::Session;
+use crate::text::AddressFormatter;
+
+/// Whether an input is a document, not lines: no rule begins so.
+pub(crate) fn is_document(input: &[u8]) -> bool {
+    input.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first))
+}
+
+/// Reads a whole document.
+fn read(input: &[u8]) -> Result<Table> {
+    let mut deserializer = serde_json::Deserializer::from_slice(input);
+    let table = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        messages::invalid_document(Some(&*path).filter(|path| *path != "."), &error.into_inner())
+    })?;
+    deserializer.end().map_err(|error| messages::invalid_document(None, &error))?;
+    Ok(table)
+}
+
+/// Carries out what a document asks for.
+pub(crate) fn restore(
+    session: &mut Session,
+    restore: &Restore,
+    input: &[u8],
+    out: &mut impl Write,
+) -> Result<()> {
+    let desired = read(input)?;
+    let changes = Table::default().diff(&desired);
+    match restore.mode {
+        RestoreMode::Stream => change_all(session.client()?, &changes),
+        RestoreMode::Replace => {
+            let _alone = replace::alone()?;
+            let client = session.client()?;
+            replace::stop_replaced(client, changes.iter())?;
+            change_all(client, &[&[Change::Flush], &changes[..]].concat())
+        }
+        RestoreMode::Diff | RestoreMode::Apply => {
+            apply::reach(session.client()?, restore, &desired, &[], out)
+        }
+    }
+}
+
+/// Prints what would be carried out, which takes no kernel.
+pub(crate) fn show(restore: &Restore, input: &[u8], out: &mut impl Write) -> Result<()> {
+    let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
+    let changes = Table::default().diff(&read(input)?);
+    let mut formatter = AddressFormatter::numeric();
+    let mut written = clear.into_iter().chain(changes);
+    written
+        .try_for_each(|change| format::change(out, &change, &mut formatter))
+        .map_err(|error| messages::write_error(&error))
+}
+
+/// Carries out every change that the kernel takes, and reports the others.
+fn change_all(client: &mut Client, changes: &[Change]) -> Result<()> {
+    let refused = client.apply_all(changes).map_err(|error| messages::refused(&error, None))?;
+    for (at, error) in &refused {
+        let Some(change) = changes.get(*at) else { continue };
+        let failure = refusal::refused(error, Some(change));
+        report(&format!("{}: {}", format::line(change), failure.message));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_REFUSED)) }
+}
