@@ -259,8 +259,11 @@ impl Table {
                 steps.push(change);
             }
         }
-        let timeouts = self.timeouts.zip(desired.timeouts).filter(|(old, new)| replaced(*old, *new) != *old);
-        steps.extend(timeouts.map(|(_, new)| Change::SetTimeouts(new)));
+        // Timeouts that this table does not speak of may be any.
+        let old = self.timeouts.unwrap_or_default();
+        if let Some(new) = desired.timeouts.filter(|new| replaced(old, *new) != old) {
+            steps.push(Change::SetTimeouts(new));
+        }
         steps
     }
 

@@ -249,7 +249,7 @@ fn a_dry_run_asks_the_kernel_nothing() {
 }
 
 /// The lines of a table of few services and servers, with all that a service, a server and the timeouts have.
-fn rules() -> impl Strategy<Value = String> {
+pub(crate) fn rules() -> impl Strategy<Value = String> {
     let service = prop::sample::select(vec![
         "-t 10.0.0.1:80",
         "-u 10.0.0.1:80",

@@ -16,6 +16,7 @@ mod buffers;
 mod changing;
 mod files;
 mod interfaces;
+mod json;
 mod keep;
 mod messages;
 mod names;

@@ -88,7 +88,7 @@ options! {
     Quiet: unchecked(Extensions, "", "quiet", "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
-    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R, --diff and --check: JSON, in one line"),
+    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON, in one line"),
 }
 
 /// Whether an option takes a value, and its placeholder in the help.

@@ -47,9 +47,9 @@ const USAGE: &str = "ipvsadm -A|-E SERVICE [-s NAME] [-p [SECONDS]] [-M NETMASK]
        ipvsadm -D SERVICE
        ipvsadm -a|-e SERVICE -r SERVER [-g|-i|-m] [-w WEIGHT] [-x COUNT] [-y COUNT] [--tun-type TYPE ...]
        ipvsadm -d SERVICE -r SERVER
-       ipvsadm -L [-n] [SERVICE | -c | --timeout | --daemon] [--stats | --rate | --thresholds | ...]
-       ipvsadm -S [-n] > FILE
-       ipvsadm -R < FILE
+       ipvsadm -L [-n] [SERVICE | -c | --timeout | --daemon] [--stats | --rate | --json | ...]
+       ipvsadm -S [-n | --json] > FILE
+       ipvsadm -R [--json] < FILE
        ipvsadm -C
        ipvsadm -Z [SERVICE]
        ipvsadm --set TCP TCPFIN UDP
