@@ -126,8 +126,7 @@ pub(crate) enum RestoreMode {
 pub(crate) struct List {
     pub(crate) what: ListTarget,
     pub(crate) view: View,
-    /// As JSON, which has what all views show, in numbers.
-    pub(crate) json: bool,
+    pub(crate) format: Format,
     pub(crate) numeric: bool,
     pub(crate) exact: bool,
     pub(crate) sorted: bool,
@@ -140,6 +139,15 @@ pub(crate) enum ListTarget {
     Connections { with_engine: bool },
     Timeouts,
     Daemons,
+}
+
+/// What a listing is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Lines for people and scripts, as the original's.
+    Text,
+    /// Everything that the views show, in numbers.
+    Json,
 }
 
 /// The layout of the table.
@@ -157,6 +165,13 @@ impl Command {
     /// The command of `ipvsadm` without arguments.
     pub(crate) fn plain_list() -> Self {
         let what = ListTarget::Table;
-        Self::List(List { what, view: View::Plain, json: false, numeric: false, exact: false, sorted: true })
+        Self::List(List {
+            what,
+            view: View::Plain,
+            format: Format::Text,
+            numeric: false,
+            exact: false,
+            sorted: true,
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 
 use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
 
-use crate::command::{List, ListTarget, View};
+use crate::command::{Format, List, ListTarget, View};
 use crate::resolver::Resolver;
 use crate::text::{AddressFormatter, address};
 
@@ -21,7 +21,7 @@ pub(crate) fn list(
     info: Info,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
-    if list.json {
+    if list.format == Format::Json {
         return json::list(out, list, client, info);
     }
     let mut formatter = AddressFormatter::new(list.numeric, resolver);

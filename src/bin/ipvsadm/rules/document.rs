@@ -42,7 +42,7 @@ pub(crate) fn restore(
         RestoreMode::Replace => {
             let _alone = replace::alone()?;
             let client = session.client()?;
-            replace::stop_replaced(client, changes.iter())?;
+            replace::stop_replaced(client, &changes)?;
             change_all(client, &[&[Change::Flush], &changes[..]].concat())
         }
         RestoreMode::Diff | RestoreMode::Apply => {

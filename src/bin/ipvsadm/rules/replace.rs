@@ -34,13 +34,10 @@ pub(crate) fn alone() -> Result<Option<File>> {
 }
 
 /// Stops the sync daemons that lines start, which would be refused while others run.
-pub(crate) fn stop_replaced<'a>(
-    client: &mut Client,
-    changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<()> {
+pub(crate) fn stop_replaced(client: &mut Client, changes: &[Change]) -> Result<()> {
     // Whether the first line about a daemon starts it; lines that stop it themselves need no help.
     let is_started = |state: DaemonState| {
-        let first = changes.clone().find_map(|change| match change {
+        let first = changes.iter().find_map(|change| match change {
             Change::StartDaemon(daemon) if daemon.state == state => Some(true),
             Change::StopDaemon { state: stopped, sync_id: _ } if *stopped == state => Some(false),
             _ => None,

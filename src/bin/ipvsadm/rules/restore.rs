@@ -50,7 +50,7 @@ pub(crate) fn restore<W: Write>(
                 report(messages::CLEARED);
             }
             let _alone = replace::alone()?;
-            replace::stop_replaced(session.client()?, changes_of(&commands))?;
+            replace::stop_replaced(session.client()?, &changes_of(&commands))?;
             run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
@@ -94,11 +94,12 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
 }
 
 /// The changes that lines ask for.
-fn changes_of(commands: &[(usize, Command)]) -> impl Iterator<Item = &Change> + Clone {
-    commands.iter().filter_map(|(_, command)| match command {
-        Command::Change(request) => Some(&request.change),
+fn changes_of(commands: &[(usize, Command)]) -> Vec<Change> {
+    let change = |(_, command): &(usize, Command)| match command {
+        Command::Change(request) => Some(request.change),
         _ => None,
-    })
+    };
+    commands.iter().filter_map(change).collect()
 }
 
 /// Prints what would be carried out; needs no kernel.

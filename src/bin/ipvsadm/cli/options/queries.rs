@@ -1,6 +1,6 @@
 //! The commands that change nothing.
 
-use crate::command::{Check, List, ListTarget, Method, RealServer, View};
+use crate::command::{Check, Format, List, ListTarget, Method, RealServer, View};
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 
@@ -65,7 +65,7 @@ impl Options<'_> {
         Ok(List {
             what,
             view,
-            json: self.has(OptionKey::Json),
+            format: if self.has(OptionKey::Json) { Format::Json } else { Format::Text },
             numeric: self.has(OptionKey::Numeric),
             exact: self.has(OptionKey::Exact),
             sorted: !self.has(OptionKey::NoSort),
