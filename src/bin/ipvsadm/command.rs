@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipvs::{Change, Netmask, ServiceId};
+use ipvs::{Change, Netmask, ServiceId, TunnelKind};
 
 use crate::option_table::OptionKey;
 
@@ -81,7 +81,7 @@ impl ChangeRequest {
 pub(crate) struct Keep {
     pub(crate) netmask: Option<Netmask>,
     pub(crate) flags: Vec<u8>,
-    pub(crate) tunnel: &'static [u8],
+    pub(crate) tunnel: Option<TunnelKind>,
     pub(crate) tunnel_port: u16,
 }
 

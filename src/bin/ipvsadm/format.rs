@@ -115,16 +115,21 @@ pub(crate) fn destination(
         write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
     }
     if let ForwardingMethod::Tunnel(tunnel) = forwarding {
-        match tunnel {
-            Tunnel::Ipip => write!(out, " --tun-type ipip")?,
-            Tunnel::Gue { port, checksum } => {
-                write!(out, " --tun-type gue --tun-port {port}{}", checksum_option(checksum))?;
-            }
-            Tunnel::Gre { checksum } => write!(out, " --tun-type gre{}", checksum_option(checksum))?,
-            Tunnel::Other { .. } => {}
-        }
+        tunnel_options(out, tunnel)?;
     }
     writeln!(out)
+}
+
+/// ` --tun-type TYPE ...`; nothing for a kind without a name, which no option stands for.
+fn tunnel_options(out: &mut impl Write, tunnel: Tunnel) -> Result<()> {
+    if matches!(tunnel, Tunnel::Other { .. }) {
+        return Ok(());
+    }
+    write!(out, " --tun-type {}", tunnel.kind())?;
+    if let Some(port) = tunnel.port() {
+        write!(out, " --tun-port {port}")?;
+    }
+    tunnel.checksum().map_or(Ok(()), |checksum| write!(out, "{}", checksum_option(checksum)))
 }
 
 /// `--start-daemon STATE ...`

@@ -176,7 +176,7 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
             format!("it has no IPv6 address, or not yet for two seconds; try again, or: {add}")
         }
         libc::EADDRINUSE => {
-            let port = if daemon.port == 0 { 8848 } else { daemon.port };
+            let port = if daemon.port == 0 { SyncDaemon::DEFAULT_PORT } else { daemon.port };
             let remedy = "another program uses this UDP port; choose another with --mcast-port";
             return Some((port.to_string(), remedy.to_owned()));
         }

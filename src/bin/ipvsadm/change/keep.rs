@@ -1,6 +1,6 @@
 //! `--keep`: options left out keep their current values.
 
-use ipvs::{Change, Checksum, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
+use ipvs::{Change, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 
 use crate::change::current::Before;
 use crate::cli::value;
@@ -85,28 +85,21 @@ fn forwarding(
 
 /// A tunnel of the same type keeps its port and checksum; one of another type has only the options given.
 fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
-    let (kind, old_port, old_checksum): (&[u8], _, _) = match old {
-        Tunnel::Gue { port, checksum } => (b"gue", Some(port), checksum),
-        Tunnel::Gre { checksum } => (b"gre", None, checksum),
-        Tunnel::Ipip | Tunnel::Other { .. } => (b"ipip", None, Checksum::Off),
-    };
-    let is_same = keep.tunnel.is_empty() || keep.tunnel == kind;
-    if !is_same {
-        return value::tunnel(keep.tunnel, keep.tunnel_port, &asked.named);
+    // No option stands for a kind without a name.
+    let old = if matches!(old, Tunnel::Other { .. }) { Tunnel::Ipip } else { old };
+    if let Some(kind) = keep.tunnel.filter(|kind| *kind != old.kind()) {
+        return value::tunnel(kind, keep.tunnel_port, &asked.named);
     }
     let mut named = asked.named.clone();
     let mut port = keep.tunnel_port;
-    if let Some(old_port) = old_port.filter(|_| !asked.names(OptionKey::TunPort)) {
+    if let Some(old_port) = old.port().filter(|_| !asked.names(OptionKey::TunPort)) {
         named.push(OptionKey::TunPort);
         port = old_port;
     }
     let keeps_checksum = ![OptionKey::TunNocsum, OptionKey::TunCsum, OptionKey::TunRemcsum]
         .iter()
         .any(|column| asked.names(*column));
-    let checksum = |new| if keeps_checksum { old_checksum } else { new };
-    Ok(match value::tunnel(kind, port, &named)? {
-        Tunnel::Gue { port, checksum: new } => Tunnel::Gue { port, checksum: checksum(new) },
-        Tunnel::Gre { checksum: new } => Tunnel::Gre { checksum: checksum(new) },
-        other => other,
-    })
+    let tunnel = value::tunnel(old.kind(), port, &named)?;
+    let kept = old.checksum().filter(|_| keeps_checksum);
+    Ok(kept.map_or(tunnel, |checksum| tunnel.with_checksum(checksum)))
 }

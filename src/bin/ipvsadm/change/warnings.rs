@@ -2,7 +2,7 @@
 
 use ipvs::{
     Change, Checksum, Destination, ForwardingMethod, Netmask, Persistence, Scheduler, Service, ServiceId,
-    Tunnel,
+    Tunnel, TunnelKind,
 };
 
 use crate::change::current::{Before, weighs};
@@ -139,7 +139,7 @@ fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
     if old_type != new_type && !asked.names(OptionKey::TunType) {
-        reset.push((format!("--tun-type {old_type}"), new_type.to_owned()));
+        reset.push((format!("--tun-type {old_type}"), new_type.to_string()));
     }
     let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
     if is_off && !asked.names(OptionKey::TunNocsum) {
@@ -147,11 +147,11 @@ fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec
     }
 }
 
-fn parts(tunnel: Tunnel) -> (&'static str, Checksum) {
+/// The kind and the checksum, as options can name them.
+fn parts(tunnel: Tunnel) -> (TunnelKind, Checksum) {
     match tunnel {
-        Tunnel::Gue { checksum, .. } => ("gue", checksum),
-        Tunnel::Gre { checksum } => ("gre", checksum),
-        Tunnel::Ipip | Tunnel::Other { .. } => ("ipip", Checksum::Off),
+        Tunnel::Other { .. } => parts(Tunnel::Ipip),
+        tunnel => (tunnel.kind(), tunnel.checksum().unwrap_or_default()),
     }
 }
 

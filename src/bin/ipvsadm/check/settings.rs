@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, DaemonState, ForwardingMethod, SyncDaemon};
+use ipvs::{Change, ForwardingMethod, SyncDaemon};
 
 use super::address::Route;
 use super::director::{Director, at};
@@ -170,13 +170,9 @@ pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
             Some(_) => ("which is down", bring_up(name)),
             None => ("which is gone", restart(daemon)),
         };
-        let side = match daemon.state {
-            DaemonState::Master => "master",
-            DaemonState::Backup => "backup",
-        };
         findings.push(Kind::SyncLinkDown.at(
             &name,
-            format!("the sync daemon ({side}) is on {name}, {how}"),
+            format!("the sync daemon ({}) is on {name}, {how}", daemon.state),
             fix,
         ));
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Arguments;
 
+use ipvs::TunnelKind;
+
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 
@@ -83,17 +85,17 @@ pub(crate) fn check(command: OptionKey, given: &[OptionKey]) -> Result<()> {
 }
 
 /// The same for the options of a tunnel; its checksum options exclude each other.
-pub(crate) fn check_tunnel(tunnel: &[u8], given: &[OptionKey]) -> Result<()> {
+pub(crate) fn check_tunnel(kind: TunnelKind, given: &[OptionKey]) -> Result<()> {
     const CHECKSUMS: &[OptionKey] = &[TunNocsum, TunCsum, TunRemcsum];
-    let (name, needed, allowed): (_, &[OptionKey], &[OptionKey]) = match tunnel {
-        b"gue" => ("gue", &[TunPort], CHECKSUMS),
-        b"gre" => ("gre", &[], &[TunNocsum, TunCsum]),
-        _ => ("ipip", &[], &[]),
+    let (needed, allowed): (&[OptionKey], &[OptionKey]) = match kind {
+        TunnelKind::Gue => (&[TunPort], CHECKSUMS),
+        TunnelKind::Gre => (&[], &[TunNocsum, TunCsum]),
+        TunnelKind::Ipip | TunnelKind::Other(_) => (&[], &[]),
     };
     let is_of_a_tunnel = |option: &OptionKey| *option == TunPort || CHECKSUMS.contains(option);
     let given: Vec<OptionKey> = given.iter().copied().filter(is_of_a_tunnel).collect();
     let rules = CommandRules { needed, allowed, exclusive: CHECKSUMS };
-    apply(&rules, &format_args!("'{name}' tunnel type"), &given)
+    apply(&rules, &format_args!("'{kind}' tunnel type"), &given)
 }
 
 fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Result<()> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use ipvs::{
     Change, DaemonState, Destination, DestinationId, Family, ForwardingMethod, InterfaceName, Netmask,
     Persistence, PersistenceEngine, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon,
-    Timeouts, Tunnel,
+    Timeouts, Tunnel, TunnelKind,
 };
 
 use crate::cli::lexer::ParsedOption;
@@ -23,11 +23,10 @@ use crate::resolver::Resolver;
 
 /// The value of `--start-daemon` and `--stop-daemon`.
 fn daemon_state(command: OptionKey, word: &[u8]) -> Result<DaemonState> {
-    match word {
-        b"master" => Ok(DaemonState::Master),
-        b"backup" => Ok(DaemonState::Backup),
-        _ if command == OptionKey::StartDaemon => Err(messages::START.about(word)),
-        _ => Err(messages::STOP.about(word)),
+    match value::parsed(word) {
+        Some(state) => Ok(state),
+        None if command == OptionKey::StartDaemon => Err(messages::START.about(word)),
+        None => Err(messages::STOP.about(word)),
     }
 }
 
@@ -48,7 +47,7 @@ pub(crate) struct Options<'a> {
     weight: Option<u32>,
     upper: u32,
     lower: u32,
-    tunnel: &'static [u8],
+    tunnel: Option<TunnelKind>,
     tunnel_port: u16,
     interface: Option<InterfaceName>,
     sync_id: u32,
@@ -112,9 +111,8 @@ impl<'a> Options<'a> {
             OptionKey::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
             OptionKey::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
             OptionKey::TunType => {
-                let types = ["ipip", "gue", "gre"].map(str::as_bytes);
-                let known = types.into_iter().find(|known| *known == word);
-                self.tunnel = known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?;
+                let known = value::parsed(word).filter(|kind| !matches!(kind, TunnelKind::Other(_)));
+                self.tunnel = Some(known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?);
             }
             OptionKey::TunPort => {
                 self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?;
@@ -311,9 +309,11 @@ impl<'a> Options<'a> {
         }
         let forwarding = match self.method {
             Some(OptionKey::Masquerading) => ForwardingMethod::Masquerade,
-            Some(OptionKey::Ipip) => {
-                ForwardingMethod::Tunnel(value::tunnel(self.tunnel, self.tunnel_port, &self.given)?)
-            }
+            Some(OptionKey::Ipip) => ForwardingMethod::Tunnel(value::tunnel(
+                self.tunnel.unwrap_or_default(),
+                self.tunnel_port,
+                &self.given,
+            )?),
             _ => ForwardingMethod::DirectRouting,
         };
         let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel};
+use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel, TunnelKind};
 
 use crate::cli::matrix;
 use crate::messages::{self, Message, Result};
@@ -34,6 +35,11 @@ pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, message: &Message) 
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
     const MONTH: u32 = 31 * 24 * 3600;
     decimal(word, least..=MONTH).ok_or_else(|| messages::invalid_timeout(word))
+}
+
+/// What the library reads from a word; none where that is not its text.
+pub(crate) fn parsed<T: FromStr>(word: &[u8]) -> Option<T> {
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 /// A name, cut to the kernel's maximum, as by the original.
@@ -104,19 +110,15 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
     group.filter(IpAddr::is_multicast).ok_or_else(|| messages::invalid_group(kind, word))
 }
 
-/// The tunnel of a type (empty means IP in IP) with the given options.
-pub(crate) fn tunnel(kind: &[u8], port: u16, given: &[OptionKey]) -> Result<Tunnel> {
+/// The tunnel of a type with the given options.
+pub(crate) fn tunnel(kind: TunnelKind, port: u16, given: &[OptionKey]) -> Result<Tunnel> {
     matrix::check_tunnel(kind, given)?;
     let checksum = match () {
         () if given.contains(&OptionKey::TunCsum) => Checksum::On,
         () if given.contains(&OptionKey::TunRemcsum) => Checksum::Remote,
         () => Checksum::Off,
     };
-    Ok(match kind {
-        b"gue" => Tunnel::Gue { port, checksum },
-        b"gre" => Tunnel::Gre { checksum },
-        _ => Tunnel::Ipip,
-    })
+    Ok(Tunnel::new(kind, port, checksum))
 }
 
 /// The names of scheduler flags: for one scheduler, or for any.
