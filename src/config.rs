@@ -111,9 +111,10 @@ impl Timeouts {
     }
 
     pub(crate) fn write(&self, top: &mut Writer) {
-        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP, self.tcp);
-        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, self.tcp_fin);
-        top.u32(IPVS_CMD_ATTR_TIMEOUT_UDP, self.udp);
+        let Self { tcp, tcp_fin, udp } = *self;
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP, tcp);
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, tcp_fin);
+        top.u32(IPVS_CMD_ATTR_TIMEOUT_UDP, udp);
     }
 
     pub(crate) fn read(top: &[u8]) -> Result<Self, ReadError> {

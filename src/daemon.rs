@@ -135,20 +135,21 @@ impl SyncDaemon {
 
     /// Writes the content of a daemon nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
-        nest.u32(IPVS_DAEMON_ATTR_STATE, self.state.number());
-        nest.name(IPVS_DAEMON_ATTR_MCAST_IFN, self.interface.as_bytes());
-        nest.u32(IPVS_DAEMON_ATTR_SYNC_ID, self.sync_id);
-        if self.max_length != 0 {
-            nest.u16(IPVS_DAEMON_ATTR_SYNC_MAXLEN, self.max_length);
+        let Self { state, interface, sync_id, max_length, group, port, ttl } = *self;
+        nest.u32(IPVS_DAEMON_ATTR_STATE, state.number());
+        nest.name(IPVS_DAEMON_ATTR_MCAST_IFN, interface.as_bytes());
+        nest.u32(IPVS_DAEMON_ATTR_SYNC_ID, sync_id);
+        if max_length != 0 {
+            nest.u16(IPVS_DAEMON_ATTR_SYNC_MAXLEN, max_length);
         }
-        if self.port != 0 {
+        if port != 0 {
             // The one port that is not in network byte order.
-            nest.u16(IPVS_DAEMON_ATTR_MCAST_PORT, self.port);
+            nest.u16(IPVS_DAEMON_ATTR_MCAST_PORT, port);
         }
-        if self.ttl != 0 {
-            nest.u8(IPVS_DAEMON_ATTR_MCAST_TTL, self.ttl);
+        if ttl != 0 {
+            nest.u8(IPVS_DAEMON_ATTR_MCAST_TTL, ttl);
         }
-        match self.group {
+        match group {
             Some(IpAddr::V4(group)) => nest.bytes(IPVS_DAEMON_ATTR_MCAST_GROUP, &group.octets()),
             Some(IpAddr::V6(group)) => nest.bytes(IPVS_DAEMON_ATTR_MCAST_GROUP6, &group.octets()),
             None => {}

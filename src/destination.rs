@@ -105,16 +105,17 @@ impl Destination {
 
     /// Writes the content of a destination nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
-        self.id.write(nest);
-        nest.u32(IPVS_DEST_ATTR_FWD_METHOD, self.forwarding.number());
-        nest.u32(IPVS_DEST_ATTR_WEIGHT, self.weight);
-        if let ForwardingMethod::Tunnel(tunnel) = self.forwarding {
+        let Self { id, forwarding, weight, upper_threshold, lower_threshold } = *self;
+        id.write(nest);
+        nest.u32(IPVS_DEST_ATTR_FWD_METHOD, forwarding.number());
+        nest.u32(IPVS_DEST_ATTR_WEIGHT, weight);
+        if let ForwardingMethod::Tunnel(tunnel) = forwarding {
             nest.u8(IPVS_DEST_ATTR_TUN_TYPE, tunnel.kind().number());
             nest.port(IPVS_DEST_ATTR_TUN_PORT, tunnel.port().unwrap_or_default());
             nest.u16(IPVS_DEST_ATTR_TUN_FLAGS, tunnel.checksum().unwrap_or_default().flags());
         }
-        nest.u32(IPVS_DEST_ATTR_U_THRESH, self.upper_threshold);
-        nest.u32(IPVS_DEST_ATTR_L_THRESH, self.lower_threshold);
+        nest.u32(IPVS_DEST_ATTR_U_THRESH, upper_threshold);
+        nest.u32(IPVS_DEST_ATTR_L_THRESH, lower_threshold);
     }
 }
 
@@ -154,11 +155,13 @@ impl DestinationEntry {
     /// Writes the content of a destination nest, as the kernel does.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn write(&self, nest: &mut Writer) {
-        self.destination.write(nest);
-        nest.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, self.active_connections);
-        nest.u32(IPVS_DEST_ATTR_INACT_CONNS, self.inactive_connections);
-        nest.u32(IPVS_DEST_ATTR_PERSIST_CONNS, self.persistent_connections);
-        nest.nest(IPVS_DEST_ATTR_STATS64, |nest| self.stats.write(nest));
+        let Self { destination, active_connections, inactive_connections, persistent_connections, stats } =
+            self;
+        destination.write(nest);
+        nest.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, *active_connections);
+        nest.u32(IPVS_DEST_ATTR_INACT_CONNS, *inactive_connections);
+        nest.u32(IPVS_DEST_ATTR_PERSIST_CONNS, *persistent_connections);
+        nest.nest(IPVS_DEST_ATTR_STATS64, |nest| stats.write(nest));
     }
 
     /// Reads the content of a destination nest of a service of `family`, which is the server's own where a kernel

@@ -185,14 +185,16 @@ impl Service {
 
     /// Writes the content of a service nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
-        self.id.write(nest);
-        nest.name(IPVS_SVC_ATTR_SCHED_NAME, self.scheduler.as_bytes());
-        if let Some(engine) = &self.engine {
+        // The flags have the rest.
+        let Self { id, scheduler, scheduler_flags: _, persistence, engine, one_packet: _ } = self;
+        id.write(nest);
+        nest.name(IPVS_SVC_ATTR_SCHED_NAME, scheduler.as_bytes());
+        if let Some(engine) = engine {
             nest.name(IPVS_SVC_ATTR_PE_NAME, engine.as_bytes());
         }
         nest.flags(IPVS_SVC_ATTR_FLAGS, self.flags());
-        nest.u32(IPVS_SVC_ATTR_TIMEOUT, self.persistence.map_or(0, |persistence| persistence.timeout));
-        match self.persistence.map_or(Netmask::single(self.id.family()), |persistence| persistence.netmask) {
+        nest.u32(IPVS_SVC_ATTR_TIMEOUT, persistence.map_or(0, |persistence| persistence.timeout));
+        match persistence.map_or(Netmask::single(id.family()), |persistence| persistence.netmask) {
             Netmask::V4(mask) => nest.bytes(IPVS_SVC_ATTR_NETMASK, &mask.octets()),
             Netmask::V6(bits) => nest.u32(IPVS_SVC_ATTR_NETMASK, u32::from(bits)),
         }
@@ -223,8 +225,9 @@ impl ServiceEntry {
     /// Writes the content of a service nest, as the kernel does.
     #[cfg(feature = "fake-kernel")]
     pub(crate) fn write(&self, nest: &mut Writer) {
-        self.service.write(nest);
-        nest.nest(IPVS_SVC_ATTR_STATS64, |nest| self.stats.write(nest));
+        let Self { service, stats } = self;
+        service.write(nest);
+        nest.nest(IPVS_SVC_ATTR_STATS64, |nest| stats.write(nest));
     }
 
     /// Reads the content of a service nest.

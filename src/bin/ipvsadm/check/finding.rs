@@ -19,90 +19,62 @@ pub(crate) struct Finding {
     pub(crate) fix: String,
 }
 
-/// A kind of finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    VipMissing,
-    VipLinkDown,
-    VipOnLoopback,
-    NoServer,
-    AllWeightsZero,
-    WeightsIgnored,
-    PersistentOnePacket,
-    MarkUnset,
-    ServerBehindGateway,
-    ServerUnreachable,
-    ServerSilent,
-    ServerIsDirector,
-    SynRecv,
-    ThresholdReached,
-    IpForward,
-    SendRedirects,
-    RpFilter,
-    ExpireNodestConn,
-    ExpireQuiescentTemplate,
-    ConnReuseMode,
-    CountersFrozen,
-    SyncLinkDown,
-    SaveMissing,
-    SaveUnreadable,
-    SaveNames,
-    SaveStale,
-    ArpIgnore,
-    ArpAnnounce,
-    ServerVipOnWire,
-    ServerVipMask,
-    ServerVipMissing,
-    TunnelDown,
-    TunnelRpFilter,
-    GatewayIsDirector,
-    GatewayNotDirector,
-    NoListener,
+macro_rules! kinds {
+    ($($kind:ident: $id:literal, $why:literal;)*) => {
+        /// A kind of finding.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind { $($kind),* }
+
+        impl Kind {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// Its id, and why it matters.
+            const fn texts(self) -> (&'static str, &'static str) {
+                match self { $(Self::$kind => ($id, $why)),* }
+            }
+        }
+    };
 }
 
-#[allow(clippy::enum_glob_use, reason = "the table of kinds is all there is here")]
-use Kind::*;
-
-/// Every kind: its id, and why it matters.
-#[rustfmt::skip]
-const KINDS: [(Kind, &str, &str); 36] = [
-    (VipMissing, "vip-missing", "no machine answers ARP for the address, so no request arrives here"),
-    (VipLinkDown, "vip-link-down", "an interface that is down answers for none of its addresses"),
-    (VipOnLoopback, "vip-on-loopback", "ARP requests for the address get no reply"),
-    (NoServer, "no-server", "every client is refused"),
-    (AllWeightsZero, "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused"),
-    (WeightsIgnored, "weights-ignored", "connections are not distributed by weight"),
-    (PersistentOnePacket, "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them"),
-    (MarkUnset, "mark-unset", "no packet carries the mark, so the service gets none"),
-    (ServerBehindGateway, "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it"),
-    (ServerUnreachable, "server-unreachable", "clients scheduled to it time out"),
-    (ServerSilent, "server-silent", "clients scheduled to it time out"),
-    (ServerIsDirector, "server-is-director", "packets sent to it are delivered to this machine, and refused"),
-    (SynRecv, "syn-recv", "the server does not answer clients, or its answers do not reach them: they time out"),
-    (ThresholdReached, "threshold-reached", "it gets no new connections until enough of its connections end"),
-    (IpForward, "ip-forward", "the answers of masqueraded servers pass the director, which drops them"),
-    (SendRedirects, "send-redirects", "the director tells servers a shorter route to clients (ICMP redirect); answers that take it carry the server's own address"),
-    (RpFilter, "rp-filter", "packets are dropped because answers would leave by another interface than they arrive on"),
-    (ExpireNodestConn, "expire-nodest-conn", "their packets are dropped silently until the connections time out"),
-    (ExpireQuiescentTemplate, "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains"),
-    (ConnReuseMode, "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains"),
-    (CountersFrozen, "counters-frozen", "--stats and --rate show old values, and so does every program that reads them"),
-    (SyncLinkDown, "sync-link-down", "the other director learns of no connection: a failover breaks them all"),
-    (SaveMissing, "save-missing", "the table is lost with the next restart"),
-    (SaveUnreadable, "save-unreadable", "the table cannot be restored from it"),
-    (SaveNames, "save-names", "the restored table depends on what the names resolve to then"),
-    (SaveStale, "save-stale", "the next restart restores a different table"),
-    (ArpIgnore, "arp-ignore", "this server answers ARP for the VIP, so some clients bypass the director"),
-    (ArpAnnounce, "arp-announce", "its own ARP requests name the VIP as their sender: neighbours learn it, and bypass the director"),
-    (ServerVipOnWire, "server-vip-on-wire", "this server answers ARP for the VIP, as the director does"),
-    (ServerVipMask, "server-vip-mask", "every address of that network counts as this machine's: answers to clients in it never leave"),
-    (ServerVipMissing, "server-vip-missing", "this machine does not accept packets for the VIP: clients time out"),
-    (TunnelDown, "tunnel-down", "packets from the director are not decapsulated: clients time out"),
-    (TunnelRpFilter, "tunnel-rp-filter", "packets from the tunnel are dropped, because answers would leave by another interface"),
-    (GatewayIsDirector, "gateway-is-director", "the director drops answers that carry its own address, the VIP: clients time out"),
-    (GatewayNotDirector, "gateway-not-director", "answers bypass the director, which must give them the VIP's address: clients ignore them"),
-    (NoListener, "no-listener", "connections that the director sends here are refused"),
-];
+kinds! {
+    VipMissing: "vip-missing", "no machine answers ARP for the address, so no request arrives here";
+    VipLinkDown: "vip-link-down", "an interface that is down answers for none of its addresses";
+    VipOnLoopback: "vip-on-loopback", "ARP requests for the address get no reply";
+    NoServer: "no-server", "every client is refused";
+    AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";
+    WeightsIgnored: "weights-ignored", "connections are not distributed by weight";
+    PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
+    MarkUnset: "mark-unset", "no packet carries the mark, so the service gets none";
+    ServerBehindGateway: "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it";
+    ServerUnreachable: "server-unreachable", "clients scheduled to it time out";
+    ServerSilent: "server-silent", "clients scheduled to it time out";
+    ServerIsDirector: "server-is-director", "packets sent to it are delivered to this machine, and refused";
+    SynRecv: "syn-recv", "the server does not answer clients, or its answers do not reach them: they time out";
+    ThresholdReached: "threshold-reached", "it gets no new connections until enough of its connections end";
+    IpForward: "ip-forward", "the answers of masqueraded servers pass the director, which drops them";
+    SendRedirects: "send-redirects", "the director tells servers a shorter route to clients (ICMP redirect); answers that take it carry the server's own address";
+    RpFilter: "rp-filter", "packets are dropped because answers would leave by another interface than they arrive on";
+    ExpireNodestConn: "expire-nodest-conn", "their packets are dropped silently until the connections time out";
+    ExpireQuiescentTemplate: "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains";
+    ConnReuseMode: "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains";
+    CountersFrozen: "counters-frozen", "--stats and --rate show old values, and so does every program that reads them";
+    SyncLinkDown: "sync-link-down", "the other director learns of no connection: a failover breaks them all";
+    SaveMissing: "save-missing", "the table is lost with the next restart";
+    SaveUnreadable: "save-unreadable", "the table cannot be restored from it";
+    SaveNames: "save-names", "the restored table depends on what the names resolve to then";
+    SaveStale: "save-stale", "the next restart restores a different table";
+    ArpIgnore: "arp-ignore", "this server answers ARP for the VIP, so some clients bypass the director";
+    ArpAnnounce: "arp-announce", "its own ARP requests name the VIP as their sender: neighbours learn it, and bypass the director";
+    ServerVipOnWire: "server-vip-on-wire", "this server answers ARP for the VIP, as the director does";
+    ServerVipMask: "server-vip-mask", "every address of that network counts as this machine's: answers to clients in it never leave";
+    ServerVipMissing: "server-vip-missing", "this machine does not accept packets for the VIP: clients time out";
+    TunnelDown: "tunnel-down", "packets from the director are not decapsulated: clients time out";
+    TunnelRpFilter: "tunnel-rp-filter", "packets from the tunnel are dropped, because answers would leave by another interface";
+    GatewayIsDirector: "gateway-is-director", "the director drops answers that carry its own address, the VIP: clients time out";
+    GatewayNotDirector: "gateway-not-director", "answers bypass the director, which must give them the VIP's address: clients ignore them";
+    NoListener: "no-listener", "connections that the director sends here are refused";
+}
 
 impl Kind {
     /// A finding of this kind.
@@ -112,7 +84,7 @@ impl Kind {
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> Finding {
-        let (_, id, why) = KINDS.iter().find(|(kind, ..)| *kind == self).copied().unwrap_or((self, "", ""));
+        let (id, why) = self.texts();
         Finding { id, at: at.to_string(), what: what.into(), why, fix: fix.into() }
     }
 }
@@ -126,14 +98,7 @@ mod tests {
         let guide = include_str!("../../../../docs/direct-routing.md");
         let headings: Vec<&str> =
             guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
-        let ids: Vec<&str> = KINDS.iter().map(|(_, id, _)| *id).collect();
+        let ids: Vec<&str> = Kind::ALL.iter().map(|kind| kind.texts().0).collect();
         assert_eq!(headings, ids);
-    }
-
-    #[test]
-    fn every_kind_has_a_row() {
-        for (index, (kind, ..)) in KINDS.iter().enumerate() {
-            assert_eq!(*kind as usize, index);
-        }
     }
 }

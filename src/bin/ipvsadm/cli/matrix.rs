@@ -136,3 +136,21 @@ fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Res
 fn refuse(sentence: String) -> Result<()> {
     Err(messages::value(sentence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::option_table::OPTIONS;
+
+    #[test]
+    fn every_option_goes_with_a_command() {
+        let commands = || OPTIONS.iter().filter(|spec| spec.is_command());
+        for option in OPTIONS.iter().filter_map(|spec| spec.checked_as) {
+            let takes = |command| {
+                let CommandRules { needed, allowed, exclusive: _ } = rules(command);
+                needed.contains(&option) || allowed.contains(&option)
+            };
+            assert!(commands().any(|spec| takes(spec.key)), "{option:?}");
+        }
+    }
+}

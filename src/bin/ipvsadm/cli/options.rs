@@ -83,6 +83,10 @@ impl<'a> Options<'a> {
             }
             self.given.push(key);
         }
+        self.set_value(option, resolver)
+    }
+
+    fn set_value(&mut self, option: &ParsedOption<'a>, resolver: &mut Resolver) -> Result<()> {
         let word = option.value.unwrap_or_default();
         match option.spec.key {
             OptionKey::TcpService => self.service = Some(self.service(Protocol::Tcp, word, resolver)?),
@@ -136,7 +140,49 @@ impl<'a> Options<'a> {
                 let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
                 self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
             }
-            _ => {} // options without a value
+            // Flags, whose value is that they are given; commands, which were refused above; groups, which are no words.
+            OptionKey::Numeric
+            | OptionKey::Connection
+            | OptionKey::Timeout
+            | OptionKey::Daemon
+            | OptionKey::Stats
+            | OptionKey::Rate
+            | OptionKey::Thresholds
+            | OptionKey::PersistentConn
+            | OptionKey::Sort
+            | OptionKey::NoSort
+            | OptionKey::Exact
+            | OptionKey::Ops
+            | OptionKey::TunInfo
+            | OptionKey::TunNocsum
+            | OptionKey::TunCsum
+            | OptionKey::TunRemcsum
+            | OptionKey::Full
+            | OptionKey::Replace
+            | OptionKey::Diff
+            | OptionKey::Apply
+            | OptionKey::DryRun
+            | OptionKey::Keep
+            | OptionKey::Json
+            | OptionKey::AddService
+            | OptionKey::EditService
+            | OptionKey::DeleteService
+            | OptionKey::Clear
+            | OptionKey::AddServer
+            | OptionKey::EditServer
+            | OptionKey::DeleteServer
+            | OptionKey::List
+            | OptionKey::Zero
+            | OptionKey::Set
+            | OptionKey::Save
+            | OptionKey::Restore
+            | OptionKey::StartDaemon
+            | OptionKey::StopDaemon
+            | OptionKey::Check
+            | OptionKey::Help
+            | OptionKey::Version
+            | OptionKey::ServiceAddress
+            | OptionKey::ForwardingMethod => {}
         }
         Ok(())
     }
