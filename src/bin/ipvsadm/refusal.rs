@@ -163,12 +163,12 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
             if interface.is_there() && !interface.settings(family).is_dir() =>
         {
             let (name, least) = if is_ipv6 { ("IPv6", 1280) } else { ("IPv4", 68) };
-            let mend = interface.ip_link_set("mtu 1500");
-            format!("it has no {name}, because its MTU is below {least}: {mend}")
+            let fix = interface.ip_link_set("mtu 1500");
+            format!("it has no {name}, because its MTU is below {least}: {fix}")
         }
         libc::EINVAL => return beside_a_server(daemon.state),
         libc::ENODEV => "name an interface with --mcast-interface".to_owned(),
-        libc::ENETUNREACH if is_ipv6 => interface.no_way_to_group(),
+        libc::ENETUNREACH if is_ipv6 => interface.unreachable_group_fix(),
         libc::ENETUNREACH => format!("bring the interface up: {}", interface.ip_link_set("up")),
         libc::EADDRNOTAVAIL if is_ipv6 => {
             let add = ["ip", "-6", "addr", "add", "ADDRESS/64", "dev"].map(str::as_bytes);
@@ -203,7 +203,7 @@ impl Interface<'_> {
     }
 
     /// Why a master cannot reach an IPv6 group from this interface.
-    fn no_way_to_group(&self) -> String {
+    fn unreachable_group_fix(&self) -> String {
         let switch = self.settings("ipv6").join("disable_ipv6");
         let addresses = fs::read("/proc/net/if_inet6").unwrap_or_default();
         let mut last_words =

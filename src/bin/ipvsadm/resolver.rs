@@ -17,7 +17,7 @@ pub(crate) struct Resolver {
     /// No lookups: names are unknown.
     numbers_only: bool,
     /// With `numbers_only`, the last name that would have been looked up.
-    unasked: Option<Vec<u8>>,
+    skipped: Option<Vec<u8>>,
     sctp: Option<Vec<(String, u16)>>,
 }
 
@@ -28,8 +28,8 @@ impl Resolver {
     }
 
     /// With `numbers_only`, the name that would have been looked up since the last call.
-    pub(crate) fn take_unasked(&mut self) -> Option<Vec<u8>> {
-        self.unasked.take()
+    pub(crate) fn take_skipped(&mut self) -> Option<Vec<u8>> {
+        self.skipped.take()
     }
 
     /// The address of a word, in one of the classic notations or as a host name. As in the original, names are looked
@@ -37,7 +37,7 @@ impl Resolver {
     pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
         classic_ipv4(word).or_else(|| {
             if self.numbers_only {
-                self.unasked = Some(word.to_vec()).filter(|word| is_host_name(word));
+                self.skipped = Some(word.to_vec()).filter(|word| is_host_name(word));
                 return None;
             }
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
@@ -63,7 +63,7 @@ impl Resolver {
     pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Option<u16> {
         let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
         if self.numbers_only {
-            self.unasked = Some(word.to_vec()).filter(|_| !begins_as_number(name));
+            self.skipped = Some(word.to_vec()).filter(|_| !begins_as_number(name));
             return None;
         }
         if protocol == Protocol::Sctp {
@@ -92,7 +92,7 @@ impl Resolver {
     }
 
     /// Whether the host's name on a command line means this address; never for IPv6.
-    pub(crate) fn host_leads_back(&mut self, name: &str, address: IpAddr) -> bool {
+    pub(crate) fn host_resolves_back(&mut self, name: &str, address: IpAddr) -> bool {
         self.host(name.as_bytes()).map(IpAddr::V4) == Some(address)
     }
 
@@ -118,7 +118,12 @@ impl Resolver {
     }
 
     /// Whether the port's name on a command line means this port.
-    pub(crate) fn service_leads_back(&mut self, name: &str, port: u16, protocol: Option<Protocol>) -> bool {
+    pub(crate) fn service_resolves_back(
+        &mut self,
+        name: &str,
+        port: u16,
+        protocol: Option<Protocol>,
+    ) -> bool {
         protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Some(port))
     }
 

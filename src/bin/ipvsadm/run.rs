@@ -19,7 +19,7 @@ const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.
 /// Carries out the command of a command line, and warns about likely mistakes.
 pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut impl Write) -> Result<()> {
     match command {
-        Command::Change(request) => change::carry_out(session, request, warnings::wanted(request)),
+        Command::Change(request) => change::carry_out(session, request, warnings::enabled(request)),
         _ => run(session, command, out),
     }
 }
@@ -34,13 +34,14 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
         Command::List(what) => {
             let info = session.info()?;
             let (client, resolver) = session.client_and_resolver()?;
-            return list::list(out, what, client, info, resolver).map_err(|error| unshown(error, what));
+            return list::list(out, what, client, info, resolver)
+                .map_err(|error| quiet_listing_failure(error, what));
         }
         Command::Save(what) => {
             session.info()?;
             let (client, resolver) = session.client_and_resolver()?;
             return save::save(out, what, client, resolver)
-                .map_err(|error| save::unsaved(error, what).unwrap_or_else(unlisted));
+                .map_err(|error| save::save_failure(error, what).unwrap_or_else(listing_failure));
         }
         Command::Restore(what)
             if what.dry && matches!(what.mode, RestoreMode::Stream | RestoreMode::Replace) =>
@@ -62,10 +63,10 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
     written.map_err(|error| messages::write_error(&error))
 }
 
-/// As [`unlisted`], but the original prints nothing about some refused listings.
-fn unshown(error: anyhow::Error, list: &List) -> Failure {
+/// As [`listing_failure`], but the original prints nothing about some refused listings.
+fn quiet_listing_failure(error: anyhow::Error, list: &List) -> Failure {
     let is_refused = matches!(error.downcast_ref(), Some(ipvs::Error::Kernel { .. }));
-    let failure = unlisted(error);
+    let failure = listing_failure(error);
     match list.what {
         ListTarget::Timeouts | ListTarget::Daemons if is_refused => {
             Failure { message: String::new(), ..failure }
@@ -75,7 +76,7 @@ fn unshown(error: anyhow::Error, list: &List) -> Failure {
 }
 
 /// A listing or a save failed, because of the kernel or of stdout.
-fn unlisted(error: anyhow::Error) -> Failure {
+fn listing_failure(error: anyhow::Error) -> Failure {
     match error.downcast::<ipvs::Error>() {
         Ok(error) => messages::refused(&error, None),
         Err(error) => messages::write_error(&error.downcast().unwrap_or_else(std::io::Error::other)),

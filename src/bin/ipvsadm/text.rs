@@ -83,8 +83,8 @@ impl<'a> AddressFormatter<'a> {
             }
             fits && leads_back
         };
-        let host = host.filter(|name| keep(name, resolver.host_leads_back(name, address)));
-        let service = service.filter(|name| keep(name, resolver.service_leads_back(name, port, protocol)));
+        let host = host.filter(|name| keep(name, resolver.host_resolves_back(name, address)));
+        let service = service.filter(|name| keep(name, resolver.service_resolves_back(name, port, protocol)));
         (host, service)
     }
 

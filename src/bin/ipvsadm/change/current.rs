@@ -7,37 +7,39 @@ use crate::option_table::OptionKey;
 
 /// The service and the server that were requested, if they exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Before {
+pub(crate) struct Current {
     pub(crate) service: Option<Service>,
     pub(crate) server: Option<Destination>,
 }
 
-impl Before {
+impl Current {
     /// Reads from the kernel what `--keep` and the warnings need; for most changes that is nothing.
-    pub(crate) fn read(client: &mut Client, asked: &ChangeRequest, warns: bool) -> ipvs::Result<Self> {
-        let keeps = asked.keep.is_some();
-        let mut before = Self::default();
-        match &asked.change {
-            Change::EditService(new) if keeps || warns => before.service = service(client, &new.id)?,
-            Change::AddDestination { service: id, destination: new } if warns && weighs(asked, new) => {
-                before.service = service(client, id)?;
+    pub(crate) fn read(client: &mut Client, request: &ChangeRequest, warns: bool) -> ipvs::Result<Self> {
+        let keeps = request.keep.is_some();
+        let mut current = Self::default();
+        match &request.change {
+            Change::EditService(new) if keeps || warns => current.service = service(client, &new.id)?,
+            Change::AddDestination { service: id, destination: new }
+                if warns && weight_depends_on_scheduler(request, new) =>
+            {
+                current.service = service(client, id)?;
             }
             Change::EditDestination { service: id, destination: new } if keeps || warns => {
-                before.server = server(client, id, &new.id)?;
+                current.server = server(client, id, &new.id)?;
                 // If the server is missing, the service may be missing too.
-                if warns && weighs(asked, new) || keeps && before.server.is_none() {
-                    before.service = service(client, id)?;
+                if warns && weight_depends_on_scheduler(request, new) || keeps && current.server.is_none() {
+                    current.service = service(client, id)?;
                 }
             }
             _ => {}
         }
-        Ok(before)
+        Ok(current)
     }
 }
 
 /// Whether the weight's effect depends on the scheduler: every scheduler respects 0, and 1 is the default.
-pub(crate) fn weighs(asked: &ChangeRequest, new: &Destination) -> bool {
-    asked.names(OptionKey::Weight) && new.weight > 1
+pub(crate) fn weight_depends_on_scheduler(request: &ChangeRequest, new: &Destination) -> bool {
+    request.names(OptionKey::Weight) && new.weight > 1
 }
 
 fn service(client: &mut Client, id: &ServiceId) -> ipvs::Result<Option<Service>> {

@@ -2,36 +2,36 @@
 
 use ipvs::{Change, Destination, Error, ForwardingMethod, Netmask, Persistence, Service, Tunnel};
 
-use crate::change::current::Before;
+use crate::change::current::Current;
 use crate::cli::value;
 use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
 use crate::option_table::OptionKey;
 
 /// The requested change, completed with the current values; refused as by the kernel if its object does not exist.
-pub(crate) fn complete(asked: &ChangeRequest, before: &Before) -> Result<Change> {
-    let Some(keep) = &asked.keep else { return Ok(asked.change) };
-    Ok(match (asked.change, before) {
-        (Change::EditService(new), Before { service: Some(old), .. }) => {
-            Change::EditService(service(asked, keep, new, *old)?)
+pub(crate) fn complete(request: &ChangeRequest, current: &Current) -> Result<Change> {
+    let Some(keep) = &request.keep else { return Ok(request.change) };
+    Ok(match (request.change, current) {
+        (Change::EditService(new), Current { service: Some(old), .. }) => {
+            Change::EditService(service(request, keep, new, *old)?)
         }
-        (Change::EditDestination { service: id, destination: new }, Before { server: Some(old), .. }) => {
-            Change::EditDestination { service: id, destination: server(asked, keep, new, *old)? }
+        (Change::EditDestination { service: id, destination: new }, Current { server: Some(old), .. }) => {
+            Change::EditDestination { service: id, destination: server(request, keep, new, *old)? }
         }
-        (Change::EditDestination { .. }, Before { service: Some(_), .. }) => {
-            return Err(missing(asked, libc::ENOENT));
+        (Change::EditDestination { .. }, Current { service: Some(_), .. }) => {
+            return Err(missing(request, libc::ENOENT));
         }
-        _ => return Err(missing(asked, libc::ESRCH)),
+        _ => return Err(missing(request, libc::ESRCH)),
     })
 }
 
-fn missing(asked: &ChangeRequest, errno: i32) -> Failure {
-    let error = Error::Kernel { operation: asked.change.operation(), errno };
-    messages::refused(&error, Some(&asked.change))
+fn missing(request: &ChangeRequest, errno: i32) -> Failure {
+    let error = Error::Kernel { operation: request.change.operation(), errno };
+    messages::refused(&error, Some(&request.change))
 }
 
-fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {
-    let scheduler = if asked.names(OptionKey::Scheduler) { new.scheduler } else { old.scheduler };
+fn service(request: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {
+    let scheduler = if request.names(OptionKey::Scheduler) { new.scheduler } else { old.scheduler };
     let timeout = new.persistence.or(old.persistence).map(|persistence| persistence.timeout);
     let netmask = keep.netmask.or(old.persistence.map(|persistence| persistence.netmask));
     let netmask = netmask.unwrap_or(Netmask::single(old.id.family()));
@@ -41,7 +41,7 @@ fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Re
     Ok(Service {
         id: old.id,
         scheduler,
-        scheduler_flags: if asked.names(OptionKey::SchedFlags) {
+        scheduler_flags: if request.names(OptionKey::SchedFlags) {
             value::scheduler_flags(&keep.flags, &scheduler)?
         } else {
             old.scheduler_flags
@@ -52,11 +52,11 @@ fn service(asked: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Re
     })
 }
 
-fn server(asked: &ChangeRequest, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
-    let pick = |column, new, old| if asked.names(column) { new } else { old };
+fn server(request: &ChangeRequest, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
+    let pick = |option, new, old| if request.names(option) { new } else { old };
     Ok(Destination {
         id: old.id,
-        forwarding: forwarding(asked, keep, new.forwarding, old.forwarding)?,
+        forwarding: forwarding(request, keep, new.forwarding, old.forwarding)?,
         weight: pick(OptionKey::Weight, new.weight, old.weight),
         upper_threshold: pick(OptionKey::UThreshold, new.upper_threshold, old.upper_threshold),
         lower_threshold: pick(OptionKey::LThreshold, new.lower_threshold, old.lower_threshold),
@@ -64,19 +64,19 @@ fn server(asked: &ChangeRequest, keep: &Keep, new: Destination, old: Destination
 }
 
 fn forwarding(
-    asked: &ChangeRequest,
+    request: &ChangeRequest,
     keep: &Keep,
     new: ForwardingMethod,
     old: ForwardingMethod,
 ) -> Result<ForwardingMethod> {
-    let wanted = if asked.names(OptionKey::ForwardingMethod) { new } else { old };
+    let desired = if request.names(OptionKey::ForwardingMethod) { new } else { old };
     let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;
-    let any_option = asked.named.iter().any(|column| tunnel_options.contains(column));
+    let any_option = request.named.iter().any(|option| tunnel_options.contains(option));
     let old = if let ForwardingMethod::Tunnel(old) = old { Some(old) } else { None };
-    match (wanted, old) {
+    match (desired, old) {
         (ForwardingMethod::Tunnel(_), Some(old)) if !any_option => Ok(ForwardingMethod::Tunnel(old)),
         (ForwardingMethod::Tunnel(_), old) => {
-            tunnel(asked, keep, old.unwrap_or_default()).map(ForwardingMethod::Tunnel)
+            tunnel(request, keep, old.unwrap_or_default()).map(ForwardingMethod::Tunnel)
         }
         _ if any_option => Err(messages::value(messages::TUNNEL_OPTIONS)),
         (other, _) => Ok(other),
@@ -84,21 +84,21 @@ fn forwarding(
 }
 
 /// A tunnel of the same type keeps its port and checksum; one of another type has only the options given.
-fn tunnel(asked: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
+fn tunnel(request: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     // No option stands for a kind without a name.
     let old = if matches!(old, Tunnel::Other { .. }) { Tunnel::Ipip } else { old };
     if let Some(kind) = keep.tunnel.filter(|kind| *kind != old.kind()) {
-        return value::tunnel(kind, keep.tunnel_port, &asked.named);
+        return value::tunnel(kind, keep.tunnel_port, &request.named);
     }
-    let mut named = asked.named.clone();
+    let mut named = request.named.clone();
     let mut port = keep.tunnel_port;
-    if let Some(old_port) = old.port().filter(|_| !asked.names(OptionKey::TunPort)) {
+    if let Some(old_port) = old.port().filter(|_| !request.names(OptionKey::TunPort)) {
         named.push(OptionKey::TunPort);
         port = old_port;
     }
     let keeps_checksum = ![OptionKey::TunNocsum, OptionKey::TunCsum, OptionKey::TunRemcsum]
         .iter()
-        .any(|column| asked.names(*column));
+        .any(|option| request.names(*option));
     let tunnel = value::tunnel(old.kind(), port, &named)?;
     let kept = old.checksum().filter(|_| keeps_checksum);
     Ok(kept.map_or(tunnel, |checksum| tunnel.with_checksum(checksum)))

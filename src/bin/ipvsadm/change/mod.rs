@@ -11,16 +11,16 @@ use crate::format;
 use crate::messages::{self, Result, report};
 use crate::session::Session;
 use crate::text::AddressFormatter;
-use current::Before;
+use current::Current;
 
 /// Carries out a change, and warns about likely mistakes.
 pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<()> {
-    let before = before(session, request, warns)?;
-    let change = keep::complete(request, &before)?;
+    let current = read_current(session, request, warns)?;
+    let change = keep::complete(request, &current)?;
     let applied = session.client()?.apply(&change);
     applied.map_err(|error| session.refused(&error, &change))?;
     if warns {
-        for warning in warnings::about(request, &change, &before) {
+        for warning in warnings::about(request, &change, &current) {
             report(&warning);
         }
     }
@@ -31,7 +31,7 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
 pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut impl Write) -> Result<()> {
     let change = if request.keep.is_some() {
         session.info()?;
-        keep::complete(request, &before(session, request, false)?)?
+        keep::complete(request, &read_current(session, request, false)?)?
     } else {
         request.change
     };
@@ -39,10 +39,10 @@ pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut imp
         .map_err(|error| messages::write_error(&error))
 }
 
-fn before(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Before> {
-    match Before::read(session.client()?, request, warns) {
+fn read_current(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<Current> {
+    match Current::read(session.client()?, request, warns) {
         Err(error) if request.keep.is_some() => Err(session.refused(&error, &request.change)),
         // A warning that cannot be computed is no error.
-        before => Ok(before.unwrap_or_default()),
+        current => Ok(current.unwrap_or_default()),
     }
 }

@@ -5,10 +5,10 @@ use ipvs::{
     Tunnel, TunnelKind,
 };
 
-use crate::change::current::{Before, weighs};
+use crate::change::current::{Current, weight_depends_on_scheduler};
 use crate::cli::value::scheduler_flags_text;
 use crate::command::ChangeRequest;
-use crate::format;
+use crate::format::{self, method_option};
 use crate::messages::warning;
 use crate::option_table::OptionKey;
 
@@ -16,35 +16,35 @@ use crate::option_table::OptionKey;
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
 
 /// The scheduler to use instead if weights are to have an effect; none if they have.
-pub(crate) fn weighing(scheduler: Scheduler) -> Option<Scheduler> {
+pub(crate) fn weighted_alternative(scheduler: Scheduler) -> Option<Scheduler> {
     WEIGHTLESS.iter().find(|(name, _)| scheduler == **name)?.1.parse().ok()
 }
 
 /// Whether warnings are enabled.
-pub(crate) fn wanted(asked: &ChangeRequest) -> bool {
-    !asked.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
+pub(crate) fn enabled(request: &ChangeRequest) -> bool {
+    !request.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
 }
 
-/// The warnings about `change`, which was applied to the state `before`.
-pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> Vec<String> {
+/// The warnings about `change`, which was applied to the state `current`.
+pub(crate) fn about(request: &ChangeRequest, change: &Change, current: &Current) -> Vec<String> {
     match change {
         Change::EditService(new) => {
-            let reset = before.service.map_or(Vec::new(), |old| service_reset(asked, &old, new));
+            let reset = current.service.map_or(Vec::new(), |old| service_reset(request, &old, new));
             warning::reset("-E", &reset).into_iter().collect()
         }
         Change::AddDestination { service: id, destination: new } => {
-            port(asked, id, new).into_iter().chain(weight(asked, new, before)).collect()
+            port(request, id, new).into_iter().chain(weight(request, new, current)).collect()
         }
         Change::EditDestination { service: id, destination: new } => {
-            let mut warnings: Vec<String> = port(asked, id, new).into_iter().collect();
-            if let Some(old) = before.server {
-                let (old_way, new_way) = (way(old.forwarding), way(new.forwarding));
-                if old_way != new_way && asked.names(OptionKey::ForwardingMethod) {
-                    warnings.push(warning::method(old_way, new_way));
+            let mut warnings: Vec<String> = port(request, id, new).into_iter().collect();
+            if let Some(old) = current.server {
+                let (old_method, new_method) = (method_option(old.forwarding), method_option(new.forwarding));
+                if old_method != new_method && request.names(OptionKey::ForwardingMethod) {
+                    warnings.push(warning::method(old_method, new_method));
                 }
-                warnings.extend(warning::reset("-e", &server_reset(asked, &old, new)));
+                warnings.extend(warning::reset("-e", &server_reset(request, &old, new)));
             }
-            warnings.extend(weight(asked, new, before));
+            warnings.extend(weight(request, new, current));
             warnings
         }
         _ => Vec::new(),
@@ -52,24 +52,25 @@ pub(crate) fn about(asked: &ChangeRequest, change: &Change, before: &Before) -> 
 }
 
 /// A port that was given, but has no effect.
-fn port(asked: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
-    let typed = asked.port?;
-    let is_kept = asked.keep.is_some() && !asked.names(OptionKey::ForwardingMethod);
+fn port(request: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
+    let typed = request.port?;
+    let is_kept = request.keep.is_some() && !request.names(OptionKey::ForwardingMethod);
     if new.forwarding == ForwardingMethod::Masquerade || is_kept {
         return None;
     }
     match id {
         ServiceId::Address { .. } if new.id.port == typed => None,
-        ServiceId::Address { .. } => Some(warning::port(typed, way(new.forwarding), &new.id)),
+        ServiceId::Address { .. } => Some(warning::port(typed, method_option(new.forwarding), &new.id)),
         ServiceId::Fwmark { .. } if typed == 0 => None,
-        ServiceId::Fwmark { .. } => Some(warning::marked_port(typed, way(new.forwarding))),
+        ServiceId::Fwmark { .. } => Some(warning::marked_port(typed, method_option(new.forwarding))),
     }
 }
 
 /// A weight that the service's scheduler ignores.
-fn weight(asked: &ChangeRequest, new: &Destination, before: &Before) -> Option<String> {
-    let service = before.service.filter(|_| weighs(asked, new))?;
-    let edit = Change::EditService(Service { scheduler: weighing(service.scheduler)?, ..service });
+fn weight(request: &ChangeRequest, new: &Destination, current: &Current) -> Option<String> {
+    let service = current.service.filter(|_| weight_depends_on_scheduler(request, new))?;
+    let edit =
+        Change::EditService(Service { scheduler: weighted_alternative(service.scheduler)?, ..service });
     Some(warning::weight(new.weight, &service.scheduler, &format::command_line(&edit)))
 }
 
@@ -117,17 +118,19 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
         (ForwardingMethod::Tunnel(old), ForwardingMethod::Tunnel(new)) => {
             tunnel_reset(request, old, new, &mut reset);
         }
-        (old, new) if way(old) != way(new) && !request.names(OptionKey::ForwardingMethod) => {
-            reset.push((way(old).to_owned(), way(new).to_owned()));
+        (old, new)
+            if method_option(old) != method_option(new) && !request.names(OptionKey::ForwardingMethod) =>
+        {
+            reset.push((method_option(old).to_owned(), method_option(new).to_owned()));
         }
         _ => {}
     }
-    for (column, option, old, new) in [
+    for (key, option, old, new) in [
         (OptionKey::Weight, "-w", weight, new.weight),
         (OptionKey::UThreshold, "-x", upper_threshold, new.upper_threshold),
         (OptionKey::LThreshold, "-y", lower_threshold, new.lower_threshold),
     ] {
-        if old != new && !request.names(column) {
+        if old != new && !request.names(key) {
             reset.push((format!("{option} {old}"), new.to_string()));
         }
     }
@@ -135,14 +138,14 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
 }
 
 /// The same for a tunnel that remains a tunnel.
-fn tunnel_reset(asked: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
+fn tunnel_reset(request: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
-    if old_type != new_type && !asked.names(OptionKey::TunType) {
+    if old_type != new_type && !request.names(OptionKey::TunType) {
         reset.push((format!("--tun-type {old_type}"), new_type.to_string()));
     }
     let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
-    if is_off && !asked.names(OptionKey::TunNocsum) {
+    if is_off && !request.names(OptionKey::TunNocsum) {
         reset.push((format::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
     }
 }
@@ -153,9 +156,4 @@ fn parts(tunnel: Tunnel) -> (TunnelKind, Checksum) {
         Tunnel::Other { .. } => parts(Tunnel::Ipip),
         tunnel => (tunnel.kind(), tunnel.checksum().unwrap_or_default()),
     }
-}
-
-/// The option for a forwarding method.
-fn way(forwarding: ForwardingMethod) -> &'static str {
-    format::method_option(forwarding)
 }

@@ -50,10 +50,10 @@ impl Expiry {
 
 /// The connections of a service to a server.
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct ServerConnections {
     all: usize,
     /// Those that have waited for the server for less than two seconds.
-    begun: usize,
+    opening: usize,
     /// How long the others have waited.
     stuck: Vec<u64>,
     /// The age of the last packet of each accepted connection.
@@ -73,23 +73,23 @@ pub(crate) struct Stuck {
 /// Connections counted by service and server.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
-    seen: HashMap<(ServiceId, DestinationId), Seen>,
+    counted: HashMap<(ServiceId, DestinationId), ServerConnections>,
     orphans: BTreeMap<(ServiceId, SocketAddr), usize>,
 }
 
 impl Count {
     /// The connections to a server that stay in `SYN_RECV`, if they show that it does not answer.
     pub(crate) fn stuck(&self, service: &ServiceId, server: &DestinationId) -> Option<Stuck> {
-        let seen = self.seen.get(&(*service, *server))?;
-        let newest = *seen.stuck.iter().min()?;
-        let count = seen.stuck.len();
+        let counted = self.counted.get(&(*service, *server))?;
+        let newest = *counted.stuck.iter().min()?;
+        let count = counted.stuck.len();
         // The kernel keeps them for a minute even if the server answers again: then more connections were accepted
         // since than wait for it now.
-        let accepted_since = seen.accepted.iter().filter(|age| **age < newest).count();
-        let is_mended = accepted_since > seen.begun;
+        let accepted_since = counted.accepted.iter().filter(|age| **age < newest).count();
+        let has_recovered = accepted_since > counted.opening;
         // A few clients may have gone away.
-        let is_few = count < 3 || count * 4 < seen.all;
-        (!is_mended && !is_few).then_some(Stuck { count, all: seen.all, newest })
+        let is_few = count < 3 || count * 4 < counted.all;
+        (!has_recovered && !is_few).then_some(Stuck { count, all: counted.all, newest })
     }
 
     /// Servers that are no longer in any service but still have open connections, and how many.
@@ -112,16 +112,16 @@ impl Count {
         let known = [service(row.service.port()), service(0)];
         let Some((service, servers)) = known.iter().find_map(|id| table.get_key_value(id)) else { return };
         let is_whole = service.port() != 0;
-        let wanted = |id: &&DestinationId| {
+        let is_it = |id: &&DestinationId| {
             id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port())
         };
-        if let Some(server) = servers.iter().find(wanted) {
-            let seen = self.seen.entry((*service, *server)).or_default();
-            seen.all += 1;
+        if let Some(server) = servers.iter().find(is_it) {
+            let counted = self.counted.entry((*service, *server)).or_default();
+            counted.all += 1;
             match expiry.waiting(row) {
-                Some(age) if age >= STUCK => seen.stuck.push(age),
-                Some(_) => seen.begun += 1,
-                None => seen.accepted.extend(expiry.accepted(row)),
+                Some(age) if age >= STUCK => counted.stuck.push(age),
+                Some(_) => counted.opening += 1,
+                None => counted.accepted.extend(expiry.accepted(row)),
             }
         } else if matches!(row.state, "ESTABLISHED" | "UDP") {
             *self.orphans.entry((*service, row.destination)).or_default() += 1;

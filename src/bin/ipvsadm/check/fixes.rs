@@ -14,7 +14,7 @@ use crate::shell;
 /// The command that moves an address to the interface `home`, as a single address.
 pub(crate) fn move_to(machine: &Machine, place: &Address, holder: &Link, home: &str) -> String {
     let there = add(place.address, home);
-    let mut commands = take_off(machine, place, holder);
+    let mut commands = remove_address(machine, place, holder);
     // It is added first, so that no route from it is lost and it is never missing. But an IPv6 address can be on an
     // interface only once, with one prefix.
     let at = if holder.name == home && place.address.is_ipv6() { commands.len() } else { 0 };
@@ -23,16 +23,16 @@ pub(crate) fn move_to(machine: &Machine, place: &Address, holder: &Link, home: &
 }
 
 /// The commands that remove an address from an interface, and nothing else.
-fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
+fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     let is_four = place.address.is_ipv4();
     let on_link = machine.addresses.iter().filter(|own| {
         own.link == holder.index && own.address.is_ipv4() == is_four && own.address != place.address
     });
-    let beside: Vec<&Address> =
+    let same_network: Vec<&Address> =
         on_link.clone().filter(|own| own.prefix == place.prefix && place.spans(own.address)).collect();
     let mut commands = Vec::new();
     // Removing the first address of a network removes the others.
-    if is_four && !beside.is_empty() && machine.higher(&holder.name, "promote_secondaries") == 0 {
+    if is_four && !same_network.is_empty() && machine.effective(&holder.name, "promote_secondaries") == 0 {
         commands.push(set(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
     }
     commands.push(delete(place, &holder.name));
@@ -47,21 +47,21 @@ fn take_off(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
             let single = format!("{}/32", own.address);
             commands.insert(0, shell::line(["ip", "addr", "replace", &single, "dev", &holder.name]));
         }
-        let goes = |route: &&RouteEntry| {
+        let is_removed = |route: &&RouteEntry| {
             route.link == Some(holder.index)
                 && route.to.is_ipv4() == is_four
                 && route.kind == RouteEntryKind::Unicast
-                && (is_last || beside.is_empty() && route.is_of(place))
+                && (is_last || same_network.is_empty() && route.is_of(place))
         };
-        let mut lost: Vec<&RouteEntry> = machine.routes.all.iter().filter(goes).collect();
+        let mut lost: Vec<&RouteEntry> = machine.routes.all.iter().filter(is_removed).collect();
         // Routes to networks first, because gateways are reached through them.
         lost.sort_by_key(|route| route.gateway.is_some());
-        commands.extend(lost.into_iter().map(|route| put_back(route, holder)));
+        commands.extend(lost.into_iter().map(|route| restore_route(route, holder)));
     }
     commands
 }
 
-fn put_back(route: &RouteEntry, link: &Link) -> String {
+fn restore_route(route: &RouteEntry, link: &Link) -> String {
     let mut words = vec![format!("{} route replace", ip(route.to))];
     words.push(match route.prefix {
         0 => "default".to_owned(),
@@ -79,7 +79,7 @@ fn put_back(route: &RouteEntry, link: &Link) -> String {
 
 /// The commands that route packets from an address, and from a port if given, through their own gateway, and no
 /// others.
-pub(crate) fn steer(
+pub(crate) fn route_from(
     machine: &Machine,
     from: &[IpAddr],
     port: Option<&str>,
@@ -120,7 +120,7 @@ pub(crate) fn bring_up(link: &str) -> String {
 }
 
 /// The command that sets a server's weight and keeps its other options.
-pub(crate) fn reweigh(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
+pub(crate) fn set_weight(service: &ServiceId, server: &DestinationEntry, weight: u32) -> String {
     command_line(&Change::EditDestination {
         service: *service,
         destination: Destination { weight, ..server.destination },

@@ -20,7 +20,7 @@ pub(crate) struct Machine {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) connections: Vec<Connection>,
     /// How many packets `rp_filter` has dropped.
-    pub(crate) filtered: u64,
+    pub(crate) rp_filter_drops: u64,
     pub(crate) sysctls: Sysctls,
 }
 
@@ -67,13 +67,13 @@ pub(crate) struct Listener {
     pub(crate) is_tcp: bool,
 }
 
-/// How far a TCP connection is.
+/// The state of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// The other end has not agreed to it.
-    Begun,
-    Open,
-    Over,
+pub(crate) enum TcpState {
+    /// The peer has not accepted it.
+    Opening,
+    Established,
+    Closed,
 }
 
 /// A TCP connection of this machine.
@@ -81,7 +81,7 @@ pub(crate) enum Stage {
 pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    pub(crate) stage: Stage,
+    pub(crate) state: TcpState,
 }
 
 impl Machine {
@@ -106,7 +106,7 @@ impl Machine {
     }
 
     /// The interfaces that have an address.
-    pub(crate) fn places(&self, address: IpAddr) -> impl Iterator<Item = (&Address, &Link)> {
+    pub(crate) fn holders(&self, address: IpAddr) -> impl Iterator<Item = (&Address, &Link)> {
         let own = self.addresses.iter().filter(move |own| own.address == address);
         own.filter_map(|own| Some((own, self.link(own.link)?)))
     }
@@ -167,7 +167,7 @@ impl Machine {
     }
 
     /// Whether two neighbours are the same machine, by their Ethernet address.
-    pub(crate) fn is_same(&self, one: IpAddr, other: IpAddr) -> bool {
+    pub(crate) fn is_same_machine(&self, one: IpAddr, other: IpAddr) -> bool {
         let ethernet = |address| self.neighbours.iter().find(|it| it.address == address)?.ethernet;
         one == other || ethernet(one).is_some_and(|one| ethernet(other) == Some(one))
     }
@@ -178,14 +178,14 @@ impl Machine {
     }
 
     /// The higher of an IPv4 interface's setting and that of `all`, which is in effect.
-    pub(crate) fn higher(&self, link: &str, name: &str) -> u32 {
+    pub(crate) fn effective(&self, link: &str, name: &str) -> u32 {
         let of = |link: &str| self.sysctl(&format!("net/ipv4/conf/{link}/{name}")).unwrap_or(0);
         of("all").max(of(link))
     }
 
     /// Whether there is a connection from an address to a listener of this machine.
     pub(crate) fn has_accepted(&self, from: IpAddr) -> bool {
-        let open = self.connections.iter().filter(|connection| connection.stage == Stage::Open);
+        let open = self.connections.iter().filter(|connection| connection.state == TcpState::Established);
         let mut ports = open.filter(|open| open.remote.ip() == from).map(|open| open.local.port());
         ports.any(|port| self.listeners.iter().any(|listener| listener.is_tcp && listener.port == port))
     }
@@ -209,7 +209,7 @@ impl Machine {
 }
 
 /// Whether a value of `arp_ignore` stops an interface from answering ARP for addresses of others.
-pub(crate) fn keeps_quiet(arp_ignore: u32) -> bool {
+pub(crate) fn suppresses_arp(arp_ignore: u32) -> bool {
     matches!(arp_ignore, 1 | 2 | 8)
 }
 

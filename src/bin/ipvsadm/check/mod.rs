@@ -48,9 +48,9 @@ use rtnetlink::Routing;
 use supervisors::Supervisors;
 
 /// There are findings.
-const STATUS_FOUND: u8 = 1;
+const STATUS_FINDINGS: u8 = 1;
 /// The check could not be done.
-const STATUS_BLIND: u8 = 2;
+const STATUS_NOT_CHECKED: u8 = 2;
 
 /// A table: services with their servers.
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
@@ -69,7 +69,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
     settings::forwarding,
     settings::reverse_path,
     settings::draining,
-    settings::machinery,
+    settings::estimation_and_sync,
 ];
 
 impl Director {
@@ -80,11 +80,11 @@ impl Director {
 
 /// Checks this machine as a director.
 pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write) -> Result<()> {
-    let refused = |error: ipvs::Error| blind(messages::refused(&error, None).message);
+    let refused = |error: ipvs::Error| check_failure(messages::refused(&error, None).message);
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
-    let mut machine = look(&addresses_of(&table), None)?;
-    neighbours::ask_again(&mut machine, &table);
+    let mut machine = read_machine(&addresses_of(&table), None)?;
+    neighbours::probe_again(&mut machine, &table);
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
     let director = Director {
@@ -99,7 +99,7 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     let mut findings = director.findings();
     let saved = saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
     findings.extend(saved.map_err(refused)?);
-    tell(findings, check, out)
+    print(findings, check, out)
 }
 
 /// All services with their servers, as in the kernel.
@@ -112,24 +112,24 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
 /// Checks this machine as a real server; needs no IPVS.
 pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
     let destinations = [Some(role.vip), role.director].into_iter().flatten();
-    let machine = look(&destinations.collect(), Some(role))?;
-    tell(real_server::findings(role, &machine), check, out)
+    let machine = read_machine(&destinations.collect(), Some(role))?;
+    print(real_server::findings(role, &machine), check, out)
 }
 
 /// Prints the findings without duplicates.
-fn tell(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
-    let mut seen = HashSet::new();
-    findings.retain(|finding| seen.insert((finding.id, finding.at.clone())));
+fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
+    let mut printed = HashSet::new();
+    findings.retain(|finding| printed.insert((finding.id, finding.at.clone())));
     show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
         let failure = messages::write_error(&error);
         // Findings that could not be written must not look like findings.
-        if failure.status == STATUS_FOUND { blind(failure.message) } else { failure }
+        if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
     })?;
-    if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FOUND)) }
+    if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }
 }
 
-fn blind(message: String) -> Failure {
-    Failure { status: STATUS_BLIND, message, continue_restore: false }
+fn check_failure(message: String) -> Failure {
+    Failure { status: STATUS_NOT_CHECKED, message, continue_restore: false }
 }
 
 /// The addresses whose routes matter: those of services and servers.
@@ -149,8 +149,9 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
 
 /// Reads the state of this machine, with the routes to some addresses, and the default routes of their families; on a
 /// real server the default route is that of answers from the VIP.
-fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
-    let unread = |error: io::Error| blind(format!("cannot read the routes: {}", messages::reason(&error)));
+fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
+    let unread =
+        |error: io::Error| check_failure(format!("cannot read the routes: {}", messages::reason(&error)));
     let mut routing = Routing::open().map_err(unread)?;
     let (listeners, connections) = procfs::sockets();
     let mut machine = Machine {
@@ -161,15 +162,15 @@ fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Mac
         routes: RoutingTables::default(),
         listeners,
         connections,
-        filtered: procfs::filtered(),
+        rp_filter_drops: procfs::rp_filter_drops(),
         sysctls: procfs::sysctls(),
     };
     // Its own addresses need no lookup.
     let (own, others): (Vec<_>, Vec<_>) =
-        destinations.iter().partition(|to| machine.places(**to).next().is_some());
+        destinations.iter().partition(|to| machine.holders(**to).next().is_some());
     machine.lookups.extend(own.into_iter().map(|to| (to, Route::Local)));
     let far: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
-    let from = role.map(|role| role.vip).filter(|vip| machine.places(*vip).next().is_some());
+    let from = role.map(|role| role.vip).filter(|vip| machine.holders(*vip).next().is_some());
     let packets: Vec<Packet> = others
         .into_iter()
         .map(Packet::to)
@@ -187,8 +188,8 @@ fn look(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Mac
 /// and, if its port is unknown, from each port that a rule is about.
 fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<RoutingTables> {
     let (all, rules) = (routing.routes()?, routing.rules()?);
-    let seen = |rule: &Rule| (rule.mark, role.port.or(rule.port));
-    let kinds: BTreeSet<_> = rules.iter().map(seen).chain([(None, role.port)]).collect();
+    let printed = |rule: &Rule| (rule.mark, role.port.or(rule.port));
+    let kinds: BTreeSet<_> = rules.iter().map(printed).chain([(None, role.port)]).collect();
     let packet = |from, (mark, port)| Packet { to: default_route_probe(role.vip), from, port, mark };
     let packets: Vec<Packet> = real_server::sources(role, machine)
         .into_iter()

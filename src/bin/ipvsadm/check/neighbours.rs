@@ -14,16 +14,16 @@ use super::machine::Machine;
 use super::rtnetlink::Routing;
 
 /// The kernel probes a neighbour each second: there is time for two probes.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Makes the kernel probe the silent neighbours on the routes to servers again, and waits a little for their answers.
 /// Without the privilege to do so, their state stays as it is.
-pub(crate) fn ask_again(machine: &mut Machine, table: &Table) {
+pub(crate) fn probe_again(machine: &mut Machine, table: &Table) {
     let hops = silent_hops(machine, table);
     if !hops.is_empty() {
         // If probing fails, the known state is all there is.
-        let _ = answers(machine, &hops);
+        let _ = wait_for_answers(machine, &hops);
     }
 }
 
@@ -37,12 +37,12 @@ pub(crate) fn silent_hops(machine: &Machine, table: &Table) -> BTreeSet<(IpAddr,
     used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect()
 }
 
-fn answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io::Result<()> {
+fn wait_for_answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io::Result<()> {
     let mut routing = Routing::open()?;
     for (address, link) in hops {
         routing.resolve(*address, *link)?;
     }
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     while Instant::now() < end {
         sleep(STEP);
         machine.neighbours = routing.neighbours()?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::machine::{Connection, Listener, Stage, Sysctls};
+use super::machine::{Connection, Listener, Sysctls, TcpState};
 
 /// The settings, read when they are used.
 pub(crate) fn sysctls() -> Sysctls {
@@ -35,14 +35,14 @@ enum Socket {
 fn socket(row: &str, is_tcp: bool) -> Option<Socket> {
     let (local, remote, state) = row_of_socket(row)?;
     let listener = Listener { address: local.ip(), port: local.port(), is_tcp };
-    let connection = |stage| Some(Socket::Connection(Connection { local, remote, stage }));
+    let connection = |state| Some(Socket::Connection(Connection { local, remote, state }));
     match state {
         TCP_LISTEN if is_tcp => Some(Socket::Listener(listener)),
         UDP_UNCONNECTED if !is_tcp => Some(Socket::Listener(listener)),
         _ if !is_tcp => None,
-        TCP_ESTABLISHED | TCP_CLOSE_WAIT => connection(Stage::Open),
-        TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE => connection(Stage::Begun),
-        _ => connection(Stage::Over),
+        TCP_ESTABLISHED | TCP_CLOSE_WAIT => connection(TcpState::Established),
+        TCP_SYN_SENT | TCP_SYN_RECV | TCP_CLOSE => connection(TcpState::Opening),
+        _ => connection(TcpState::Closed),
     }
 }
 
@@ -79,7 +79,7 @@ fn end(text: &str) -> Option<SocketAddr> {
 }
 
 /// How many packets `rp_filter` has dropped in this network namespace.
-pub(crate) fn filtered() -> u64 {
+pub(crate) fn rp_filter_drops() -> u64 {
     let text = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
     let (Some(names), Some(values)) = (lines.next(), lines.next()) else { return 0 };
@@ -127,17 +127,18 @@ mod tests {
                 }
                 Some(Socket::Connection(connection)) => {
                     assert_eq!((connection.local.port(), connection.remote.port()), (80, 8080));
-                    match connection.stage {
-                        Stage::Begun => "begun",
-                        Stage::Open => "open",
-                        Stage::Over => "over",
+                    match connection.state {
+                        TcpState::Opening => "opening",
+                        TcpState::Established => "established",
+                        TcpState::Closed => "closed",
                     }
                 }
                 None => "-",
             }
         };
         // As in include/net/tcp_states.h, from 1.
-        let tcp = "open begun begun over over over begun open over listener over";
+        let tcp =
+            "established opening opening closed closed closed opening established closed listener closed";
         assert_eq!((1..=11).map(|state| of(state, true)).collect::<Vec<_>>().join(" "), tcp);
         let udp = "- - - - - - listener - - - -";
         assert_eq!((1..=11).map(|state| of(state, false)).collect::<Vec<_>>().join(" "), udp);

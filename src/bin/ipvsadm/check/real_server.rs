@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::address::{Address, Route, full_prefix};
 use super::finding::{Finding, Kind};
-use super::fixes::{add, bring_up, ip, move_to, steer};
-use super::machine::{Connection, Link, LinkKind, Machine, Stage, keeps_quiet};
+use super::fixes::{add, bring_up, ip, move_to, route_from};
+use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
 use super::set;
-use super::settings::filter_on_the_way;
+use super::settings::strict_rp_filter;
 use crate::command::{Method, RealServer};
 use crate::shell;
 
@@ -16,13 +16,13 @@ use crate::shell;
 pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A director that is also a real server has the VIP and answers for it.
-    let is_director = role.director.is_some_and(|director| machine.places(director).next().is_some());
+    let is_director = role.director.is_some_and(|director| machine.holders(director).next().is_some());
     if role.method != Method::Masquerade && !is_director {
         findings.extend(arp(role, machine));
         findings.extend(vip(role, machine));
     }
     if role.method != Method::Masquerade {
-        findings.extend(filter_on_the_way(machine, role.vip));
+        findings.extend(strict_rp_filter(machine, role.vip));
     }
     if role.method == Method::Tunnel {
         findings.extend(tunnel(role, machine));
@@ -33,7 +33,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 }
 
 /// The interfaces on which ARP requests for the address arrive.
-fn facing<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
+fn arp_interfaces<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
     let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
     // With a tunnel, the address belongs to another network.
     if role.method != Method::Tunnel {
@@ -54,16 +54,16 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     if role.vip.is_ipv6() {
         return findings; // IPv6 never answers for addresses of other interfaces
     }
-    for link in facing(role, machine) {
+    for link in arp_interfaces(role, machine) {
         let path = |name: &str, setting: &str| format!("net/ipv4/conf/{name}/{setting}");
-        let ignore = machine.higher(&link.name, "arp_ignore");
-        if !keeps_quiet(ignore) {
+        let ignore = machine.effective(&link.name, "arp_ignore");
+        if !suppresses_arp(ignore) {
             let what =
                 format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
             let fix = set(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
             findings.push(Kind::ArpIgnore.at(&link.name, what, fix));
         }
-        let announce = machine.higher(&link.name, "arp_announce");
+        let announce = machine.effective(&link.name, "arp_announce");
         // The kernel treats a higher value as 0.
         if announce != 2 {
             let what =
@@ -76,7 +76,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 }
 
 /// The interface for the address.
-fn home<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
+fn vip_interface<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
     let tunnel = machine.links.iter().find(|link| link.kind == LinkKind::Tunnel && link.is_up);
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
 }
@@ -97,7 +97,7 @@ fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a 
 /// The source addresses of answers to clients, as they leave this server; none if the kernel chooses.
 pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr>> {
     if role.method != Method::Masquerade {
-        return vec![Some(role.vip).filter(|vip| machine.places(*vip).next().is_some())];
+        return vec![Some(role.vip).filter(|vip| machine.holders(*vip).next().is_some())];
     }
     let own: Vec<&Address> = own(role, machine).collect();
     let is_near = |own: &&&Address| role.director.is_some_and(|director| own.spans(director));
@@ -109,14 +109,14 @@ pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr
 fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let vip = role.vip;
     let mut findings = Vec::new();
-    for (place, link) in machine.places(vip) {
+    for (place, link) in machine.holders(vip) {
         if link.kind == LinkKind::Ethernet {
             let what = format!("{vip} is on {}, which is connected to a network", link.name);
             // The director, and perhaps the user, reaches the server through its own address.
             let near =
                 role.director.and_then(|director| machine.route(director).link()).unwrap_or(link.index);
             if own(role, machine).any(|own| own.link == near) {
-                let fix = move_to(machine, place, link, home(role, machine));
+                let fix = move_to(machine, place, link, vip_interface(role, machine));
                 findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             } else {
                 let name = machine.name(near);
@@ -147,9 +147,9 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
     let vip = role.vip;
     let what = format!("{vip} is not on this server");
     let is_from_vip =
-        |connection: &Connection| connection.stage == Stage::Open && connection.remote.ip() == vip;
+        |connection: &Connection| connection.state == TcpState::Established && connection.remote.ip() == vip;
     if !machine.connections.iter().any(is_from_vip) {
-        return Kind::ServerVipMissing.at(&vip, what, add(vip, home(role, machine)));
+        return Kind::ServerVipMissing.at(&vip, what, add(vip, vip_interface(role, machine)));
     }
     // A user who is connected from it, on the director, would be cut off.
     let what = format!("{what}, and the director's own connections use it as source: they would be cut");
@@ -175,7 +175,7 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", fix)];
     }
     let strict = tunnels()
-        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.higher(&link.name, "rp_filter") == 1);
+        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.effective(&link.name, "rp_filter") == 1);
     strict
         .map(|link| {
             let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
@@ -199,14 +199,13 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
 
 fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
     let vip = role.vip;
-    let is_director =
-        |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same(*gateway, director));
+    let is_director = |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same_machine(*gateway, director));
     let link = machine.routes.answers.first().filter(|route| is_director(route))?.link()?;
     if !machine.routes.answers.iter().all(is_director) {
         return None;
     }
     // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
-    let steered = steer(machine, &[vip], None, "GATEWAY", machine.name(link));
+    let steered = route_from(machine, &[vip], None, "GATEWAY", machine.name(link));
     let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip(vip));
     let what = format!("the default route is via the director, {director}");
     Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
@@ -227,7 +226,8 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
         }
     };
     let sources: Vec<IpAddr> = sources(role, machine).into_iter().flatten().collect();
-    let is_hop = |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same(*gateway, hop));
+    let is_hop =
+        |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same_machine(*gateway, hop));
     if sources.is_empty()
         || machine.routes.answers.iter().any(is_hop)
         || is_translated(role, machine, director)
@@ -240,7 +240,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
         // The user may be logged in through this route: it stays, and only clients' answers leave it.
         Route::OnLink(_) | Route::Via(..) => {
             let port = role.port.map_or("PORT".to_owned(), |port| port.to_string());
-            steer(machine, &sources, Some(&port), &hop.to_string(), name)
+            route_from(machine, &sources, Some(&port), &hop.to_string(), name)
         }
         Route::Unreachable | Route::Local => {
             format!("{} route replace default via {hop} dev {}", ip(hop), shell::quoted(name))
@@ -262,7 +262,7 @@ fn is_translated(role: &RealServer, machine: &Machine, director: IpAddr) -> bool
     let (directors, others): (Vec<&Connection>, Vec<&Connection>) =
         served.partition(|connection| is_directors(connection.remote.ip()));
     let is_near = |connection: &&Connection| machine.on_link(connection.remote.ip()).is_some();
-    directors.iter().any(|connection| connection.stage != Stage::Begun) && others.iter().all(is_near)
+    directors.iter().any(|connection| connection.state != TcpState::Opening) && others.iter().all(is_near)
 }
 
 fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {

@@ -25,25 +25,25 @@ use super::routes::{Packet, RouteEntry, Rule};
 /// How many route lookups a datagram holds at first. Their replies wait in the socket, whose receive buffer may be
 /// too small for all (`net.core.rmem_default`). The requests fit into every send buffer: 16 of at most 96 bytes, and
 /// no send buffer is below 4 KiB.
-const AT_ONCE: usize = 16;
+const BATCH: usize = 16;
 
 /// How often a dump that changed while it was read is repeated.
-const AGAIN: usize = 9;
+const RETRIES: usize = 9;
 
 /// A conversation with the kernel's routing.
 pub(crate) struct Routing {
     socket: Socket,
     sequence: u32,
     /// How many route lookups a datagram holds.
-    at_once: usize,
+    batch: usize,
 }
 
 /// The kernel's reply to a request.
-type Answer = NetlinkPayload<RouteNetlinkMessage>;
+type Reply = NetlinkPayload<RouteNetlinkMessage>;
 
 impl Routing {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(NETLINK_ROUTE)?, sequence: 0, at_once: AT_ONCE })
+        Ok(Self { socket: Socket::new(NETLINK_ROUTE)?, sequence: 0, batch: BATCH })
     }
 
     pub(crate) fn links(&mut self) -> io::Result<Vec<Link>> {
@@ -68,8 +68,8 @@ impl Routing {
         neighbour.header.ifindex = link;
         neighbour.header.flags = NeighbourFlags::Use;
         neighbour.attributes.push(NeighbourAttribute::Destination(address.into()));
-        let question = RouteNetlinkMessage::NewNeighbour(neighbour);
-        self.send(std::iter::once(question), NLM_F_CREATE).map(drop)
+        let request = RouteNetlinkMessage::NewNeighbour(neighbour);
+        self.send(std::iter::once(request), NLM_F_CREATE).map(drop)
     }
 
     pub(crate) fn routes(&mut self) -> io::Result<Vec<RouteEntry>> {
@@ -89,15 +89,15 @@ impl Routing {
     pub(crate) fn look_up(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
         let (mut routes, mut rest) = (Vec::new(), packets);
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.at_once.min(rest.len()));
+            let (now, later) = rest.split_at(self.batch.min(rest.len()));
             match self.look_up_batch(now) {
                 // Replies were lost: fewer requests are repeated, after the replies that arrived are discarded.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && now.len() > 1 => {
                     while self.receive().is_ok() {}
-                    self.at_once = now.len() / 2;
+                    self.batch = now.len() / 2;
                 }
-                answers => {
-                    routes.append(&mut answers?);
+                replies => {
+                    routes.append(&mut replies?);
                     rest = later;
                 }
             }
@@ -106,18 +106,18 @@ impl Routing {
     }
 
     fn look_up_batch(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
-        let questions = packets.iter().map(|packet| RouteNetlinkMessage::GetRoute(question(packet)));
-        let first = self.send(questions, 0)?;
+        let requests = packets.iter().map(|packet| RouteNetlinkMessage::GetRoute(request(packet)));
+        let first = self.send(requests, 0)?;
         let mut routes = vec![Route::Unreachable; packets.len()];
         let mut left = packets.len();
         while left > 0 {
-            for (header, answer) in messages(&self.receive()?) {
+            for (header, reply) in messages(&self.receive()?) {
                 let at = usize::try_from(header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
                 let Some(slot) = routes.get_mut(at) else { continue };
                 left = left.saturating_sub(1);
-                match answer {
-                    Ok(Answer::InnerMessage(answer)) => {
-                        *slot = values::lookup(answer).unwrap_or(Route::Unreachable);
+                match reply {
+                    Ok(Reply::InnerMessage(reply)) => {
+                        *slot = values::lookup(reply).unwrap_or(Route::Unreachable);
                     }
                     Ok(_) => {} // an error: there is no route
                     Err(_) => return Err(io::Error::other("a route is not of a known form")),
@@ -129,12 +129,12 @@ impl Routing {
 
     /// All objects of a kind. Those that this library cannot parse are skipped: there are many kinds of interface
     /// attributes.
-    fn dump(&mut self, question: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        for _ in 0..=AGAIN {
-            let asked = self.send(std::iter::once(question.clone()), NLM_F_DUMP)?;
-            let mut dump = Dump { asked, objects: Vec::new(), is_whole: true };
+    fn dump(&mut self, request: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+        for _ in 0..=RETRIES {
+            let asked = self.send(std::iter::once(request.clone()), NLM_F_DUMP)?;
+            let mut dump = Dump { asked, objects: Vec::new(), is_complete: true };
             while !dump.take(&self.receive()?)? {}
-            if dump.is_whole {
+            if dump.is_complete {
                 return Ok(dump.objects);
             }
         }
@@ -142,12 +142,12 @@ impl Routing {
     }
 
     /// Sends requests in one datagram, and returns the sequence number of the first.
-    fn send(&mut self, questions: impl Iterator<Item = RouteNetlinkMessage>, flags: u16) -> io::Result<u32> {
+    fn send(&mut self, requests: impl Iterator<Item = RouteNetlinkMessage>, flags: u16) -> io::Result<u32> {
         let first = self.sequence.wrapping_add(1);
         let mut datagram = Vec::new();
-        for question in questions {
+        for request in requests {
             self.sequence = self.sequence.wrapping_add(1);
-            let mut message = NetlinkMessage::from(question);
+            let mut message = NetlinkMessage::from(request);
             message.header.flags = NLM_F_REQUEST | flags;
             message.header.sequence_number = self.sequence;
             message.finalize();
@@ -175,25 +175,25 @@ struct Dump {
     asked: u32,
     objects: Vec<RouteNetlinkMessage>,
     /// False if objects changed meanwhile: others may be missing.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl Dump {
     /// Adds a datagram, and returns whether it is the last.
     fn take(&mut self, datagram: &[u8]) -> io::Result<bool> {
-        for (header, answer) in messages(datagram) {
+        for (header, reply) in messages(datagram) {
             if header.sequence_number != self.asked {
                 continue;
             }
-            self.is_whole &= header.flags & NLM_F_DUMP_INTR == 0;
-            match answer {
-                Ok(Answer::InnerMessage(object)) => self.objects.push(object),
-                Ok(Answer::Error(error)) => return Err(error.to_io()),
+            self.is_complete &= header.flags & NLM_F_DUMP_INTR == 0;
+            match reply {
+                Ok(Reply::InnerMessage(object)) => self.objects.push(object),
+                Ok(Reply::Error(error)) => return Err(error.to_io()),
                 // A failed dump ends with an errno.
-                Ok(Answer::Done(end)) if end.code != 0 => {
+                Ok(Reply::Done(end)) if end.code != 0 => {
                     return Err(io::Error::from_raw_os_error(end.code.saturating_neg()));
                 }
-                Ok(Answer::Done(_)) => return Ok(true),
+                Ok(Reply::Done(_)) => return Ok(true),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -202,33 +202,33 @@ impl Dump {
 }
 
 /// The messages of a datagram.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, Result<Answer, DecodeError>)> {
+fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, Result<Reply, DecodeError>)> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let header = NetlinkHeader::parse(&NetlinkBuffer::new_checked(rest).ok()?).ok()?;
-        let answer = NetlinkMessage::deserialize(rest).map(|message| message.payload);
+        let reply = NetlinkMessage::deserialize(rest).map(|message| message.payload);
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
         rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
-        Some((header, answer))
+        Some((header, reply))
     })
 }
 
-fn question(packet: &Packet) -> RouteMessage {
+fn request(packet: &Packet) -> RouteMessage {
     const TCP: u8 = 6;
     let Packet { to, from, port, mark } = *packet;
-    let mut question = RouteMessage::default();
-    question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    question.header.destination_prefix_length = full_prefix(to);
-    question.attributes.push(RouteAttribute::Destination(to.into()));
+    let mut request = RouteMessage::default();
+    request.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    request.header.destination_prefix_length = full_prefix(to);
+    request.attributes.push(RouteAttribute::Destination(to.into()));
     if let Some(from) = from {
-        question.header.source_prefix_length = full_prefix(from);
-        question.attributes.push(RouteAttribute::Source(from.into()));
+        request.header.source_prefix_length = full_prefix(from);
+        request.attributes.push(RouteAttribute::Source(from.into()));
     }
     if let Some(port) = port {
-        question.attributes.extend([RouteAttribute::IpProto(TCP), RouteAttribute::Sport(port)]);
+        request.attributes.extend([RouteAttribute::IpProto(TCP), RouteAttribute::Sport(port)]);
     }
-    question.attributes.extend(mark.map(RouteAttribute::Mark));
-    question
+    request.attributes.extend(mark.map(RouteAttribute::Mark));
+    request
 }
 
 #[cfg(test)]
@@ -246,9 +246,9 @@ mod tests {
         routing.socket.set_netlink_get_strict_chk(true).unwrap();
         let mut routes = |table| {
             let header = RouteHeader { address_family: AddressFamily::Inet, table, ..RouteHeader::default() };
-            let mut question = RouteMessage::default();
-            question.header = header;
-            routing.dump(&RouteNetlinkMessage::GetRoute(question))
+            let mut request = RouteMessage::default();
+            request.header = header;
+            routing.dump(&RouteNetlinkMessage::GetRoute(request))
         };
         assert!(!routes(LOCAL).unwrap().is_empty());
         assert_eq!(routes(77).unwrap_err().raw_os_error(), Some(libc::ENOENT));
@@ -258,18 +258,18 @@ mod tests {
     fn a_dump_that_something_changed_under_is_not_whole() {
         let end = |sequence_number, flags| {
             let mut message =
-                NetlinkMessage::new(NetlinkHeader::default(), Answer::Done(DoneMessage::default()));
+                NetlinkMessage::new(NetlinkHeader::default(), Reply::Done(DoneMessage::default()));
             (message.header.sequence_number, message.header.flags) = (sequence_number, flags);
             message.finalize();
             let mut bytes = vec![0; message.buffer_len()];
             message.serialize(&mut bytes);
             bytes
         };
-        let mut dump = Dump { asked: 7, objects: Vec::new(), is_whole: true };
+        let mut dump = Dump { asked: 7, objects: Vec::new(), is_complete: true };
         // Messages of another dump mean nothing for this one.
         assert!(!dump.take(&end(6, NLM_F_DUMP_INTR)).unwrap());
-        assert!(dump.take(&end(7, 0)).unwrap() && dump.is_whole);
-        assert!(dump.take(&end(7, NLM_F_DUMP_INTR)).unwrap() && !dump.is_whole);
+        assert!(dump.take(&end(7, 0)).unwrap() && dump.is_complete);
+        assert!(dump.take(&end(7, NLM_F_DUMP_INTR)).unwrap() && !dump.is_complete);
     }
 
     #[test]
@@ -278,9 +278,9 @@ mod tests {
         let mut routing = Routing::open().unwrap();
         let expected = vec![Route::Local; to.len()];
         assert_eq!(routing.look_up(&to).unwrap(), expected);
-        assert_eq!(routing.at_once, AT_ONCE, "the buffer of an ordinary host has room for all");
+        assert_eq!(routing.batch, BATCH, "the buffer of an ordinary host has room for all");
         routing.socket.set_rx_buf_sz(1).unwrap(); // the kernel sets its minimum
         assert_eq!(routing.look_up(&to).unwrap(), expected);
-        assert!(routing.at_once < AT_ONCE, "the buffer had room for all");
+        assert!(routing.batch < BATCH, "the buffer had room for all");
     }
 }

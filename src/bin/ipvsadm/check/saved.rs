@@ -26,25 +26,25 @@ const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
 
 /// Examines the given file, or the one at the usual path.
 pub(crate) fn findings(
-    named: Option<&Path>,
+    given: Option<&Path>,
     table: &Table,
     supervisors: Supervisors,
     client: &mut Client,
 ) -> ipvs::Result<Vec<Finding>> {
-    if named.is_none() && supervisors.fill_table.is_some() {
+    if given.is_none() && supervisors.fill_table.is_some() {
         return Ok(Vec::new());
     }
-    let path = named.map_or_else(usual_place, Path::to_owned);
+    let path = given.map_or_else(usual_place, Path::to_owned);
     let finding = match atomic_file::read(&path) {
-        Ok(whole) => judged(&path, &Saved::read(&whole), table, supervisors, client)?,
+        Ok(whole) => examine(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let missing = || found(Kind::SaveMissing, &path, "the table is saved nowhere", save(&path));
             (!table.is_empty()).then(missing)
         }
         Err(error) => {
             let what = format!("it cannot be read: {}", messages::reason(&error));
-            let look = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
-            Some(found(Kind::SaveUnreadable, &path, &what, look))
+            let show_diff = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
+            Some(found(Kind::SaveUnreadable, &path, &what, show_diff))
         }
     };
     Ok(finding.into_iter().collect())
@@ -74,22 +74,22 @@ struct Saved {
     /// How many lines have names.
     names: usize,
     /// It has comments.
-    has_notes: bool,
+    has_comments: bool,
 }
 
 impl Saved {
     fn read(whole: &[u8]) -> Self {
-        const OWN_NOTE: &[u8] = b"# saved by ipvsadm ";
-        let has_note = |line: &[u8]| line.contains(&b'#') && !line.starts_with(OWN_NOTE);
+        const OWN_COMMENT: &[u8] = b"# saved by ipvsadm ";
+        let has_comment = |line: &[u8]| line.contains(&b'#') && !line.starts_with(OWN_COMMENT);
         let mut saved =
-            Self { has_notes: whole.split(|byte| *byte == b'\n').any(has_note), ..Self::default() };
+            Self { has_comments: whole.split(|byte| *byte == b'\n').any(has_comment), ..Self::default() };
         let mut resolver = Resolver::numbers_only();
         for (line, words) in lines::lines(whole) {
             let result = match lines::parse("ipvsadm", &mut resolver, &words) {
                 None => continue, // no words
-                Some(command) => command.and_then(|command| apply::made(&mut saved.table, &command)),
+                Some(command) => command.and_then(|command| apply::apply_line(&mut saved.table, &command)),
             };
-            let name = resolver.take_unasked();
+            let name = resolver.take_skipped();
             match (result, name) {
                 (Ok(()), _) => saved.rules += 1,
                 (Err(_), Some(name)) => saved.take_name(line, &words, &name),
@@ -113,7 +113,7 @@ impl Saved {
 }
 
 /// What is wrong with a file that was read; none if nothing is.
-fn judged(
+fn examine(
     path: &Path,
     saved: &Saved,
     table: &Table,
@@ -145,7 +145,7 @@ fn judged(
         let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
         has_all.then(|| save_with_copy(path))
     };
-    Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| look(path)))))
+    Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| show_diff(path)))))
 }
 
 /// With more invalid lines, the file is probably not a saved table.
@@ -161,7 +161,7 @@ struct Difference {
     /// In both, with different values.
     other: usize,
     /// Of these, servers that have weight 0 in the table: they are being drained.
-    leaving: usize,
+    draining: usize,
 }
 
 impl Difference {
@@ -180,7 +180,7 @@ impl Difference {
                 }
                 change => {
                     difference.other += 1;
-                    difference.leaving += usize::from(is_leaving(change, table));
+                    difference.draining += usize::from(is_draining(change, table));
                 }
             }
         }
@@ -190,13 +190,13 @@ impl Difference {
     /// The alternative to the fix, and the fix, which loses no rule of the file or the table.
     fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
         match self {
-            _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, look(path)),
+            _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, show_diff(path)),
             // Restoring the file would undo the draining.
-            Self { leaving: 1.., .. } => (LEAVING, look(path)),
-            Self { missing: 0, other: 0, .. } if !saved.has_notes => (SAVES, save(path)),
+            Self { draining: 1.., .. } => (DRAINING, show_diff(path)),
+            Self { missing: 0, other: 0, .. } if !saved.has_comments => (SAVES, save(path)),
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
             Self { extra: 0, other: 0, .. } => (RESTORES, command(&["-R", "--apply", "--file"], path)),
-            _ => (BOTH, look(path)),
+            _ => (BOTH, show_diff(path)),
         }
     }
 }
@@ -205,13 +205,13 @@ const RESTORES: &str =
     "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
 const SAVES: &str =
     "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
-const LEAVING: &str = "servers of weight 0 are being drained; restore their weights, or save the table with ipvsadm -S --full if \
+const DRAINING: &str = "servers of weight 0 are being drained; restore their weights, or save the table with ipvsadm -S --full if \
                        they are to stay out";
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 
 /// Whether a change gives a server of weight 0 a weight again.
-fn is_leaving(change: &Change, table: &Table) -> bool {
+fn is_draining(change: &Change, table: &Table) -> bool {
     let Change::EditDestination { service: id, destination: wanted } = change else { return false };
     let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
     let mut now = servers.map(|server| server.destination).filter(|server| server.id == wanted.id);
@@ -255,7 +255,7 @@ fn save_with_copy(path: &Path) -> String {
 }
 
 /// Shows every invalid line, or all differences.
-fn look(path: &Path) -> String {
+fn show_diff(path: &Path) -> String {
     command(&["-R", "--diff", "--file"], path)
 }
 
@@ -322,9 +322,9 @@ mod tests {
         let saved = Saved::read(
             b"# saved by ipvsadm 1 on Monday\n-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.0.2\n\n-a -t 10.0.0.1:80 -r web\nx\n-D -t 1.1.1.1:1\n",
         );
-        assert_eq!((saved.rules, saved.names, saved.wrong, saved.has_notes), (2, 1, vec![6, 7], false));
+        assert_eq!((saved.rules, saved.names, saved.wrong, saved.has_comments), (2, 1, vec![6, 7], false));
         assert_eq!(saved.table.entries(), 2);
-        assert!(Saved::read(b"-A -t 10.0.0.1:80 # the web\n").has_notes);
+        assert!(Saved::read(b"-A -t 10.0.0.1:80 # the web\n").has_comments);
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
                 "the table lacks 3 entries of the file, the file lacks 1 entry of the table, other values have 2 entries",
             ),
         ] {
-            assert_eq!(Difference { missing, extra, other, leaving: 0 }.to_string(), text);
+            assert_eq!(Difference { missing, extra, other, draining: 0 }.to_string(), text);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::address::{Route, full_prefix};
 use super::command_line;
 use super::director::{Director, at};
 use super::finding::{Finding, Kind};
-use super::fixes::reweigh;
+use super::fixes::set_weight;
 use super::machine::Machine;
 use crate::shell;
 
@@ -18,15 +18,15 @@ use crate::shell;
 pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
     let troubled = used.filter_map(|(service, server)| {
-        let (kind, what) = trouble(&director.machine, service, server)?;
+        let (kind, what) = problem(&director.machine, service, server)?;
         let fix = fix(director, kind, service, server);
-        Some(kind.at(&at(service, server), told(&what, server), fix))
+        Some(kind.at(&at(service, server), with_weight(&what, server), fix))
     });
     troubled.collect()
 }
 
 /// What is wrong with the route to a server; none if nothing is.
-pub(crate) fn trouble(
+pub(crate) fn problem(
     machine: &Machine,
     service: &Service,
     server: &DestinationEntry,
@@ -66,13 +66,13 @@ fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationE
             shell::line(["ip", "route", "replace", &single, "dev", &link.name])
         }
         // It may recover by itself, and then nobody would restore its weight.
-        (Kind::ServerSilent, _) if !can_spare(director, service) => look(kind, server),
-        _ => reweigh(&service.id, server, 0),
+        (Kind::ServerSilent, _) if !has_working_server(director, service) => examine(kind, server),
+        _ => set_weight(&service.id, server, 0),
     }
 }
 
 /// The command that examines a server with a problem.
-pub(crate) fn look(kind: Kind, server: &DestinationEntry) -> String {
+pub(crate) fn examine(kind: Kind, server: &DestinationEntry) -> String {
     let address = server.destination.id.address;
     match kind {
         Kind::ServerSilent => format!("ping -c 1 -W 1 {address}; ip neigh"),
@@ -81,7 +81,7 @@ pub(crate) fn look(kind: Kind, server: &DestinationEntry) -> String {
 }
 
 /// Adds the weight of a server that gets weight 0, so that it can be restored.
-fn told(what: &str, server: &DestinationEntry) -> String {
+fn with_weight(what: &str, server: &DestinationEntry) -> String {
     match server.destination.weight {
         1 => what.to_owned(),
         weight => format!("{what}; its weight is {weight}"),
@@ -109,21 +109,21 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     let mut filtered = BTreeSet::new();
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight > 0) {
         let Some(stuck) = director.connections.stuck(&service.id, &server.destination.id) else { continue };
-        if has_reason(director, service, server) {
+        if has_known_cause(director, service, server) {
             continue;
         }
         let what = format!(
             "{} of {} connections are in SYN_RECV, the newest for {} s",
             stuck.count, stuck.all, stuck.newest
         );
-        let what = told(&what, server);
-        let fix = if can_spare(director, service) {
-            reweigh(&service.id, server, 0)
+        let what = with_weight(&what, server);
+        let fix = if has_working_server(director, service) {
+            set_weight(&service.id, server, 0)
         } else {
             if filtered.insert(service.id) {
                 findings.extend(own_filter(director, service));
             }
-            look_there(director, service, server)
+            remote_check(director, service, server)
         };
         findings.push(Kind::SynRecv.at(&at(service, server), what, fix));
     }
@@ -138,23 +138,23 @@ fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
 }
 
 /// Whether the reason is known why clients get no answers from a server.
-fn has_reason(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
-    trouble(&director.machine, service, server).is_some()
+fn has_known_cause(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
+    problem(&director.machine, service, server).is_some()
         || server.destination.forwarding == ForwardingMethod::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }
 
 /// Whether a service has a server that answers, as far as the director knows.
-fn can_spare(director: &Director, service: &Service) -> bool {
+fn has_working_server(director: &Director, service: &Service) -> bool {
     director.servers().filter(|(other, _)| other.id == service.id).any(|(_, other)| {
         other.destination.weight > 0
             && director.connections.stuck(&service.id, &other.destination.id).is_none()
-            && !has_reason(director, service, other)
+            && !has_known_cause(director, service, other)
     })
 }
 
 /// The command that runs the check on the server.
-fn look_there(director: &Director, service: &Service, server: &DestinationEntry) -> String {
+fn remote_check(director: &Director, service: &Service, server: &DestinationEntry) -> String {
     let method = match server.destination.forwarding {
         ForwardingMethod::Masquerade => "-m",
         ForwardingMethod::Tunnel(_) => "-i",

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use ipvs::{Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Service, ServiceId};
 
-use crate::change::warnings::weighing;
+use crate::change::warnings::weighted_alternative;
 use crate::shell;
 
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
-use super::fixes::{add, bring_up, move_to, reweigh};
-use super::machine::{Link, LinkKind, Machine, keeps_quiet};
+use super::fixes::{add, bring_up, move_to, set_weight};
+use super::machine::{Link, LinkKind, Machine, suppresses_arp};
 use super::{address, command_line, servers};
 
 /// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
@@ -38,12 +38,12 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         () => None,
     };
     let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
-    let told = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
+    let with_reason = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays on this machine when its interface goes down.
-    let is_shut = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
-    let is_up = machine.places(vip).any(|(_, link)| !is_shut(link));
-    if let Some((_, link)) = machine.places(vip).next().filter(|_| !is_up) {
-        let what = told(format!("{vip} is on {}, which is down", link.name));
+    let is_down = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
+    let is_up = machine.holders(vip).any(|(_, link)| !is_down(link));
+    if let Some((_, link)) = machine.holders(vip).next().filter(|_| !is_up) {
+        let what = with_reason(format!("{vip} is on {}, which is down", link.name));
         let fix = elsewhere.map_or_else(|| bring_up(&link.name), |_| ask_other());
         return Some(Kind::VipLinkDown.at(&vip, what, fix));
     }
@@ -53,14 +53,16 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     }
     // If the address is in none of this machine's networks, a route leads here, and no ARP is needed.
     let link = on_link?;
-    let is_answered = vip.is_ipv4() && !keeps_quiet(machine.higher(&link.name, "arp_ignore"));
-    let is_on_wire = machine.places(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
-    let (place, holder) = machine.places(vip).next()?;
+    let is_answered = vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"));
+    let is_on_wire = machine.holders(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
+    let (place, holder) = machine.holders(vip).next()?;
     if is_on_wire || is_answered {
         return None;
     }
-    let what =
-        told(format!("{vip} is only on {}, and {} does not answer ARP for it", holder.name, link.name));
+    let what = with_reason(format!(
+        "{vip} is only on {}, and {} does not answer ARP for it",
+        holder.name, link.name
+    ));
     let move_it = || move_to(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
 }
@@ -138,23 +140,23 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
 }
 
 pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
-    let is_still = |servers: &[DestinationEntry]| {
+    let all_zero = |servers: &[DestinationEntry]| {
         !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
     };
-    let still = director.services().filter(|(_, servers)| is_still(servers));
+    let idle = director.services().filter(|(_, servers)| all_zero(servers));
     let finding = |(service, servers): (&Service, &[DestinationEntry])| {
-        let trouble = |server: &DestinationEntry| servers::trouble(&director.machine, service, server);
-        let usable = servers.iter().filter(|server| trouble(server).is_none());
-        let lines: Vec<String> = usable.map(|server| reweigh(&service.id, server, 1)).collect();
-        let (what, fix) = match servers.first().and_then(|server| Some((server, trouble(server)?))) {
+        let problem = |server: &DestinationEntry| servers::problem(&director.machine, service, server);
+        let usable = servers.iter().filter(|server| problem(server).is_none());
+        let lines: Vec<String> = usable.map(|server| set_weight(&service.id, server, 1)).collect();
+        let (what, fix) = match servers.first().and_then(|server| Some((server, problem(server)?))) {
             Some((server, (kind, what))) if lines.is_empty() => {
-                (format!("all real servers have weight 0, and {what}"), servers::look(kind, server))
+                (format!("all real servers have weight 0, and {what}"), servers::examine(kind, server))
             }
             _ => ("all real servers have weight 0".to_owned(), lines.join(" && ")),
         };
         Kind::AllWeightsZero.at(&service.id, what, director.supervisors.fill_table.map_or(fix, log_of))
     };
-    still.map(finding).collect()
+    idle.map(finding).collect()
 }
 
 /// The command that shows why a supervisor, which decides this, removed servers.
@@ -168,7 +170,7 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
         let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
         let first = weights.next();
         let differ = weights.any(|weight| Some(weight) != first);
-        if let Some(scheduler) = weighing(service.scheduler).filter(|_| differ) {
+        if let Some(scheduler) = weighted_alternative(service.scheduler).filter(|_| differ) {
             let what = format!("the weights differ, and scheduler {} ignores them", service.scheduler);
             let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
             findings.push(Kind::WeightsIgnored.at(&service.id, what, fix));

@@ -14,11 +14,11 @@ use crate::format::command_line;
 
 /// Whether a server's answers would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {
-    closed(machine, server).is_none()
+    blocking_setting(machine, server).is_none()
 }
 
 /// The setting that prevents forwarding a server's answers.
-fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
+fn blocking_setting(machine: &Machine, server: IpAddr) -> Option<String> {
     const ALL: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
     let link = machine.route(server).link()?;
     let is_off = |path: &str| machine.sysctl(path) == Some(0);
@@ -34,7 +34,7 @@ fn closed(machine: &Machine, server: IpAddr) -> Option<String> {
 
 /// The command that turns forwarding on, and keeps the default route: a forwarding kernel drops the one that it
 /// learned from a router, unless `accept_ra` is 2.
-fn open(machine: &Machine, server: IpAddr, path: String) -> String {
+fn enable_forwarding(machine: &Machine, server: IpAddr, path: String) -> String {
     let is_learned = matches!(
         machine.default_route(server),
         Route::Via(IpAddr::V6(gateway), _) if gateway.is_unicast_link_local()
@@ -59,15 +59,15 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
         if server.destination.forwarding != ForwardingMethod::Masquerade {
             continue;
         }
-        if let Some(path) = closed(machine, to) {
+        if let Some(path) = blocking_setting(machine, to) {
             let name = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
             let what = format!("{name} is 0, and real servers are masqueraded");
-            findings.push(Kind::IpForward.at(&name, what, open(machine, to, path)));
+            findings.push(Kind::IpForward.at(&name, what, enable_forwarding(machine, to, path)));
         }
         let Some(link) = machine.route(to).link().and_then(|link| machine.link(link)) else { continue };
         let is_shared = address(&service.id)
-            .is_some_and(|vip| machine.places(vip).any(|(_, place)| place.index == link.index));
-        if to.is_ipv4() && is_shared && machine.higher(&link.name, "send_redirects") > 0 {
+            .is_some_and(|vip| machine.holders(vip).any(|(_, place)| place.index == link.index));
+        if to.is_ipv4() && is_shared && machine.effective(&link.name, "send_redirects") > 0 {
             let what = format!(
                 "clients and masqueraded servers are both behind {}, and it sends ICMP redirects",
                 link.name
@@ -82,26 +82,26 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
 /// `rp_filter` that drops clients' packets.
 pub(crate) fn reverse_path(director: &Director) -> Vec<Finding> {
     let vips = director.table.iter().filter_map(|(entry, _)| address(&entry.service.id));
-    vips.filter_map(|vip| filter_on_the_way(&director.machine, vip)).collect()
+    vips.filter_map(|vip| strict_rp_filter(&director.machine, vip)).collect()
 }
 
 /// The same for the interface on which packets for an address arrive, if answers would leave by another.
-pub(crate) fn filter_on_the_way(machine: &Machine, vip: IpAddr) -> Option<Finding> {
+pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding> {
     const STRICT: u32 = 1;
     let back = machine.default_route(vip).link();
     // Packets arrive where ARP for the address is answered.
-    let place = machine.places(vip).map(|(_, link)| link).find(|link| link.kind == LinkKind::Ethernet);
+    let place = machine.holders(vip).map(|(_, link)| link).find(|link| link.kind == LinkKind::Ethernet);
     let link = place.or_else(|| machine.on_link(vip))?;
     if !vip.is_ipv4()
-        || machine.filtered == 0
+        || machine.rp_filter_drops == 0
         || back == Some(link.index)
-        || machine.higher(&link.name, "rp_filter") != STRICT
+        || machine.effective(&link.name, "rp_filter") != STRICT
     {
         return None;
     }
     let what = format!(
         "rp_filter has dropped {} packets; the default route leaves by another interface than {}",
-        machine.filtered, link.name
+        machine.rp_filter_drops, link.name
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let fix = match back {
@@ -149,7 +149,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
 }
 
 /// Counters that are not refreshed, and a sync daemon that cannot send or receive.
-pub(crate) fn machinery(director: &Director) -> Vec<Finding> {
+pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
     let machine = &director.machine;
     let mut findings = Vec::new();
     let path = "net/ipv4/vs/run_estimation";

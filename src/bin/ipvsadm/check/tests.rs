@@ -48,7 +48,7 @@ pub(super) fn machine() -> Machine {
         routes: RoutingTables::default(),
         listeners: Vec::new(),
         connections: Vec::new(),
-        filtered: 0,
+        rp_filter_drops: 0,
         sysctls: Box::new(|_| None),
     }
 }
@@ -259,7 +259,7 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
 fn a_director_that_serves_too_keeps_the_address() {
     let mut machine = machine();
     let vip = ip("192.168.1.100");
-    assert!(machine.places(vip).any(|(_, link)| link.name == "eth0"), "it has the VIP");
+    assert!(machine.holders(vip).any(|(_, link)| link.name == "eth0"), "it has the VIP");
     let director = ip("192.168.1.1");
     let role = RealServer { vip, method: Method::DirectRouting, director: Some(director), port: None };
     let ids = |machine: &Machine| -> Vec<&str> {
@@ -279,7 +279,7 @@ fn without_a_default_route_filters_are_turned_off() {
     machine.lookups.remove(&default_route_probe(ip("192.168.1.100")));
     machine.links.push(Link { index: 3, name: "tunl0".into(), is_up: true, kind: LinkKind::Tunnel });
     machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
-    machine.filtered = 5;
+    machine.rp_filter_drops = 5;
     let role = RealServer { vip: ip("192.168.1.100"), method: Method::Tunnel, director: None, port: None };
     let fixes: Vec<_> =
         real_server::findings(&role, &machine).into_iter().map(|finding| (finding.id, finding.fix)).collect();

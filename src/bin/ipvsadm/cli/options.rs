@@ -256,8 +256,8 @@ impl<'a> Options<'a> {
             _ => {
                 let dry = self.has(OptionKey::DryRun);
                 let change = self.change(command, scheduler, flags.unwrap_or_default(), timeouts)?;
-                let asked = self.asked(change);
-                Ok(if dry { Command::Show(asked) } else { Command::Change(asked) })
+                let change_request = self.change_request(change);
+                Ok(if dry { Command::Show(change_request) } else { Command::Change(change_request) })
             }
         }
     }
@@ -297,7 +297,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    fn asked(self, change: Change) -> ChangeRequest {
+    fn change_request(self, change: Change) -> ChangeRequest {
         let keep = || Keep {
             netmask: self.netmask,
             flags: self.flags.to_vec(),
@@ -348,7 +348,7 @@ impl<'a> Options<'a> {
             } else {
                 ForwardingMethod::DirectRouting
             };
-            return Ok(self.weighed(DestinationId { port, ..id }, forwarding));
+            return Ok(self.destination_with(DestinationId { port, ..id }, forwarding));
         }
         if Family::from(id.address) != service.family() && self.method != Some(OptionKey::Ipip) {
             return Err(messages::value(messages::OTHER_FAMILY));
@@ -371,10 +371,10 @@ impl<'a> Options<'a> {
         if forwarding != ForwardingMethod::Masquerade {
             id.port = routed_port(service, id.port);
         }
-        Ok(self.weighed(id, forwarding))
+        Ok(self.destination_with(id, forwarding))
     }
 
-    fn weighed(&self, id: DestinationId, forwarding: ForwardingMethod) -> Destination {
+    fn destination_with(&self, id: DestinationId, forwarding: ForwardingMethod) -> Destination {
         Destination {
             id,
             forwarding,

@@ -16,7 +16,7 @@ use crate::option_table::{OptionKey, by_name};
 pub(crate) struct Sibling {
     name: &'static str,
     options: &'static [OptionKey],
-    shown: &'static str,
+    hint: &'static str,
     /// The exit status for words that cannot be parsed.
     status: u8,
     usage: Option<&'static str>,
@@ -25,7 +25,7 @@ pub(crate) struct Sibling {
 const SAVE: Sibling = Sibling {
     name: "ipvsadm-save",
     options: &[OptionKey::Numeric, OptionKey::Full, OptionKey::File],
-    shown: "the options are -n, --full and --file PATH",
+    hint: "the options are -n, --full and --file PATH",
     status: STATUS_LIST,
     // The original's two lines.
     usage: Some(
@@ -37,7 +37,7 @@ const SAVE: Sibling = Sibling {
 const RESTORE: Sibling = Sibling {
     name: "ipvsadm-restore",
     options: &[OptionKey::File],
-    shown: "the one option is --file PATH",
+    hint: "the one option is --file PATH",
     status: STATUS_REFUSED,
     usage: None,
 };
@@ -73,7 +73,7 @@ impl Sibling {
 
     fn unreadable(&self, error: LexError<'_>) -> Failure {
         match error {
-            LexError::MissingValue(word) | LexError::UnexpectedValue(word) if self.knows(word) => {
+            LexError::MissingValue(word) | LexError::UnexpectedValue(word) if self.has_option(word) => {
                 Failure { status: self.status, ..parse::unreadable(error) }
             }
             LexError::UnknownOption(word)
@@ -83,7 +83,7 @@ impl Sibling {
     }
 
     /// Whether a word is the long form of one of its options, with or without a value.
-    fn knows(&self, word: &[u8]) -> bool {
+    fn has_option(&self, word: &[u8]) -> bool {
         let name = word.strip_prefix(b"--").and_then(|long| long.split(|byte| *byte == b'=').next());
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
         name.and_then(by_name).is_some_and(|spec| self.options.contains(&spec.key))
@@ -92,7 +92,7 @@ impl Sibling {
     fn refused(&self, word: &[u8]) -> Failure {
         let message = match self.usage {
             Some(usage) if matches!(word, b"-h" | b"--help") => usage.to_owned(),
-            _ => format!("'{}' is not an option of {}; {}", messages::text(word), self.name, self.shown),
+            _ => format!("'{}' is not an option of {}; {}", messages::text(word), self.name, self.hint),
         };
         Failure { status: self.status, message, continue_restore: false }
     }

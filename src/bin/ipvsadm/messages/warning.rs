@@ -3,17 +3,17 @@
 use ipvs::{DestinationId, Scheduler};
 
 /// A port that direct routing and tunnels ignore.
-pub(crate) fn port(typed: u16, way: &str, server: &DestinationId) -> String {
+pub(crate) fn port(typed: u16, method: &str, server: &DestinationId) -> String {
     format!(
-        "warning: the port '{typed}' was dropped, the server is {server}: with {way} it has the service's port; \
+        "warning: the port '{typed}' was dropped, the server is {server}: with {method} it has the service's port; \
          -m maps ports"
     )
 }
 
 /// The same behind a firewall mark.
-pub(crate) fn marked_port(typed: u16, way: &str) -> String {
+pub(crate) fn marked_port(typed: u16, method: &str) -> String {
     format!(
-        "warning: the port '{typed}' has no effect: with {way} packets keep their destination port; -m maps ports"
+        "warning: the port '{typed}' has no effect: with {method} packets keep their destination port; -m maps ports"
     )
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, ServiceId, Table};
 
-use crate::change::current::Before;
+use crate::change::current::Current;
 use crate::change::keep;
 use crate::command::{Command, Restore, RestoreMode};
 use crate::format;
@@ -19,11 +19,11 @@ use crate::rules::replace;
 use crate::text::AddressFormatter;
 
 /// The table that the lines make, beginning with an empty one. Every line that does not apply is reported.
-pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
+pub(crate) fn desired(commands: &[(usize, Command)]) -> Result<Table> {
     let mut table = Table::default();
     let mut wrong: Option<Failure> = None;
     for (line, command) in commands {
-        if let Err(failure) = made(&mut table, command) {
+        if let Err(failure) = apply_line(&mut table, command) {
             report(&at_line(*line, &failure.message));
             wrong.get_or_insert(Failure::reported(failure.status));
         }
@@ -32,23 +32,23 @@ pub(crate) fn wanted(commands: &[(usize, Command)]) -> Result<Table> {
 }
 
 /// Applies a line to a table made of lines.
-pub(crate) fn made(table: &mut Table, command: &Command) -> Result<()> {
-    let Command::Change(asked) = command else {
+pub(crate) fn apply_line(table: &mut Table, command: &Command) -> Result<()> {
+    let Command::Change(request) = command else {
         return Err(messages::value(messages::ONLY_CHANGES));
     };
-    let change = keep::complete(asked, &before(table, &asked.change))?;
+    let change = keep::complete(request, &current(table, &request.change))?;
     table.change(&change).map_err(|error| refusal::refused(&error, Some(&change)))
 }
 
 /// The current state, in a table made of lines, of the object that a change targets.
-fn before(table: &Table, change: &Change) -> Before {
+fn current(table: &Table, change: &Change) -> Current {
     let (id, server) = match change {
         Change::EditService(service) => (&service.id, None),
         Change::EditDestination { service: id, destination: server } => (id, Some(&server.id)),
-        _ => return Before::default(),
+        _ => return Current::default(),
     };
     let server = server.and_then(|server| table.destination(id, server));
-    Before { service: table.service(id).copied(), server: server.copied() }
+    Current { service: table.service(id).copied(), server: server.copied() }
 }
 
 /// Prints or applies the difference to `desired`, the table of `commands` where those are lines.
@@ -60,16 +60,16 @@ pub(crate) fn reach(
     out: &mut impl Write,
 ) -> Result<()> {
     if restore.mode == RestoreMode::Apply && !restore.dry {
-        let _alone = replace::alone()?;
+        let _lock = replace::lock()?;
         return apply(client, desired, commands);
     }
     let any = show(client, desired, restore.json, out)?;
     if any && restore.mode == RestoreMode::Diff { Err(Failure::reported(STATUS_DIFFERS)) } else { Ok(()) }
 }
 
-/// Prints the changes that turn the current table into `wanted`, as lines or as JSON, and returns whether there are any.
-fn show(client: &mut Client, wanted: &Table, json: bool, out: &mut impl Write) -> Result<bool> {
-    let changes = Table::read_for(client, wanted).map_err(|error| unread(&error))?.diff(wanted);
+/// Prints the changes that turn the current table into `desired`, as lines or as JSON, and returns whether there are any.
+fn show(client: &mut Client, desired: &Table, json: bool, out: &mut impl Write) -> Result<bool> {
+    let changes = Table::read_for(client, desired).map_err(|error| read_failure(&error))?.diff(desired);
     let mut written = if json {
         Object::begin(&mut *out)
             .and_then(|mut object| object.field("changes", &changes).and_then(|()| object.end()))
@@ -79,22 +79,22 @@ fn show(client: &mut Client, wanted: &Table, json: bool, out: &mut impl Write) -
     };
     // A full disk shows only when the output is flushed.
     written = written.and_then(|()| out.flush());
-    written.map_err(|error| could_not_look(messages::write_error(&error)))?;
+    written.map_err(|error| before_any_change(messages::write_error(&error)))?;
     Ok(!changes.is_empty())
 }
 
-/// Applies the difference to `wanted`, the table of `commands`: all of it or nothing.
-fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> Result<()> {
+/// Applies the difference to `desired`, the table of `commands`: all of it or nothing.
+fn apply(client: &mut Client, desired: &Table, commands: &[(usize, Command)]) -> Result<()> {
     // If the socket fails, another is opened.
-    let Err(error) = wanted.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
+    let Err(error) = desired.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
     if !error.failed().is_empty() {
         let lines = lines(commands);
         for (change, error) in error.failed() {
-            report(&change.map_or_else(|| why(error), |change| told(&change, error, &lines)));
+            report(&change.map_or_else(|| why(error), |change| refusal_text(&change, error, &lines)));
         }
     }
     match error {
-        ApplyError::Unread(error) => Err(unread(&error)),
+        ApplyError::Unread(error) => Err(read_failure(&error)),
         ApplyError::Undone { is_as_before, .. } => {
             report(if is_as_before { messages::AS_BEFORE } else { messages::CHANGED_MEANWHILE });
             Err(Failure::reported(STATUS_REFUSED))
@@ -111,7 +111,7 @@ fn apply(client: &mut Client, wanted: &Table, commands: &[(usize, Command)]) -> 
     }
 }
 
-pub(crate) fn unread(error: &Error) -> Failure {
+pub(crate) fn read_failure(error: &Error) -> Failure {
     messages::cannot_read_table(&why(error))
 }
 
@@ -126,7 +126,7 @@ fn why(error: &Error) -> String {
 }
 
 /// A failure before anything was changed. Its status must differ from that of a difference.
-fn could_not_look(failure: Failure) -> Failure {
+fn before_any_change(failure: Failure) -> Failure {
     let is_listing = failure.status == STATUS_LIST;
     Failure { status: if is_listing { STATUS_VALUE } else { failure.status }, ..failure }
 }
@@ -151,14 +151,14 @@ fn target(change: &Change) -> Option<Target> {
 /// The last line about each object.
 fn lines(commands: &[(usize, Command)]) -> HashMap<Target, usize> {
     let line = |(line, command): &(usize, Command)| match command {
-        Command::Change(asked) => Some((target(&asked.change)?, *line)),
+        Command::Change(request) => Some((target(&request.change)?, *line)),
         _ => None,
     };
     commands.iter().filter_map(line).collect()
 }
 
 /// The kernel's refusal of a change.
-fn told(change: &Change, error: &Error, lines: &HashMap<Target, usize>) -> String {
+fn refusal_text(change: &Change, error: &Error, lines: &HashMap<Target, usize>) -> String {
     let message = refusal::refused(error, Some(change)).message;
     match target(change).and_then(|target| lines.get(&target)) {
         Some(line) => at_line(*line, &message),

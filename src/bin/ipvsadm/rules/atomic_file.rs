@@ -46,17 +46,17 @@ pub(crate) fn write_whole(
             fill(&mut out)?;
             Ok(out.flush()?)
         }
-        Place::File(path, before) => {
+        Place::File(path, old) => {
             let mut text = Vec::new();
             fill(&mut text)?;
-            put(&path, before.as_ref(), &text).map_err(|error| {
+            put(&path, old.as_ref(), &text).map_err(|error| {
                 let is_irreplaceable = matches!(
                     error.kind(),
                     ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
                 );
                 let error = anyhow::Error::from(error);
                 // It could be opened, so it can be written into.
-                if before.is_some() && is_irreplaceable { error.context(Hint::Irreplaceable) } else { error }
+                if old.is_some() && is_irreplaceable { error.context(Hint::Irreplaceable) } else { error }
             })
         }
     }
@@ -66,22 +66,22 @@ pub(crate) fn write_whole(
 const PART: usize = 1 << 16;
 
 /// Replaces a file by one with this text.
-fn put(path: &Path, before: Option<&File>, text: &[u8]) -> io::Result<()> {
+fn put(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
     let folder = place::folder(path);
     if is_append_only(folder) {
         return Err(Errno::PERM.into()); // a temporary file could be neither renamed nor removed
     }
-    let _held = Held::all()?;
+    let _held = BlockedSignals::all()?;
     // Before it has the owner and mode of the old file, others must not read it; without an old file the umask
     // applies.
-    let mode = if before.is_some() { 0o600 } else { 0o666 };
+    let mode = if old.is_some() { 0o600 } else { 0o666 };
     let mut new = tempfile::Builder::new()
         .prefix(".ipvsadm-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
     text.chunks(PART).try_for_each(|part| new.write_all(part))?;
-    if let Some(before) = before {
-        keep(before, new.as_file())?;
+    if let Some(old) = old {
+        keep(old, new.as_file())?;
     }
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;
@@ -103,18 +103,18 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// Copies owner, mode, ACL and label of the old file to the new one.
-fn keep(before: &File, new: &File) -> io::Result<()> {
-    let facts = before.metadata()?;
+fn keep(old: &File, new: &File) -> io::Result<()> {
+    let facts = old.metadata()?;
     fchown(new, Some(facts.uid()), Some(facts.gid()))?;
-    keep_attribute(before, new, "system.posix_acl_access")?;
+    keep_attribute(old, new, "system.posix_acl_access")?;
     // A label may not be permitted, and where none is enforced it has no effect.
-    let _ = keep_attribute(before, new, "security.selinux");
+    let _ = keep_attribute(old, new, "security.selinux");
     new.set_permissions(facts.permissions())
 }
 
-fn keep_attribute(before: &File, new: &File, name: &str) -> io::Result<()> {
+fn keep_attribute(old: &File, new: &File, name: &str) -> io::Result<()> {
     let mut value = vec![0; 1 << 16]; // the kernel's limit
-    match fgetxattr(before, name, &mut value) {
+    match fgetxattr(old, name, &mut value) {
         Ok(length) => fsetxattr(new, name, value.get(..length).unwrap_or_default(), XattrFlags::empty())?,
         // The folder's default ACL may have applied to the new file.
         Err(Errno::NODATA) => match fremovexattr(new, name) {
@@ -128,19 +128,19 @@ fn keep_attribute(before: &File, new: &File, name: &str) -> io::Result<()> {
 }
 
 /// Blocks all signals until this is dropped, so that none ends the program while a temporary file exists.
-struct Held {
-    before: SigSet,
+struct BlockedSignals {
+    old: SigSet,
 }
 
-impl Held {
+impl BlockedSignals {
     fn all() -> io::Result<Self> {
-        Ok(Self { before: SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)? })
+        Ok(Self { old: SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)? })
     }
 }
 
-impl Drop for Held {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         // It was the mask before, so it is valid.
-        let _ = self.before.thread_set_mask();
+        let _ = self.old.thread_set_mask();
     }
 }

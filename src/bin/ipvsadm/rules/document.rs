@@ -40,9 +40,9 @@ pub(crate) fn restore(
     match restore.mode {
         RestoreMode::Stream => change_all(session.client()?, &changes),
         RestoreMode::Replace => {
-            let _alone = replace::alone()?;
+            let _lock = replace::lock()?;
             let client = session.client()?;
-            replace::stop_replaced(client, &changes)?;
+            replace::stop_running_daemons(client, &changes)?;
             change_all(client, &[&[Change::Flush], &changes[..]].concat())
         }
         RestoreMode::Diff | RestoreMode::Apply => {

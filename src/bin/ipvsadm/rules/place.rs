@@ -105,7 +105,11 @@ fn behind_procfs(path: &Path) -> io::Result<File> {
         // The descriptor itself, so that output of others to it is not overwritten.
         let this = pidfd_open(getpid(), PidfdFlags::empty());
         if let Ok(file) = this.and_then(|this| pidfd_getfd(this, number, PidfdGetfdFlags::empty())) {
-            return if leads_nowhere(&file)? { Err(io::Error::other(NOWHERE)) } else { Ok(file.into()) };
+            return if is_closed_or_null(&file)? {
+                Err(io::Error::other(STDOUT_CLOSED))
+            } else {
+                Ok(file.into())
+            };
         }
     }
     // An older kernel, or another process: append.
@@ -120,12 +124,12 @@ fn is_inherited(number: i32) -> io::Result<bool> {
     Ok(flags & OFlags::CLOEXEC.bits() == 0)
 }
 
-pub(crate) const NOWHERE: &str =
+pub(crate) const STDOUT_CLOSED: &str =
     "stdout is closed, or is only /dev/null; ipvsadm -S > FILE writes a file, or ipvsadm -S --file FILE";
 
 /// Whether this may stand for a descriptor that was closed when the program began: Rust opens `/dev/null` instead,
 /// for reading and writing. A shell's `> /dev/null` opens it for writing only.
-pub(crate) fn leads_nowhere(descriptor: impl AsFd) -> io::Result<bool> {
+pub(crate) fn is_closed_or_null(descriptor: impl AsFd) -> io::Result<bool> {
     const NULL: (u32, u32) = (1, 3);
     let facts = fstat(&descriptor)?;
     let is_null = FileType::from_raw_mode(facts.st_mode) == FileType::CharacterDevice

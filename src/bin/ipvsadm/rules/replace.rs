@@ -14,27 +14,27 @@ use crate::refusal;
 
 /// Waits until no other restore replaces or applies a whole table, for two at once leave one that is neither's. Where
 /// no lock can be had, as without privilege, nothing is waited for.
-pub(crate) fn alone() -> Result<Option<File>> {
+pub(crate) fn lock() -> Result<Option<File>> {
     const LOCK: &str = "/run/ipvsadm.lock";
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
     let Ok(file) = File::options().create(true).truncate(false).write(true).mode(0o600).open(LOCK) else {
         return Ok(None);
     };
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + LOCK_TIMEOUT;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Err(Errno::WOULDBLOCK) => return Err(messages::locked(PATIENCE, LOCK)),
+            Err(Errno::WOULDBLOCK) => return Err(messages::locked(LOCK_TIMEOUT, LOCK)),
             Err(_) => return Ok(None),
         }
     }
 }
 
 /// Stops the sync daemons that lines start, which would be refused while others run.
-pub(crate) fn stop_replaced(client: &mut Client, changes: &[Change]) -> Result<()> {
+pub(crate) fn stop_running_daemons(client: &mut Client, changes: &[Change]) -> Result<()> {
     // Whether the first line about a daemon starts it; lines that stop it themselves need no help.
     let is_started = |state: DaemonState| {
         let first = changes.iter().find_map(|change| match change {

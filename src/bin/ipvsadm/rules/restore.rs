@@ -49,8 +49,8 @@ pub(crate) fn restore<W: Write>(
             if commands.is_empty() {
                 report(messages::CLEARED);
             }
-            let _alone = replace::alone()?;
-            replace::stop_replaced(session.client()?, &changes_of(&commands))?;
+            let _lock = replace::lock()?;
+            replace::stop_running_daemons(session.client()?, &changes_of(&commands))?;
             run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
@@ -58,7 +58,7 @@ pub(crate) fn restore<W: Write>(
             let whole = read_whole(&mut input)?;
             let commands = commands(&whole, &session.program, &mut session.resolver)?;
             refuse_without_rules(session.client()?, &commands)?;
-            let desired = apply::wanted(&commands)?;
+            let desired = apply::desired(&commands)?;
             apply::reach(session.client()?, restore, &desired, &commands, out)
         }
     }
@@ -70,7 +70,7 @@ fn refuse_without_rules(client: &mut Client, commands: &[(usize, Command)]) -> R
     if commands.iter().any(|(_, command)| !is_setting(command)) {
         return Ok(());
     }
-    let is_empty_table = client.services().map_err(|error| apply::unread(&error))?.is_empty();
+    let is_empty_table = client.services().map_err(|error| apply::read_failure(&error))?.is_empty();
     if is_empty_table && !commands.is_empty() { Ok(()) } else { Err(messages::value(messages::NO_RULE)) }
 }
 
@@ -109,16 +109,16 @@ pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Writ
         return document::show(restore, &whole, out);
     }
     let commands = commands(&whole, &session.program, &mut session.resolver)?;
-    let keeps = |asked: &ChangeRequest| asked.keep.is_some();
+    let keeps = |request: &ChangeRequest| request.keep.is_some();
     let kept = commands.iter().find(
-        |(_, command)| matches!(command, Command::Change(asked) | Command::Show(asked) if keeps(asked)),
+        |(_, command)| matches!(command, Command::Change(request) | Command::Show(request) if keeps(request)),
     );
     if let Some((line, _)) = kept {
         return Err(messages::value(at_line(*line, messages::KEEP_UNREAD)));
     }
     let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
     let changes = commands.iter().filter_map(|(_, command)| match command {
-        Command::Change(asked) | Command::Show(asked) => Some(asked.change),
+        Command::Change(request) | Command::Show(request) => Some(request.change),
         _ => None,
     });
     let mut formatter = AddressFormatter::numeric();
@@ -137,11 +137,11 @@ fn open(restore: &Restore) -> Result<Box<dyn Read>> {
 
 fn read_whole(input: &mut impl Read) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
-    input.read_to_end(&mut whole).map_err(|error| unread(&error))?;
+    input.read_to_end(&mut whole).map_err(|error| read_failure(&error))?;
     Ok(whole)
 }
 
-fn unread(error: &std::io::Error) -> Failure {
+fn read_failure(error: &std::io::Error) -> Failure {
     messages::cannot_read_rules(error)
 }
 
@@ -159,8 +159,8 @@ struct Lines<'a, W> {
 
 /// Whether to read more lines.
 #[derive(PartialEq, Eq)]
-enum Then {
-    GoOn,
+enum Next {
+    Continue,
     End,
 }
 
@@ -175,7 +175,7 @@ impl<'a, W: Write> Lines<'a, W> {
         loop {
             let length = match input.read(&mut buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| unread(&error))?,
+                result => result.map_err(|error| read_failure(&error))?,
             };
             let new = buffer.get(..length).unwrap_or_default();
             let before = arrived.len(); // an incomplete line
@@ -188,7 +188,7 @@ impl<'a, W: Write> Lines<'a, W> {
             };
             let lines = arrived.get(..end).unwrap_or_default();
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
-                if self.line(line)? == Then::End {
+                if self.line(line)? == Next::End {
                     return Ok(());
                 }
             }
@@ -201,16 +201,16 @@ impl<'a, W: Write> Lines<'a, W> {
         if self.any_refused { Err(Failure::reported(STATUS_REFUSED)) } else { Ok(()) }
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<Then> {
+    fn line(&mut self, line: &[u8]) -> Result<Next> {
         self.number += 1;
         let words = words(line, self.number == 1);
         match parse(&self.session.program, &mut self.session.resolver, &words) {
-            None => Ok(Then::GoOn),
+            None => Ok(Next::Continue),
             // A line with `--keep` needs the lines before it in effect.
-            Some(Ok(Command::Change(asked))) if asked.keep.is_none() => {
-                self.changes.push(asked.change);
+            Some(Ok(Command::Change(request))) if request.keep.is_none() => {
+                self.changes.push(request.change);
                 self.numbers.push(self.number);
-                Ok(Then::GoOn)
+                Ok(Next::Continue)
             }
             Some(command) => {
                 // Its output and errors come after those of the lines before it.
@@ -218,9 +218,9 @@ impl<'a, W: Write> Lines<'a, W> {
                 match command
                     .and_then(|command| (self.run)(self.session, &command, self.out).map(|()| command))
                 {
-                    Ok(Command::Help | Command::Version) => Ok(Then::End),
-                    Ok(_) => Ok(Then::GoOn),
-                    Err(failure) => self.failed(self.number, &failure).map(|()| Then::GoOn),
+                    Ok(Command::Help | Command::Version) => Ok(Next::End),
+                    Ok(_) => Ok(Next::Continue),
+                    Err(failure) => self.failed(self.number, &failure).map(|()| Next::Continue),
                 }
             }
         }

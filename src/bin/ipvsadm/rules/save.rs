@@ -33,7 +33,9 @@ pub(crate) fn save(
             out.flush()?; // it may be stdout under another path
             atomic_file::write_whole(path, |out| write(out, save, client, &mut formatter))?;
         }
-        None if place::leads_nowhere(io::stdout())? => return Err(io::Error::other(place::NOWHERE).into()),
+        None if place::is_closed_or_null(io::stdout())? => {
+            return Err(io::Error::other(place::STDOUT_CLOSED).into());
+        }
         None => {
             // The reader of a pipe does not learn that a save failed: write all of it or nothing.
             let mut whole = Vec::new();
@@ -58,7 +60,7 @@ fn file(save: &Save) -> Option<&Path> {
 }
 
 /// A save to a file failed, because of the kernel or of the file. For stdout, returns the error itself.
-pub(crate) fn unsaved(error: anyhow::Error, save: &Save) -> Result<Failure, anyhow::Error> {
+pub(crate) fn save_failure(error: anyhow::Error, save: &Save) -> Result<Failure, anyhow::Error> {
     let Some(path) = file(save) else { return Err(error) };
     let hint = error.downcast_ref::<Hint>().copied();
     let error = match error.downcast::<ipvs::Error>() {

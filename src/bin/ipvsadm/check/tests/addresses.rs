@@ -1,7 +1,7 @@
 //! Like `real_servers.rs`, for the VIP and what is moved with it.
 
 use super::super::address::{Address, Route};
-use super::super::machine::{Connection, LinkKind, Stage};
+use super::super::machine::{Connection, LinkKind, TcpState};
 use super::super::routes::{RouteEntry, RouteEntryKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};
@@ -36,26 +36,26 @@ const MISSING: [&str; 4] = [
 
 #[test]
 fn connections_from_the_address_stay() {
-    let connected = |remote: &'static str, stage| {
+    let connected = |remote: &'static str, state| {
         move |server: &mut Server| {
             without(server);
             let local = "192.168.1.11:22".parse().unwrap();
-            server.machine.connections.push(Connection { local, remote: remote.parse().unwrap(), stage });
+            server.machine.connections.push(Connection { local, remote: remote.parse().unwrap(), state });
         }
     };
-    for (remote, stage) in [
-        ("192.168.1.100:4000", Stage::Over),
-        ("192.168.1.100:4000", Stage::Begun),
-        ("192.168.1.1:4000", Stage::Open),
+    for (remote, state) in [
+        ("192.168.1.100:4000", TcpState::Closed),
+        ("192.168.1.100:4000", TcpState::Opening),
+        ("192.168.1.1:4000", TcpState::Established),
     ] {
-        assert_one(&found(Method::DirectRouting, connected(remote, stage)), MISSING);
+        assert_one(&found(Method::DirectRouting, connected(remote, state)), MISSING);
     }
     let what = "192.168.1.100 is not on this server, and the director's own connections use it as source: they would be cut";
     let on_director = "'ip addr replace 192.168.1.100/32 dev INTERFACE && \
          sysctl -w net.ipv4.conf.all.promote_secondaries=1 && ip addr del 192.168.1.100/PREFIX dev INTERFACE'";
     for (director, host) in [(Some(ip("192.168.1.1")), "192.168.1.1"), (None, "DIRECTOR")] {
         let found = found(Method::DirectRouting, |server| {
-            connected("192.168.1.100:4000", Stage::Open)(server);
+            connected("192.168.1.100:4000", TcpState::Established)(server);
             server.role.director = director;
         });
         assert_one(&found, [MISSING[0], VIP, what, &format!("ssh {host} {on_director}")]);

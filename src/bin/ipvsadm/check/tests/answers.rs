@@ -1,7 +1,7 @@
 //! Like `real_servers.rs`, for the routes of their answers.
 
 use super::super::address::Route;
-use super::super::machine::{Connection, Listener, Neighbour, Stage};
+use super::super::machine::{Connection, Listener, Neighbour, TcpState};
 use super::super::real_server::sources;
 use super::super::routes::{RouteEntry, Rule};
 use super::addresses::route;
@@ -65,7 +65,7 @@ fn answers_past_the_director() {
         ],
     );
     // The same machine has another address.
-    for (router, director, is_same) in [
+    for (router, director, is_same_machine) in [
         (Some([2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 1]), true),
         (Some([2, 0, 0, 0, 0, 2]), Some([2, 0, 0, 0, 0, 1]), false),
         (None, None, false),
@@ -74,7 +74,7 @@ fn answers_past_the_director() {
             server.machine.neighbours =
                 vec![neighbour("192.168.1.254", router), neighbour("192.168.1.1", director)];
         });
-        assert_eq!(found.len(), usize::from(is_same), "{found:?}");
+        assert_eq!(found.len(), usize::from(is_same_machine), "{found:?}");
     }
 }
 
@@ -163,46 +163,55 @@ fn answers_by_the_director() {
 
 #[test]
 fn answers_to_the_director_itself() {
-    let connected = |connections: &[(&str, &str, Stage)], port| {
+    let connected = |connections: &[(&str, &str, TcpState)], port| {
         found(Method::Masquerade, |server| {
             server.machine.routes.answers = vec![by("192.168.1.254")];
             server.role.port = port;
             server.machine.listeners.push(Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true });
             server.machine.connections = connections
                 .iter()
-                .map(|(local, remote, stage)| Connection {
+                .map(|(local, remote, state)| Connection {
                     local: local.parse().unwrap(),
                     remote: remote.parse().unwrap(),
-                    stage: *stage,
+                    state: *state,
                 })
                 .collect();
         })
         .is_empty()
     };
     let (web, ssh) = ("192.168.1.11:80", "192.168.1.11:22");
-    let director = |stage| (web, "192.168.1.1:4000", stage);
+    let director = |state| (web, "192.168.1.1:4000", state);
     for port in [Some(80), None] {
-        assert!(connected(&[director(Stage::Open)], port));
-        assert!(connected(&[director(Stage::Over), (web, "192.168.1.1:4001", Stage::Begun)], port));
+        assert!(connected(&[director(TcpState::Established)], port));
+        assert!(connected(&[director(TcpState::Closed), (web, "192.168.1.1:4001", TcpState::Opening)], port));
         assert!(
-            connected(&[(web, "192.168.1.100:4000", Stage::Over)], port),
+            connected(&[(web, "192.168.1.100:4000", TcpState::Closed)], port),
             "the VIP is the director's, too"
         );
         assert!(
-            connected(&[director(Stage::Over), (web, "192.168.1.7:4000", Stage::Over)], port),
+            connected(&[director(TcpState::Closed), (web, "192.168.1.7:4000", TcpState::Closed)], port),
             "a neighbour"
         );
-        assert!(connected(&[director(Stage::Over), (ssh, "192.0.2.10:4000", Stage::Open)], port));
+        assert!(connected(
+            &[director(TcpState::Closed), (ssh, "192.0.2.10:4000", TcpState::Established)],
+            port
+        ));
         assert!(!connected(&[], port));
-        assert!(!connected(&[director(Stage::Begun)], port), "the director never got an answer");
-        assert!(!connected(&[(ssh, "192.168.1.1:4000", Stage::Open)], port), "somebody is logged in");
-        assert!(!connected(&[(web, "192.168.1.7:4000", Stage::Open)], port), "a neighbour alone");
-        for stage in [Stage::Begun, Stage::Over] {
-            let client = (web, "192.0.2.10:4000", stage);
-            assert!(!connected(&[director(Stage::Over), client], port), "the director only looks after it");
+        assert!(!connected(&[director(TcpState::Opening)], port), "the director never got an answer");
+        assert!(
+            !connected(&[(ssh, "192.168.1.1:4000", TcpState::Established)], port),
+            "somebody is logged in"
+        );
+        assert!(!connected(&[(web, "192.168.1.7:4000", TcpState::Established)], port), "a neighbour alone");
+        for state in [TcpState::Opening, TcpState::Closed] {
+            let client = (web, "192.0.2.10:4000", state);
+            assert!(
+                !connected(&[director(TcpState::Closed), client], port),
+                "the director only looks after it"
+            );
         }
     }
-    let other = ("192.168.1.11:8080", "192.168.1.1:4000", Stage::Open);
+    let other = ("192.168.1.11:8080", "192.168.1.1:4000", TcpState::Established);
     assert!(!connected(&[other], Some(80)), "another port");
     assert!(!connected(&[other], None), "nobody listens there: the server has called");
 }

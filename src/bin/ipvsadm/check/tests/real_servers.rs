@@ -165,17 +165,17 @@ fn arp_where_the_address_is_asked_for() {
         set_all(&mut server.machine, LOUD);
         server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
     };
-    let places = |change: fn(&mut Server)| {
+    let holders = |change: fn(&mut Server)| {
         let found = found(Method::DirectRouting, |server| {
             two(server);
             change(server);
         });
         found.into_iter().map(|finding| finding.at).collect::<Vec<_>>()
     };
-    assert_eq!(places(|_| {}), Vec::<String>::new());
-    let in_network = places(|server| server.machine.addresses.push(own("192.168.1.12", 24, ETH1)));
+    assert_eq!(holders(|_| {}), Vec::<String>::new());
+    let in_network = holders(|server| server.machine.addresses.push(own("192.168.1.12", 24, ETH1)));
     assert_eq!(in_network, ["eth1"]);
-    let to_director = places(|server| {
+    let to_director = holders(|server| {
         server.machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH1));
     });
     assert_eq!(to_director, ["eth1"]);
@@ -247,31 +247,34 @@ fn tunnels() {
 #[test]
 fn filters() {
     const STRICT: &[(&str, u32)] = &[("eth0/rp_filter", 1), ("arp_ignore", 1), ("arp_announce", 2)];
-    fn filtered(server: &mut Server) {
+    fn rp_filter_drops(server: &mut Server) {
         server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
         server.machine.lookups.insert(ip("240.0.0.1"), Route::Via(ip("10.0.0.254"), ETH1));
-        server.machine.filtered = 3;
+        server.machine.rp_filter_drops = 3;
         set_all(&mut server.machine, STRICT);
     }
     let what = "rp_filter has dropped 3 packets; the default route leaves by another interface than eth0";
     let fix = "sysctl -w net.ipv4.conf.eth0.rp_filter=2";
     for method in [Method::DirectRouting, Method::Tunnel] {
-        assert_one(&found(method, filtered), ["rp-filter", "eth0", what, fix]);
+        assert_one(&found(method, rp_filter_drops), ["rp-filter", "eth0", what, fix]);
     }
-    assert_eq!(found(Method::Masquerade, filtered).iter().filter(|one| one.id == "rp-filter").count(), 0);
+    assert_eq!(
+        found(Method::Masquerade, rp_filter_drops).iter().filter(|one| one.id == "rp-filter").count(),
+        0
+    );
     assert_healthy(
         Method::DirectRouting,
         &[
             ("nothing was dropped", |server| {
-                filtered(server);
-                server.machine.filtered = 0;
+                rp_filter_drops(server);
+                server.machine.rp_filter_drops = 0;
             }),
             ("answers go back", |server| {
-                filtered(server);
+                rp_filter_drops(server);
                 server.machine.lookups.insert(ip("240.0.0.1"), by("192.168.1.254"));
             }),
             ("loose", |server| {
-                filtered(server);
+                rp_filter_drops(server);
                 set_all(&mut server.machine, &[("rp_filter", 2), STRICT[1], STRICT[2]]);
             }),
         ],

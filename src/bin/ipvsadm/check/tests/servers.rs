@@ -3,7 +3,7 @@
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
 use super::super::address::Route;
-use super::super::machine::{Connection, Listener, Neighbour, Stage};
+use super::super::machine::{Connection, Listener, Neighbour, TcpState};
 use super::super::neighbours::silent_hops;
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
@@ -50,20 +50,20 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
     // Not if the user may be logged in through it.
     director.machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true }];
-    for (local, remote, stage, fix) in [
-        ("192.168.1.1:22", "192.168.1.12:4000", Stage::Open, ROUTE),
-        ("192.168.1.1:22", "192.168.1.11:4000", Stage::Open, OUT_1),
-        ("192.168.1.1:22", "192.168.1.11:4000", Stage::Over, ROUTE),
-        ("192.168.1.1:4000", "192.168.1.11:80", Stage::Open, ROUTE), // a connection to the server itself
+    for (local, remote, state, fix) in [
+        ("192.168.1.1:22", "192.168.1.12:4000", TcpState::Established, ROUTE),
+        ("192.168.1.1:22", "192.168.1.11:4000", TcpState::Established, OUT_1),
+        ("192.168.1.1:22", "192.168.1.11:4000", TcpState::Closed, ROUTE),
+        ("192.168.1.1:4000", "192.168.1.11:80", TcpState::Established, ROUTE), // a connection to the server itself
     ] {
         director.machine.connections =
-            vec![Connection { local: local.parse().unwrap(), remote: remote.parse().unwrap(), stage }];
-        assert_eq!(fixes(&director), [fix], "{local} {remote} {stage:?}");
+            vec![Connection { local: local.parse().unwrap(), remote: remote.parse().unwrap(), state }];
+        assert_eq!(fixes(&director), [fix], "{local} {remote} {state:?}");
     }
     let check = Connection {
         local: "192.168.1.1:4000".parse().unwrap(),
         remote: "192.168.1.11:80".parse().unwrap(),
-        stage: Stage::Open,
+        state: TcpState::Established,
     };
     let login = Connection { local: "192.168.1.1:22".parse().unwrap(), ..check };
     director.machine.connections = vec![check, login];

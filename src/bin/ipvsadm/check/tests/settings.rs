@@ -243,7 +243,7 @@ fn forwarding_of_ipv6() {
                 ("net/ipv4/conf/eth0/rp_filter", 1),
             ],
         );
-        director.machine.filtered = 7;
+        director.machine.rp_filter_drops = 7;
         director.machine.lookups.remove(&ip("3ffe::1"));
     };
     assert_healthy(&six("fe80::1", &open), "redirects and reverse paths are IPv4's");
