@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use boon::{Compiler, SchemaIndex, Schemas};
+use ipvs::{Change, Client, Destination, ForwardingMethod, Scheduler, Service, ServiceId, Table};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -209,4 +210,45 @@ fn what_is_no_table_is_one_line_and_changes_nothing() {
     // A dry run takes no kernel.
     let (status, shown, said) = as_nobody("-R --json --dry-run --file /dev/null");
     assert_eq!((status, shown.as_str(), said.contains("EOF")), (2, "", true));
+}
+
+#[test]
+fn what_no_line_can_restore_is_named_and_comes_back_from_json() {
+    lab::isolate();
+    let mut client = Client::open().unwrap();
+    let web = ServiceId::tcp("10.0.0.1".parse().unwrap(), 80);
+    let all_ports = ServiceId::tcp("10.0.0.2".parse().unwrap(), 0);
+    client.add_service(&Service::new(web, Scheduler::RR)).unwrap();
+    let plain = Destination::new("10.1.0.1".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
+    client.add_destination(&web, &plain).unwrap();
+    assert_eq!(run(OURS, "-S -n").2, "");
+
+    // A port of its own, which routing ignores; all ports without persistence; one packet of TCP.
+    let other_port = Destination::new("10.1.0.1".parse().unwrap(), 8080, ForwardingMethod::DirectRouting);
+    client.add_destination(&web, &other_port).unwrap();
+    client.add_service(&Service::new(all_ports, Scheduler::RR)).unwrap();
+    let mut one_packet = Service::new(ServiceId::tcp("10.0.0.3".parse().unwrap(), 80), Scheduler::RR);
+    one_packet.one_packet = true;
+    client.add_service(&one_packet).unwrap();
+    let said = "no line can restore this rule as it is: -a -t 10.0.0.1:80 -r 10.1.0.1:8080 -g -w 1 and 2 more; \
+        ipvsadm -S --json can save it\n";
+    let (status, saved, lost) = run(OURS, "-S -n");
+    assert_eq!((status, lost.as_str()), (0, said));
+    assert_ne!(feed(OURS, "-R --replace", &saved), NOTHING);
+
+    client.flush().unwrap();
+    for change in [
+        Change::AddService(Service::new(web, Scheduler::RR)),
+        Change::AddDestination { service: web, destination: plain },
+        Change::AddDestination { service: web, destination: other_port },
+        Change::AddService(Service::new(all_ports, Scheduler::RR)),
+        Change::AddService(one_packet),
+    ] {
+        client.apply(&change).unwrap();
+    }
+    let before = Table::read(&mut client).unwrap();
+    let (status, document, said) = run(OURS, "-S --json");
+    assert_eq!((status, said.as_str()), (0, ""));
+    assert_eq!(feed(OURS, "-R --json --replace", &document), NOTHING);
+    assert_eq!(Table::read(&mut client).unwrap(), before);
 }

@@ -74,6 +74,14 @@ pub(crate) fn not_undone(refusal: Option<&str>, command: &str) -> String {
     format!("could not be undone{refusal}; this does it: {command}")
 }
 
+/// Rules that were saved, but whose lines make others; none where there are none.
+pub(crate) fn not_restored(rules: &[String]) -> Option<String> {
+    let more = rules.len().checked_sub(1).filter(|more| *more > 0);
+    let more = more.map_or(String::new(), |more| format!(" and {more} more"));
+    let first = rules.first()?;
+    Some(format!("no line can restore this rule as it is: {first}{more}; ipvsadm -S --json can save it"))
+}
+
 /// Names that would not resolve back from a save.
 pub(crate) fn saved_as_numbers(names: &[String]) -> String {
     format!(

@@ -1,10 +1,13 @@
 //! Lines of a restore, parsed into commands.
 
 use crate::cli::parse;
+use ipvs::Change;
+
 use crate::command::Command;
 use crate::format;
 use crate::messages::{self, Failure, Result, at_line, report};
 use crate::resolver::Resolver;
+use crate::text::AddressFormatter;
 
 /// All commands with their line numbers. Every line that cannot be parsed is reported.
 pub(crate) fn commands(
@@ -58,4 +61,15 @@ pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> 
         }
         command => command,
     })
+}
+
+/// Whether the line of a change makes the same change again. Other programs can make rules of which no line can: a directly
+/// routed server with a port of its own, for example.
+pub(crate) fn comes_back(change: &Change) -> bool {
+    let mut line = Vec::new();
+    if format::change(&mut line, change, &mut AddressFormatter::numeric()).is_err() {
+        return false;
+    }
+    let parsed = parse("ipvsadm", &mut Resolver::default(), &words(&line, false));
+    matches!(parsed, Some(Ok(Command::Change(request))) if request.change == *change)
 }

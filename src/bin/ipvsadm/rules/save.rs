@@ -15,6 +15,7 @@ use crate::list::{destinations, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
+use crate::rules::lines::comes_back;
 use crate::rules::place::{self, Hint};
 use crate::shell;
 use crate::text::AddressFormatter;
@@ -28,10 +29,11 @@ pub(crate) fn save(
 ) -> anyhow::Result<()> {
     let mut formatter = AddressFormatter::reversible(save.numeric || save.full, resolver);
     let path = file(save);
+    let mut lost = Vec::new();
     match path {
         Some(path) => {
             out.flush()?; // it may be stdout under another path
-            atomic_file::write_whole(path, |out| write(out, save, client, &mut formatter))?;
+            atomic_file::write_whole(path, |out| write(out, save, client, &mut formatter, &mut lost))?;
         }
         None if place::is_closed_or_null(io::stdout())? => {
             return Err(io::Error::other(place::STDOUT_CLOSED).into());
@@ -39,7 +41,7 @@ pub(crate) fn save(
         None => {
             // The reader of a pipe does not learn that a save failed: write all of it or nothing.
             let mut whole = Vec::new();
-            write(&mut whole, save, client, &mut formatter)?;
+            write(&mut whole, save, client, &mut formatter, &mut lost)?;
             out.write_all(&whole)?;
         }
     }
@@ -47,6 +49,9 @@ pub(crate) fn save(
         let names: Vec<String> =
             formatter.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
         report(&messages::saved_as_numbers(&names));
+    }
+    if let Some(message) = messages::not_restored(&lost) {
+        report(&message);
     }
     if path.is_none() && io::stdout().is_terminal() {
         report(messages::NOT_IN_A_FILE);
@@ -86,8 +91,9 @@ fn write(
     save: &Save,
     client: &mut Client,
     formatter: &mut AddressFormatter<'_>,
+    lost: &mut Vec<String>,
 ) -> anyhow::Result<()> {
-    if save.json { json(out, save.full, client) } else { lines(out, save.full, client, formatter) }
+    if save.json { json(out, save.full, client) } else { lines(out, save.full, client, formatter, lost) }
 }
 
 /// A service with its real servers, as configured.
@@ -115,21 +121,30 @@ fn json(out: &mut dyn Write, full: bool, client: &mut Client) -> anyhow::Result<
     Ok(object.end()?)
 }
 
+/// Writes lines, and collects those that do not come back.
 fn lines(
     out: &mut dyn Write,
     full: bool,
     client: &mut Client,
     formatter: &mut AddressFormatter<'_>,
+    lost: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let mut out = out;
+    let mut check = |change: Change| {
+        if !comes_back(&change) {
+            lost.push(format::line(&change));
+        }
+    };
     if full {
         head(&mut out, client, formatter)?;
     }
     for entry in services(client, true)? {
         format::service(&mut out, "-A", &entry.service, formatter)?;
+        check(Change::AddService(entry.service));
         let id = &entry.service.id;
         for kept in destinations(client, id, true, false)? {
             format::destination(&mut out, "-a", id, &kept.destination, full, formatter)?;
+            check(Change::AddDestination { service: *id, destination: kept.destination });
         }
     }
     if full {
