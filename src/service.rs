@@ -172,29 +172,26 @@ impl Service {
         Self { engine: Some(engine), ..self }
     }
 
-    fn flags(&self) -> u32 {
-        let mut flags = u32::from(self.scheduler_flags.0) * IP_VS_SVC_F_SCHED1;
-        if self.persistence.is_some() {
-            flags |= IP_VS_SVC_F_PERSISTENT;
-        }
-        if self.one_packet {
-            flags |= IP_VS_SVC_F_ONEPACKET;
-        }
-        flags
-    }
-
     /// Writes the content of a service nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
-        // The flags have the rest.
-        let Self { id, scheduler, scheduler_flags: _, persistence, engine, one_packet: _ } = self;
+        let Self { id, scheduler, scheduler_flags, persistence, engine, one_packet } = self;
         id.write(nest);
         nest.name(IPVS_SVC_ATTR_SCHED_NAME, scheduler.as_bytes());
         if let Some(engine) = engine {
             nest.name(IPVS_SVC_ATTR_PE_NAME, engine.as_bytes());
         }
-        nest.flags(IPVS_SVC_ATTR_FLAGS, self.flags());
-        nest.u32(IPVS_SVC_ATTR_TIMEOUT, persistence.map_or(0, |persistence| persistence.timeout));
-        match persistence.map_or(Netmask::single(id.family()), |persistence| persistence.netmask) {
+        let mut flags = u32::from(scheduler_flags.0) * IP_VS_SVC_F_SCHED1;
+        if persistence.is_some() {
+            flags |= IP_VS_SVC_F_PERSISTENT;
+        }
+        if *one_packet {
+            flags |= IP_VS_SVC_F_ONEPACKET;
+        }
+        nest.flags(IPVS_SVC_ATTR_FLAGS, flags);
+        let Persistence { timeout, netmask } =
+            persistence.unwrap_or(Persistence { timeout: 0, netmask: Netmask::single(id.family()) });
+        nest.u32(IPVS_SVC_ATTR_TIMEOUT, timeout);
+        match netmask {
             Netmask::V4(mask) => nest.bytes(IPVS_SVC_ATTR_NETMASK, &mask.octets()),
             Netmask::V6(bits) => nest.u32(IPVS_SVC_ATTR_NETMASK, u32::from(bits)),
         }
@@ -269,12 +266,14 @@ impl ServiceEntry {
             (Some(bits), Family::V4) => Netmask::V4(Ipv4Addr::from(bits.ipv4()?)),
             (Some(bits), Family::V6) => Netmask::V6(u8::try_from(bits.u32()?).unwrap_or(128)),
         };
-        let mut service = Service::new(id, Scheduler::new(scheduler)?);
-        service.engine = engine.map(PersistenceEngine::new).transpose()?;
-        service.one_packet = flags & IP_VS_SVC_F_ONEPACKET != 0;
-        service.scheduler_flags = SchedulerFlags(u8::try_from((flags / IP_VS_SVC_F_SCHED1) & 7).unwrap_or(0));
-        service.persistence =
-            (flags & IP_VS_SVC_F_PERSISTENT != 0).then_some(Persistence { timeout, netmask });
+        let service = Service {
+            id,
+            scheduler: Scheduler::new(scheduler)?,
+            scheduler_flags: SchedulerFlags(u8::try_from((flags / IP_VS_SVC_F_SCHED1) & 7).unwrap_or(0)),
+            persistence: (flags & IP_VS_SVC_F_PERSISTENT != 0).then_some(Persistence { timeout, netmask }),
+            engine: engine.map(PersistenceEngine::new).transpose()?,
+            one_packet: flags & IP_VS_SVC_F_ONEPACKET != 0,
+        };
         Ok(Self { service, stats: Stats::read(stats64.or(stats))? })
     }
 }

@@ -157,17 +157,21 @@ impl DestinationObject {
             (_, Some(_)) => return Err("`tunnel` is for servers whose `forwarding` is tunnel".to_owned()),
             (named, None) => named,
         };
-        let (address, port) = (required(self.address, "address")?, required(self.port, "port")?);
-        let mut destination = Destination::new(address, port, forwarding);
-        destination.weight = self.weight.unwrap_or(destination.weight);
-        if destination.weight > HEAVIEST {
-            let weight = destination.weight.to_string();
+        let weight = self.weight.unwrap_or(1);
+        if weight > HEAVIEST {
             let remedy = "a number from 0 to 2147483647";
-            return Err(InvalidValue::new("the weight", &weight, remedy).to_string());
+            return Err(InvalidValue::new("the weight", &weight.to_string(), remedy).to_string());
         }
-        destination.upper_threshold = self.upper_threshold.unwrap_or_default();
-        destination.lower_threshold = self.lower_threshold.unwrap_or_default();
-        Ok(destination)
+        Ok(Destination {
+            id: DestinationId {
+                address: required(self.address, "address")?,
+                port: required(self.port, "port")?,
+            },
+            forwarding,
+            weight,
+            upper_threshold: self.upper_threshold.unwrap_or_default(),
+            lower_threshold: self.lower_threshold.unwrap_or_default(),
+        })
     }
 }
 

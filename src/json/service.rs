@@ -57,6 +57,22 @@ struct PersistenceObject {
     engine: Option<PersistenceEngine>,
 }
 
+impl PersistenceObject {
+    /// The persistence of a service; none where there is an engine alone.
+    fn persistence(&self, id: &ServiceId) -> Result<Option<Persistence>, String> {
+        let Self { timeout, netmask, engine } = *self;
+        if timeout.is_none() && netmask.is_none() && engine.is_some() {
+            return Ok(None);
+        }
+        let netmask = netmask.unwrap_or(Netmask::single(id.family()));
+        if matches!(netmask, Netmask::V4(_)) != (id.family() == Family::V4) {
+            let remedy = format!("the service {id} is of another family");
+            return Err(format!("the netmask '{netmask}' cannot be used; {remedy}"));
+        }
+        Ok(Some(Persistence { timeout: required(timeout, "timeout")?, netmask }))
+    }
+}
+
 impl From<ServiceId> for ServiceObject {
     fn from(id: ServiceId) -> Self {
         match id {
@@ -121,23 +137,14 @@ impl ServiceObject {
     /// The service, whatever is said of its counters and servers.
     pub(super) fn service(&self) -> Result<Service, String> {
         let id = self.id()?;
-        let mut service = Service::new(id, required(self.scheduler, "scheduler")?);
-        service.scheduler_flags = self.scheduler_flags.unwrap_or_default();
-        service.one_packet = self.one_packet.unwrap_or_default();
-        if let Some(PersistenceObject { timeout, netmask, engine }) = self.persistence {
-            service.engine = engine;
-            let is_persistent = timeout.is_some() || netmask.is_some() || engine.is_none();
-            if is_persistent {
-                let netmask = netmask.unwrap_or(Netmask::single(id.family()));
-                if matches!(netmask, Netmask::V4(_)) != (id.family() == Family::V4) {
-                    return Err(format!(
-                        "the netmask '{netmask}' cannot be used; the service {id} is of another family"
-                    ));
-                }
-                service.persistence = Some(Persistence { timeout: required(timeout, "timeout")?, netmask });
-            }
-        }
-        Ok(service)
+        Ok(Service {
+            id,
+            scheduler: required(self.scheduler, "scheduler")?,
+            scheduler_flags: self.scheduler_flags.unwrap_or_default(),
+            persistence: self.persistence.map_or(Ok(None), |object| object.persistence(&id))?,
+            engine: self.persistence.and_then(|object| object.engine),
+            one_packet: self.one_packet.unwrap_or_default(),
+        })
     }
 }
 
