@@ -1,4 +1,4 @@
-//! Connections by the hundred thousand, without the packets of any: a master director tells the kernel of them.
+//! Hundreds of thousands of connections without their packets: a master director sends them to the kernel.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
@@ -9,7 +9,7 @@ use ipvs::{Client, DaemonState, SyncDaemon};
 /// The group and port of sync daemons.
 const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 81), 8848);
 
-/// As many as fit into what an Ethernet carries.
+/// As many as fit into an Ethernet frame.
 const PER_MESSAGE: u32 = 40;
 
 /// Fills the table of the calling thread's network.
@@ -25,7 +25,7 @@ pub(crate) fn make(count: u32) {
     let backup = SyncDaemon::new(DaemonState::Backup, "bench".parse().unwrap(), 0);
     Client::open().unwrap().start_daemon(&backup).unwrap();
     let master = UdpSocket::bind(("192.0.2.254", 0)).unwrap();
-    // What comes too fast is lost: tell until all have been heard.
+    // Messages that arrive too fast are lost: repeat until all were received.
     while heard() < count {
         let firsts = (0..count).step_by(usize::try_from(PER_MESSAGE).unwrap());
         for (number, first) in firsts.enumerate() {
@@ -44,7 +44,7 @@ fn heard() -> u32 {
     u32::try_from(table.split(|byte| *byte == b'\n').count()).unwrap() - 2 // the heading, and behind the last
 }
 
-/// A message of a sync daemon, in the format of version 1: established TCP connections, each of another client.
+/// A message of a sync daemon, in the format of version 1: established TCP connections, each from another client.
 fn message(first: u32, count: u32) -> Vec<u8> {
     const ENTRY: u16 = 36;
     let size = 8 + ENTRY * u16::try_from(count).unwrap();

@@ -1,7 +1,8 @@
-//! The kernel's own part of a work: a program that sends ready-made messages, takes the replies and looks into none.
+//! The kernel's own part of a task: a program that sends prepared messages, and receives the replies without reading
+//! them.
 //!
-//! The messages are those that the library sends, recorded, in a file in memory. The library asks for all services
-//! twice (see `Client::services`), the kernel's part once.
+//! The messages are those sent by the library, recorded in a file in memory. The library requests all services twice
+//! (see `Client::services`), the kernel's part once.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -15,14 +16,14 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 /// A little less than the default send buffer allows.
 const DATAGRAM: usize = 200_000;
 
-/// The chunks of a dump grow to the largest room ever offered on a socket, and the kernel clears all of a chunk's
-/// memory before it fills it: for a few servers a small chunk is cheaper. This is the least that it makes.
+/// The chunks of a dump grow to the largest buffer ever offered on a socket, and the kernel clears all of a chunk's
+/// memory before it fills it: for a few servers a small chunk is cheaper. This is the smallest that it makes.
 const SMALL_CHUNK: usize = 3_776;
 
-/// After so many small chunks, large ones are better.
+/// After so many small chunks, large ones are faster.
 const LONG: usize = 4;
 
-/// A socket of the kernel's that keeps what is sent.
+/// A kernel socket that records what is sent.
 struct Recorder {
     socket: Socket,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -40,7 +41,7 @@ impl Transport for Recorder {
     }
 }
 
-/// What the library sends while `work` is done.
+/// The library's messages during `work`.
 fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let socket = Socket::new(NETLINK_GENERIC).unwrap();
@@ -48,12 +49,12 @@ fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
     sent.lock().unwrap().clear(); // the question for the family
     work(&mut client);
     let mut sent = std::mem::take(&mut *sent.lock().unwrap());
-    // A question that was asked again, under another number.
+    // A repeated request, with another sequence number.
     sent.dedup_by(|again, first| again.len() == first.len() && again[16..] == first[16..]);
     sent
 }
 
-/// The messages of many changes in datagrams as large as the socket takes them, each with one acknowledgement.
+/// The messages of many changes, in datagrams as large as the socket accepts, each with one acknowledgement.
 pub(crate) fn changes(changes: &[Change]) -> Vec<Vec<u8>> {
     let mut datagrams: Vec<Vec<u8>> = Vec::new();
     let recorded = recorded(|client| assert!(client.apply_all(changes).unwrap().is_empty()));
@@ -69,7 +70,7 @@ pub(crate) fn changes(changes: &[Change]) -> Vec<Vec<u8>> {
     datagrams
 }
 
-/// Takes the wish for an acknowledgement from all messages but the last.
+/// Removes the request for an acknowledgement from all messages but the last.
 fn acknowledge_last(datagram: &mut [u8]) {
     let mut rest = datagram;
     while let Some(length) = rest.first_chunk().map(|length| u32::from_ne_bytes(*length)) {
@@ -82,7 +83,7 @@ fn acknowledge_last(datagram: &mut [u8]) {
     }
 }
 
-/// The questions of a listing: for all services, then for the servers of each.
+/// The requests of a listing: for all services, then for the servers of each.
 pub(crate) fn questions() -> Vec<Vec<u8>> {
     recorded(|client| {
         for entry in client.services().unwrap() {
@@ -101,7 +102,7 @@ pub(crate) fn keep(datagrams: &[Vec<u8>], name: &str) {
     std::fs::write(name, file).unwrap();
 }
 
-/// The word that makes this program the one that does only the kernel's part.
+/// The argument that makes this program do only the kernel's part.
 pub(crate) const PART: &str = "--kernels-part";
 
 /// Does the kernel's part: of changes or of a listing, whose messages are in a file, or of reading the connections.
@@ -114,7 +115,7 @@ pub(crate) fn run(words: &[String]) {
         }),
         ["ask", file] => each(file, ask),
         ["connections"] => {
-            // The kernel hands out one page at a time, whatever the room.
+            // The kernel returns one page at a time, whatever the buffer.
             let mut file = File::open("/proc/net/ip_vs_conn").unwrap();
             let mut room = vec![0; 1 << 13];
             while file.read(&mut room).unwrap() > 0 {}
@@ -123,7 +124,7 @@ pub(crate) fn run(words: &[String]) {
     }
 }
 
-/// Sends the messages of a file, the first over a socket of its own: a dump of all services makes large chunks best.
+/// Sends the messages of a file, the first on a separate socket: for a dump of all services large chunks are best.
 fn each(file: &str, mut send: impl FnMut(&Socket, &[u8], &mut Vec<u8>)) {
     let mut file = BufReader::new(File::open(file).unwrap());
     let (mut length, mut datagram, mut number) = ([0; 4], Vec::new(), 0);
@@ -141,7 +142,7 @@ fn each(file: &str, mut send: impl FnMut(&Socket, &[u8], &mut Vec<u8>)) {
     }
 }
 
-/// Asks a question and takes the answer.
+/// Sends a request and receives the reply.
 fn ask(socket: &Socket, question: &[u8], room: &mut Vec<u8>) {
     socket.send(question, 0).unwrap();
     let mut chunks = 0;

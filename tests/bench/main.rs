@@ -1,7 +1,8 @@
-//! What the tool costs beside the original, and beside what the kernel itself takes: one table. See `tests/bench/run`.
+//! Compares the tool's costs with the original's, and with the kernel's own part, in one table. See
+//! `tests/bench/run`.
 //!
-//! Each measurement is made in a network of its own where something is added: a kernel keeps what was deleted for
-//! minutes and looks through it with each addition.
+//! Each measurement that adds something runs in a separate network: a kernel keeps deleted objects for minutes and
+//! searches them at each addition.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,10 +52,10 @@ fn main() {
     table::growth(&rows, 1000, 10_000);
 }
 
-/// A few works, under the name by which they are asked for.
+/// A few tasks, selected by name.
 type Group = (&'static str, fn(&mut Vec<Row>));
 
-/// All works, as small as may be.
+/// All tasks, as small as possible.
 fn short() -> Vec<Group> {
     const ONCE: Rounds = Rounds { original: 1, ours: 1 };
     vec![
@@ -87,7 +88,7 @@ fn long() -> Vec<Group> {
     ]
 }
 
-/// Does something in a network that has nothing in it yet, and lives on: its end would be work for the kernel.
+/// Runs a closure in a new empty network, which is kept: deleting it would cost the kernel time.
 fn fresh<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

@@ -1,4 +1,4 @@
-//! Programs started: how long they take, how much memory they take at most, how many system calls they make.
+//! Running programs: their time, maximum memory, and number of system calls.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What is in its input, and where its output goes: a file in memory, read by nobody.
+/// Its input, and its output: a file in memory, which nobody reads.
 const OUTPUT: &str = "/run/bench-output";
 
 /// A program with its words and its input.
@@ -40,7 +40,7 @@ impl Call<'_> {
 
     /// Its largest resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        // The most of all ended children of a process is told: it takes a process that has only this one.
+        // Only the maximum of all children of a process is available, so a process with a single child is needed.
         let output = self.command(&["/proc/self/exe", MEASURE]).stderr(Stdio::piped()).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         told.trim().parse().unwrap_or_else(|_| panic!("{} {}: {told}", self.program, self.words))
@@ -58,13 +58,13 @@ impl Call<'_> {
     }
 }
 
-/// Without what cargo sets: the loader would look for libraries in its folders first.
+/// Without cargo's settings: the loader would search its folders first.
 pub(crate) fn clean(mut command: Command) -> Command {
     command.env_remove("LD_LIBRARY_PATH");
     command
 }
 
-/// The word that makes this program one that starts another, and tells on stderr what memory that took.
+/// The argument that makes this program run another, and print its memory on stderr.
 pub(crate) const MEASURE: &str = "--measure-memory";
 
 pub(crate) fn measure(words: &[String]) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Who does a work.
+/// The program that does a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Original,
@@ -10,7 +10,7 @@ pub(crate) enum Who {
     Kernel,
 }
 
-/// How often each of them does a work.
+/// How often each of them does a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rounds {
     pub(crate) original: usize,
@@ -23,7 +23,7 @@ impl Rounds {
     }
 }
 
-/// The best times of a work: whatever else the machine does only adds.
+/// The best times of a task: other load only adds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
     pub(crate) original: Option<Duration>,
@@ -31,7 +31,7 @@ pub(crate) struct Times {
     pub(crate) kernel: Option<Duration>,
 }
 
-/// Has each do the work in turn, and takes the best times.
+/// Runs each in turn, and keeps the best times.
 pub(crate) fn alternate(rounds: Rounds, mut work: impl FnMut(Who) -> Duration) -> Times {
     let mut taken = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..rounds.original.max(rounds.ours) {
@@ -49,15 +49,15 @@ pub(crate) fn best(times: Vec<Duration>) -> Option<Duration> {
     times.into_iter().min()
 }
 
-/// A work of a size with what it took.
+/// A task of a size with its results.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) work: &'static str,
     pub(crate) size: usize,
     pub(crate) times: Times,
-    /// System calls of the original and of ours.
+    /// System calls of the original and of this tool.
     pub(crate) calls: Option<(u64, u64)>,
-    /// KiB, of ours.
+    /// KiB, of this tool.
     pub(crate) memory: Option<u64>,
 }
 
@@ -104,7 +104,7 @@ impl Row {
     }
 }
 
-/// Prints how each work grows from a size to another.
+/// Prints how each task scales from one size to another.
 pub(crate) fn growth(rows: &[Row], from: usize, to: usize) {
     println!("\ngrowth from {from} to {to}:\n");
     println!("| {:<26} | {:>8} | {:>8} | {:>8} |", "work", "original", "ours", "kernel");

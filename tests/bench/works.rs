@@ -1,4 +1,4 @@
-//! The works that are measured.
+//! The tasks that are measured.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,12 +17,12 @@ fn call<'a>(who: Who, words: &'a str, input: Option<&'a Path>) -> Call<'a> {
     Call { program: if who == Who::Ours { OURS } else { lab::ORIGINAL }, words, input }
 }
 
-/// The kernel's own part, done by this program in another process, so that the start of a program is in all times.
+/// The kernel's own part, in another process of this program, so that all times include starting a program.
 fn part(words: &str) -> Duration {
     Call { program: "/proc/self/exe", words: &format!("{} {words}", kernel::PART), input: None }.time()
 }
 
-/// System calls of both; the tracer makes them too slow to count many.
+/// System calls of both; tracing is too slow to count many.
 fn calls(wanted: bool, words: &'static str, input: Option<&Path>) -> Option<(u64, u64)> {
     let count = |who| fresh(|| call(who, words, input).system_calls());
     wanted.then(|| (count(Who::Original), count(Who::Ours)))
@@ -66,7 +66,7 @@ pub(crate) fn tables(services: u32, rounds: Rounds, count: bool, rows: &mut Vec<
     });
 }
 
-/// A listing of what is there.
+/// A listing of the existing table.
 fn listing(
     rows: &mut Vec<Row>,
     work: &'static str,
@@ -109,7 +109,7 @@ pub(crate) fn connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
 /// Single commands from a loop of the shell, and an empty program from the same loop.
 pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
     const EMPTY: &str = "/bin/true";
-    // Short laps in turn: what else the machine does then falls on each of the three alike.
+    // Short rounds in turn, so that other load affects all three alike.
     let lap = |program: &str| {
         fresh(|| {
             Client::open().unwrap().apply_all(&Table { services: 1, servers: 0 }.changes()).unwrap();
@@ -147,7 +147,7 @@ pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
     keep(rows, Row { work: "a command, less an empty", size, times, calls: None, memory: None });
 }
 
-/// A file that differs in 10 lines, carried out; beside it a listing of ours, where the kernel's own part stands else.
+/// Applying a file with 10 different lines; beside it a listing of this tool, in the column of the kernel's own part.
 pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let files = [table.file("bench-old", 0), table.file("bench-new", 10)];

@@ -1,4 +1,4 @@
-//! Clusters of each kind, healthy: hosts are network namespaces, segments are bridges.
+//! Healthy clusters of each kind: hosts are network namespaces, segments are bridges.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::lab;
 
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
-/// The programs by their names: the tool, the client, and busybox's.
+/// The programs by name: the tool, the client, and those of busybox.
 const BIN: &str = "/run/check/bin";
 
 /// A kind of cluster.
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Marked,
     /// Masquerading: clients on one side of the director, servers on the other.
     Masquerade,
-    /// Masquerading by one interface, with a router between the client and the cluster.
+    /// Masquerading through one interface, with a router between the client and the cluster.
     MasqueradeOneArm,
     /// Masquerading with IPv6.
     Masquerade6,
@@ -109,7 +109,7 @@ impl Kind {
         self.names().any(|name| name == host)
     }
 
-    /// The addresses of a host's own.
+    /// A host's own addresses.
     pub(crate) fn addresses(self, host: &str) -> Vec<IpAddr> {
         let line = self.hosts().iter().find(|line| line.split(' ').next() == Some(host)).unwrap();
         line.split(' ').filter_map(|word| word.split_once('/')?.0.parse().ok()).collect()
@@ -126,7 +126,7 @@ impl Kind {
         }
     }
 
-    /// How a real server is looked at.
+    /// The command that checks a real server.
     pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Routing | Self::Marked => "--real-server 192.168.1.100 --port 80 --director 192.168.1.1",
@@ -139,7 +139,7 @@ impl Kind {
         }
     }
 
-    /// What makes a healthy cluster of the hosts, by host, in the order of `docs/direct-routing.md`.
+    /// The commands that make a healthy cluster, by host, in the order of `docs/direct-routing.md`.
     fn commands(self) -> Vec<(&'static str, String)> {
         let vip = self.vip();
         let mut commands = vec![("router", "sysctl -w net.ipv4.ip_forward=1".to_owned())];
@@ -152,7 +152,7 @@ impl Kind {
             }
             Self::Routing6 => {
                 commands.extend(servers(format!("ip addr add {vip}/128 dev lo")));
-                // Else the director's own connections would come from it: its prefix is the longest.
+                // Otherwise the director's own connections would use it as source, because it has the longest prefix.
                 commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad preferred_lft 0")));
             }
             Self::Masquerade => {
@@ -218,16 +218,16 @@ impl Kind {
     }
 }
 
-/// A cluster that runs, in namespaces of the calling thread's own.
+/// A running cluster, in namespaces of the calling thread.
 pub(crate) struct Cluster {
     pub(crate) kind: Kind,
     daemons: Vec<Child>,
-    /// Where logins are accepted.
+    /// The listeners for logins.
     open: Vec<&'static str>,
 }
 
 impl Cluster {
-    /// A healthy one.
+    /// A healthy cluster.
     pub(crate) fn new(kind: Kind) -> Self {
         let mut cluster = Self::bare(kind);
         for (host, command) in kind.commands() {
@@ -241,7 +241,7 @@ impl Cluster {
         cluster
     }
 
-    /// Hosts with their own addresses alone.
+    /// Hosts with only their own addresses.
     pub(crate) fn bare(kind: Kind) -> Self {
         lab::isolate();
         prepare();
@@ -254,7 +254,7 @@ impl Cluster {
         self.start(server, &format!("httpd -f -p {} -h /run/check/{server}", self.kind.port()));
     }
 
-    /// Runs a command on a host, and returns its status and what it prints.
+    /// Runs a command on a host, and returns its status and output.
     pub(crate) fn run(&self, host: &str, command: &str) -> (i32, String) {
         assert!(self.kind.has(host), "{:?} has no {host}", self.kind);
         let mut shell = shell(command);
@@ -271,7 +271,7 @@ impl Cluster {
         text
     }
 
-    /// Starts a web server, `httpd ... -p PORT ...`, that runs until the cluster is gone.
+    /// Starts a web server, `httpd ... -p PORT ...`, which runs as long as the cluster.
     pub(crate) fn start(&mut self, host: &str, command: &str) {
         let mut daemon = shell(&format!("exec {command}"));
         let daemon = spawn(host, daemon.stdout(Stdio::null()).stderr(Stdio::null()));
@@ -288,7 +288,7 @@ impl Cluster {
         panic!("nobody listens: {host}# {command}");
     }
 
-    /// Lets others log in to a host.
+    /// Accepts logins from others on a host.
     pub(crate) fn accept_logins(&mut self, host: &'static str) {
         if !self.open.contains(&host) {
             self.start(host, "busybox httpd -f -p 22 -h /run/check/rs1");
@@ -296,7 +296,7 @@ impl Cluster {
         }
     }
 
-    /// The command of a client that has just come: it fetches the page four times, and shows who answered.
+    /// The command of a new client: it fetches the page four times, and shows which servers answered.
     pub(crate) fn fetch(&self) -> String {
         format!("ip neigh flush dev eth0; get {} 80 4", self.kind.vip())
     }
@@ -311,7 +311,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Makes the hosts and their cables, `ip` being told everything at once: each program costs its time here.
+/// Makes the hosts and their cables, with all commands for `ip` at once: starting a program is slow here.
 fn build(hosts: &[&str]) {
     let (mut outside, mut insides, mut segments) = (String::new(), Vec::new(), Vec::new());
     for host in hosts {
@@ -348,8 +348,8 @@ fn done(command: &str) {
     assert!(made.status.success(), "{command}\n{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// What lasts longer than a cluster, and may be there from a program before: programs by name, and pages; and a folder of
-/// its own for the saved table.
+/// Things that outlive a cluster, and may exist from an earlier program: programs by name, pages, and a separate
+/// folder for the saved table.
 fn prepare() {
     static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
@@ -370,7 +370,7 @@ fn spawn(host: &str, command: &mut Command) -> Child {
     within(host, || command.spawn()).unwrap()
 }
 
-/// Does something in the namespace of a host, which the calling thread enters for that long.
+/// Runs a closure in the namespace of a host, which the calling thread enters for that time.
 pub(crate) fn within<T>(host: &str, work: impl FnOnce() -> T) -> T {
     let own = File::open("/proc/thread-self/ns/net").unwrap();
     let hosts = File::open(format!("/run/netns/{host}")).unwrap();

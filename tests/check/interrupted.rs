@@ -1,11 +1,11 @@
-//! Fixes that were carried out in part: the next look prints one that goes on from there.
+//! Fixes that were interrupted: the next check prints one that continues from there.
 
 use crate::cluster::{Cluster, Kind};
 use crate::faults::{self, Fault};
 use crate::lab::{Part, parts};
 use crate::{each, findings, settles};
 
-/// The command for a fault, if it is found.
+/// The fix of a finding, if there is one.
 fn fix(cluster: &Cluster, fault: &Fault) -> Option<String> {
     let found = findings(cluster, fault).into_iter().find(|(id, _)| id == fault.id);
     let fill =

@@ -1,5 +1,5 @@
-//! Logins: connections to the host where a fix is typed, as an administrator's. No fix may cut them, nor the way by which
-//! they came.
+//! Logins: connections to the host on which a fix is run, like an administrator's. No fix may cut them, or the routes
+//! they use.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, within};
 
-/// A server that keeps a connection open until it has a whole request stands for the one of `ssh`.
+/// A server that keeps a connection open until it has a whole request, in place of `ssh`.
 const PORT: u16 = 22;
 
 /// An open connection.
@@ -39,13 +39,13 @@ impl Login {
             Ok(true) => {}
             other => return Err(format!("the login {place} is cut: {other:?}")),
         }
-        // A neighbour that was just silent is asked again after a while.
+        // A neighbour that was just silent is probed again after a while.
         let mut again = (0..4).filter_map(|_| Self::open(self.from, self.to.ip()));
         again.next().map(drop).ok_or(format!("no new login is possible {place}"))
     }
 }
 
-/// Logs in to a host from all others, at every address of its own.
+/// Logs in to a host from all others, at each of its own addresses.
 pub(crate) fn open(cluster: &mut Cluster, host: &'static str) -> Vec<Login> {
     cluster.accept_logins(host);
     let addresses = cluster.kind.addresses(host);
@@ -58,7 +58,7 @@ pub(crate) fn open(cluster: &mut Cluster, host: &'static str) -> Vec<Login> {
     })
 }
 
-/// Asserts that logins outlived what was done since.
+/// Asserts that logins survived everything since.
 pub(crate) fn assert_open(logins: &mut [Login], after: &str) {
     let cut: Vec<String> = logins.iter_mut().filter_map(|login| login.works().err()).collect();
     assert!(cut.is_empty(), "after {after}: {cut:?}");

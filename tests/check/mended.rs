@@ -1,5 +1,5 @@
-//! A cluster that was mended a moment ago is healthy, whatever the kernel remembers of the fault; and what to look at
-//! where no server answers.
+//! A cluster that was just fixed is healthy, whatever the kernel remembers of the fault; and what to examine when no
+//! server answers.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, Kind};
 
-/// Eight clients at once, and time enough for those that wait.
+/// Eight clients at once, with enough time for those that wait.
 const CROWD: &str = "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done; wait; sleep 3";
 
 fn findings(cluster: &Cluster) -> Vec<(String, String)> {
@@ -41,7 +41,7 @@ fn a_neighbour_that_was_just_brought_back_is_left_alone() {
         (Kind::Tunnel, "router", "192.0.2.254"),
     ] {
         let cluster = Cluster::new(kind);
-        // The cable, since an interface that is down forgets its IPv6 addresses.
+        // The cable, because an interface that is down loses its IPv6 addresses.
         let plug = |state| {
             let cable = format!("{hop}-eth0");
             assert!(Command::new("ip").args(["link", "set", &cable, state]).status().unwrap().success());
@@ -52,7 +52,7 @@ fn a_neighbour_that_was_just_brought_back_is_left_alone() {
         let found = ids(&cluster);
         assert!(!found.is_empty() && found.iter().all(|id| id == "server-silent"), "{kind:?}: {found:?}");
         plug("up");
-        // It may have asked for the director meanwhile, which then knows it.
+        // It may have probed the director meanwhile, which then knows it.
         cluster.succeed("director", &format!("ip neigh replace {address} dev eth0 nud failed"));
         assert_eq!(ids(&cluster), Vec::<String>::new(), "{kind:?}");
     }
@@ -68,7 +68,7 @@ fn the_directors_own_filter_is_shown_where_no_server_answers() {
     assert!(found.iter().all(|(id, _)| id == "syn-recv"), "{found:?}");
     let shown = cluster.succeed("director", show);
     assert!(shown.contains("DROP") && shown.contains("Chain FORWARD"), "{show}: {shown}");
-    // The servers are healthy, and so they say.
+    // The servers are healthy, and their checks say so.
     assert_eq!(servers.len(), 2);
     for (name, (_, command)) in ["rs1", "rs2"].into_iter().zip(servers) {
         let there = command.split_once(" ipvsadm ").unwrap().1;

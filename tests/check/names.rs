@@ -1,5 +1,5 @@
-//! Names that mean something to a shell or a terminal: the commands that `--check` prints are carried out by sh, and
-//! nothing of a name reaches the terminal raw.
+//! Names that have a meaning for a shell or a terminal: the commands printed by `--check` are run by sh, and no name
+//! reaches the terminal unescaped.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::cluster::OURS;
 use crate::lab;
 
-/// Names that the kernel takes for interfaces, and a shell, a terminal, `ip` or sysctl for something else.
+/// Interface names that the kernel accepts, and that a shell, a terminal, `ip` or sysctl would interpret.
 const NAMES: [&str; 8] =
     ["x;>hit;", "$(>hit)`>hit`", "a'b\"c&|", "*", "-x", "up", "\u{1b}[31mr\u{202e}d", "a=b.c"];
 
-/// An empty folder, in which files named `hit` or what a `*` would find show that a name was not quoted.
+/// An empty folder, in which files named `hit`, or the matches of a `*`, reveal a name that was not quoted.
 const FOLDER: &str = "/run/check-names";
 
 fn sh(line: &str) -> Output {
@@ -34,13 +34,13 @@ fn ip(words: &[&str]) {
     assert!(output.status.success(), "{words:?}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What is found, after a look at what a terminal would get.
+/// The findings, after a check of the terminal output.
 fn findings(options: &[&str]) -> Vec<Value> {
     let json = shown(&[options, &["--json"]].concat());
     serde_json::from_str(&json).unwrap()
 }
 
-/// What is printed, in which a terminal finds nothing that controls it.
+/// The output, in which nothing controls the terminal.
 fn shown(options: &[&str]) -> String {
     let shown = String::from_utf8(tool(&[&["--check"], options].concat()).stdout).unwrap();
     let raw = |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
@@ -48,7 +48,7 @@ fn shown(options: &[&str]) -> String {
     shown
 }
 
-/// Carries out the command of the finding `id`, which must then be gone.
+/// Runs the fix of the finding `id`, which must then be gone.
 fn mend(id: &str, options: &[&str]) -> Value {
     let found = findings(options);
     let finding =
@@ -61,12 +61,12 @@ fn mend(id: &str, options: &[&str]) -> Value {
     finding.clone()
 }
 
-/// A director whose one interface, with a network behind it, has the name.
+/// A director whose only Ethernet interface has the name.
 fn director(name: &str) {
     lab::isolate();
     let _ = std::fs::remove_dir_all(FOLDER);
     std::fs::create_dir(FOLDER).unwrap();
-    // A name that is a pattern finds this.
+    // A name that is a pattern would match this.
     std::fs::write(Path::new(FOLDER).join("1"), "").unwrap();
     ip(&["link", "add", "name", name, "type", "veth", "peer", "name", "far"]);
     for interface in [name, "far"] {
@@ -108,7 +108,7 @@ fn commands_with_interfaces_of_any_name_do_what_they_say() {
         ip(&["route", "add", "blackhole", "192.168.1.11/32"]);
         mend("server-unreachable", &none);
 
-        // Who starts a daemon needs no shell, and nor do the words of the tool.
+        // Neither starting a daemon nor the tool's own options need a shell.
         ip(&["link", "set", "dev", name, "up"]);
         assert!(tool(&["--start-daemon", "master", "--mcast-interface", name]).status.success());
         ip(&["link", "set", "dev", name, "down"]);

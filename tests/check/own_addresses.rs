@@ -1,4 +1,4 @@
-//! Addresses that are not what they are taken for: whoever is logged in by one of them stays so.
+//! Addresses that are not what they seem: logins through one of them survive.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::logins;
 use crate::settles;
 
-/// The command of the one finding.
+/// The fix of the only finding.
 fn fix(cluster: &Cluster, options: &str) -> String {
     let (_, json) = cluster.run("rs1", &format!("ipvsadm --check --json {options}"));
     let found: Vec<Value> = serde_json::from_str(&json).unwrap();

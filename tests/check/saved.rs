@@ -1,4 +1,4 @@
-//! The saved table, beside every kind of table: no fix that is printed loses a line of the file, or a rule of the table.
+//! The saved table, beside every kind of table: no printed fix loses a line of the file, or a rule of the table.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,19 +27,19 @@ fn succeed(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Makes a table of rules, and returns them as they are listed.
+/// Makes a table of rules, and returns them as listed.
 fn load(rules: &str) -> String {
     succeed(&format!("ipvsadm -C && printf '%s' '{rules}' | ipvsadm -R && ipvsadm -S -n"))
 }
 
-/// A folder with a file that says what a text says.
+/// A folder with a file of this text.
 fn write(text: &str) {
     let _ = fs::remove_dir_all(FOLDER);
     fs::create_dir(FOLDER).unwrap();
     fs::write(FILE, text).unwrap();
 }
 
-/// What is said of the file: the id, and the fix.
+/// The finding about the file: the id, and the fix.
 fn finding() -> Option<(String, String)> {
     let json = sh(&format!("ipvsadm --check --json --file {FILE}")).stdout;
     let found: Vec<Value> = serde_json::from_slice(&json).unwrap();
@@ -50,7 +50,7 @@ fn finding() -> Option<(String, String)> {
     one
 }
 
-/// The lines of all files in the folder, whether they are notes or not.
+/// The lines of all files in the folder, commented out or not.
 fn kept() -> BTreeSet<String> {
     let files = fs::read_dir(FOLDER).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let lines: Vec<String> =
@@ -58,14 +58,14 @@ fn kept() -> BTreeSet<String> {
     lines.iter().map(|line| line.trim_start_matches("# ").to_owned()).collect()
 }
 
-/// A way to mend what is wrong with the file, by the start of its command.
+/// A kind of fix for the file, by the beginning of its command.
 const NOTHING: &str = "";
 const RESTORE: &str = "ipvsadm -R --apply --file ";
 const SAVE: &str = "ipvsadm -S --full --file ";
 const SAVE_WITH_COPY: &str = "cp -p -- ";
 const LOOK: &str = "ipvsadm -R --diff --file ";
 const COMMENT_OUT: &str = "sed -i ";
-/// As another row shows it.
+/// The same as another row.
 const ALIKE: &str = "?";
 
 #[test]
@@ -127,7 +127,7 @@ fn an_empty_table_needs_no_file() {
     load(FIRST);
     let (id, command) = finding().unwrap();
     assert_eq!((id.as_str(), command.starts_with(SAVE)), ("save-missing", true), "{command}");
-    // What is no file cannot be read, or written.
+    // Something that is not a file cannot be read, or written.
     fs::create_dir(FILE).unwrap();
     let (id, command) = finding().unwrap();
     assert_eq!(
@@ -144,7 +144,7 @@ fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
     load(&FIRST.replace("-w 1", "-w 0"));
     let (id, command) = finding().unwrap();
     assert_eq!((id.as_str(), command.starts_with(LOOK)), ("save-stale", true), "{command}");
-    // Another weight is one to keep.
+    // Another weight must be kept.
     load(&FIRST.replace("-w 1", "-w 2"));
     assert!(finding().unwrap().1.starts_with(SAVE_WITH_COPY));
 }
@@ -152,7 +152,7 @@ fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
 #[test]
 fn a_table_that_a_supervisor_fills_is_compared_where_a_file_is_named() {
     lab::isolate();
-    // A folder of its own in the usual place.
+    // A separate folder mounted over the usual place.
     succeed("mkdir -p /etc/sysconfig && mount -t tmpfs lab /etc/sysconfig && rm -f /etc/ipvsadm.rules");
     write(FIRST);
     load("");
@@ -184,7 +184,7 @@ fn a_file_with_typos_comes_back_step_by_step() {
     // Both lines of the second service are still there.
     assert!(kept().contains("-A -t 10.0.0.2:80 -s"));
 
-    // A link stays one.
+    // A symbolic link remains one.
     write("");
     fs::write(format!("{FOLDER}/real"), format!("{FIRST}rubbish\n")).unwrap();
     fs::remove_file(FILE).unwrap();

@@ -1,18 +1,18 @@
-//! A standby has the table, and another machine has the addresses: whatever is printed there and carried out, that
-//! machine stays the only one that answers for them.
+//! A standby has the table, and another machine has the addresses: whichever printed commands are run, that machine
+//! remains the only one that answers for them.
 
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Kind};
 
-/// How many machines answer when a client asks for the address.
+/// How many machines answer ARP when a client requests the address.
 const ANSWERS: &str = "busybox arping -c 2 -w 2 -I eth0 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l";
 
 const BOTH_DAEMONS: &str = "ipvsadm --start-daemon master --mcast-interface eth1 && \
                             ipvsadm --start-daemon backup --mcast-interface eth1";
 const NO_DAEMON: &str = "ipvsadm --stop-daemon master; ipvsadm --stop-daemon backup; true";
 
-/// A program that does nothing runs by the name.
+/// A program with this name runs, and does nothing.
 fn supervised_by(name: &str) -> String {
     format!("ln -sf $(command -v sleep) /run/{name} && (/run/{name} 20 </dev/null >/dev/null 2>&1 & echo $!)")
 }
@@ -24,7 +24,7 @@ fn findings(cluster: &Cluster) -> Vec<(String, String, String)> {
     found.iter().map(|one| (text(one, "id"), text(one, "what"), text(one, "fix"))).collect()
 }
 
-/// What is found on a standby, whose commands are then carried out: none changes who answers.
+/// The findings on a standby. Their commands are then run: none changes which machine answers.
 fn found_on_standby(cluster: &Cluster, way: &str) -> Vec<(String, String, String)> {
     let found = findings(cluster);
     for (_, _, command) in &found {
@@ -40,7 +40,7 @@ fn standby() -> Cluster {
     cluster
 }
 
-/// Asserts that there is one finding of an id, whose command begins so.
+/// Asserts that there is exactly one finding with an id, whose command begins like this.
 fn assert_one(found: &[(String, String, String)], id: &str, reason: &str, command: &str) {
     let [(found_id, what, fix)] = found else { panic!("{found:?}") };
     assert_eq!(found_id, id);
@@ -55,7 +55,8 @@ fn no_fix_gives_a_standby_the_address() {
     const ANSWERED: &str = "another machine answers for it on eth0";
     const ASK: &str = "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100";
     let cluster = standby();
-    // Nothing says that there is another director: the address is missing. But nobody takes it who has heard of one.
+    // Nothing indicates another director: the address is missing. But the command does not add it if another machine
+    // answers.
     let take = "|| ip addr replace 192.168.1.100/32 dev eth0";
     let [(id, _, command)] = &found_on_standby(&cluster, "nothing is known")[..] else { panic!() };
     assert_eq!((id.as_str(), command.ends_with(take)), ("vip-missing", true), "{command}");
@@ -64,7 +65,7 @@ fn no_fix_gives_a_standby_the_address() {
     cluster.succeed("backup", BOTH_DAEMONS);
     let found = found_on_standby(&cluster, "both daemons");
     assert_one(&found, "vip-missing", SYNC, ASK);
-    // That command has shown who has it, and then nothing is wrong.
+    // That command has revealed the other machine, and then nothing is wrong.
     assert_eq!(findings(&cluster), vec![]);
     cluster.succeed("backup", "ip neigh flush dev eth0; ipvsadm --stop-daemon backup");
     assert_one(&found_on_standby(&cluster, "a daemon as master"), "vip-missing", SYNC, ASK);
@@ -83,7 +84,7 @@ fn a_supervised_standby_is_healthy() {
         let cluster = standby();
         let pid = cluster.succeed("backup", &supervised_by(name));
         assert_eq!(cluster.run("backup", "ipvsadm --check"), (0, String::new()), "{name}");
-        // It is this machine's own: another director is none of its business.
+        // The address is on this machine: another director does not matter.
         cluster.succeed("director", "ip addr del 192.168.1.100/32 dev eth0");
         let (status, found) = cluster.run("director", "ipvsadm --check");
         assert_eq!(
@@ -114,7 +115,7 @@ fn no_fix_gives_a_standby_that_serves_too_the_address() {
         "ssh DIRECTOR ip addr show to 192.168.1.100",
     );
 
-    // The address waits on an interface that is down.
+    // The address is on an interface that is down.
     cluster.succeed(
         "backup",
         "ip addr del 192.168.1.100/32 dev lo && ip link add spare type veth peer name end && ip addr add 192.168.1.100/32 dev spare",

@@ -1,11 +1,11 @@
-//! Healthy clusters that look like the faults: clients are served, and nothing may be found.
+//! Healthy clusters that look like the faults: clients are served, and there must be no findings.
 
 use crate::cluster::{Cluster, Kind};
 use crate::{each, settles};
 
 struct Twin {
     kind: Kind,
-    /// What makes it look odd, host by host.
+    /// The commands that make it look like a fault, by host.
     stage: &'static [(&'static str, &'static str)],
     at: &'static str,
     options: &'static str,
@@ -23,14 +23,14 @@ const TRANSLATED: &str = "sysctl -w net.ipv4.vs.conntrack=1 && \
     iptables-legacy -t nat -A POSTROUTING -d 192.168.1.0/24 -p tcp --dport 8080 -j MASQUERADE";
 
 const TWINS: &[Twin] = &[
-    // The director has put its own address on what clients send.
+    // The director replaces clients' addresses with its own.
     Twin { stage: &[("director", TRANSLATED), ("rs1", BY_ROUTER), ("rs2", BY_ROUTER)], ..ONE_ARM },
     Twin {
         stage: &[("director", TRANSLATED), ("rs1", BY_ROUTER), ("rs2", BY_ROUTER)],
         options: "-r 192.168.1.100 -m --director 192.168.1.1",
         ..ONE_ARM
     },
-    // The default route is another's, and a rule leads answers to the director: by address, port or mark.
+    // The default route is another one, and a rule routes answers to the director: by address, port or mark.
     Twin {
         stage: &[(
             "rs1",
@@ -66,7 +66,7 @@ const TWINS: &[Twin] = &[
         options: "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
         ..ONE_ARM
     },
-    // The director's address on the clients' side is behind its address on the servers'.
+    // The director's address on the clients' side is reached through its address on the servers' side.
     Twin { kind: Kind::Masquerade, options: "-r 192.0.2.100 -m --port 8080 --director 192.0.2.1", ..ONE_ARM },
     // A pair of directors shares the gateway.
     Twin {
@@ -78,7 +78,7 @@ const TWINS: &[Twin] = &[
         options: "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
         ..ONE_ARM
     },
-    // Only answers from the VIP go past the director.
+    // Only answers from the VIP bypass the director.
     Twin {
         kind: Kind::RoutingBehindRouter,
         stage: &[(

@@ -1,4 +1,4 @@
-//! Commands that could cut the way by which they are typed.
+//! Commands that could cut the login through which they are run.
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn marks_leave_what_the_director_itself_serves_by_the_address() {
     assert_eq!(login(), "rs1", "after {narrow}");
     assert_eq!(cluster.succeed("client", &cluster.fetch()), "rs1 rs1 rs2 rs2");
     assert_eq!(cluster.run("director", "ipvsadm --check"), (0, String::new()));
-    // All packets would have been the servers'.
+    // All packets would have gone to the servers.
     cluster.succeed("director", &whole);
     assert_eq!(login(), "-");
 }

@@ -1,31 +1,31 @@
-//! The recorded cases: how their files are read, and how an outcome is compared with the recorded one.
+//! The recorded cases: parsing their files, and comparing an outcome with the recorded one.
 
 use std::fmt::Write as _;
 
 /// The original's first line of `-h`, and all of `-v`.
 pub const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
 
-/// Stands in the recorded cases for the help text, whose wording is free.
+/// Placeholder in the recorded cases for the help text, whose wording is free.
 const HELP: &str = "@@USAGE@@";
 
-/// Stands in the cases of connections for a kernel that lists none.
+/// Placeholder in connection cases for a kernel without that file.
 pub const ABSENT: &str = "ABSENT";
 
-/// One call of the tool, with what was there before it and what is expected of it.
+/// One call of the tool, with its initial state and expected outcome.
 #[derive(Clone, Default)]
 pub struct Case {
     pub id: String,
-    /// Command lines carried out before, on an empty table; words without quotes or blanks.
+    /// Command lines run before, on an empty table; words without quotes or blanks.
     pub setup: Vec<String>,
     pub args: Vec<String>,
-    /// Without any the tool reads `/dev/null`.
+    /// Without input the tool reads `/dev/null`.
     pub stdin: Option<Vec<u8>>,
-    /// What `/proc/net/ip_vs_conn` is to hold, escaped as in the file of cases; [`ABSENT`] if it is to be missing.
+    /// The content of `/proc/net/ip_vs_conn`, escaped as in the file of cases; [`ABSENT`] if it is to be missing.
     pub connections: Option<&'static str>,
     pub expected: Outcome,
 }
 
-/// What a call did. The texts keep their line ends; all else that is no printable ASCII is escaped.
+/// The outcome of a call. Texts keep their line ends; everything else except printable ASCII is escaped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The exit status, 128 + N after signal N.
@@ -37,12 +37,12 @@ pub struct Outcome {
 }
 
 impl Case {
-    /// Whether the tool is asked to read commands from its input.
+    /// Whether the tool reads commands from its input.
     pub fn restores(&self) -> bool {
         self.args.first().is_some_and(|first| first == "-R" || first == "--restore")
     }
 
-    /// One line that says in what `got` is not what was expected; `None` if it is.
+    /// One line that describes how `got` differs from the expected outcome; `None` if it does not.
     pub fn mismatch(&self, expected: &Outcome, got: &Outcome) -> Option<String> {
         let mut line = String::new();
         let columns = [
@@ -74,7 +74,7 @@ impl Case {
 }
 
 impl Outcome {
-    /// This outcome with the help text of `got` where the file says only that there is one.
+    /// This outcome with the help text of `got` in place of its placeholder.
     pub fn with_help_of(&self, got: &Self) -> Self {
         let mut same = self.clone();
         if let Some(before) = self.stdout.strip_suffix(HELP)
@@ -127,7 +127,7 @@ pub fn connection_cases() -> Vec<Case> {
         .collect()
 }
 
-/// The rows of a tab-separated file, without its head.
+/// The rows of a tab-separated file, without its header.
 fn rows<const N: usize>(file: &'static str) -> impl Iterator<Item = [&'static str; N]> {
     file.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
@@ -136,12 +136,12 @@ fn rows<const N: usize>(file: &'static str) -> impl Iterator<Item = [&'static st
     })
 }
 
-/// A text of the file as outcomes hold it.
+/// A text of the file in the form used by outcomes.
 pub fn text(column: &str) -> String {
     escaped(&unescaped(column))
 }
 
-/// The bytes that a text with `\n`, `\t`, `\r`, `\\` and `\xNN` stands for.
+/// The bytes of a text with `\n`, `\t`, `\r`, `\\` and `\xNN`.
 pub fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
@@ -166,7 +166,7 @@ pub fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Bytes as text that can be printed; line ends stay.
+/// Bytes as printable text; line ends stay.
 pub fn escaped(bytes: &[u8]) -> String {
     let mut text = String::new();
     for &byte in bytes {
@@ -205,7 +205,7 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A word as it would be typed.
+/// A word as typed in a shell.
 pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+=.:,/[]_%@".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {

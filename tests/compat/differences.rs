@@ -1,7 +1,8 @@
-//! All that ours does otherwise than the original, on purpose. Nowhere else is a case loosened.
+//! All deliberate differences of this tool from the original. No case is loosened elsewhere.
 //!
-//! An entry turns the original's outcome into the one that ours must have; it names the heading of
-//! `docs/compatibility.md` under which it is explained, and a case that needs it: one that no more does fails the suite.
+//! An entry turns the original's outcome into the one required of this tool. It names the heading of
+//! `docs/compatibility.md` that explains it, and a case that needs it: an entry whose case no longer needs it fails
+//! the suite.
 
 use crate::corpus::{Case, Outcome, VERSION};
 use crate::order;
@@ -10,20 +11,21 @@ use crate::order;
 pub struct Difference {
     /// A heading of `docs/compatibility.md`.
     pub heading: &'static str,
-    /// The id of a case that it is needed for.
+    /// The id of a case that needs it.
     pub case: &'static str,
     pub rule: Rule,
 }
 
 pub enum Rule {
-    /// Ours does with this case what the original does with the one returned.
+    /// This tool must treat this case as the original treats the one returned.
     Takes(fn(&Case) -> Option<Case>),
-    /// Turns what the original does into what ours must do. What ours did is shown too, for what is free.
+    /// Turns the original's outcome into the required one. This tool's outcome is passed too, for parts that are
+    /// free.
     Does(fn(&Case, &Outcome, &Outcome) -> Option<Outcome>),
-    /// The original's sentence with this beginning and this end may go on with `: 'WORD'` and a remedy; the
-    /// one that ends in a full stop without the colon.
+    /// The original's sentence with this beginning and this end may continue with `: 'WORD'` and a remedy; one that
+    /// ends in a full stop continues without the colon.
     NamesWord(&'static str, &'static str),
-    /// The original's sentence with this beginning and this end may go on with `; ` and a remedy.
+    /// The original's sentence with this beginning and this end may continue with `; ` and a remedy.
     NamesRemedy(&'static str, &'static str),
 }
 use Rule::{Does, NamesRemedy, NamesWord, Takes};
@@ -87,17 +89,17 @@ pub const TABLE: &[Difference] = &[
     },
 ];
 
-/// The headings of `docs/compatibility.md` that the table refers to.
+/// The headings of `docs/compatibility.md` used in the table.
 pub fn headings() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|difference| difference.heading)
 }
 
-/// The ids of the cases that the entries of the table are needed for.
+/// The ids of the cases used in the table.
 pub fn cases() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|difference| difference.case)
 }
 
-/// The case as ours takes it, if that is not what the words say to the original.
+/// The case as this tool treats it, if that differs from the original.
 pub fn rewritten(case: &Case) -> Option<Case> {
     let mut taken = None;
     for difference in TABLE {
@@ -108,7 +110,7 @@ pub fn rewritten(case: &Case) -> Option<Case> {
     taken
 }
 
-/// The case with another input, if it restores and `edit` makes one.
+/// The case with another input, if it is a restore and `edit` makes one.
 fn with_input(case: &Case, edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Option<Case> {
     let stdin = case.stdin.as_deref().filter(|_| case.restores())?;
     Some(Case { stdin: Some(edit(stdin)?), ..case.clone() })
@@ -126,7 +128,7 @@ fn without_comments(case: &Case) -> Option<Case> {
     })
 }
 
-/// A line up to a word that begins with `#`, and nothing of it where that is the first.
+/// A line up to a word that begins with `#`; nothing if that is the first word.
 fn without_comment(line: &[u8]) -> impl Iterator<Item = &u8> {
     let blank = |byte: &u8| b" \t\r".contains(byte);
     let before = std::iter::once(&b' ').chain(line);
@@ -145,7 +147,7 @@ fn with_last_line_ended(case: &Case) -> Option<Case> {
     })
 }
 
-/// The original dies of `-b ,`.
+/// The original crashes on `-b ,`.
 fn without_commas(case: &Case) -> Option<Case> {
     let mut args = case.args.clone();
     let mut after_option = false;
@@ -156,7 +158,7 @@ fn without_commas(case: &Case) -> Option<Case> {
         let commas = !value.is_empty() && value.bytes().all(|byte| byte == b',');
         let is_option = !after_option && (word == "-b" || word == "--sched-flags");
         if commas && (after_option || !option.is_empty()) {
-            // A short option with nothing glued to it would take the next word.
+            // A short option without an attached value would take the next word.
             *word = if option == "-b" { "-b=".into() } else { option.into() };
         }
         after_option = is_option;
@@ -164,7 +166,7 @@ fn without_commas(case: &Case) -> Option<Case> {
     (args != case.args).then(|| Case { args, ..case.clone() })
 }
 
-/// The original takes `[10.0.0.1]:80` for 10.0.0.1 without a port.
+/// The original parses `[10.0.0.1]:80` as 10.0.0.1 without a port.
 fn without_brackets(case: &Case) -> Option<Case> {
     let args: Vec<String> = case.args.iter().map(|word| unbracketed(word)).collect();
     let stdin = case.stdin.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
@@ -186,7 +188,7 @@ fn unbracketed(word: &str) -> String {
     }
 }
 
-/// The original takes 4294967424 for 128; 129 it refuses.
+/// The original parses 4294967424 as 128; it refuses 129.
 fn with_plain_prefix(case: &Case) -> Option<Case> {
     let at = case.args.iter().position(|word| word == "-M")? + 1;
     let is_ipv6 = case.args.iter().take(at).any(|word| word.starts_with('['));
@@ -197,12 +199,12 @@ fn with_plain_prefix(case: &Case) -> Option<Case> {
     Some(Case { args, ..case.clone() })
 }
 
-/// A row of so many bytes and its newline is more than the original reads in one piece.
+/// A row of so many bytes and its newline is more than the original reads at once.
 const ROW: usize = 255;
-/// A row that it reads, and that ends in the data of a persistence engine where the whole row does.
+/// A row that it reads, and that ends in the persistence engine's data, like the whole row.
 const SHORT: usize = 200;
 
-/// The original takes a row of more than 255 bytes for two.
+/// The original splits a row of more than 255 bytes in two.
 fn with_short_rows(case: &Case) -> Option<Case> {
     let file = case.connections?;
     let short: Vec<String> =
@@ -215,7 +217,7 @@ fn with_short_rows(case: &Case) -> Option<Case> {
 fn whole_rows(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
     let file = case.connections.filter(|_| with_short_rows(case).is_some())?;
     let mut stdout = String::new();
-    // Two lines of the list come before the rows, one line of the file does.
+    // The listing has two header lines, the file one.
     for (line, row) in expected.stdout.lines().zip([""].into_iter().chain(file.split("\\n"))) {
         let (before, shown) = line.rsplit_once(' ').unwrap_or(("", line));
         let data = row.rsplit(' ').next().unwrap_or_default();
@@ -226,7 +228,7 @@ fn whole_rows(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
     Some(Outcome { stdout, ..expected.clone() })
 }
 
-/// All after the version line of the help is ours; it tells of the options that the original has not.
+/// Everything after the version line of the help is free; it lists options that the original lacks.
 fn free_help(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     let recorded = expected.with_help_of(got);
     if recorded != *expected {
@@ -238,7 +240,7 @@ fn free_help(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     help.contains("Usage:").then(|| Outcome { stdout: got.stdout.clone(), ..expected.clone() })
 }
 
-/// Marks from 2^31 on are shown as what they are, not as negative numbers.
+/// Marks from 2^31 on are shown as unsigned numbers.
 fn unsigned_marks(_: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
     if !expected.stdout.contains("FWM  -") && !expected.stdout.contains(" -f -") {
         return None;
@@ -262,7 +264,7 @@ fn strict_order(case: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome>
     (!unsorted).then(|| Outcome { stdout: order::sorted(&expected.stdout), ..expected.clone() })
 }
 
-/// Names of IPv6 addresses are not read back: ours saves the addresses, and says so.
+/// Names of IPv6 addresses do not resolve back: this tool saves the addresses, and says so.
 fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     const SAID: &str = "saved as numbers: these names do not resolve back to the same address or port: ";
     const NAMES: [(&str, &str); 2] = [("rs6", "[2001:db8::a1]"), ("vip6", "[2001:db8::80]")];
@@ -288,7 +290,7 @@ fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Ou
     (!left_out.is_empty()).then(|| Outcome { stdout, stderr: stderr.concat(), ..expected.clone() })
 }
 
-/// One change that was carried out may be warned of. Which are: `tests/tool/warnings.rs`.
+/// A single change may be followed by a warning. Which: `tests/tool/warnings.rs`.
 fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     const CHANGES: [&str; 6] = ["-a", "-e", "-E", "--add-server", "--edit-server", "--edit-service"];
     let change = case.args.first().is_some_and(|first| {
@@ -299,7 +301,7 @@ fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outco
     (change && is_done && only_warnings).then(|| Outcome { stderr: got.stderr.clone(), ..expected.clone() })
 }
 
-/// What `-R` says of a line starts with `line N: `.
+/// Messages of `-R` about a line begin with `line N: `.
 fn numbered_lines(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     let input = case.stdin.as_deref().filter(|_| case.restores())?;
     let count = input.split(|byte| *byte == b'\n').count();
@@ -323,7 +325,7 @@ fn line_number(line: &str) -> Option<usize> {
     line.strip_prefix("line ")?.split_once(": ")?.0.parse().ok()
 }
 
-/// `-R` ends with 255 if a line was refused, also when lines after it succeeded.
+/// `-R` ends with 255 if a line was refused, even if later lines succeeded.
 fn refusals_in_status(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     let refused = case.restores() && expected.code == 0 && !expected.stderr.is_empty();
     // `-h` and `-v` in the input end the run with 0.
@@ -331,7 +333,7 @@ fn refusals_in_status(case: &Case, expected: &Outcome, got: &Outcome) -> Option<
     (refused && !ended).then(|| Outcome { code: 255, ..expected.clone() })
 }
 
-/// Lines of ours that are the original's sentence and go on may do so, if a word they quote was given.
+/// A line of this tool may continue after the original's sentence, if the word that it quotes was given.
 pub fn continued(
     case: &Case,
     expected: &Outcome,
@@ -352,9 +354,9 @@ pub fn continued(
     Outcome { stderr, ..expected.clone() }
 }
 
-/// Whether the word that a message quotes is one of those given.
+/// Whether the word quoted in a message is one of those given.
 fn given(case: &Case, more: &str) -> bool {
-    // Of a word with control characters, which are shown by their numbers, the part before them counts.
+    // Control characters are shown as numbers, so only the part before them is compared.
     let quoted = more.trim_start_matches(':').trim_start_matches(" '");
     let word = quoted.split(['\'', '\\']).next().unwrap_or_default();
     // A word of more than 256 characters is cut.

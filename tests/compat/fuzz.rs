@@ -1,9 +1,9 @@
-//! Proves that ours does what the original does where nobody thought of a case: random command lines go to both
-//! tools, each in a network of its own, and output, status and what the kernel holds are compared.
+//! Compares both tools where nobody thought of a case: both get the same random command lines, each in its own
+//! network, and output, status and the kernel's state are compared.
 //!
-//! `COMPAT_FUZZ_LINES=100000 COMPAT_FUZZ_SEED=$RANDOM cargo test --test compat fuzz` looks for new cases (give the
-//! lab its time: `IPVS_LAB_TIMEOUT`). What fails is printed as a row of `cases.tsv`. The lines are cut into parts, each
-//! with a seed of its own.
+//! `COMPAT_FUZZ_LINES=100000 COMPAT_FUZZ_SEED=$RANDOM cargo test --test compat fuzz` searches for new cases (raise
+//! the lab's time limit: `IPVS_LAB_TIMEOUT`). Failures are printed as rows of `cases.tsv`. The lines are split into
+//! parts, each with its own seed.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,16 +19,16 @@ use crate::scene::{Kernel, Scene};
 use crate::stage::{self, Stage, call};
 use crate::{lab, order, ours, report};
 
-/// The lines of a plain `cargo test`.
+/// The number of lines of a plain `cargo test`.
 const LINES: usize = 2500;
 /// The seed of a plain `cargo test`.
 const SEED: usize = 131;
-/// The original lists both tables after so many calls, and they are cleared.
+/// After so many calls the original lists both tables, and they are cleared.
 const ROUND: usize = 40;
-/// With more failures than this, more would tell nothing.
+/// More failures than this give no further information.
 const ENOUGH: usize = 50;
 
-/// What both tables start with, so that servers find their services.
+/// The initial table of both tools, so that servers find their services.
 const START: &[&str] = &[
     "-A -t 10.0.0.1:80 -s wrr",
     "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m",
@@ -37,7 +37,7 @@ const START: &[&str] = &[
     "-A -f 1 -p 600",
 ];
 
-/// Shows all that the original can tell of a network.
+/// Shows everything that the original can show of a network.
 const ALL: &str = "-S -n\n-L -n --thresholds\n-L -n --persistent-conn\n-L --daemon\n-L --timeout\n";
 
 /// The commands that change nothing.
@@ -49,17 +49,17 @@ struct Network {
     kernel: Kernel,
 }
 
-/// Two networks that see the same commands, one from each tool.
+/// Two networks that get the same commands, one from each tool.
 struct Pair {
     original: Network,
     ours: Network,
-    /// What the original has made of the lines that both start with.
+    /// The table that the original makes of the initial lines.
     start: Scene,
-    /// What was done since the tables were cleared.
+    /// The commands since the tables were cleared.
     history: Vec<String>,
-    /// Whether more was done than the history says.
+    /// Whether more was changed than the history contains.
     unclear: bool,
-    /// What the original's network held after the call before.
+    /// The state of the original's network after the previous call.
     held: String,
 }
 
@@ -131,7 +131,7 @@ impl Pair {
         pair
     }
 
-    /// Gives both tools the same words; a text about what ours did wrong, if it did.
+    /// Runs both tools with the same words; returns a text about this tool's mistake, if it made one.
     fn play(&mut self, case: &Case, ledger: &mut Ledger) -> Option<String> {
         self.original.enter();
         let taken = differences::rewritten(case);
@@ -146,7 +146,7 @@ impl Pair {
             || case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--nosort"));
         let (mut shown, mut compared) = (expected.clone(), got);
         if unsorted {
-            // The kernel's order is another one in every network.
+            // The kernel's order differs between networks.
             shown.stdout = order::sorted(&shown.stdout);
             compared.stdout = order::sorted(&compared.stdout);
         }
@@ -160,8 +160,8 @@ impl Pair {
         text
     }
 
-    /// The original waits for ever where the kernel does not answer to a daemon's stop soon after its start:
-    /// `docs/compatibility.md`, "A daemon's stop is not waited for". Nothing can be compared then but that ours ends.
+    /// The original waits forever if the kernel does not answer a daemon's stop soon after its start:
+    /// `docs/compatibility.md`, "A daemon's stop is not waited for". Then the only check is that this tool ends.
     fn outlived(&mut self, case: &Case, ours: &Outcome) -> Option<String> {
         let stops = case.stdin.as_deref().is_some_and(|input| escaped(input).contains("--stop-daemon"));
         self.clear();
@@ -169,7 +169,7 @@ impl Pair {
         (!fine).then(|| format!("{}: the original hung, ours ended with {}", case.id, ours.code))
     }
 
-    /// Adds to the history what may have changed something.
+    /// Adds calls that may have changed something to the history.
     fn remember(&mut self, case: &Case, words: &str, expected: &Outcome) {
         let changes = |line: &&str| !line.is_empty() && !LISTS.iter().any(|list| line.starts_with(list));
         match case.stdin.as_deref().map(String::from_utf8_lossy) {
@@ -197,7 +197,7 @@ impl Pair {
         [&case.id, &setup, words, &code, &stdout, &stderr, &stdin, &line(&table), ""].join("\t")
     }
 
-    /// Compares all that the original can tell of both networks.
+    /// Compares everything that the original can show of both networks.
     fn listed(&self, after: &str) -> Option<String> {
         let [expected, got] = [&self.original, &self.ours].map(|network| {
             network.enter();
@@ -209,7 +209,7 @@ impl Pair {
         (expected != got).then_some(differs)
     }
 
-    /// Leaves nothing in both networks but the start.
+    /// Resets both networks to the initial state.
     fn clear(&mut self) {
         self.original.kernel.make(&self.start);
         self.ours.kernel.make(&self.start);

@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// How many of 100 values are not good, and how many of 100 lines are broken otherwise.
+/// How many of 100 values are not good, and how many of 100 lines are invalid otherwise.
 #[derive(Clone, Copy)]
 pub struct Mood {
     pub bad: usize,
@@ -126,7 +126,7 @@ fn service(random: &mut Random, mood: Mood) -> Vec<String> {
     words
 }
 
-/// Up to three options, seldom the same twice.
+/// Up to three options, rarely the same twice.
 fn several(random: &mut Random, choices: &[Choice], mood: Mood) -> Vec<Vec<String>> {
     let mut taken: Vec<&str> = Vec::new();
     let mut options = Vec::new();
@@ -173,7 +173,7 @@ fn value(random: &mut Random, pool: &Pool, mood: Mood) -> String {
     random.pick(from).into()
 }
 
-/// What `-R` may be given: a few lines, in all the ways that people write them.
+/// Input for `-R`: a few lines, in all the styles that people write.
 pub fn input(random: &mut Random, lines: usize) -> Vec<u8> {
     let mut text = String::new();
     if random.chance(3) {

@@ -1,4 +1,4 @@
-//! Proves that the judge lets pass what the table of differences says, and nothing beyond it.
+//! Tests that the comparison allows what the table of differences says, and nothing else.
 
 use crate::corpus::{Case, Outcome, VERSION, words};
 use crate::differences::{headings, rewritten};
@@ -16,7 +16,7 @@ fn shows(stdout: &str) -> Outcome {
     Outcome { stdout: stdout.into(), ..Outcome::default() }
 }
 
-/// Whether ours may do `got` where the original does `original`.
+/// Whether this tool may do `got` where the original does `original`.
 fn passes(case: &Case, original: &Outcome, got: &Outcome) -> bool {
     Ledger::default().judge(case, original, None, got).is_none()
 }

@@ -1,19 +1,20 @@
-//! The judge of what ours does, by the table of differences.
+//! Judges this tool's outcomes by the table of differences.
 
 use crate::corpus::{Case, Outcome};
 use crate::differences::Rule::{Does, NamesRemedy, NamesWord, Takes};
 use crate::differences::{TABLE, continued};
 
-/// Judges outcomes of ours, and keeps which entries of the table were needed.
+/// Judges outcomes of this tool, and records which entries of the table were needed.
 #[derive(Default)]
 pub struct Ledger {
-    /// Entries, and the cases that they were needed for.
+    /// Entries, and the cases that needed them.
     needed: Vec<(usize, String)>,
 }
 
 impl Ledger {
-    /// `None` if `got` is what ours must do, given the original's outcome and, for a case that ours takes
-    /// differently, the original's `answer` to the case as ours takes it; else a line about the failure.
+    /// `None` if `got` is the outcome required of this tool, given the original's outcome and, for a case that this
+    /// tool treats differently, the original's `answer` to the case as this tool treats it; otherwise a line about
+    /// the failure.
     pub fn judge(
         &mut self,
         case: &Case,

@@ -1,17 +1,17 @@
-//! Proves that our `ipvsadm` is a drop-in for the original 1.31: same status, same output, same messages and the
-//! same table left behind, for every recorded case, on a real kernel.
+//! Tests that this `ipvsadm` is a drop-in for the original 1.31: same status, same output, same messages and the same
+//! resulting table, for every recorded case, on a real kernel.
 //!
-//! - `cases.tsv`: command lines with what the original answers. `original_cases` runs them on the original, so that
-//!   a case it fails is known to be a wrong case; `ours_cases` runs them on ours.
-//! - `conn-cases.tsv`: listings of connections, `/proc/net/ip_vs_conn` being given.
-//! - `differences.rs`: all that ours does otherwise, on purpose, and where `docs/compatibility.md` says so.
-//! - `etc/`: the names of hosts and services that the cases speak of.
-//! - `errno-map.tsv` and `bignum.tsv` were recorded with forged answers of the kernel, which no lab can give:
-//!   the unit tests of the tool's messages and of its counters read them.
+//! - `cases.tsv`: command lines with the original's outcome. `original_cases` runs them on the original, which
+//!   reveals wrong cases; `ours_cases` runs them on this tool.
+//! - `conn-cases.tsv`: listings of connections, for a given `/proc/net/ip_vs_conn`.
+//! - `differences.rs`: all deliberate differences, with their headings in `docs/compatibility.md`.
+//! - `etc/`: the host and service names used in the cases.
+//! - `errno-map.tsv` and `bignum.tsv` were recorded with forged replies of the kernel, which no lab can produce: the
+//!   unit tests of the tool's messages and counters read them.
 //!
-//! To try a few: `COMPAT_ONLY=restore- cargo test --test compat` takes the cases whose id contains `restore-`.
-//! `COMPAT_OURS=/sbin/ipvsadm` puts another tool in ours' place; with the original, every entry of the differences
-//! must be reported as one that makes none.
+//! To run a few: `COMPAT_ONLY=restore- cargo test --test compat` selects the cases whose id contains `restore-`.
+//! `COMPAT_OURS=/sbin/ipvsadm` tests another tool instead; with the original, every entry of the differences must be
+//! reported as one that makes none.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test says what went wrong by ending")]
 #![allow(
     unreachable_pub,
@@ -45,12 +45,12 @@ fn ours() -> PathBuf {
     std::env::var_os("COMPAT_OURS").map_or_else(|| env!("CARGO_BIN_EXE_ipvsadm").into(), PathBuf::from)
 }
 
-/// Ends the test with all that went wrong, if anything did.
+/// Fails the test with all failures, if there are any.
 fn report(of: usize, failures: &[String]) {
     assert!(failures.is_empty(), "{} of {of} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// A part of the cases that `COMPAT_ONLY` leaves: those with the same setup lie together, which is then made once.
+/// A part of the cases selected by `COMPAT_ONLY`: those with the same setup are adjacent, so that it is made once.
 fn of_part(part: Part, mut cases: Vec<Case>) -> Vec<Case> {
     let only = std::env::var("COMPAT_ONLY").unwrap_or_default();
     cases.retain(|case| case.id.contains(&only));
@@ -63,7 +63,7 @@ fn cases(part: Part) -> [Vec<Case>; 2] {
     [of_part(part, corpus::cases()), of_part(part, corpus::connection_cases())]
 }
 
-/// Plays cases with a tool.
+/// Runs cases with a tool.
 fn play(tool: &Path, [cases, connections]: &[Vec<Case>; 2], show: &mut impl FnMut(&Case, Outcome)) {
     if !cases.is_empty() || !connections.is_empty() {
         let mut stage = Stage::new();
@@ -95,9 +95,9 @@ fn ours_cases(part: Part) {
     });
 }
 
-/// Plays cases with ours, and says what it does otherwise than it must.
+/// Runs cases with this tool, and reports where its outcome is not the required one.
 fn judged(cases: &[Vec<Case>; 2], ledger: &mut Ledger) -> Vec<String> {
-    // What ours takes as if something else had been typed: the original's answer to that counts.
+    // For cases that this tool treats like other ones, the original's answer to those counts.
     let taken = cases.each_ref().map(|cases| cases.iter().filter_map(differences::rewritten).collect());
     let mut answers = HashMap::<String, Outcome>::new();
     play(Path::new(lab::ORIGINAL), &taken, &mut |case, got| {

@@ -12,13 +12,13 @@ struct Block<'a> {
     servers: Vec<(Key, &'a str)>,
 }
 
-/// The text with each run of services and servers put in order; all other lines stay where they are.
+/// The text with each run of services and servers sorted; all other lines keep their places.
 pub fn sorted(text: &str) -> String {
     let mut sorted = String::new();
     let mut blocks: Vec<Block> = Vec::new();
     for line in text.split_inclusive('\n') {
         if let Some(key) = service_key(line) {
-            // A listing and a save behind it are two lists, too.
+            // A listing followed by a save is two lists.
             let is_saved = |line: &str| line.starts_with("-A");
             if blocks.iter().any(|block| block.key == key || is_saved(block.service) != is_saved(line)) {
                 flush(&mut blocks, &mut sorted); // a second list begins
@@ -83,7 +83,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// What is printed of an address and a port, by number or by the names of `etc/`; a name may be cut at its end.
+/// An address and a port as printed, by number or by the names in `etc/`; a name may be cut at its end.
 fn address(text: &str) -> Option<(IpAddr, u16)> {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, "0"));
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -1,6 +1,6 @@
-//! What random command lines are made of: the commands, the options of each, and values good, borderline and bad.
+//! The parts of random command lines: commands, the options of each, and good, borderline and bad values.
 
-/// Commands, letter and name; the more often one is here, the more often it is taken.
+/// Commands, letter and name; repeated ones are chosen more often.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("A", "add-service"),
     ("A", "add-service"),

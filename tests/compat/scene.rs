@@ -1,19 +1,19 @@
-//! What a network's IPVS holds, read and made in this process: a start of the original costs 20 ms, and most cases
-//! leave what they found.
+//! The state of a network's IPVS, read and made in this process: starting the original takes 20 ms, and most cases
+//! change nothing.
 
 use std::time::Duration;
 
 use ipvs::{Change, Client, Timeouts};
 
-/// What a kernel starts with.
+/// The kernel's defaults.
 const TIMEOUTS: Timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
-/// A daemon that has just been started may not be stopped at once.
+/// A daemon cannot be stopped immediately after its start.
 const TRIES: usize = 100;
 
-/// All that IPVS holds but counters and connections, as what makes it of nothing.
+/// The state of IPVS except counters and connections, as changes from an empty table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scene {
-    /// Services in the order of their ids, each followed by its servers in theirs.
+    /// Services in the order of their ids, each followed by its servers in order.
     pub table: Vec<Change>,
     pub timeouts: Timeouts,
     pub daemons: Vec<Change>,
@@ -25,11 +25,11 @@ impl Scene {
     }
 }
 
-/// The IPVS of the network that a thread was in.
+/// The IPVS of the network in which a thread was.
 pub struct Kernel(Client);
 
 impl Kernel {
-    /// That of the network which the calling thread is in now.
+    /// That of the calling thread's current network.
     pub fn open() -> Self {
         Self(Client::open().expect("a kernel with IPVS"))
     }
@@ -55,7 +55,7 @@ impl Kernel {
         Scene { table, timeouts, daemons: daemons.into_iter().map(Change::StartDaemon).collect() }
     }
 
-    /// Takes all away, as if this network were new.
+    /// Clears everything, as in a new network.
     pub fn clear(&mut self) {
         self.0.flush().expect("an empty table");
         self.0.set_timeouts(&TIMEOUTS).expect("timeouts");
@@ -72,7 +72,7 @@ impl Kernel {
         panic!("a daemon that does not stop");
     }
 
-    /// Makes it what it was when the scene was read.
+    /// Restores the state in which the scene was read.
     pub fn make(&mut self, scene: &Scene) {
         self.clear();
         self.0.set_timeouts(&scene.timeouts).expect("timeouts");

@@ -1,7 +1,7 @@
-//! Where the cases are played: a network and an `/etc` of their own, in which each case finds its setup alone.
+//! Runs the cases in a separate network and `/etc`, in which each case finds only its setup.
 //!
-//! A start of the original costs 20 ms in the lab, so it is asked once: for each setup to carry out its lines, and for
-//! each table that a case leaves to save it. What it has made or saved before is made and known without it.
+//! Starting the original takes 20 ms in the lab, so it runs once for each setup, and once to save each table that a
+//! case leaves. Its earlier results are reused.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -17,29 +17,29 @@ use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::lab;
 use crate::scene::{Kernel, Scene};
 
-/// A tool that takes longer is ended, by signal 9.
+/// A tool that takes longer is killed, by signal 9.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The code in the outcome of a tool that was ended.
+/// The status in the outcome of a tool that was killed.
 pub const ENDED: i32 = 128 + 9;
 
-/// Runs a test on a thread of its own, since namespaces are a thread's and libtest may have only one.
+/// Runs a test on a separate thread, because namespaces belong to threads and libtest may have only one.
 pub fn alone(test: impl FnOnce() + Send + 'static) {
     if let Err(why) = std::thread::spawn(test).join() {
         std::panic::resume_unwind(why);
     }
 }
 
-/// The network of the calling thread, made ready for the cases.
+/// The network of the calling thread, prepared for the cases.
 pub struct Stage {
     kernel: Kernel,
-    /// What the original has made of the lines of setups.
+    /// The results of setups with the original.
     setups: HashMap<Vec<String>, Scene>,
-    /// What it has saved of tables.
+    /// The tables that it has saved.
     saved: HashMap<String, String>,
 }
 
 impl Stage {
-    /// Gives the calling thread the network and the `/etc` that the cases were recorded with.
+    /// Gives the calling thread the network and the `/etc` with which the cases were recorded.
     pub fn new() -> Self {
         lab::isolate();
         let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/etc");
@@ -51,7 +51,7 @@ impl Stage {
         Self { kernel: Kernel::open(), setups: HashMap::new(), saved: HashMap::new() }
     }
 
-    /// Plays the cases one after the other and shows each with what came of it.
+    /// Runs the cases one after another and passes each with its outcome.
     pub fn run_all(&mut self, tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, Outcome)) {
         for case in cases {
             self.set_up(case);
@@ -61,7 +61,7 @@ impl Stage {
         }
     }
 
-    /// Makes all what the case is to find.
+    /// Makes the initial state of a case.
     fn set_up(&mut self, case: &Case) {
         if let Some(scene) = self.setups.get(&case.setup) {
             if self.kernel.read() != *scene {
@@ -89,8 +89,8 @@ impl Stage {
     }
 }
 
-/// Plays cases of connections: `/proc` is laid over, for the tools read `/proc/net/ip_vs_conn` of their own
-/// process, which is there only once they run.
+/// Runs cases of connections: the tools read `/proc/net/ip_vs_conn` of their own process, which exists only while
+/// they run, so `/proc` is mounted over.
 pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, Outcome)) {
     let proc = Path::new("/run/proc");
     let file = proc.join("net/ip_vs_conn");
@@ -110,7 +110,7 @@ pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, 
     umount("/proc").expect("/proc comes back");
 }
 
-/// Gives the calling thread's new network the interfaces that the cases speak of.
+/// Gives the calling thread's new network the interfaces used in the cases.
 pub fn connect() {
     const LINES: &str = "link set lo up\nlink add eth0 type dummy\nlink add dum1 type dummy\n\
         link set eth0 up multicast on\nlink set dum1 up multicast on\naddr add 172.16.0.1/24 dev eth0\n";
@@ -118,7 +118,7 @@ pub fn connect() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{LINES}");
 }
 
-/// Calls a tool as `ipvsadm`; the table in the outcome is left empty.
+/// Runs a tool as `ipvsadm`; the table in the outcome is empty.
 pub fn call(tool: &Path, args: &[String], stdin: Option<&[u8]>) -> Outcome {
     let mut command = Command::new(tool);
     command.arg0("ipvsadm").args(args).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,4 +1,4 @@
-//! Takes a real server out of a service when its last connection has ended: `drain 'TCP 192.0.2.1:80' 192.0.2.11:80`.
+//! Removes a real server from a service when its last connection has ended: `drain 'TCP 192.0.2.1:80' 192.0.2.11:80`.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::error::Error;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Gives a server no new connections, and deletes it when it has none; false if it had some for too long.
+/// Stops new connections to a server, and deletes it when it has none; false if that took too long.
 pub(crate) fn drain(
     client: &mut Client,
     service: &ServiceId,
@@ -24,7 +24,7 @@ pub(crate) fn drain(
 ) -> ipvs::Result<bool> {
     let end = Instant::now() + patience;
     loop {
-        // A service that is not there is an error; a server that is not there is what is wanted.
+        // A missing service is an error; a missing server is the desired state.
         let servers = client.checked_destinations(service)?;
         let Some(entry) = servers.iter().find(|entry| entry.destination.id == *server) else {
             return Ok(true);

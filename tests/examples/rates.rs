@@ -1,4 +1,4 @@
-//! Prints what each real server was sent every two seconds, which is how often the kernel counts.
+//! Prints the traffic of each real server every two seconds, the interval at which the kernel refreshes its counters.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ fn main() -> ipvs::Result<()> {
     }
 }
 
-/// What a real server was sent between two readings.
+/// The traffic of a real server between two readings.
 pub(crate) struct Traffic {
     pub(crate) service: ServiceId,
     pub(crate) server: DestinationId,
@@ -41,7 +41,7 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Reads again. What was reset in between counts from there, and so does a server that is new.
+    /// Reads again. Counters that were reset in between count from there, and so does a new server.
     pub(crate) fn poll(&mut self, client: &mut Client) -> ipvs::Result<Vec<Traffic>> {
         let seconds = self.at.elapsed().as_secs_f64();
         self.at = Instant::now();

@@ -1,7 +1,7 @@
-//! Keeps the kernel's table as a file has it, in the JSON of a table: `reconcile FILE`.
+//! Keeps the kernel's table equal to a file with a table in JSON: `reconcile FILE`.
 //!
-//! Only what differs is changed, all of it or nothing. A real server that is to go gets no new connections first, and
-//! goes when the last one has ended.
+//! Only differences are changed, all of them or nothing. A real server that is to be removed gets no new connections
+//! first, and is deleted when its last one has ended.
 
 use std::error::Error;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn keep(path: &str) -> Result<()> {
     }
 }
 
-/// Changes the kernel's table to the desired one, but for servers that still have connections: true if there are none.
+/// Changes the kernel's table to the desired one, except servers that still have connections: true if there are none.
 pub(crate) fn reconcile(client: &mut Client, desired: &Table) -> Result<bool> {
     let mut next = desired.clone();
     for change in Table::read_for(client, desired)?.diff(desired) {

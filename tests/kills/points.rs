@@ -10,17 +10,17 @@ use nix::sys::signal::Signal;
 /// How many points of a program are tried.
 const POINTS: usize = 100;
 
-/// The so-manieth call of this name, which is not made any more.
+/// The nth call of this name, which is not made any more.
 #[derive(Debug)]
 pub(crate) struct Point {
     pub(crate) call: String,
     number: usize,
-    /// It, as the trace has it.
+    /// The call as shown in the trace.
     pub(crate) line: String,
 }
 
-/// A hundred points of what `program` makes of a runner, found by running it: spread over all it does once it talks to
-/// the kernel's IPVS, and where that is less than a hundred calls, over the last hundred.
+/// A hundred points of the command line that `program` makes from a runner, found by running it: spread over all
+/// calls after it first contacts the kernel's IPVS, or if those are fewer than a hundred, over the last hundred.
 pub(crate) fn of(program: impl Fn(Command) -> Command) -> Vec<Point> {
     let mut calls = all(program);
     let talks = calls.iter().position(|point| point.line.starts_with("socket(AF_NETLINK")).unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn of(program: impl Fn(Command) -> Command) -> Vec<Point> {
     calls.into_iter().enumerate().filter(|(at, _)| chosen(at)).map(|(_, point)| point).collect()
 }
 
-/// Every point from the first that is this one.
+/// Every point from the first occurrence of this one.
 pub(crate) fn from(program: impl Fn(Command) -> Command, is_first: impl Fn(&Point) -> bool) -> Vec<Point> {
     let mut calls = all(program);
     let first = calls.iter().position(is_first).unwrap();
@@ -44,7 +44,7 @@ fn all(program: impl Fn(Command) -> Command) -> Vec<Point> {
     let ended = program(strace(&["-o", &trace])).status().unwrap();
     assert_eq!(ended.signal(), None);
     let trace = fs::read_to_string(trace).unwrap();
-    // The first is the `execve` by which strace itself starts the program: nothing is injected there, nor is it counted.
+    // The first is the `execve` by which strace starts the program: it is neither injected nor counted.
     let (start, trace) = trace.split_once('\n').unwrap();
     assert!(start.starts_with("execve("), "{start}");
     let mut numbers = HashMap::new();
@@ -72,12 +72,12 @@ impl Point {
     }
 }
 
-/// What runs a program as it is.
+/// A runner that runs a program directly.
 pub(crate) fn plainly() -> Command {
     Command::new("env")
 }
 
-/// What runs a program under `strace`, and ends as the program does.
+/// A runner under `strace`, which ends as the program does.
 fn strace(options: &[&str]) -> Command {
     let mut strace = Command::new("strace");
     strace.args(options).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,14 +1,14 @@
-//! Tables of lines, and the kernel's. All services are TCP, all servers masqueraded.
+//! Tables made of lines, and the kernel's. All services are TCP, all servers masqueraded.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
-/// What is said of each service, and of each server of one.
+/// The attributes of each service, and of each server of one.
 pub(crate) type Table = BTreeMap<String, String>;
 
-/// The lines of some services that have the same servers.
+/// The lines of some services with the same servers.
 pub(crate) fn lines(
     services: RangeInclusive<u8>,
     scheduler: &str,
@@ -24,7 +24,7 @@ pub(crate) fn lines(
     services.flat_map(of_one).collect()
 }
 
-/// Does to a table what a line says.
+/// Applies a line to a table.
 fn carry_out(table: &mut Table, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
@@ -41,7 +41,7 @@ fn carry_out(table: &mut Table, line: &str) {
     }
 }
 
-/// The table that lines make of an empty one.
+/// The table that lines make, beginning with an empty one.
 pub(crate) fn after(lines: &[String]) -> Table {
     let mut table = Table::new();
     for line in lines {
@@ -50,7 +50,7 @@ pub(crate) fn after(lines: &[String]) -> Table {
     table
 }
 
-/// After how many steps the table is this one.
+/// After how many steps the table equals this one.
 pub(crate) fn steps_to(before: &[String], steps: &[String], wanted: &Table) -> Option<usize> {
     let mut table = after(before);
     if table == *wanted {
@@ -65,7 +65,7 @@ pub(crate) fn steps_to(before: &[String], steps: &[String], wanted: &Table) -> O
         .map(|at| at + 1)
 }
 
-/// The kernel's table, without a program in between.
+/// The kernel's table, read directly.
 pub(crate) struct Kernel(Client);
 
 impl Kernel {
@@ -73,7 +73,7 @@ impl Kernel {
         Self(Client::open().unwrap())
     }
 
-    /// Makes lines the whole table.
+    /// Replaces the table by lines.
     pub(crate) fn start_with(&mut self, lines: &[String]) {
         self.0.flush().unwrap();
         let changes: Vec<Change> = lines.iter().map(|line| change(line)).collect();

@@ -1,6 +1,6 @@
-//! What every test on a kernel starts with: a network of its own, and the tool to test.
+//! The beginning of every test on a kernel: a separate network, and the tool to test.
 //!
-//! The kernel itself comes from `tests/lab/run`, the runner that cargo puts before each test program.
+//! The kernel itself is provided by `tests/lab/run`, the runner that cargo puts before each test program.
 #![allow(dead_code, unused_macros, reason = "each test program uses its own part of this")]
 
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// The share of this part: those of all parts together are all, each once.
+    /// The share of this part: all parts together cover everything once.
     pub(crate) fn share<T>(self, all: &[T]) -> &[T] {
         let start = |number| all.len() * number / self.of;
         all.get(start(self.number)..start(self.number + 1)).unwrap_or_default()
@@ -66,8 +66,8 @@ macro_rules! parts {
 #[allow(unused_imports, reason = "each test program uses its own part of this")]
 pub(crate) use parts;
 
-/// Gives the calling test (its thread, and the programs it starts) an empty network namespace with `lo` up,
-/// and mounts of its own: its own `/run/netns`, so that `ip netns add` meets nobody else's names.
+/// Gives the calling test (its thread, and the programs it starts) an empty network namespace with `lo` up, and
+/// separate mounts: its own `/run/netns`, so that names given to `ip netns add` cannot collide.
 pub(crate) fn isolate() {
     assert!(
         std::env::var_os("IPVS_LAB_INSIDE").is_some(),
@@ -88,12 +88,12 @@ pub(crate) fn lay_over(new: impl AsRef<Path>, old: impl AsRef<Path>) {
     mounted.expect("a file or folder over one of its kind");
 }
 
-/// Puts a tool in the original's place, for the calling thread and what it starts: its three commands are mounted over
+/// Mounts a tool over the original, for the calling thread and the programs it starts: its three commands replace
 /// those of the package.
 pub(crate) fn put(tool: &str) {
     let beside = Path::new(tool).parent().expect("an absolute path");
     for name in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
-        // On most machines /sbin is a link to /usr/sbin; a mount goes over what a path ends at.
+        // On most machines /sbin is a link to /usr/sbin; a mount applies to the resolved path.
         let (from, place) = (beside.join(name), Path::new("/sbin").join(name));
         if tool != ORIGINAL {
             let nothing = None::<&str>;
@@ -104,7 +104,7 @@ pub(crate) fn put(tool: &str) {
     }
 }
 
-/// Plays the transcript `tests/FOLDER/NAME.txt` with `tool` as `ipvsadm`, in a network of its own.
+/// Runs the transcript `tests/FOLDER/NAME.txt` with `tool` as `ipvsadm`, in a separate network.
 pub(crate) fn play(folder: &str, name: &str, tool: &str) {
     isolate();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");

@@ -1,4 +1,4 @@
-//! Tests of every fate, with which `tests/lab/check` proves how tests are shared among guests: no part of the suite.
+//! Tests with every possible result, by which `tests/lab/check` tests how guests share tests; not part of the suite.
 
 use std::process::Command;
 use std::time::Duration;
@@ -29,7 +29,7 @@ mod bad {
     fn forgets_to_panic() {}
 }
 
-/// Each fails with what its guest is: a kernel's number, and the memory that it has.
+/// Each fails with properties of its guest: the kernel's identity, and its amount of memory.
 mod guest {
     macro_rules! tell {
         ($($name:ident)*) => { $(

@@ -1,4 +1,4 @@
-//! Answers that the kernel does not give, gives in part, or gives to somebody else's question.
+//! Replies that the kernel does not send, sends in part, or sends to somebody else's request.
 
 use std::io;
 
@@ -34,8 +34,8 @@ fn ports(client: &mut Client) -> Vec<u16> {
 fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
     let mut client = client();
     let daemon = SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 7);
-    // The kernel does not answer to a stop before the daemon's thread has run, not even where an ack is wanted: that of
-    // the last change of a datagram, which is the 128th.
+    // The kernel does not answer a stop before the daemon's thread has run, even if an ack is requested: that of the
+    // last change of a datagram, the 128th.
     let changes: Vec<Change> = (1..=600)
         .map(|number| match number % 128 {
             127 => Change::StartDaemon(daemon),
@@ -47,7 +47,7 @@ fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
     assert_eq!(client.daemons().unwrap(), []);
     let expected: Vec<u16> = (1..=600).filter(|number| ![0, 127].contains(&(number % 128))).collect();
     assert_eq!(ports(&mut client), expected);
-    // What is refused is told, there as elsewhere.
+    // Refusals are reported here too.
     let stops = vec![Change::StopDaemon { state: DaemonState::Backup, sync_id: 7 }; 256];
     let refused = client.apply_all(&stops).unwrap();
     assert_eq!(refused.len(), 256);
@@ -56,7 +56,7 @@ fn a_stopped_daemon_keeps_nothing_from_being_carried_out() {
     );
 }
 
-/// The kernel, by a socket that holds few answers.
+/// The kernel, through a socket with room for few replies.
 struct Narrow(Socket);
 
 impl Narrow {
@@ -82,13 +82,13 @@ impl Transport for Narrow {
 fn where_answers_are_lost_no_refusal_is_forgotten() {
     lab::isolate();
     let mut client = Narrow::client();
-    // Each second one is refused.
+    // Every second one is refused.
     let changes: Vec<Change> = (1..=1000)
         .map(|number| if number % 2 == 0 { Change::DeleteService(id(60_000)) } else { add(number) })
         .collect();
     let told = client.apply_all(&changes).unwrap();
     assert!(told.is_sorted_by_key(|(at, _)| at), "{told:?}");
-    // What was refused is told, if only as unknown; all that is not told is in effect, and so are the last ones.
+    // Refusals are reported, at least as unknown; everything not reported is in effect, including the last ones.
     let unknown = told.iter().filter(|(_, error)| matches!(error, Error::NoReply { .. })).count();
     assert!(unknown > 0, "the socket had room for all: {told:?}");
     assert!(unknown < 400, "{unknown} answers were lost before fewer were asked for at once");
@@ -113,7 +113,7 @@ fn where_answers_are_lost_no_refusal_is_forgotten() {
     }
     let odd: Vec<u16> = (1..=1000).step_by(2).collect();
     assert_eq!(ports(&mut Client::open().unwrap()), odd);
-    // All are refused now: a few more are lost until so few go out at once that their answers have room.
+    // All are refused now: a few more are lost until datagrams are so small that their replies fit.
     client.apply_all(&changes).unwrap();
     let told = client.apply_all(&changes).unwrap();
     assert_eq!(told.len(), 1000);
@@ -123,7 +123,7 @@ fn where_answers_are_lost_no_refusal_is_forgotten() {
 #[test]
 fn a_message_that_does_nothing_is_acknowledged() {
     fn answers(mut kernel: impl Transport) -> Vec<Vec<u8>> {
-        // NLMSG_NOOP with NLM_F_REQUEST and without NLM_F_ACK, then with it, of the number 7.
+        // NLMSG_NOOP with NLM_F_REQUEST and without NLM_F_ACK, then with it, with sequence number 7.
         #[rustfmt::skip]
         let messages = [
             20, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -133,7 +133,7 @@ fn a_message_that_does_nothing_is_acknowledged() {
         let mut all = Vec::new();
         let mut answer = Vec::with_capacity(100);
         while kernel.receive(&mut answer).is_ok() {
-            // The type, the number, and the errno.
+            // The type, the sequence number, and the errno.
             all.push([&answer[4..6], &answer[8..12], &answer[16..20]].concat());
             answer.clear();
         }

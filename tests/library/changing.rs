@@ -11,10 +11,10 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 
 use crate::{lab, web};
 
-/// Of so many services or servers, each tenth comes and goes.
+/// Of so many services or servers, every tenth is deleted and added again.
 const COUNT: u32 = 5000;
 
-/// What comes and goes.
+/// The objects that are deleted and added.
 #[derive(Clone, Copy)]
 struct Kind {
     add: fn(u32) -> Change,
@@ -43,7 +43,7 @@ const SERVERS: Kind = Kind {
     delete: |number| Change::DeleteDestination { service: web(), destination: server(number).id },
 };
 
-/// The kernel, where behind each of its datagrams somebody else deletes 50 of a kind, or adds them again.
+/// The kernel, with another program that after each datagram deletes 50 objects of a kind, or adds them again.
 struct Meddling {
     socket: Socket,
     other: Client,
@@ -66,7 +66,7 @@ impl Transport for Meddling {
     fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
         const MSG_DONTWAIT: i32 = 0x40;
         self.socket.recv(buffer, MSG_DONTWAIT)?;
-        // A simple generator of random numbers, always the same ones.
+        // A simple random generator, with a fixed seed.
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let random = u32::try_from(self.random >> 33).unwrap();
@@ -82,7 +82,7 @@ impl Transport for Meddling {
     }
 }
 
-/// How many that nobody touched are not told, and how many of any kind are told twice.
+/// How many unchanged objects are missing, and how many of any kind are repeated.
 fn wrong<Id: std::hash::Hash + Eq>(told: impl Iterator<Item = Id>, id: impl Fn(u32) -> Id) -> (usize, usize) {
     let mut times: HashMap<Id, usize> = HashMap::new();
     told.for_each(|id| *times.entry(id).or_default() += 1);
@@ -90,7 +90,7 @@ fn wrong<Id: std::hash::Hash + Eq>(told: impl Iterator<Item = Id>, id: impl Fn(u
     (lost.count(), times.values().filter(|times| **times > 1).count())
 }
 
-/// Has the listing `told` by a client be right while a kind of things comes and goes, and when that is over.
+/// Checks the listing `told` by a client while objects of a kind are deleted and added, and afterwards.
 fn assert_right<Id: std::hash::Hash + Eq>(
     kind: Kind,
     id: impl Fn(u32) -> Id,
@@ -102,7 +102,7 @@ fn assert_right<Id: std::hash::Hash + Eq>(
     for _ in 0..10 {
         assert_eq!(wrong(told(&mut meddled).into_iter(), &id), (0, 0));
     }
-    // When it is over, those that went and came are there, and nothing else is.
+    // Afterwards, all objects are there again, and no others.
     client.apply_all(&(0..COUNT).map(kind.add).collect::<Vec<_>>()).unwrap();
     let told = told(&mut client);
     assert_eq!(told.len(), usize::try_from(COUNT).unwrap());
@@ -131,7 +131,8 @@ fn servers_of_a_service_are_right_while_they_change() {
     );
 }
 
-/// The kernel, where somebody else makes a change as soon as a question is sent: behind the first chunk of a dump.
+/// The kernel, with another program that makes a change as soon as a request is sent: after the first chunk of a
+/// dump.
 struct Between {
     socket: Socket,
     other: Client,
@@ -154,7 +155,7 @@ impl Transport for Between {
     }
 }
 
-/// Of 1, 2, 3 and more of a kind the one that is told first goes, or another comes, behind the first chunk.
+/// Of 1, 2, 3 and more objects of a kind, the first is deleted, or another is added, after the first chunk.
 fn assert_right_at_the_seam<Id: PartialEq + Copy + std::fmt::Debug>(
     kind: Kind,
     id: impl Fn(u32) -> Id,
@@ -163,7 +164,7 @@ fn assert_right_at_the_seam<Id: PartialEq + Copy + std::fmt::Debug>(
     let mut other = Client::open().unwrap();
     for count in 1..=110 {
         other.apply(&(kind.add)(count)).unwrap();
-        // The first question that a socket is asked has smaller chunks than the later ones.
+        // The first reply on a socket has smaller chunks than later ones.
         for (is_asked, comes) in [(false, false), (false, true), (true, false), (true, true)] {
             let change = Arc::new(Mutex::new(None));
             let between = Between {

@@ -24,12 +24,12 @@ use ipvs::{
 
 use crate::{client, web};
 
-/// The one server of [`connected`].
+/// The only server of [`connected`].
 fn server() -> Destination {
     Destination::new("192.0.2.0".parse().unwrap(), 8080, ForwardingMethod::Masquerade)
 }
 
-/// A service of this machine's with one server on it, and a connection to it: both ends.
+/// A service of this machine with one server on it, and a connection to it: both ends.
 fn connected(client: &mut Client) -> (TcpStream, TcpStream) {
     for address in ["192.0.2.1/32", "192.0.2.0/32"] {
         let ip = Command::new("ip").args(["addr", "add", address, "dev", "lo"]).status();
@@ -40,12 +40,12 @@ fn connected(client: &mut Client) -> (TcpStream, TcpStream) {
     client.add_destination(&web(), &server().with_weight(5)).unwrap();
     let near = TcpStream::connect("192.0.2.1:80").unwrap();
     let (far, _) = listener.accept().unwrap();
-    // The last packet of the handshake may still be on its way.
+    // The last packet of the handshake may still be in transit.
     wait(|| client.destinations(&web()).unwrap().iter().any(|entry| entry.active_connections == 1));
     (near, far)
 }
 
-/// Waits for a condition; it is an error if it does not come true.
+/// Waits for a condition; fails if it does not become true.
 fn wait(mut is_true: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !is_true() {
@@ -68,7 +68,7 @@ fn a_reconciler_lets_connections_end() {
         let weights = servers.iter().map(|entry| (entry.destination.id, entry.destination.weight));
         weights.collect::<Vec<_>>()
     };
-    // The client goes to the thread that reconciles.
+    // The client moves to the reconciling thread.
     let mut client = Client::open().unwrap();
     let keeper = std::thread::spawn({
         let desired = desired.clone();
@@ -118,7 +118,7 @@ fn rates_are_right_across_a_reset() {
     assert_eq!(seen.connections, 1);
     client.zero(None).unwrap();
     assert_eq!(poller.poll(&mut client).unwrap()[0].counters.connections, 0);
-    // On the fake one, where numbers are as they are told.
+    // On the fake kernel, where counters are set explicitly.
     let kernel = FakeKernel::new();
     let mut client = Client::with_transport(kernel.clone()).unwrap();
     client.add_service(&Service::new(web(), Scheduler::RR)).unwrap();

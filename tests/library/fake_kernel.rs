@@ -1,4 +1,4 @@
-//! The fake kernel answers as the real one does: the same changes, the same refusals, the same table.
+//! The fake kernel behaves like the real one: the same changes, the same refusals, the same table.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{client, destination, runner, service, web};
 
-/// Changes of a few services and servers, so that they meet what is there, and what is not.
+/// Changes of a few services and servers, so that they meet existing and missing objects.
 pub(crate) fn change() -> impl Strategy<Value = Change> {
     let id = prop::sample::select(vec![
         web(),
@@ -78,7 +78,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// All that a client can read, but for what only traffic changes.
+/// Everything that a client can read, except what only traffic changes.
 fn read(client: &mut Client) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut services = client.services().unwrap();
     services.sort_by_key(|entry| entry.service.id);

@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for, or not all of it: none is taken for the whole.
+//! Malformed and incomplete replies: none is taken for a complete one.
 #![expect(clippy::host_endian_bytes, clippy::indexing_slicing, reason = "answers are changed by hand here")]
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ const NLMSG_DONE: u16 = 3;
 const GENL_ID_CTRL: u16 = 0x10;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 
-/// The kernel, whose datagrams are changed by `change`, but for the number of the family.
+/// The kernel, whose datagrams are modified by `change`, except the one with the family's number.
 struct Changed<F> {
     socket: Socket,
     change: F,
@@ -63,7 +63,7 @@ fn is_end(message: &[u8]) -> bool {
     u16_at(message, 4) == NLMSG_DONE
 }
 
-/// Three services, of which one has three servers, and a sync daemon.
+/// Three services, one of them with three servers, and a sync daemon.
 fn fill() -> Client {
     let mut client = client();
     for port in [80, 81, 82] {
@@ -79,7 +79,7 @@ fn fill() -> Client {
     client
 }
 
-/// A dump, how many objects `fill` has made for it, and how many it tells of.
+/// A dump, how many objects `fill` has made for it, and how many it returns.
 type Dump = (Operation, usize, fn(&mut Client) -> Result<usize>);
 
 const DUMPS: [Dump; 3] = [
@@ -107,7 +107,7 @@ fn a_dump_with_an_object_that_cannot_be_read_is_an_error() {
             });
             let error = ask(&mut client).unwrap_err();
             assert!(matches!(error, Error::Malformed { operation: of, .. } if of == operation), "{error:?}");
-            // What was left of it keeps nothing from being asked again.
+            // Leftovers of it do not affect the next request.
             assert_eq!(ask(&mut client).unwrap(), count, "{operation}");
         }
     }
@@ -135,9 +135,9 @@ fn a_dump_that_the_kernel_gives_up_midway_is_an_error() {
 #[test]
 fn a_dump_that_was_interrupted_is_asked_for_again() {
     let _table = fill();
-    // Daemons are never more than one chunk.
+    // Daemons always fit into one chunk.
     for (operation, count, ask) in &DUMPS[..2] {
-        // The first time, the objects behind the first one are missing.
+        // The first time, the objects after the first are missing.
         let (mut is_cut, mut is_over) = (false, false);
         let mut client = Changed::client(move |datagram| {
             if is_end(datagram) && !std::mem::replace(&mut is_over, true) {
@@ -165,8 +165,8 @@ fn an_acknowledgement_is_no_answer_to_a_question() {
     assert!(matches!(client.service(&web()), Err(Error::NoReply { operation: Operation::GetService })));
 }
 
-/// The kernel, where before the answers to a question those to all earlier ones come once more; after so many
-/// questions, nothing else comes.
+/// The kernel, which before the reply to a request repeats those to all earlier ones; after so many requests, it
+/// sends nothing else.
 struct Again {
     socket: Socket,
     old: Vec<Vec<u8>>,
@@ -213,7 +213,7 @@ fn answers_to_earlier_questions_are_none_to_this_one() {
     let other = ServiceId::tcp("192.0.2.1".parse().unwrap(), 81);
     assert_eq!(client.service(&web()).unwrap().service.id, web());
     assert_eq!(client.service(&other).unwrap().service.id, other);
-    // A refusal is that of its own change, and so is an acknowledgement.
+    // Refusals and acknowledgements belong to their own changes.
     let there = Change::AddService(Service::new(web(), "rr".parse().unwrap()));
     assert_eq!(client.apply(&there).unwrap_err().errno(), Some(EEXIST));
     client.delete_service(&other).unwrap();

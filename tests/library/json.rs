@@ -1,4 +1,4 @@
-//! The model in JSON: what it looks like, that it comes back, and what is refused.
+//! The model in JSON: its form, that it is read back unchanged, and what is refused.
 
 use std::fmt::Debug;
 
@@ -38,7 +38,7 @@ fn stats() -> impl Strategy<Value = Stats> {
     })
 }
 
-/// Any change, but for weights that no kernel takes: documents with those are refused.
+/// Any change, except with weights that no kernel accepts: documents with those are refused.
 fn fitting_change() -> impl Strategy<Value = Change> {
     change().prop_map(|mut change| {
         if let Change::AddDestination { destination, .. } | Change::EditDestination { destination, .. } =
@@ -50,7 +50,7 @@ fn fitting_change() -> impl Strategy<Value = Change> {
     })
 }
 
-/// Any bytes that are a name of an interface.
+/// Any bytes that form an interface name.
 fn interface() -> impl Strategy<Value = InterfaceName> {
     prop::collection::vec(1..=u8::MAX, 0..=15).prop_map(|bytes| InterfaceName::new(&bytes).unwrap())
 }
@@ -64,7 +64,7 @@ proptest! {
         change in fitting_change(), number: u16, long: u32, byte: u8, other in 0..4_u8
     ) {
         if other == 0 {
-            // What only other kernels have, and what is no use.
+            // Attributes of other kernels, and useless ones.
             let tunnel = Tunnel::new(TunnelKind::from(byte), number.max(1), Checksum::from(number));
             server.forwarding = ForwardingMethod::Tunnel(tunnel);
             service.id = ServiceId::Address { protocol: Protocol::from(number), address: server.id.address, port: 0 };
@@ -233,7 +233,7 @@ fn a_listing_of_the_kernels_is_read_as_a_table() {
     assert!(matches!(fake.add_service(&service), Err(Error::Kernel { .. })));
 }
 
-/// Expects that a document of a type is refused, with a message that holds some words.
+/// Expects that a document of a type is refused, with a message that contains some words.
 fn refused<T: serde::de::DeserializeOwned + Debug>(document: &str, words: &[&str]) {
     let error = from_str::<T>(document).expect_err(document).to_string();
     for word in words {
@@ -327,7 +327,7 @@ fn a_table_is_refused_where_it_is_wrong() {
     let twice =
         format!(r#"{{"services": [{{"fwmark": 7, "scheduler": "rr", "servers": [{server}, {server}]}}]}}"#);
     refused::<Table>(&twice, &["a server of FWM 7", "twice"]);
-    // The line is that of the object at fault.
+    // The line is that of the wrong object.
     let lines = "{\"services\": [\n{\"fwmark\": 7, \"scheduler\": \"rr\", \"servers\": [\n{\"address\": \"::1\", \"port\": 1, \"forwarding\": \"x\"}\n]}]}";
     refused::<Table>(lines, &["'x'", "line 3"]);
 }

@@ -1,4 +1,4 @@
-//! Proves that the library says to the kernel what its types mean, and reads back what the kernel has.
+//! Tests that the library sends the kernel what its types mean, and reads back the kernel's state.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
 
 #[path = "../lab/mod.rs"]
@@ -33,7 +33,7 @@ const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ERANGE: i32 = 34;
 
-/// A client in a network of the test's own.
+/// A client in a network of this test.
 fn client() -> Client {
     lab::isolate();
     Client::open().unwrap()
@@ -74,7 +74,7 @@ fn service() -> impl Strategy<Value = Service> {
         vec![SchedulerFlags::FLAG_1, SchedulerFlags::FLAG_2, SchedulerFlags::FLAG_3],
         0..=3,
     );
-    // No kernel counts more than 1000 ticks a second in 32 bits.
+    // No kernel can count more than 1000 ticks a second in 32 bits.
     let persistence = prop::option::of((1..=2_147_483_u32, any::<u32>(), 1..=128_u8));
     (service_id(), scheduler, flags, persistence, any::<bool>(), any::<bool>()).prop_map(
         |(id, scheduler, flags, persistence, engine, one_packet)| Service {
@@ -102,12 +102,12 @@ fn destination() -> impl Strategy<Value = Destination> {
         (1..=u16::MAX, checksum())
             .prop_map(|(port, checksum)| ForwardingMethod::Tunnel(Tunnel::Gue { port, checksum })),
         checksum().prop_map(|checksum| ForwardingMethod::Tunnel(Tunnel::Gre { checksum })),
-        // Of kinds that are not known here, all is kept.
+        // Unknown kinds are preserved completely.
         (3..=u8::MAX, any::<u16>(), any::<u16>()).prop_map(|(kind, port, flags)| {
             ForwardingMethod::Tunnel(Tunnel::new(TunnelKind::from(kind), port, Checksum::from(flags)))
         }),
     ];
-    // Addresses of single hosts, which the kernel insists on.
+    // Addresses of single hosts, which the kernel requires.
     let address = prop_oneof![
         (1..=250_u8, 1..=250_u8).prop_map(|(net, host)| IpAddr::from([10, 9, net, host])),
         any::<u16>().prop_map(|host| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, host])),
@@ -124,7 +124,7 @@ fn destination() -> impl Strategy<Value = Destination> {
 }
 
 fn runner() -> TestRunner {
-    // The lab forgets what is written to it: a failing case is printed, and becomes a test of its own.
+    // Writes in the lab are lost: a failing case is printed, and must become a test.
     TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() })
 }
 
@@ -159,7 +159,7 @@ fn a_destination_comes_back_as_it_was_written() {
     runner()
         .run(&(destination(), destination(), any::<bool>()), |(first, second, other_family)| {
             let mut client = client.borrow_mut();
-            // Through a tunnel, a server may be of another family than its service.
+            // With a tunnel, a server may be of another family than its service.
             let crosses = other_family && matches!(first.forwarding, ForwardingMethod::Tunnel(_));
             let service = if first.id.address.is_ipv4() == crosses { v6 } else { v4 };
             client.add_destination(&service, &first).unwrap();
@@ -183,7 +183,7 @@ fn refusals_of_many_changes_are_told_by_position() {
     let service = |number: u16| {
         Service::new(ServiceId::tcp("192.0.2.1".parse().unwrap(), number), "rr".parse().unwrap())
     };
-    // Far more than one datagram holds, and refusals at the seams.
+    // Far more than fit into one datagram, with refusals at the boundaries.
     let changes: Vec<Change> = (1..=1000)
         .map(|number| match number {
             1 | 128 | 129 | 1000 => Change::DeleteService(service(60000).id),
@@ -206,7 +206,7 @@ fn no_refusal_is_lost_however_many_there_are() {
     let mut server =
         Destination::new("2001:db8::11".parse().unwrap(), 80, ForwardingMethod::Tunnel(Tunnel::default()));
     server.upper_threshold = 9;
-    // The largest requests there are, and the errors that come back hold a copy of each.
+    // The largest possible requests; their errors contain a copy of each.
     let nowhere = ServiceId::tcp("2001:db8::1".parse().unwrap(), 80);
     let refused = client
         .apply_all(&vec![Change::AddDestination { service: nowhere, destination: server }; 2000])
@@ -328,7 +328,7 @@ fn daemons_start_show_and_stop() {
     let defaults =
         SyncDaemon { port: 8848, ttl: 1, group: Some("224.0.0.81".parse().unwrap()), ..running[0] };
     assert_eq!(running, [SyncDaemon { ..defaults }, backup]);
-    // The kernel does not answer to a stop before the daemon's thread has run.
+    // The kernel does not answer a stop before the daemon's thread has run.
     for state in [DaemonState::Master, DaemonState::Backup] {
         client.stop_daemon(state, 7).unwrap();
         assert_eq!(errno(client.stop_daemon(state, 7)), Some(ESRCH));

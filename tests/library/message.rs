@@ -94,7 +94,7 @@ fn an_asynchronous_handle_carries_them() {
     assert_eq!(blocking.services().unwrap(), []);
 }
 
-/// A kernel whose visitors are written down.
+/// A kernel that records the requests it gets.
 struct Recorder(FakeKernel, Arc<Mutex<Vec<u8>>>);
 
 impl Transport for Recorder {
@@ -144,6 +144,6 @@ fn the_bytes_are_those_of_the_blocking_client() {
     is_sent(Message::get_service(&web()));
     client.info().unwrap();
     is_sent(Message::get_info());
-    // What is no reply is told as such.
+    // Something that is not a reply is reported as such.
     assert!(matches!(Object::read(&Message::get_services()), Err(Error::Malformed { .. })));
 }

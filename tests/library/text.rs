@@ -1,4 +1,4 @@
-//! What has a text is read back from it, whatever it is.
+//! Every type with a text form is read back from it.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;

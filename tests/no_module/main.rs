@@ -1,6 +1,6 @@
-//! Proves what people are told on a kernel whose IPVS is not loaded, and that it is loaded where it can be.
+//! Tests the messages on a kernel whose IPVS is not loaded, and that it is loaded if possible.
 //!
-//! The module is taken out of the kernel, so this is a test program, and with that a lab, of its own.
+//! The module is removed from the kernel, so this needs a separate test program, and thus a separate lab.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
 
 #[path = "../lab/mod.rs"]
@@ -9,14 +9,14 @@ mod lab;
 use std::fs;
 use std::process::Command;
 
-/// Runs a line of shell, which must succeed.
+/// Runs a shell command, which must succeed.
 fn sh(line: &str) -> String {
     let output = Command::new("sh").args(["-ec", line]).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Status and stderr of ours with the words of a line.
+/// Status and stderr of this tool with the words of a line.
 fn ours(line: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ipvsadm")).args(line.split(' ')).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
@@ -52,7 +52,7 @@ fn without_the_module_the_remedy_is_named() {
     sh(&known);
     refused("load the module, as root: modprobe ip_vs");
 
-    // The kernel may not load it by itself, but modprobe can, once it knows where this kernel's modules are.
+    // The kernel may not load it, but modprobe can, once it finds this kernel's modules.
     sh("mkdir /run/real; cp /bin/kmod /run/real/modprobe; rm /sbin/modprobe");
     sh(
         r#"printf '#!/bin/sh\nexec /run/real/modprobe -d /run/modules "$@"\n' > /sbin/modprobe; chmod +x /sbin/modprobe"#,

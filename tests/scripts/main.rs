@@ -1,10 +1,10 @@
-//! Proves that scripts which call or parse the original run unchanged with ours in its place: Debian's init script and
-//! its supervisor `ldirectord` as their packages ship them, and, of our own wording, a Red Hat style init script, a
-//! program that feeds rules through a pipe, and the pipelines people monitor with.
+//! Tests that scripts which call or parse the original run unchanged with this tool: Debian's init script and its
+//! supervisor `ldirectord` as packaged, and, written for this test, a Red Hat style init script, a program that feeds
+//! rules through a pipe, and common monitoring pipelines.
 //!
-//! Each is a shell script beside this file, played twice on a network of its own: with the original, then with ours
-//! mounted over `/sbin/ipvsadm`, `/sbin/ipvsadm-save` and `/sbin/ipvsadm-restore`. What is shown must be the same to
-//! the byte, and so must the table that is left, which the original lists both times.
+//! Each is a shell script beside this file, run twice in a separate network: with the original, then with this tool
+//! mounted over `/sbin/ipvsadm`, `/sbin/ipvsadm-save` and `/sbin/ipvsadm-restore`. The output must be the same to the
+//! byte, and so must the resulting table, which the original lists both times.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
 #[path = "../lab/mod.rs"]
@@ -12,8 +12,8 @@ mod lab;
 
 mod stage;
 
-/// Plays `NAME.sh` with both tools. Each of `shown` must occur in what it shows, in this order: two tools that do
-/// nothing at all would agree as well.
+/// Runs `NAME.sh` with both tools. Each of `shown` must occur in the output, in this order, because two tools that do
+/// nothing would agree as well.
 fn alike(script: &'static str, shown: &[&str]) {
     let (original, ours) = stage::both(script);
     let mut rest = original.as_str();

@@ -1,4 +1,4 @@
-//! The stage of a script: namespaces, a folder and a tool of its own.
+//! The environment of a script: separate namespaces, a folder and a tool.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,20 +9,19 @@ use nix::mount::{MsFlags, mount};
 
 use crate::lab;
 
-/// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
+/// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
-/// What a script beside this file shows with the original and with ours.
+/// The output of a script beside this file with the original and with this tool.
 pub(crate) fn both(script: &'static str) -> (String, String) {
-    // A thread has namespaces of its own, so the plays do not meet; and while one waits, the other goes on.
+    // Each thread has its own namespaces, so the runs do not interfere, and one continues while the other waits.
     let original = thread::spawn(move || play(script, lab::ORIGINAL));
     let ours = thread::spawn(move || play(script, OURS));
     let (original, ours) = (original.join(), ours.join());
     (original.expect("the original's play came to its end"), ours.expect("our play came to its end"))
 }
 
-/// What the script shows, both streams as they come, with `tool` as the machine's `ipvsadm`; and after it the table
-/// that it leaves.
+/// The script's output, both streams merged, with `tool` as the machine's `ipvsadm`; then the resulting table.
 fn play(script: &str, tool: &str) -> String {
     lab::isolate();
     let witness = witness();
@@ -47,7 +46,7 @@ fn play(script: &str, tool: &str) -> String {
     format!("{shown}left in the table:\n{}", String::from_utf8_lossy(&left.stdout))
 }
 
-/// A copy of the original that stays in reach when something else is in its place.
+/// A copy of the original that stays available while something is mounted over it.
 fn witness() -> &'static str {
     static COPY: OnceLock<&'static str> = OnceLock::new();
     COPY.get_or_init(|| {

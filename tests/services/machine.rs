@@ -1,4 +1,4 @@
-//! A machine that systemd runs, with the units of `packaging/` as the packages lay them out.
+//! A machine run by systemd, with the units of `packaging/` installed as by the packages.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,8 +10,8 @@ use nix::mount::{MsFlags, mount};
 
 use crate::lab;
 
-/// The units of systemd's own that matter here. Those say what is there before a service, and after it: without them the
-/// folders would be gone while the service stops.
+/// The relevant units of systemd itself. They order services at boot and shutdown: without them the folders would be
+/// gone while the service stops.
 const SYSTEMDS: [&str; 11] = [
     "basic.target",
     "final.target",
@@ -26,18 +26,18 @@ const SYSTEMDS: [&str; 11] = [
     "umount.target",
 ];
 
-/// Where packages put units, and where those links go that `systemctl enable` makes, below the machine's folder.
+/// The packages' unit folder, and the folder for links made by `systemctl enable`, below the machine's folder.
 const UNITS: &str = "usr/lib/systemd/system";
 const ENABLED: &str = "etc/systemd/system";
 
-/// The units and the files of a machine; it may be switched on and off.
+/// The units and files of a machine, which can be started and stopped.
 pub(crate) struct Machine {
     folder: PathBuf,
     systemd: Option<Child>,
 }
 
 impl Machine {
-    /// Lays out the units, in an empty network of the test's own, with ours in the place of the original.
+    /// Installs the units, in an empty network of this test, with this tool in place of the original.
     pub(crate) fn new(name: &str, drop_in: Option<&str>) -> Self {
         lab::isolate();
         lab::put(env!("CARGO_BIN_EXE_ipvsadm"));
@@ -65,7 +65,7 @@ impl Machine {
         Self { folder, systemd: None }
     }
 
-    /// `systemctl enable` of a unit, as an administrator does it while the machine is off.
+    /// Enables a unit like `systemctl enable`, while the machine is off.
     pub(crate) fn enable(&self, unit: &str) {
         let enabled =
             Command::new("systemctl").arg("--root").arg(&self.folder).args(["enable", unit]).output();
@@ -73,7 +73,7 @@ impl Machine {
         assert!(enabled.status.success(), "{enabled:?}");
     }
 
-    /// Adds a service that is nobody's: what it says beyond `[Service]`, and what its start and its stop run.
+    /// Adds another service: its settings beyond `[Service]`, and the commands of its start and stop.
     pub(crate) fn add(&self, name: &str, rest: &str, start: &str, stop: &str) {
         let unit = format!(
             "{rest}[Service]\nType=oneshot\nRemainAfterExit=yes\n\
@@ -83,7 +83,7 @@ impl Machine {
         self.enable(name);
     }
 
-    /// Where its units lie.
+    /// The folder of its units.
     pub(crate) fn units(&self) -> PathBuf {
         self.folder.join(UNITS)
     }
@@ -93,12 +93,12 @@ impl Machine {
         fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
-    /// The machine's root folder, as others see it.
+    /// The machine's root folder, as seen from outside.
     pub(crate) fn root(&self) -> PathBuf {
         Path::new("/proc").join(fs::read_to_string(self.folder.join("pid")).unwrap().trim()).join("root")
     }
 
-    /// Switches it on, and waits until it is up.
+    /// Boots it, and waits until it is up.
     pub(crate) fn boot(&mut self) {
         let _ = fs::remove_file(self.folder.join("pid"));
         let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/boot");
@@ -122,7 +122,7 @@ impl Machine {
         }
     }
 
-    /// Shuts it down in order, and waits until it is off.
+    /// Shuts it down properly, and waits until it is off.
     pub(crate) fn power_off(&mut self) {
         let (status, said) =
             self.systemctl("start poweroff.target --job-mode=replace-irreversibly --no-block");
@@ -135,7 +135,7 @@ impl Machine {
         }
     }
 
-    /// `systemctl` with the words of a line: its status, and what it says.
+    /// `systemctl` with the words of a line: its status and output.
     pub(crate) fn systemctl(&self, line: &str) -> (i32, String) {
         let Ok(pid) = fs::read_to_string(self.folder.join("pid")) else { return (-1, "not booted".into()) };
         let output = Command::new("nsenter")
@@ -148,7 +148,7 @@ impl Machine {
         (output.status.code().unwrap_or(-1), text)
     }
 
-    /// What the service has said since this was asked the last time.
+    /// The service's output since the last call.
     pub(crate) fn log(&self) -> String {
         let log = self.folder.join("log");
         let said = fs::read_to_string(&log).unwrap_or_default();
@@ -157,7 +157,7 @@ impl Machine {
     }
 }
 
-/// Gives the test an /etc that nobody else sees.
+/// Gives the test a separate /etc.
 fn own_etc(folder: &Path) {
     let [changes, work] = ["etc", "etc-work"].map(|name| folder.join(name));
     fs::create_dir_all(&changes).unwrap();

@@ -1,6 +1,6 @@
-//! Proves what `packaging/ipvsadm.service` does, under a systemd that boots for it: rules that are restored and cleared,
-//! a reload that keeps connections, and a save on stop where that is chosen, at a shutdown too; and that what the unit
-//! allows is enough.
+//! Tests `packaging/ipvsadm.service` under a systemd that boots for it: rules that are restored and cleared, a reload
+//! that keeps connections, and a save on stop if configured, at a shutdown too; and that the unit's permissions
+//! suffice.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +26,7 @@ use machine::Machine;
 
 const RULES: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
 
-/// What only a full save has.
+/// Lines that only a full save has.
 const MORE: &str = "-A -u 10.0.0.2:53 -s wrr\n\
     -a -u 10.0.0.2:53 -r 10.1.0.2:53 -g -w 3 -x 20 -y 10\n\
     --set 901 121 301\n\
@@ -62,7 +62,7 @@ fn succeeds(machine: &Machine, line: &str) {
     );
 }
 
-/// A second systemd on a machine's own kernel would take control groups of that machine's.
+/// A second systemd on a machine's own kernel would use control groups of that machine.
 fn is_host() -> bool {
     let is_host = std::env::var_os("IPVS_LAB_INSIDE").is_some_and(|lab| lab == "host");
     if is_host {
@@ -71,12 +71,12 @@ fn is_host() -> bool {
     is_host
 }
 
-/// What the rules may need at a boot: an interface, and a name.
+/// What the rules may need at boot: an interface, and a name.
 const LATE: [&str; 2] =
     ["-A -t vip.test:80 -s rr", "--start-daemon backup --mcast-interface late0 --syncid 7"];
 
-/// Gives a machine the network and the names that its rules need, each so many seconds after they could be there; when
-/// the network goes, it notes what is left of the table.
+/// Gives a machine the network and names that its rules need, each with a delay in seconds; when the network stops,
+/// records the remaining table.
 fn comes_late(machine: &Machine, network: u8, names: u8) {
     machine.add(
         "network.service",
@@ -92,7 +92,7 @@ fn comes_late(machine: &Machine, network: u8, names: u8) {
     );
 }
 
-/// The life of the service on a machine of either kind, where these are its files.
+/// The life of the service on a machine of either kind, with these files.
 fn life(mut machine: Machine, rules: &str, settings: &str) {
     let _ = (fs::create_dir("/etc/sysconfig"), fs::remove_file(rules), fs::remove_file(settings));
     machine.boot();
@@ -108,7 +108,7 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
     assert_eq!((ipvsadm("-Sn", "").as_str(), fs::exists(rules).unwrap()), ("", false));
 
     fs::write(rules, RULES).unwrap();
-    // A file of another user's: who edits the rules need not be root.
+    // A file owned by another user: editing the rules does not require root.
     fs::set_permissions(rules, PermissionsExt::from_mode(0o640)).unwrap();
     chown(rules, Some(1234), Some(1234)).unwrap();
     succeeds(&machine, "start ipvsadm");
@@ -116,7 +116,7 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
     a_reload_keeps_connections(&machine, rules);
     a_bad_file_changes_nothing(&machine, rules);
 
-    // Whoever has not chosen to save keeps the file as it was.
+    // Without the setting, the file stays as it was.
     let before = fs::read_to_string(rules).unwrap();
     ipvsadm("-R", MORE);
     succeeds(&machine, "stop ipvsadm");
@@ -134,7 +134,7 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
     assert_eq!((kept.mode() & 0o7777, kept.uid(), kept.gid()), (0o640, 1234, 1234));
     assert_eq!(machine.log(), "", "all that was as it should be");
 
-    // Nor is what was added by hand lost at a shutdown; a boot brings it back.
+    // Rules added by hand are not lost at a shutdown; the next boot restores them.
     ipvsadm("-A -f 7 -s rr", "");
     let live = full();
     machine.power_off();
@@ -152,7 +152,7 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
     assert_eq!((restored.concat(), late.len()), (live, 2), "{after}\n{}", machine.log());
     let live = after;
 
-    // What cannot be saved is not cleared.
+    // If the save fails, the table is not cleared.
     fs::write(settings, "IPVS_SAVE_ON_STOP=yes\nIPVS_RULES=/no/such/folder/rules\n").unwrap();
     machine.systemctl("stop ipvsadm");
     assert_eq!(machine.log(), "cannot write '/no/such/folder/rules': No such file or directory\n");
@@ -181,7 +181,7 @@ fn a_reload_keeps_connections(machine: &Machine, rules: &str) {
     assert!(listed.contains("TCP  10.0.0.3:80 rr\n"), "{listed}");
 }
 
-/// A file that cannot be read to its end is restored in no part, be it by a reload or by a start.
+/// A file that cannot be read completely is not restored at all, by a reload or by a start.
 fn a_bad_file_changes_nothing(machine: &Machine, rules: &str) {
     let (good, live) = (fs::read_to_string(rules).unwrap(), full());
     let bad = "-A -t 10.0.0.4:80 -s rr\n-A -t bogus\n";
@@ -206,7 +206,7 @@ fn a_bad_file_changes_nothing(machine: &Machine, rules: &str) {
 #[test]
 fn systemd_has_no_complaint_about_the_units() {
     let machine = Machine::new("verified", Some("redhat.conf"));
-    // Another package's, which is not what is asked about.
+    // Another package's, which is not under test.
     let others = Path::new("/etc/systemd/system");
     fs::create_dir_all(others.join("multi-user.target.wants")).unwrap();
     fs::write(others.join("bad.service"), "[Service]\nTyp=oneshot\n").unwrap();
@@ -218,7 +218,7 @@ fn systemd_has_no_complaint_about_the_units() {
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(verified(), (true, String::new()));
-    // It would say so.
+    // It would report that.
     let wrong = machine.units().join("ipvsadm.service.d/wrong.conf");
     fs::write(wrong, "[Service]\nNoNewPrivilege=yes\n").unwrap();
     assert!(verified().1.contains("NoNewPrivilege"));

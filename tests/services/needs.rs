@@ -1,4 +1,5 @@
-//! What a start needs on some machines alone, and the unit has to allow: each way to a name, and the module.
+//! What a start needs only on some machines, and the unit must permit: each way to resolve a name, and loading the
+//! module.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,14 +12,14 @@ use crate::{ipvsadm, is_host, lab, succeeds};
 
 const RULES: &str = "/etc/ipvsadm.rules";
 
-/// Answers each question about an IPv4 address with 10.0.0.LAST.
+/// Answers each query for an IPv4 address with 10.0.0.LAST.
 fn name_server(address: &str, last: u8) {
     let socket = UdpSocket::bind((address, 53)).unwrap();
     std::thread::spawn(move || {
         let mut query = [0; 512];
         while let Ok((length, client)) = socket.recv_from(&mut query) {
             let question = query.get(12..length).unwrap();
-            // A name, which ends in a label of length 0, a type and a class.
+            // A name, ending with a label of length 0, a type and a class.
             let end = question.iter().position(|byte| *byte == 0).unwrap() + 5;
             let head = [query[0], query[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
             let answer = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, last];
@@ -27,7 +28,7 @@ fn name_server(address: &str, last: u8) {
     });
 }
 
-/// Answers, as the name service's daemon (`nscd`) does, each question about a host with 10.0.0.LAST.
+/// Answers each host query like the name service's daemon (`nscd`), with 10.0.0.LAST.
 fn name_service(machine: &Machine, last: u8) {
     const GETHOSTBYNAME: u32 = 4;
     let folder = machine.root().join("run/nscd");
@@ -35,7 +36,7 @@ fn name_service(machine: &Machine, last: u8) {
     let listener = UnixListener::bind(folder.join("socket")).unwrap();
     std::thread::spawn(move || {
         for mut client in listener.incoming().map(Result::unwrap) {
-            // A version, what is asked for, the length of the name.
+            // A version, the request type, the length of the name.
             let mut head = [[0; 4]; 3];
             client.read_exact(head.as_flattened_mut()).unwrap();
             let [_, kind, length] = head.map(u32::from_ne_bytes);
@@ -78,7 +79,7 @@ fn the_module_is_loaded_where_the_kernel_does_not_load_it_itself() {
         return;
     }
     let mut machine = Machine::new("module", None);
-    // The one scheduler that is no module.
+    // The one scheduler that is not a module.
     fs::write(RULES, "-A -t 10.0.0.1:80 -s none\n").unwrap();
     fs::create_dir_all("/lib/modules").unwrap();
     lab::lay_over("/usr/lib/uml/modules", "/lib/modules");
@@ -87,7 +88,7 @@ fn the_module_is_loaded_where_the_kernel_does_not_load_it_itself() {
         let output = Command::new("sh").args(["-ec", line]).output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
     };
-    // Networks of tests before this one may still be on their way out.
+    // Networks of earlier tests may still be shutting down.
     sh("for try in $(seq 100); do \
             modprobe -d /run/modules -r $(sed -n 's/^\\(ip_vs_[a-z_]*\\) .*/\\1/p' /proc/modules) ip_vs && exit; sleep 0.1; \
         done; exit 1");

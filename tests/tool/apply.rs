@@ -1,4 +1,4 @@
-//! `--diff`, `--apply` and `--dry-run`: only what differs is touched, and all of it or nothing.
+//! `--diff`, `--apply` and `--dry-run`: only the differences are changed, all of them or nothing.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -46,7 +46,7 @@ fn a_difference_is_shown_then_applied() {
     assert_eq!(feed(OURS, "-R --apply", AFTER), nothing);
     assert_eq!(feed(OURS, "-R --diff", AFTER), nothing);
     assert_eq!(feed(OURS, "-R --apply", AFTER), nothing);
-    // The steps are lines that the original takes, too.
+    // The original accepts the steps as lines too.
     lab::isolate();
     set_up(BEFORE);
     set_up(STEPS);
@@ -57,7 +57,7 @@ fn a_difference_is_shown_then_applied() {
 fn a_difference_has_a_status_of_its_own() {
     lab::isolate();
     set_up(BEFORE);
-    // A dry run of what is one anyway is the same.
+    // A dry run of a diff is the diff.
     for how in ["--diff", "--diff --dry-run"] {
         assert_eq!(feed(OURS, &format!("-R {how}"), BEFORE).0, 0, "{how}");
         assert_eq!(feed(OURS, &format!("-R {how}"), AFTER).0, 1, "{how}");
@@ -81,7 +81,7 @@ fn an_input_without_a_rule_is_no_table() {
     lab::isolate();
     set_up(BEFORE);
     let refused = "there is no rule in the input; a line with -C makes the table empty\n";
-    // Nor is one that speaks of no service: the head of a save that failed, say.
+    // Nor is an input without services, such as the head of a save that failed.
     for input in ["", "\n", "# the rules\n\n", "--set 900 120 300\n", "-Z\n", "--stop-daemon master\n"] {
         for how in ["--apply", "--diff", "--apply --dry-run"] {
             let told = (2, String::new(), refused.into());
@@ -115,7 +115,7 @@ fn daemons_and_timeouts_of_which_no_line_speaks_stay() {
         assert_eq!(feed(OURS, "-R --apply", &lines), nothing);
         assert_eq!(running(), before);
     }
-    // Where one is spoken of, that side changes and no other; a line may also say that none runs there.
+    // Only the state named by a line changes; a line may also say that no daemon runs there.
     assert_eq!(feed(OURS, "-R --apply", &(AFTER.to_owned() + &start("master", 7))), nothing);
     assert_eq!(running(), before.replacen("syncid=3", "syncid=7", 1));
     let stopped = AFTER.to_owned() + "--stop-daemon master\n";
@@ -146,7 +146,7 @@ fn a_daemon_whose_longest_message_the_kernel_chose_is_the_one_that_was_asked_for
             }
         }
     }
-    // Another length is another daemon.
+    // Another length makes another daemon.
     let lines = "-C\n--start-daemon backup --mcast-interface d0 --mcast-group ff02::5 --sync-maxlen 2000\n";
     assert_eq!(feed(OURS, "-R --diff", lines).0, 1);
     let check = |lines: String| {
@@ -239,7 +239,7 @@ fn a_dry_run_asks_the_kernel_nothing() {
         ("--start-daemon master --dry-run", "--start-daemon master --mcast-interface eth0 --syncid 0\n"),
         ("--stop-daemon backup --dry-run", "--stop-daemon backup --syncid 0\n"),
     ] {
-        // Nobody may ask it anything.
+        // Nobody may send it requests.
         assert_eq!(as_nobody(line), (0, shown.into(), String::new()), "{line}");
     }
     let (status, shown, said) = feed(OURS, "-R --replace --dry-run", AFTER);
@@ -248,7 +248,7 @@ fn a_dry_run_asks_the_kernel_nothing() {
     assert_eq!(table(), "");
 }
 
-/// The lines of a table of few services and servers, with all that a service, a server and the timeouts have.
+/// The lines of a table of few services and servers, with all attributes of services, servers and timeouts.
 pub(crate) fn rules() -> impl Strategy<Value = String> {
     let service = prop::sample::select(vec![
         "-t 10.0.0.1:80",
@@ -281,7 +281,7 @@ pub(crate) fn rules() -> impl Strategy<Value = String> {
     let services = prop::collection::btree_map(service, whole, 0..5);
     let timeouts = prop::sample::select(vec!["", "--set 0 7 0", "--set 100 20 30"]);
     (services, timeouts).prop_map(|(services, timeouts)| {
-        // With a line at least, an input is a table.
+        // With at least one line, an input is a table.
         let mut lines = format!("-C\n{timeouts}\n");
         for (service, (scheduler, persistence, mask, is_special, servers)) in services {
             let is_ipv6 = service.contains("2001") || service.contains("-6");
@@ -297,7 +297,7 @@ pub(crate) fn rules() -> impl Strategy<Value = String> {
             };
             let _ = writeln!(lines, "-A {service} {scheduler} {persistence} {mask} {special}");
             for (number, (method, weight, limit, is_other)) in servers {
-                // Tunnels alone lead to the other family.
+                // Only tunnels can use the other family.
                 let server = if is_ipv6 == (is_other && method.starts_with("-i")) {
                     format!("10.1.0.{number}:80")
                 } else {
@@ -325,7 +325,7 @@ fn any_two_files_end_in_the_table_of_the_second() {
             prop_assert_eq!(feed(OURS, "-R --apply", &second), nothing.clone());
             prop_assert_eq!(feed(OURS, "-R --diff", &second), nothing.clone());
             let applied = full();
-            // The same as if there had been nothing before.
+            // The same as beginning with an empty table.
             run(OURS, "-C");
             prop_assert_eq!(feed(OURS, "-R", &second), nothing);
             prop_assert_eq!(full(), applied);

@@ -1,4 +1,4 @@
-//! Hosts whose sockets have small buffers: nothing is lost, and nothing ends midway.
+//! Hosts with small socket buffers: nothing is lost, and nothing ends midway.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,12 +6,12 @@ use std::fs;
 use crate::undo::{TRACE, injected};
 use crate::{OURS, feed, lab, run, set_up, table};
 
-/// What `net.core.rmem_*` and `net.core.wmem_*` are set to: the least that the kernel takes, and what hosts are tuned to.
+/// Values of `net.core.rmem_*` and `net.core.wmem_*`: the kernel's minimum, and typical tuned values.
 const TUNED: [(u32, u32); 3] = [(2304, 4608), (212_992, 4608), (81_920, 212_992)];
 
 const SETTINGS: [&str; 4] = ["rmem_default", "rmem_max", "wmem_default", "wmem_max"];
 
-/// The sizes of all sockets' buffers. They are the machine's, and only shown in its first network.
+/// The sizes of all sockets' buffers. They apply to the machine, and are only visible in its first network.
 struct Buffers([String; 4]);
 
 impl Buffers {
@@ -33,7 +33,7 @@ impl Drop for Buffers {
     }
 }
 
-/// Calls `test` once for each size of the buffers, with an empty table and in a network of its own.
+/// Calls `test` once for each size of the buffers, with an empty table and in a separate network.
 fn with_small_buffers(test: impl Fn() + Sync) {
     if std::env::var("IPVS_LAB_INSIDE").as_deref() == Ok("host") {
         return; // they are the settings of somebody's machine
@@ -62,7 +62,7 @@ fn no_line_is_lost_where_buffers_are_small() {
     let good: String = (0..300).map(service).collect();
     let (mut lines, mut expected) = (String::new(), String::new());
     let refused = |line| format!("line {line}: No such service\n");
-    // All of the first lines are refused, and each second of the others.
+    // All of the first lines are refused, and every second of the others.
     for number in 1..=300 {
         lines += "-D -t 10.9.9.9:9\n";
         expected += &refused(number);
@@ -90,7 +90,7 @@ fn a_restore_is_whole_where_buffers_are_small() {
 #[test]
 fn a_refused_apply_is_undone_where_buffers_are_small() {
     let before = service(0);
-    // Each service is taken, and each server is refused.
+    // Each service is accepted, and each server is refused.
     let mut wanted = String::new();
     for line in (0..150).map(service) {
         let id = line.split(' ').nth(2).unwrap();

@@ -1,4 +1,4 @@
-//! Listings while the table changes: what nobody touched is all there, once.
+//! Listings while the table changes: objects that nobody changes appear exactly once.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -8,10 +8,10 @@ use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
 use crate::{OURS, feed, lab, run};
 
-/// Of so many services or servers, each tenth comes and goes.
+/// Of so many services or servers, every tenth is deleted and added again.
 const COUNT: u32 = 5000;
 
-/// What comes and goes.
+/// The objects that are deleted and added.
 #[derive(Clone, Copy)]
 struct Kind {
     add: fn(u32) -> Change,
@@ -50,7 +50,7 @@ impl Kind {
         Client::open().unwrap().apply_all(&all).unwrap();
     }
 
-    /// Has some come and go until it is told to stop.
+    /// Deletes and adds some until it is stopped.
     fn meddle(self, stop: &AtomicBool) {
         let mut client = Client::open().unwrap();
         let some = |from: u32| (from..from + 1000).step_by(10).map(|number| number % COUNT);
@@ -62,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// What a call tells, several times while some come and go.
+    /// The results of several calls while some are deleted and added.
     fn meanwhile<T: Send>(self, count: usize, call: impl Fn() -> T) -> Vec<T> {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -74,10 +74,10 @@ impl Kind {
     }
 }
 
-/// How many that nobody touched are not in a listing, and how many lines there are too many.
+/// How many unchanged objects are missing from a listing, and how many lines are extra.
 fn wrong(listing: &str) -> (usize, usize) {
     let mut times: HashMap<&str, usize> = HashMap::new();
-    // In a save, the server of a line is behind its service.
+    // In a save, a server's line follows its service.
     let told = listing.lines().filter_map(|line| line.split_whitespace().rfind(|word| word.ends_with(":80")));
     told.for_each(|id| *times.entry(id).or_default() += 1);
     let untouched =
@@ -86,7 +86,7 @@ fn wrong(listing: &str) -> (usize, usize) {
     (lost.count(), times.values().map(|times| times - 1).sum())
 }
 
-/// What is wrong with some listings of a tool while a kind of things comes and goes.
+/// The errors in some listings of a tool while objects of a kind are deleted and added.
 fn listings(kind: Kind, tool: &str, words: &str, count: usize) -> Vec<(usize, usize)> {
     kind.meanwhile(count, || wrong(&run(tool, words).1))
 }
@@ -111,7 +111,7 @@ fn servers_are_neither_lost_nor_doubled_while_those_of_their_service_change() {
     assert!(original.iter().any(|(lost, doubled)| lost + doubled > 0), "the original: {original:?}");
     assert_eq!(listings(SERVERS, OURS, "-Ln", 5), [(0, 0); 5]);
     assert_eq!(listings(SERVERS, OURS, "-Sn", 3), [(0, 0); 3]);
-    // A server that was lost would be added, and one that is not in the file deleted.
+    // A server missing from the listing would be added, and one that is not in the file deleted.
     let differences = SERVERS.meanwhile(3, || feed(OURS, "-R --diff", &saved).1);
     let untouched: Vec<String> = (0..COUNT)
         .filter(|number| number % 10 != 0)

@@ -1,4 +1,4 @@
-//! `--file`: what is written where, and what is not. The shell's `>>` says what the kernel lets the same user open.
+//! `--file`: where it writes, and what it refuses. The shell's `>>` shows what the kernel lets the same user open.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -10,10 +10,10 @@ const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");
 pub(crate) const NOBODY: u32 = 65534;
 
-/// The table of each test, and what a save of it is.
+/// The table of each test, and its save.
 pub(crate) const RULES: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n";
 
-/// A network with that table, and an empty folder of the test's own.
+/// A network with that table, and an empty folder for the test.
 pub(crate) fn start(name: &str) -> String {
     lab::isolate();
     set_up(RULES);
@@ -22,7 +22,7 @@ pub(crate) fn start(name: &str) -> String {
     folder
 }
 
-/// Runs a script that knows the tool as `$OURS`, in a folder.
+/// Runs a script in a folder, with the tool as `$OURS`.
 pub(crate) fn shell(folder: &str, script: &str) -> Answer {
     let mut shell = Command::new("bash");
     shell.args(["-c", script]).current_dir(folder).env("OURS", OURS).stdin(Stdio::null());
@@ -39,7 +39,7 @@ pub(crate) fn same(told: &Answer) -> (i32, &str, &str) {
     (told.0, &told.1, &told.2)
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) fn held(path: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
@@ -66,21 +66,21 @@ fn descriptors_are_written_to_where_they_stand() {
         assert_eq!(held(&format!("{folder}/log")), format!("before\n{RULES}behind\n"), "{path}");
         assert_eq!(fs::metadata(format!("{folder}/log")).unwrap().ino(), inode, "{path}");
     }
-    // Not from the beginning, and what comes later does not write over it.
+    // Not from the beginning, and later output does not overwrite it.
     for path in ["/dev/fd/3", "/proc/self/fd/3"] {
         let script = format!("exec 3> log; echo first >&3; $OURS -Sn --file {path}; echo last >&3");
         assert_eq!(same(&shell(&folder, &script)), DONE, "{path}");
         assert_eq!(held(&format!("{folder}/log")), format!("first\n{RULES}last\n"), "{path}");
     }
-    // One of another process, and not that of the same number.
+    // A descriptor of another process, not this one's of the same number.
     let script =
         "exec 5> theirs; echo first >&5; $OURS -Sn --file /proc/$$/fd/5 5> mine; cat mine theirs >&2";
     assert_eq!(same(&shell(&folder, script)), (0, "", &*format!("first\n{RULES}")));
     assert_eq!(same(&shell(&folder, "rm theirs mine")), DONE);
-    // A file that has no name any more.
+    // A file that was removed.
     let script = "exec 1<> gone; rm gone; $OURS -Sn --file stdout; cat < /proc/self/fd/1 >&2";
     assert_eq!(same(&shell(&folder, script)), (0, "", RULES));
-    // Behind what was printed before, in a line of the same restore.
+    // After earlier output, in a line of the same restore.
     let script = r"printf -- '--set 1 1 1 --dry-run\n-S -n --file /dev/fd/1\n' | $OURS -R";
     assert_eq!(same(&shell(&folder, script)), (0, &*format!("--set 1 1 1\n{RULES}"), ""));
     // A process substitution, and a socket, which cannot be opened.
@@ -98,7 +98,7 @@ fn descriptors_are_written_to_where_they_stand() {
 #[test]
 fn descriptors_that_cannot_be_written_to_are_errors() {
     let folder = start("no-descriptors");
-    // One for reading, those that the tool itself has open, and one that nobody has.
+    // One for reading, those opened by the tool itself, and one that does not exist.
     let bad = |number| format!("cannot write '/dev/fd/{number}': Bad file descriptor\n");
     fs::write(format!("{folder}/log"), "before\n").unwrap();
     assert_eq!(shell(&folder, "$OURS -Sn --file /dev/fd/5 5< log"), (1, String::new(), bad(5)));
@@ -108,7 +108,7 @@ fn descriptors_that_cannot_be_written_to_are_errors() {
     let none = "cannot write '/dev/fd/99': No such file or directory\n";
     assert_eq!(save("/dev/fd/99"), (1, String::new(), none.into()));
     assert_eq!(held(&format!("{folder}/log")), "before\n");
-    // One that nobody reads from any more.
+    // One that is no longer read.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Command::new(OURS).args(["-S", "--file", "/dev/fd/1"]).stdout(writer).output().unwrap();
@@ -158,7 +158,7 @@ fn links_are_followed_and_stay() {
     symlink("folder", at("to-folder")).unwrap();
     symlink("two", at("one")).unwrap();
     symlink("one", at("two")).unwrap();
-    // From the first, forty links: as many as the kernel follows.
+    // From the first, forty links: the kernel's maximum.
     for number in 0..41 {
         symlink(format!("chain-{}", number + 1), at(&format!("chain-{number}"))).unwrap();
     }
@@ -169,7 +169,7 @@ fn links_are_followed_and_stay() {
         ("chain-1", "chain-41"),
         (&format!("/proc/self/root{}", at("far")), "below/missing"),
     ] {
-        // Where there is nothing yet, and where there is a file.
+        // Without and with an existing file.
         for _ in 0..2 {
             assert_eq!(same(&shell(&folder, &format!("$OURS -Sn --file {path}"))), DONE, "{path}");
             assert_eq!(held(&at(file)), RULES, "{path}");
@@ -201,7 +201,7 @@ fn links_are_followed_and_stay() {
     assert_eq!(names(&at("below")), ["dangling"]);
 }
 
-/// Sets what the kernel protects in sticky folders.
+/// Sets the kernel's protections of sticky folders.
 fn protect(what: &str, value: &str) {
     fs::write(format!("/proc/sys/fs/protected_{what}"), value).unwrap();
 }
@@ -237,7 +237,7 @@ fn what_the_kernel_protects_is_not_written() {
         for name in ["file", "link", "dangling", "both", "pipe"] {
             lchown(format!("{shared}/{name}"), Some(owner), None).unwrap();
         }
-        // Somebody who reads the pipe, so that it can be opened.
+        // A reader of the pipe, so that it can be opened.
         let _reader = File::options().read(true).write(true).open(format!("{shared}/pipe")).unwrap();
         for name in ["file", "link", "dangling", "both", "pipe"] {
             let path = format!("{shared}/{name}");
@@ -278,9 +278,9 @@ fn a_save_to_a_closed_stdout_is_an_error() {
         );
         assert_eq!(shell(&folder, &format!("{tool} >&- 2>&- <&-")).0, 1, "{tool}");
     }
-    // The original does not look.
+    // The original does not check.
     assert_eq!(shell(&folder, &format!("{} -Sn >&-", lab::ORIGINAL)), (0, String::new(), String::new()));
-    // A file takes no stdout, and what prints nothing neither.
+    // A file needs no stdout, and neither does a command without output.
     assert_eq!(shell(&folder, "$OURS -Sn --file rules >&-"), (0, String::new(), String::new()));
     assert_eq!(shell(&folder, "$OURS -R --file rules --apply >&-"), (0, String::new(), String::new()));
 }

@@ -1,4 +1,4 @@
-//! Names of interfaces: any bytes but a few, so that some of them look like a comment, an option, or no text at all.
+//! Interface names: almost any bytes, so that some look like a comment, an option, or no text at all.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::{OURS, answer, lab, run};
 
-/// Names that were lost, or that a reader of lines might lose.
+/// Names that were lost, or that a parser of lines might lose.
 const ODD: [&[u8]; 10] = [
     b"ipvsadm",
     b"#x",
@@ -31,7 +31,7 @@ const ODD: [&[u8]; 10] = [
     b"123456789012345",
 ];
 
-/// Any name that the kernel takes for an interface. (With `%` it would make one of its own.)
+/// Any interface name that the kernel accepts. (With `%` it would choose its own.)
 fn names() -> impl Strategy<Value = Vec<u8>> {
     let byte = any::<u8>().prop_filter("forbidden", |byte| !b"\0\t\n\x0b\x0c\r /:%\xa0".contains(byte));
     let any_name =
@@ -52,7 +52,7 @@ fn call<'a>(tool: &str, words: impl IntoIterator<Item = &'a [u8]>, input: &[u8])
     child.wait_with_output().unwrap()
 }
 
-/// What a call prints, where nothing is wrong.
+/// The output of a call that must succeed.
 fn printed(tool: &str, words: &str, input: &[u8]) -> Vec<u8> {
     let output = call(tool, words.split(' ').map(str::as_bytes), input);
     assert!(output.status.success() && output.stderr.is_empty(), "{words}: {output:?}");
@@ -68,7 +68,7 @@ fn add_dummy(name: &[u8]) {
     ip([&b"link"[..], b"add", b"name", name, b"up", b"type", b"dummy"]);
 }
 
-/// Each way by which a name is written and read again leads back to it.
+/// Every way to write a name and read it back preserves it.
 fn comes_back(name: &[u8]) {
     let mut client = Client::open().unwrap();
     let daemon = SyncDaemon::new(DaemonState::Master, InterfaceName::new(name).unwrap(), 7);
@@ -117,7 +117,7 @@ fn every_name_comes_back() {
         .unwrap();
 }
 
-/// Another name of an interface may have blanks, which the kernel takes for a daemon's too.
+/// An alternative name of an interface may contain blanks, and the kernel accepts it for a daemon.
 fn add_other_name(interface: u32, name: &str) {
     let mut link = LinkMessage::default();
     link.header.index = interface;
@@ -158,7 +158,7 @@ fn a_name_that_no_line_can_hold_is_refused() {
         let start = [&b"--start-daemon"[..], b"master", b"--dry-run", b"--mcast-interface", name.as_bytes()];
         assert_eq!(answer(call(OURS, start, b"")), refused("cannot write the output"));
         assert_eq!(run(OURS, "-S -n"), (0, String::new(), String::new()));
-        // What the message says is done.
+        // The command in the message is run.
         client.stop_daemon(DaemonState::Master, 0).unwrap();
         client.start_daemon(&SyncDaemon { interface: "dum0".parse().unwrap(), ..daemon }).unwrap();
         assert_eq!(run(OURS, &format!("-S --full --file {file}")), (0, String::new(), String::new()));

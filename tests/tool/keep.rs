@@ -1,4 +1,4 @@
-//! `--keep`: what is not named stays as it is.
+//! `--keep`: options left out stay as they are.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,7 +137,7 @@ fn lines_keep_what_the_lines_before_them_left() {
     let missing = "-e -t 10.0.0.1:80 -r 10.1.0.9 -w 5 --keep\n";
     let refused = (255, String::new(), "line 1: No such destination\n".to_owned());
     assert_eq!(feed(OURS, "-R", missing), refused);
-    // A table that is made of lines alone has no service either.
+    // A table made only of lines has no service either.
     let refused = (255, String::new(), "line 1: Service not defined\n".to_owned());
     assert_eq!(feed(OURS, "-R --diff", missing), refused);
     assert_eq!(services(), left);
@@ -201,14 +201,14 @@ fn server() -> impl Strategy<Value = Options> {
         })
 }
 
-/// Some of the options of a whole.
+/// Some of a complete set of options.
 fn some(whole: impl Strategy<Value = Options>) -> impl Strategy<Value = Options> {
     (whole, prop::collection::vec(any::<bool>(), 6)).prop_map(|(whole, chosen)| {
         whole.into_iter().zip(chosen).filter(|(_, is_chosen)| *is_chosen).map(|(option, _)| option).collect()
     })
 }
 
-/// The old options with the new ones in their place.
+/// The old options, replaced by the new ones.
 fn overlaid(old: &Options, new: &Options) -> Options {
     let mut options = old.clone();
     if new.keys().any(|option| option.ends_with("csum")) {

@@ -1,5 +1,5 @@
-//! Proves what the tool does where something is wrong, and the differences from the original that need more than one
-//! command line to show. What both tools do alike is in `tests/compat`.
+//! Tests the tool's behaviour on errors, and the differences from the original that need more than one command line.
+//! Common behaviour is in `tests/compat`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -58,18 +58,18 @@ fn feed(tool: &str, line: &str, input: &str) -> Answer {
     answer(child.wait_with_output().unwrap())
 }
 
-/// The table, as the original tells it.
+/// The table, as the original shows it.
 fn table() -> String {
     run(lab::ORIGINAL, "-Sn").1
 }
 
-/// The services and servers with all that they have, in numbers, where the timeouts are the kernel's own.
+/// The services and servers with all attributes, in numbers, with the kernel's default timeouts.
 fn services() -> String {
     let (_, saved, _) = run(OURS, "-S --full");
     saved.split_once("--set 900 120 300\n").unwrap().1.to_owned()
 }
 
-/// Adds with the original what a test starts with.
+/// Sets up the initial table with the original.
 fn set_up(lines: &str) {
     let added = feed(lab::ORIGINAL, "-R", lines);
     assert_eq!(added, (0, String::new(), String::new()));
@@ -114,7 +114,7 @@ fn bad_input_is_one_line_that_names_the_word() {
     assert_eq!(table(), before);
 }
 
-/// The tool where anyone may read it, to be run as nobody.
+/// The tool in a place where anyone may read it, to be run as nobody.
 fn as_nobody(line: &str) -> Answer {
     let copy = "/run/ipvsadm-for-nobody";
     if !std::path::Path::new(copy).exists() {
@@ -173,7 +173,7 @@ fn a_reader_that_leaves_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Command::new(OURS).arg("-Ln").stdout(writer).output().unwrap();
-    // The status of a program that SIGPIPE ended, as the original is.
+    // The status of a program ended by SIGPIPE, like the original.
     assert_eq!(answer(output), (141, String::new(), String::new()));
 }
 
@@ -222,11 +222,11 @@ fn long_names_are_saved_as_addresses() {
     let cut = &name[..59];
     assert_eq!(run(lab::ORIGINAL, "-S").1, format!("-A -t {cut} -s rr\n-A -t short:81 -s rr\n"));
     assert_eq!(run(OURS, "-S").1, "-A -t 10.0.0.1:81 -s rr\n-A -t short:81 -s rr\n");
-    // A listing cuts it, as the original's does.
+    // A listing cuts it, like the original's.
     assert_eq!(run(OURS, "-L"), run(lab::ORIGINAL, "-L"));
 }
 
-/// Reads what there is to read until `done` says so, for a few seconds.
+/// Reads available data until `done` is true, for a few seconds.
 fn until(what: &str, done: impl Fn() -> bool) {
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !done() {
@@ -235,7 +235,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// All that a pipe holds.
+/// The remaining content of a pipe.
 fn rest(mut pipe: impl Read) -> String {
     let mut text = String::new();
     pipe.read_to_string(&mut text).unwrap();

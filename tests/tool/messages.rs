@@ -1,4 +1,4 @@
-//! What is said on stderr: nothing that is too long for a terminal, controls it, or is a number where words do.
+//! Messages on stderr: none is too long for a terminal, controls it, or shows a number instead of words.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -10,12 +10,12 @@ use crate::{Answer, OURS, answer, feed, lab, set_up, table};
 const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");
 
-/// Runs a tool with words that may hold blanks.
+/// Runs a tool with words that may contain blanks.
 fn words(tool: &str, words: &[&str]) -> Answer {
     answer(Command::new(tool).args(words).stdin(Stdio::null()).output().unwrap())
 }
 
-/// Every message that shows a word, with this one; each under a name.
+/// Every message that shows a word, with this word; each under a name.
 fn with_word(word: &str) -> Vec<(String, Answer)> {
     let service = ["-A", "-t", "10.0.0.1:80"];
     let behind = |option: &'static str| [&service[..], &[option, word]].concat();
@@ -75,7 +75,7 @@ fn a_long_word_is_cut_in_messages() {
         assert_eq!(stdout, "", "{line}");
         assert_eq!(said.lines().count(), 1, "{line}: {said:.500}");
         assert!(said.len() < 800 && said.contains("/no/xxx"), "{line}: {} bytes: {said:.500}", said.len());
-        // Of flags the original keeps less than that.
+        // The original keeps less than that of flags.
         assert!(said.contains("xxx...") || line.contains(" -b "), "{line}: {said:.500}");
     }
 }
@@ -83,13 +83,13 @@ fn a_long_word_is_cut_in_messages() {
 #[test]
 fn no_message_controls_the_terminal() {
     lab::isolate();
-    // As a path it begins in no folder that there is.
+    // As a path it begins in no existing folder.
     let word = "/no/\u{1b}]0;owned\u{7}/\u{9b}31m\r\u{8}x";
     for (line, (_, _, said)) in with_word(word) {
         assert!(!said.trim_end_matches('\n').contains(char::is_control), "{line}: {said:?}");
         assert!(said.contains("\\u{1b}]0;owned\\u{7}/\\u{9b}31m"), "{line}: {said:?}");
     }
-    // Nor does the name of a host.
+    // Nor does a host name.
     fs::write("/run/hosts-that-control", "10.1.0.1 w\u{1b}eb\n10.1.0.2 w\u{1b}eb\n").unwrap();
     lab::lay_over("/run/hosts-that-control", "/etc/hosts");
     let server = |number| format!("-a -t 10.0.0.1:80 -r 10.1.0.{number}\n");
@@ -99,7 +99,7 @@ fn no_message_controls_the_terminal() {
         (status, said.as_str()),
         (0, "saved as numbers: these names do not resolve back to the same address or port: w\\u{1b}eb\n")
     );
-    // A line break in a word makes no second line.
+    // A line break in a word does not make a second line.
     let (_, _, said) = words(OURS, &["-S", "--file", "/no/such\n/file"]);
     assert_eq!(said, "cannot write '/no/such\\u{a}/file': No such file or directory\n");
 }
@@ -123,7 +123,7 @@ fn reasons_are_words_alone() {
         // There is no ipvsadm beside it, nor in the PATH.
         answer(Command::new(alone).env("PATH", "/no/such").output().unwrap()),
     ];
-    // What the kernel refuses only when it is made to.
+    // Messages after a refusal by the kernel.
     for (line, call) in [
         ("-L", "socket:error=EMFILE"),
         ("-L", "sendto:error=ENOBUFS"),
@@ -154,7 +154,7 @@ fn the_time_of_a_line_grows_with_its_length_alone() {
         assert_eq!(status, 2, "{said:.200}");
         start.elapsed()
     };
-    // Four times as long: a search from the start of the line at each read would take sixteen times as long.
+    // Four times as long: searching from the start of the line at each read would take sixteen times as long.
     let (short, long) = (time(2), time(8));
     assert!(long < short * 8, "{short:?} and {long:?}");
 }

@@ -1,4 +1,4 @@
-//! Names that a DNS server has: asked for as the system's resolver does, and not at all with `-n`.
+//! Names from a DNS server: looked up as by the system's resolver, and not at all with `-n`.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -9,7 +9,7 @@ use crate::{OURS, feed, lab, run, set_up, table};
 const A: u16 = 1;
 const PTR: u16 = 12;
 
-/// What the server knows: a name, a type, and the data of the answer.
+/// The server's records: a name, a type, and the data of the answer.
 fn zone() -> Vec<(&'static str, u16, Vec<u8>)> {
     let six = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
     vec![
@@ -22,13 +22,13 @@ fn zone() -> Vec<(&'static str, u16, Vec<u8>)> {
     ]
 }
 
-/// A name as DNS writes it.
+/// A name in DNS encoding.
 fn labels(name: &str) -> Vec<u8> {
     let length = |label: &str| u8::try_from(label.len()).unwrap();
     name.split('.').flat_map(|label| [&[length(label)], label.as_bytes()].concat()).chain([0]).collect()
 }
 
-/// The answer to a query of one question, and what was asked.
+/// The answer to a query with one question, and the question.
 fn reply(query: &[u8]) -> (Vec<u8>, String) {
     let question = &query[12..];
     let end = question.iter().position(|&byte| byte == 0).unwrap() + 5;
@@ -47,7 +47,7 @@ fn reply(query: &[u8]) -> (Vec<u8>, String) {
     (reply, String::from_utf8_lossy(&question[..end - 5]).into_owned())
 }
 
-/// Gives the test a network whose names a DNS server has, and tells what it is asked.
+/// Gives the test a network with a DNS server, and reports its queries.
 fn with_dns() -> Arc<Mutex<Vec<String>>> {
     lab::isolate();
     let dir = format!("/run/dns-{:?}", std::thread::current().id());

@@ -1,4 +1,4 @@
-//! What the kernel refuses: each is provoked, the message names the true cause, and what it says to do helps.
+//! Refusals by the kernel: each is provoked, the message names the actual cause, and its remedy works.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -17,7 +17,8 @@ fn sh(script: &str) {
     assert!(output.status.success(), "{script}: {output:?}");
 }
 
-/// `line` is refused with this message; after the commands behind its last colon, or `instead` of it, it is not.
+/// `line` is refused with this message, but not after the commands following the message's last colon, or `instead`
+/// of them.
 fn mended(line: &str, message: &str, instead: &str) {
     let (status, stdout, said) = run(OURS, line);
     assert_eq!(
@@ -36,7 +37,7 @@ fn mended(line: &str, message: &str, instead: &str) {
     assert_eq!(run(OURS, again), (0, String::new(), String::new()), "{again}, after: {message}");
 }
 
-/// The lab with ours as `ipvsadm`, and a service of each family.
+/// The lab with this tool as `ipvsadm`, and a service of each family.
 fn start() {
     lab::isolate();
     lab::put(OURS);
@@ -44,7 +45,7 @@ fn start() {
     assert_eq!(feed(OURS, "-R", "-A -t 10.0.0.1:80\n-A -t [fd00::1]:80\n").0, 0);
 }
 
-/// A sync daemon takes its time to start, and cannot be stopped well before.
+/// A sync daemon needs time to start, and cannot be stopped properly before.
 fn stop(state: &str) {
     std::thread::sleep(std::time::Duration::from_millis(50));
     assert_eq!(run(OURS, &format!("--stop-daemon {state}")).0, 0);
@@ -130,7 +131,7 @@ fn an_interface_that_carries_no_daemon() {
     let none = |version: u8, least: u16| {
         format!("it has no IPv{version}, because its MTU is below {least}: ip link set dev d0 mtu 1500")
     };
-    // What is set up, the line, what is said behind which sentence, and what is typed instead of its command.
+    // The setup, the line, the text after which sentence, and the command typed instead of its remedy.
     for (set_up, line, sentence, remedy, instead) in [
         ("", &format!("{master} d0"), UNREACHABLE, up("d0"), ""),
         ("", &format!("{master} d0 {V6_GROUP}"), UNREACHABLE, up("d0"), ""),
@@ -178,7 +179,7 @@ fn an_interface_that_carries_no_daemon() {
     sh("ip link set d0 up");
     mended(&format!("{master} lo {V6_GROUP}"), &format!("{UNREACHABLE}: 'lo'; {groups}"), &instead);
     stop("master");
-    // Any name can be copied.
+    // Any name can be copied from the message.
     sh("ip link add 'x;id' type dummy");
     mended(&format!("{master} x;id"), &format!("{UNREACHABLE}: 'x;id'; {}", up("'x;id'")), "");
     stop("master");

@@ -1,4 +1,4 @@
-//! Save and restore: what the original loses, and that ours does not.
+//! Save and restore: losses of the original that this tool avoids.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ fn refusals_are_told_by_line_and_the_rest_is_in_effect() {
     lab::isolate();
     let mut input = String::from("# a comment\n\n");
     for number in 3..=500 {
-        // Line 137 comes twice, and so does the last.
+        // Line 137 is repeated, and so is the last.
         let port = if number == 138 || number == 500 { number - 1 } else { number };
         input = input + "-A -t 10.0.0.1:" + &port.to_string() + " -s rr\n";
     }
@@ -103,7 +103,7 @@ fn a_restore_replaces_the_table() {
         let rules = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3\n";
         assert_eq!(feed(restore, "", &format!("# saved\n{rules}")), (0, String::new(), String::new()));
         assert_eq!(table(), rules);
-        // Nothing in, nothing left; ours says so.
+        // An empty input clears the table; this tool says so.
         let said =
             if restore == RESTORE { "there is no rule in the input: the table is cleared\n" } else { "" };
         assert_eq!(feed(restore, "", ""), (0, String::new(), said.into()));
@@ -122,7 +122,7 @@ fn a_restore_replaces_the_daemons_that_its_lines_start() {
         (255, String::new(), "Daemon has already run\n".into())
     );
     assert!(run(OURS, "-L --daemon").1.starts_with(&daemons(3)));
-    // A second time, too; and a daemon of which no line speaks goes on.
+    // A second time too; and a daemon that no line names continues.
     run(OURS, "--start-daemon backup --mcast-interface lo --syncid 5");
     for _ in 0..2 {
         assert_eq!(feed(RESTORE, "", saved), (0, String::new(), String::new()));

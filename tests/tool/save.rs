@@ -1,4 +1,4 @@
-//! Save: what the original's files lose, and that ours do not.
+//! Save: what the original's files lose, and this tool's do not.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -10,7 +10,7 @@ use crate::{OURS, feed, lab, run, set_up, table};
 const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");
 
-/// Gives the test names of its own.
+/// Gives the test separate names.
 fn hosts(lines: &str) {
     let file = format!("/run/hosts-{:?}", std::thread::current().id());
     fs::write(&file, lines).unwrap();
@@ -28,7 +28,7 @@ fn names_that_lead_elsewhere_are_saved_as_numbers() {
         hosts("10.0.0.1 vip\n10.1.0.1 web\n10.1.0.2 web\n2001:db8::1 six\n");
         set_up(rules);
     };
-    // Two servers of one name become one, and the IPv6 name is not read back at all.
+    // Two servers with one name become one, and the IPv6 name is not resolved at all.
     start();
     let saved = run(lab::ORIGINAL, "-S").1;
     run(lab::ORIGINAL, "-C");
@@ -71,14 +71,14 @@ fn full() -> String {
 
 #[test]
 fn a_full_save_loses_nothing() {
-    // The original's own file has neither thresholds nor timeouts nor daemons.
+    // The original's file has neither thresholds nor timeouts nor daemons.
     lab::isolate();
     set_up(EVERYTHING);
     let saved = run(lab::ORIGINAL, "-Sn").1;
     assert!(!saved.contains("-x") && !saved.contains("--set") && !saved.contains("daemon"));
 
     assert_eq!(full(), EVERYTHING);
-    // The original takes every line of it, and so do we, with the head.
+    // The original accepts every line of it, and so does this tool, with the head.
     for (tool, lines) in [(lab::ORIGINAL, full()), (OURS, run(SAVE, "--full").1)] {
         lab::isolate();
         assert_eq!(feed(tool, "-R", &lines), (0, String::new(), String::new()));
@@ -104,13 +104,13 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "nothing is left beside it");
 
-    // What was saved is read back from the file.
+    // The save is read back from the file.
     run(OURS, "-C");
     assert_eq!(run(RESTORE, &format!("--file {file}")), (0, String::new(), String::new()));
     assert_eq!(run(SAVE, &format!("-n --file {dir}/second")), (0, String::new(), String::new()));
     assert_eq!(fs::read_to_string(format!("{dir}/second")).unwrap(), fs::read_to_string(&file).unwrap());
 
-    // A device is written to as it is.
+    // A device is written to directly.
     assert_eq!(run(OURS, "-Sn --file /proc/self/fd/1"), run(OURS, "-Sn"));
     assert_eq!(run(OURS, "-Sn --file /dev/full").0, 1);
 
@@ -154,7 +154,7 @@ fn a_save_to_a_terminal_says_that_no_file_was_written() {
     assert_eq!(lines, ["-A -t 10.0.0.1:81 -s rr\n", said]);
 }
 
-/// What says that a word is none of a sibling's.
+/// The message about a word that a sibling does not know.
 fn refused(word: &str, sibling: &str) -> String {
     let options = if sibling == SAVE { "the options are -n, --full and" } else { "the one option is" };
     let name = if sibling == SAVE { "ipvsadm-save" } else { "ipvsadm-restore" };
@@ -166,7 +166,7 @@ fn words_that_are_no_options_of_a_save_are_refused() {
     lab::isolate();
     hosts("10.0.0.1 vip\n");
     set_up("-A -t 10.0.0.1:81 -s rr\n");
-    // A dash from a text processor: the original saves names, and nobody learns why.
+    // A dash from a text processor: the original saves names without any message.
     assert_eq!(run("/sbin/ipvsadm-save", "\u{2013}n"), (0, "-A -t vip:81 -s rr\n".into(), String::new()));
     let file = "/run/no-save";
     for word in ["\u{2013}n", "numeric", "-x", "--fulll", "-", "-R", "-C", "--sort", "--replace", "--as"] {
@@ -185,12 +185,12 @@ fn words_that_are_no_options_of_a_save_are_refused() {
     );
     let twice = format!("--file {file} --file={file}");
     assert_eq!(run(SAVE, &twice), (2, String::new(), "multiple 'file' options specified\n".into()));
-    // The original's usage, by whatever name one asks for it.
+    // The original's usage, with either option.
     for word in ["-h", "--help"] {
         assert_eq!(run(SAVE, word), run("/sbin/ipvsadm-save", word));
     }
     assert!(!fs::exists(file).unwrap());
-    // What it knows may be said twice, as with the original.
+    // Known options may be repeated, as with the original.
     let numbers = (0, "-A -t 10.0.0.1:81 -s rr\n".into(), String::new());
     assert_eq!(run("/sbin/ipvsadm-save", "-n -n"), numbers);
     for line in ["-n", "-n -n", "-nn", "--numeric"] {
@@ -225,7 +225,7 @@ fn words_that_are_no_options_of_a_restore_change_nothing() {
         ("-C".into(), "-C"),
         ("\u{2013}\u{2013}file".into(), "\u{2013}\u{2013}file"),
     ] {
-        // With an empty input, and with one that holds a table.
+        // With an empty input, and with one that contains a table.
         for input in ["", "-A -t 10.0.0.2:80\n"] {
             assert_eq!(feed(RESTORE, &line, input), (255, String::new(), refused(word, RESTORE)), "{line}");
             assert_eq!(table(), rules, "{line}");
@@ -268,7 +268,8 @@ fn a_part_of_the_table_replaces_no_file() {
     let (told, saved) = save("recvfrom:delay_exit=0");
     assert_eq!(told, (0, String::new(), String::new()));
     assert!(saved.ends_with(EVERYTHING));
-    // The kernel's answers: of services, of the servers of each, and of daemons. Each ends with an error in its turn.
+    // The kernel's replies: to the requests for services, for the servers of each, and for daemons. Each in turn ends
+    // with an error.
     let trace = fs::read_to_string(TRACE).unwrap();
     let ends = trace.lines().enumerate().filter(|(_, line)| line.contains("NLMSG_DONE"));
     let ends: Vec<(usize, u32)> = ends

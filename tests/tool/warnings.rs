@@ -1,4 +1,4 @@
-//! Warnings about a change that may be a mistake: each comes where the kernel does what it says, and only there.
+//! Warnings about a change that may be a mistake: each appears exactly when the kernel does what it says.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::{Answer, OURS, answer, feed, lab, run, services, set_up};
 
-/// What is there, what is typed, what is said of it, and what the kernel then has.
+/// The initial table, the command, its warning, and the kernel's resulting table.
 const CASES: [[&str; 4]; 16] = [
     [
         "-A -t 10.0.0.1:80 -s rr",
@@ -108,7 +108,7 @@ const CASES: [[&str; 4]; 16] = [
     ],
 ];
 
-/// Runs ours with `IPVSADM_QUIET` set.
+/// Runs this tool with `IPVSADM_QUIET` set.
 fn run_in_environment(value: &str, line: &str) -> Answer {
     answer(Command::new(OURS).args(line.split(' ')).env("IPVSADM_QUIET", value).output().unwrap())
 }
@@ -128,7 +128,7 @@ fn each_says_what_the_kernel_has() {
         let table = services();
         assert!(table.ends_with(left), "{typed}: {table}");
 
-        // The original leaves the same, and both without a word.
+        // The original leaves the same table, and both say nothing.
         set_up_anew(there);
         assert_eq!(run(lab::ORIGINAL, typed), nothing, "{typed}");
         assert_eq!(services(), table, "{typed}");
@@ -185,7 +185,7 @@ fn what_is_meant_is_not_warned_of() {
         let (status, _, said) = run(OURS, line);
         assert_eq!((status, said.as_str()), (0, ""), "{line}");
     }
-    // A change that is not made is not warned of.
+    // A change that is not made is not warned about.
     let (status, _, said) = run(OURS, "-e -u 10.0.0.1:53 -r 10.1.0.77:80 -g -w 7");
     assert_eq!((status, said.as_str()), (255, "No such destination\n"));
     let (status, _, said) = run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -g -w 7");
@@ -197,7 +197,7 @@ fn what_is_meant_is_not_warned_of() {
     );
 }
 
-/// How 40 connections, each from another client to another address, are spread over two servers.
+/// How 40 connections, each from another client to another address, are distributed over two servers.
 fn spread(scheduler: &str, weights: [u32; 2]) -> String {
     lab::isolate();
     let network = "addr add 10.1.0.1/32 dev lo\naddr add 10.1.0.2/32 dev lo\n\
@@ -223,7 +223,7 @@ fn spread(scheduler: &str, weights: [u32; 2]) -> String {
 
 #[test]
 fn the_schedulers_heed_weights_as_the_warnings_say() {
-    // Of Linux's own, nq uses them only while all servers are busy, which they are not here.
+    // Of Linux's own schedulers, nq uses them only while all servers are busy, which they are not here.
     for scheduler in ["rr", "lc", "dh", "wrr", "wlc", "lblc", "lblcr", "sh", "mh", "sed", "fo", "ovf"] {
         let uses_weights = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
         set_up_anew(&format!("-A -t 10.0.0.1:80 -s {scheduler}"));
@@ -263,6 +263,6 @@ fn open_connections_keep_their_way() {
     let mut heard = [0; 12];
     taken.read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"still there?");
-    // A new one goes the new way: nobody serves the service's address itself.
+    // A new connection uses the new method: nothing serves the service's address itself.
     assert!(TcpStream::connect("10.0.0.1:80").is_err());
 }

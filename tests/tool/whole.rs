@@ -1,4 +1,4 @@
-//! A file that `--file` replaces: complete and on the disk, and as private as the one before.
+//! A file that `--file` replaces: complete and on the disk, and as private as the old one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -12,7 +12,7 @@ use crate::{Answer, OURS, answer, lab, run, until};
 const ACL: &str = "system.posix_acl_access";
 const LABEL: &str = "security.selinux";
 
-/// Gives a file an attribute as the kernel keeps it.
+/// Sets an attribute of a file in the kernel's format.
 fn set_attribute(path: &str, name: &str, value: &[u8]) {
     rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty()).unwrap();
 }
@@ -24,7 +24,7 @@ fn attribute(path: &str, name: &str) -> Option<Vec<u8>> {
     Some(value)
 }
 
-/// An ACL that lets nobody read, besides the owner who may write.
+/// An ACL that lets only the owner read and write.
 fn acl() -> Vec<u8> {
     const NONE: u32 = u32::MAX;
     let entries: [(u16, u16, u32); 5] =
@@ -40,7 +40,7 @@ fn who_may_read_and_write_stays_as_it_was() {
     let folder = start("modes");
     let at = |name: &str| format!("{folder}/{name}");
     let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o7777;
-    // A new file: the umask says it.
+    // A new file gets its mode from the umask.
     for (umask, expected) in [("022", 0o644), ("077", 0o600), ("027", 0o640), ("000", 0o666)] {
         assert_eq!(
             same(&shell(&folder, &format!("umask {umask}; $OURS -Sn --file new && : > shells"))),
@@ -49,7 +49,7 @@ fn who_may_read_and_write_stays_as_it_was() {
         assert_eq!((mode("new"), mode("shells")), (expected, expected), "umask {umask}");
         assert_eq!(same(&shell(&folder, "rm new shells")), DONE);
     }
-    // One that is there: its mode, whatever the umask says, and its owner.
+    // An existing file keeps its mode, whatever the umask, and its owner.
     for expected in [0o600, 0o640, 0o664, 0o604, 0o444, 0] {
         fs::write(at("file"), "before\n").unwrap();
         fs::set_permissions(at("file"), Permissions::from_mode(expected)).unwrap();
@@ -59,7 +59,7 @@ fn who_may_read_and_write_stays_as_it_was() {
         assert_eq!((mode("file"), now.uid(), now.gid()), (expected, NOBODY, 4));
         fs::remove_file(at("file")).unwrap();
     }
-    // Its ACL and its label, or that it has none though the folder gives one to new files.
+    // Its ACL and its label, or their absence even if the folder gives them to new files.
     fs::write(at("listed"), "before\n").unwrap();
     set_attribute(&at("listed"), ACL, &acl());
     set_attribute(&at("listed"), LABEL, b"system_u:object_r:system_conf_t:s0\0");
@@ -76,7 +76,7 @@ fn who_may_read_and_write_stays_as_it_was() {
     }
 }
 
-/// Runs the tool as a user who may change the network, and no more.
+/// Runs the tool as a user with `CAP_NET_ADMIN` only.
 fn as_nobody(folder: &str, path: &str) -> Answer {
     let tool = "/run/ipvsadm-for-a-user";
     fs::copy(OURS, tool).unwrap();
@@ -100,18 +100,18 @@ fn a_file_that_no_new_one_can_replace_is_named_with_what_writes_into_it() {
             format!("cannot write '{path}': {reason}; a new file cannot replace it, but {command}\n");
         (1, String::new(), message)
     };
-    // A file that is bound over another, as into a container.
+    // A file that is bind-mounted over another, as into a container.
     fs::write(at("outside"), "before\n").unwrap();
     fs::write(at("inside"), "").unwrap();
     lab::lay_over(at("outside"), at("inside"));
     let path = at("inside");
     let busy = said(&path, "Device or resource busy", " -n", &format!("'{path}'"));
     assert_eq!(save(&path), busy);
-    // The command does as it says.
+    // The command does what the message says.
     assert_eq!(same(&shell(&folder, &format!("$OURS -Sn > '{path}'"))), DONE);
     assert_eq!(held(&at("outside")), RULES);
 
-    // The same in a folder that cannot be written.
+    // The same in a read-only folder.
     fs::create_dir(at("read-only")).unwrap();
     fs::write(at("read-only/rules"), "").unwrap();
     lab::lay_over(at("read-only"), at("read-only"));
@@ -121,11 +121,11 @@ fn a_file_that_no_new_one_can_replace_is_named_with_what_writes_into_it() {
     mount(nothing, at("read-only").as_str(), nothing, flags, nothing).unwrap();
     let path = at("read-only/rules");
     assert_eq!(save(&path), said(&path, "Read-only file system", " -n", &format!("'{path}'")));
-    // What cannot be written into either has no such remedy.
+    // A file that cannot be written into either has no such remedy.
     let read_only = format!("cannot write '{}': Read-only file system\n", at("read-only/new"));
     assert_eq!(save(&at("read-only/new")), (1, String::new(), read_only));
 
-    // A user's own file in a folder of root's, one of root's that all may write, and one that is not theirs to write.
+    // A user's own file in a folder of root's, one of root's that all may write, and one that the user may not write.
     fs::create_dir(at("roots")).unwrap();
     fs::create_dir(at("shared")).unwrap();
     fs::set_permissions(at("shared"), Permissions::from_mode(0o777)).unwrap();
@@ -184,7 +184,7 @@ fn a_save_is_on_the_disk_before_it_is_in_its_place_and_after() {
 fn saves_at_the_same_time_leave_one_of_them_whole() {
     let folder = start("together");
     let file = format!("{folder}/rules");
-    // The first has written all, and waits before it puts it in its place; the second goes by.
+    // The first has written everything, and waits before the rename; the second overtakes it.
     let wait = ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3000000:when=1"];
     let mut first = Command::new("strace");
     let mut first =
@@ -203,7 +203,7 @@ fn saves_at_the_same_time_leave_one_of_them_whole() {
 fn folders_that_can_be_written_in_part_leave_no_second_file() {
     let folder = start("odd");
     let at = |name: &str| format!("{folder}/{name}");
-    // Nothing is ever removed from this one.
+    // Nothing can be removed from this one.
     let flags = |flags| rustix::fs::ioctl_setflags(fs::File::open(&folder).unwrap(), flags).unwrap();
     fs::write(at("rules"), "before\n").unwrap();
     flags(rustix::fs::IFlags::APPEND);
@@ -214,7 +214,7 @@ fn folders_that_can_be_written_in_part_leave_no_second_file() {
     }
     assert_eq!((names(&folder), held(&at("rules"))), (vec!["rules".to_owned()], "before\n".to_owned()));
     flags(rustix::fs::IFlags::empty());
-    // This one can be written but not read, so nobody can wait for it.
+    // This one can be written but not read, so it cannot be synced.
     fs::create_dir(at("drop")).unwrap();
     fs::set_permissions(at("drop"), Permissions::from_mode(0o1733)).unwrap();
     assert_eq!(same(&as_nobody(&folder, "drop/rules")), DONE);

@@ -1,17 +1,17 @@
-//! Proves by real packets what the rules are for: each way to forward, each kind of service, what steers the schedulers,
-//! and the counters. A client asks, the answer names the server, and the listings must say the same.
+//! Tests the rules with real packets: each forwarding method, each kind of service, the inputs of the schedulers, and
+//! the counters. The reply to a client names the server, and the listings must agree.
 //!
-//! A topic is the text file beside this one, written as a terminal shows it; `tests/lab/play` plays it and compares
-//! what comes out. Each is played with the original first: where that fails, the text is wrong.
+//! A topic is the text file beside this one, written as a terminal shows it; `tests/lab/play` runs it and compares
+//! the output. Each runs with the original first: a failure there means that the text is wrong.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
 #[path = "../lab/mod.rs"]
 mod lab;
 
-/// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
+/// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
-/// Plays `tests/traffic/TOPIC.txt` with `tool` as `ipvsadm`.
+/// Runs `tests/traffic/TOPIC.txt` with `tool` as `ipvsadm`.
 fn play(topic: &str, tool: &str) {
     lab::play("traffic", topic, tool);
 }

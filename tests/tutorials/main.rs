@@ -1,17 +1,17 @@
-//! Proves that the tutorials newcomers learn direct routing from work: each command that they type on the director,
-//! letter for letter, on a network like theirs, with real servers that serve pages and a client that fetches them.
+//! Tests the tutorials from which newcomers learn direct routing: each command typed on the director, to the letter,
+//! on a network like theirs, with real servers that serve pages and a client that fetches them.
 //!
-//! A tutorial is the text file beside this one, written as a terminal shows it; `tests/lab/play` plays it and compares
-//! what comes out to the byte. Each is played with the original first: where that fails, the text is wrong.
+//! A tutorial is the text file beside this one, written as a terminal shows it; `tests/lab/play` runs it and compares
+//! the output to the byte. Each runs with the original first: a failure there means that the text is wrong.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
 #[path = "../lab/mod.rs"]
 mod lab;
 
-/// The tool under test; `ipvsadm-save` and `ipvsadm-restore` lie beside it.
+/// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
-/// Plays `tests/tutorials/NUMBER.txt` with `tool` as `ipvsadm`.
+/// Runs `tests/tutorials/NUMBER.txt` with `tool` as `ipvsadm`.
 fn play(number: &str, tool: &str) {
     lab::play("tutorials", number, tool);
 }

@@ -1,4 +1,4 @@
-//! Faults of the table, and of the ways to its addresses and servers.
+//! Faults of the table, and of the routes to its addresses and servers.
 
 use super::{Fault, ON_DIRECTOR, SECOND_ALONE};
 use crate::cluster::Kind;
@@ -23,7 +23,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
     ),
 ];
 
-/// Eight at once, and time enough for those that wait.
+/// Eight clients at once, with enough time for those that wait.
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
@@ -97,14 +97,14 @@ pub(super) const FAULTS: [Fault; 22] = [
         make: "ip route add 192.168.1.11/32 via 192.168.1.254",
         ..ON_DIRECTOR
     },
-    // A stranger's.
+    // Another machine's address.
     Fault {
         id: "server-behind-gateway",
         kind: Kind::RoutingBehindRouter,
         make: "ipvsadm -a -t 192.168.1.100:80 -r 203.0.113.11 -g",
         ..ON_DIRECTOR
     },
-    // In another network there is no way but a tunnel, if the server unwraps it.
+    // The server is in another network, so a tunnel is needed, which it must decapsulate.
     Fault {
         id: "server-behind-gateway",
         kind: Kind::RoutingBehindRouter,
@@ -151,7 +151,7 @@ pub(super) const FAULTS: [Fault; 22] = [
         fixed: "8 rs2",
         ..ON_DIRECTOR
     },
-    // The two connections from before count.
+    // The two earlier connections count.
     Fault {
         id: "threshold-reached",
         make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -x 3 -y 1",

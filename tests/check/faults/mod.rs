@@ -1,4 +1,4 @@
-//! The faults: how each is made, who suffers, and what the clients get when it is mended.
+//! The faults: how each is made, whose traffic fails, and what clients get once it is fixed.
 
 mod cluster;
 mod saved;
@@ -10,30 +10,30 @@ use crate::cluster::Kind;
 /// A fault on one host of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
-    /// What `--check` calls it.
+    /// The finding's id.
     pub(crate) id: &'static str,
     pub(crate) kind: Kind,
-    /// What is done before, host by host; `start COMMAND` starts a web server.
+    /// Commands run before, by host; `start COMMAND` starts a web server.
     pub(crate) stage: &'static [(&'static str, &'static str)],
-    /// Where the fault is, and where it is looked for.
+    /// The host with the fault, which is also checked.
     pub(crate) at: &'static str,
     pub(crate) make: &'static str,
-    /// What `--check` is told.
+    /// The options of `--check`.
     pub(crate) options: &'static str,
-    /// Who suffers: a host and a command; without one, a client that fetches the page four times.
+    /// The host and command that the fault affects; without one, a client that fetches the page four times.
     pub(crate) probe: Option<(&'static str, &'static str)>,
-    /// What comes out before the fault, and when it is mended: never while it is there.
+    /// The command's output before the fault and after the fix; it is never this while the fault is present.
     pub(crate) healthy: &'static str,
     pub(crate) fixed: &'static str,
-    /// What stands for the words in capitals.
+    /// The values for words in capitals.
     pub(crate) blanks: &'static [(&'static str, &'static str)],
-    /// Nobody can log in to the host while the fault is there.
+    /// Nobody can log in to the host while the fault is present.
     pub(crate) cuts_off: bool,
-    /// What else is done with the fix, where the guide says so.
+    /// Further commands with the fix, as the guide says.
     pub(crate) then: &'static [(&'static str, &'static str)],
 }
 
-/// On the director of a cluster where two servers share four requests.
+/// On the director of a cluster in which two servers share four requests.
 const ON_DIRECTOR: Fault = Fault {
     id: "",
     kind: Kind::Routing,
@@ -49,7 +49,7 @@ const ON_DIRECTOR: Fault = Fault {
     then: &[],
 };
 
-/// On a real server of it.
+/// On a real server of that cluster.
 const ON_SERVER: Fault =
     Fault { at: "rs1", options: "-r 192.168.1.100 --port 80 --director 192.168.1.1", ..ON_DIRECTOR };
 

@@ -1,4 +1,4 @@
-//! Faults of the saved table: after a restart, which starts with an empty one, it does not come back as it was.
+//! Faults of the saved table: after a restart, which begins with an empty table, a different one is restored.
 
 use super::{Fault, ON_DIRECTOR};
 
@@ -16,7 +16,7 @@ pub(super) const FAULTS: [Fault; 5] = [
         make: "echo '-A -t 192.168.1.100:443 -s' >>/etc/sysconfig/ipvsadm",
         ..SAVED
     },
-    // As the original saves two servers of one name without -n.
+    // As the original saves two servers with one name, without -n.
     Fault {
         id: "save-names",
         make: "printf '%s\n' '-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r web:80 -g -w 1' \

@@ -3,7 +3,7 @@
 use super::{Fault, ON_SERVER, SHARED};
 use crate::cluster::Kind;
 
-/// How many machines answer when a client asks for the address: whose answer comes first gets the requests.
+/// How many machines answer ARP when a client requests the address; the first to answer gets the requests.
 const ANSWERS: (&str, &str) =
     ("client", "busybox arping -c 2 -w 2 -I eth0 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
 
@@ -11,14 +11,15 @@ const ANSWERS: (&str, &str) =
 const ANSWERS_TO_ROUTER: (&str, &str) =
     ("router", "busybox arping -c 2 -w 2 -I eth1 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
 
-/// A client that has known the director for a while is asked by the servers.
+/// The servers send ARP requests to a client that knows the director.
 const LEARNS: (&str, &str) = (
     "client",
     "get 192.168.1.100 80 1 >/dev/null; sleep 1.5; ip -n rs1 neigh flush dev eth0; ip -n rs2 neigh flush dev eth0
      get 192.168.1.100 80 4",
 );
 
-/// The VIP alone on the interface that leads to the clients; the director reaches the server by the other.
+/// The only address of the interface to the clients is the VIP; the director reaches the server through the other
+/// one.
 const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush dev eth0 && \
     ip addr add 192.168.1.100/24 dev eth0 && ip route add default via 192.168.1.254";
 
@@ -34,7 +35,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         fixed: "1",
         ..ON_SERVER
     },
-    // 3 is higher and yet keeps quiet about other addresses only.
+    // 3 is higher, but only affects other addresses.
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=3",
@@ -44,7 +45,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         fixed: "1",
         ..ON_SERVER
     },
-    // The director is behind another interface.
+    // The director is reached through another interface.
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.eth1.arp_ignore=1",
@@ -62,7 +63,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         then: &[("client", "ip neigh flush dev eth0")],
         ..ON_SERVER
     },
-    // 3 is higher, and as good as 0.
+    // 3 is higher, but has the effect of 0.
     Fault {
         id: "arp-announce",
         make: "sysctl -w net.ipv4.conf.eth0.arp_announce=3",
@@ -78,7 +79,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         fixed: "1",
         ..ON_SERVER
     },
-    // It was there already.
+    // It was there before.
     Fault {
         id: "server-vip-on-wire",
         make: "ip addr add 192.168.1.100/32 dev eth0",
@@ -87,7 +88,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         fixed: "1",
         ..ON_SERVER
     },
-    // The server's own address is the second of the VIP's network, and goes with it.
+    // The server's own address is the second of the VIP's network, and is removed with it.
     Fault {
         id: "server-vip-on-wire",
         make: "ip addr del 192.168.1.100/32 dev lo && ip addr flush dev eth0 && ip addr add 192.168.1.100/24 dev eth0 && \
@@ -97,7 +98,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         fixed: "1",
         ..BEHIND_ROUTER
     },
-    // And so do all routes of an interface with its last address.
+    // With the last address of an interface, all its routes are removed.
     Fault {
         id: "server-vip-on-wire",
         make: VIP_ALONE,
@@ -147,7 +148,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         blanks: &[("GATEWAY", "192.168.1.254")],
         ..BEHIND_ROUTER
     },
-    // The gateway is another address of the director's; the rule of the fault before would help.
+    // The gateway is another address of the director; the rule of the previous fault would help.
     Fault {
         id: "gateway-is-director",
         stage: &[("rs1", "true")],
@@ -164,7 +165,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         blanks: &[("PORT", "8080")],
         ..ON_SERVER
     },
-    // The director forwards nothing that it has not seen begin: the default route is the way of whoever is logged in.
+    // The director forwards only connections that began with it: logins use the default route.
     Fault {
         id: "gateway-not-director",
         kind: Kind::MasqueradeOneArm,

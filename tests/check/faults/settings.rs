@@ -3,17 +3,17 @@
 use super::{Fault, ON_DIRECTOR, SECOND_ALONE};
 use crate::cluster::Kind;
 
-/// Whether the director counts what a client does.
+/// Whether the director's counters show a client's requests.
 const COUNTS: &str = "count() { ipvsadm -L -n --stats --exact | awk '/^TCP/ { print $3 }'; }
     before=$(count); busybox nsenter --net=/run/netns/client get 192.168.1.100 80 2 >/dev/null; sleep 3
     [ $(count) -gt $before ] && echo counts";
 
-/// Whether the other director learns of what a client does.
+/// Whether the other director learns of a client's connections.
 const LEARNS: &str = "count() { ipvsadm -L -n -c | wc -l; }
     before=$(count); busybox nsenter --net=/run/netns/client get 192.168.1.100 80 2 >/dev/null
     for i in 1 2 3 4 5; do sleep 1; [ $(count) -gt $before ] && echo learns && exit; done";
 
-/// A router beside the director tells it that it is one: `router INTERFACE`.
+/// A router beside the director advertises itself: `router INTERFACE`.
 const ROUTER: &str = r"cat >/run/check/bin/router <<'END'
 #!/usr/bin/perl
 use Socket qw(:DEFAULT AF_INET6 SOCK_RAW inet_pton pack_sockaddr_in6);
@@ -39,21 +39,21 @@ pub(super) const FAULTS: [Fault; 13] = [
         make: "sysctl -w net.ipv6.conf.all.forwarding=0",
         ..ON_DIRECTOR
     },
-    // It is on for all, and off for the interface.
+    // On for all, off for the interface.
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade,
         make: "sysctl -w net.ipv4.conf.eth1.forwarding=0",
         ..ON_DIRECTOR
     },
-    // The default route was learned from a router: whoever is logged in from elsewhere came by it.
+    // The default route was learned from a router: logins from elsewhere use it.
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade6,
         stage: &[
             ("director", "sysctl -w net.ipv6.conf.all.forwarding=0"),
             ("client", ROUTER),
-            // Its link-local address serves after a while.
+            // Its link-local address becomes usable after a while.
             (
                 "client",
                 "for i in 1 2 3 4 5 6 7 8; do router eth0 && ip -n director -6 route | grep '^default.* ra ' && exit; sleep 0.5; done; false",
@@ -76,7 +76,7 @@ pub(super) const FAULTS: [Fault; 13] = [
         kind: Kind::MasqueradeOneArm,
         make: "sysctl -w net.ipv4.conf.eth0.send_redirects=1",
         probe: Some(("client", "PAUSE=0.3 get 192.168.1.100 80 4")),
-        // Servers remember what they were told.
+        // Servers remember redirects.
         then: &[("rs1", "ip route flush cache"), ("rs2", "ip route flush cache")],
         ..ON_DIRECTOR
     },
