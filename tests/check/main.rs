@@ -312,7 +312,7 @@ fn options_that_do_not_go_together_are_refused() {
             "illegal director address specified: '10.0.0.1'; its own, not the VIP",
         ),
         ("--check -n", "Illegal 'numeric' option with the 'check' command"),
-        ("-L --json", "Illegal 'json' option with the 'list' command"),
+        ("-Z --json", "Illegal 'json' option with the 'zero' command"),
     ] {
         let output = Command::new(OURS).args(line.split(' ')).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
