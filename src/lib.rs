@@ -39,16 +39,16 @@
 //!
 //! - `fake-kernel`: a kernel for unit tests, which takes neither root nor IPVS.
 //! - `genetlink`: requests and replies as messages of the netlink crates, for asynchronous handles.
-//! - `serde`: the model as JSON, or as another format that describes itself. Keys are lower snake case, and what does not
-//!   apply is left out; unknown keys are refused, and so are values that cannot be.
+//! - `serde`: the model as JSON, or as another self-describing format. Keys are lower snake case, and what does not apply
+//!   is left out. Unknown keys and invalid values are refused, by name.
 //!
 //! # What later releases add
 //!
-//! A kernel may get attributes, tunnels, changes: structs may get fields then, and enums variants. They are
-//! `#[non_exhaustive]`: a struct is made by its constructor and `with_…` methods or by setting its fields, and a `match`
-//! has an arm for the rest. Only the feature `cli` takes that away, so that the tool does not compile until each place
-//! in it has decided about a new field; with it on, a minor release may break a program. Ids, address families and the two
-//! states of a sync daemon are all there can be, and are exhaustive.
+//! New kernels have new attributes, tunnels and commands, so structs get fields and enums get variants. They are
+//! `#[non_exhaustive]`: a struct is made by its constructor and `with_…` methods, or by setting its fields, and a `match`
+//! needs an arm for the rest. Only the feature `cli` makes them exhaustive, so that the tool does not compile until every
+//! place has decided about a new field; a program that turns it on may not compile with the next minor release. Ids, address
+//! families and the states of a sync daemon do not grow, and are exhaustive.
 //!
 #![cfg_attr(not(feature = "cli"), doc = "```compile_fail,E0639")]
 #![cfg_attr(feature = "cli", doc = "```text")]

@@ -17,8 +17,8 @@ macro_rules! with_methods {
 /// A number of the kernel's that this library has no name for, in variants such as
 /// [`Protocol::Other`](crate::Protocol::Other).
 ///
-/// Only the library makes one, of a number that has no name: a number is one value, however it was come by, and a
-/// program that compares values or [numbers](Unnamed::get) is not affected when a later release names it.
+/// Only the library makes one, and only of a number without a name: each number has exactly one value. A program that
+/// compares values or [numbers](Unnamed::get) keeps its meaning when a later release gives a number a name.
 ///
 /// ```
 /// use ipvs::Protocol;

@@ -11,7 +11,7 @@ use crate::error::InvalidValue;
 use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
 use crate::stats::{Counters, Stats};
 
-/// All that can be said of a real server. Of a [`Destination`] there is nothing that only the kernel knows.
+/// Every key that a real server may have. A [`Destination`] has none of what the kernel counts.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DestinationObject {
@@ -148,7 +148,7 @@ impl From<DestinationEntry> for DestinationObject {
 }
 
 impl DestinationObject {
-    /// The server, whatever is said of its connections and counters.
+    /// The server, without its connections and counters.
     fn destination(&self) -> Result<Destination, String> {
         const HEAVIEST: u32 = i32::MAX.unsigned_abs();
         let Method(named) = *required(self.forwarding.as_ref(), "forwarding")?;
@@ -204,7 +204,7 @@ impl TryFrom<DestinationObject> for Destination {
     }
 }
 
-/// A server of a table, whatever is said of its connections and counters.
+/// A server of a table; its connections and counters are ignored.
 #[derive(Deserialize)]
 #[serde(try_from = "DestinationObject")]
 pub(super) struct Listed(pub(super) Destination);

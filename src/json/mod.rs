@@ -1,8 +1,7 @@
 //! The model in JSON, or in another format that describes itself: feature `serde`.
 //!
-//! Each type that is written has its derives beside it; what its objects look like is here. Keys are lower snake case,
-//! numbers are numbers, and what does not apply is left out. Unknown keys are refused, and so are values that the model
-//! does not hold.
+//! The types of the model derive their traits from the objects here. Keys are lower snake case, numbers are numbers, and
+//! what does not apply is left out. Unknown keys and values that the model does not allow are refused.
 
 mod change;
 mod connection;

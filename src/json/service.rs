@@ -13,8 +13,8 @@ use crate::service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry
 use crate::service_id::{Protocol, ServiceId};
 use crate::stats::{Counters, Stats};
 
-/// All that can be said of a service. Of a [`ServiceId`] there are the first five keys, of a [`Service`] those that
-/// configure it, too, and of a [`ServiceEntry`] its counters.
+/// Every key that a service may have. A [`ServiceId`] has the first five, a [`Service`] those of its configuration, too,
+/// and a [`ServiceEntry`] its counters.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServiceObject {
@@ -40,12 +40,12 @@ pub(crate) struct ServiceObject {
     stats: Option<Counters>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rates: Option<Counters>,
-    /// In a table only, and written there by [`WithServers`](super::table).
+    /// In a table only, and written there by `WithServers`.
     #[serde(skip_serializing)]
     pub(super) servers: Option<Vec<destination::Listed>>,
 }
 
-/// Persistence, and the engine that tells clients apart, which the kernel keeps without it, too.
+/// Persistence, and the engine that tells clients apart. The kernel keeps an engine without persistence, too.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PersistenceObject {
@@ -134,7 +134,7 @@ impl ServiceObject {
         })
     }
 
-    /// The service, whatever is said of its counters and servers.
+    /// The service, without its counters and servers.
     pub(super) fn service(&self) -> Result<Service, String> {
         let id = self.id()?;
         Ok(Service {

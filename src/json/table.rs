@@ -57,7 +57,7 @@ impl Serialize for Table {
     }
 }
 
-/// A table as it is read. That of a listing is one, too: what the kernel counts is no part of it.
+/// A table as it is read. A listing is one, too: what the kernel counts is ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TableObject {

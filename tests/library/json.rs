@@ -93,6 +93,19 @@ proptest! {
     }
 
     #[test]
+    fn no_document_makes_the_reader_panic(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"services\"", "\"servers\"", "\"fwmark\"", "\"weight\"", "\"netmask\"",
+            "\"tunnel\"", "\"scheduler\"", "\"scheduler_flags\"", "\"flag-1\"", "\"interface\"", "7", "-1", "1e99",
+            "4294967296", "null", "true", "\"\"", "\"é\"", "[1,0]",
+        ]), 0..40)
+    ) {
+        let text = words.concat();
+        let _ = (from_str::<Table>(&text), from_str::<Change>(&text), from_str::<SyncDaemon>(&text));
+        let _ = (from_str::<ServiceEntry>(&text), from_str::<DestinationEntry>(&text), from_str::<Totals>(&text));
+    }
+
+    #[test]
     fn any_table_comes_back(changes in prop::collection::vec(fitting_change(), 0..40)) {
         let mut table = Table::default();
         for change in &changes {
