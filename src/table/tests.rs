@@ -75,6 +75,27 @@ fn commands(old: &[Change], new: &[Change]) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_table_has_what_was_put_in() {
+    let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
+    let service = |scheduler: &str| Service::new(web, scheduler.parse().unwrap());
+    let server = |number: u8| Destination::new([10, 1, 0, number].into(), 80, ForwardingMethod::Masquerade);
+    let mut table = Table::default();
+    assert!(table.is_empty());
+    assert_eq!((table.entries(), table.timeouts()), (0, None));
+    table.put(service("rr"), [server(2), server(1)]);
+    assert!(!table.is_empty());
+    assert!(table.services().eq(&[service("rr")]));
+    assert!(table.destinations(&web).eq(&[server(1), server(2)]));
+    assert_eq!(table.entries(), 3);
+    table.put(service("wlc"), [server(3)]);
+    assert_eq!((table.service(&web), table.entries()), (Some(&service("wlc")), 2));
+    assert!(table.destinations(&web).eq(&[server(3)]));
+    let timeouts = Timeouts { tcp: 10, tcp_fin: 20, udp: 30 };
+    table.change(&Change::SetTimeouts(timeouts)).unwrap();
+    assert_eq!(table.timeouts(), Some(timeouts));
+}
+
+#[test]
 fn daemons_start_before_anything_goes_unless_it_goes_for_them() {
     let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
     let add = Change::AddService(Service::new(web, "rr".parse().unwrap()));
