@@ -9,6 +9,7 @@ mod changing;
 mod examples;
 mod fake_kernel;
 mod garbled;
+mod growth;
 mod json;
 mod message;
 mod namespaces;
