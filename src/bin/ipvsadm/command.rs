@@ -122,7 +122,7 @@ pub(crate) enum RestoreMode {
 }
 
 /// `-L`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) what: ListTarget,
     pub(crate) view: View,
@@ -130,6 +130,8 @@ pub(crate) struct List {
     pub(crate) numeric: bool,
     pub(crate) exact: bool,
     pub(crate) sorted: bool,
+    /// None for stdout.
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +150,8 @@ pub(crate) enum Format {
     Text,
     /// Everything that the views show, in numbers.
     Json,
+    /// The same as metrics.
+    Prometheus,
 }
 
 /// The layout of the table.
@@ -172,6 +176,7 @@ impl Command {
             numeric: false,
             exact: false,
             sorted: true,
+            file: None,
         })
     }
 }

@@ -49,6 +49,8 @@ fn rules(command: OptionKey) -> CommandRules {
         Exact,
         TunInfo,
         Json,
+        Prometheus,
+        File,
     ];
     let (needed, allowed, exclusive): (&[OptionKey], &[OptionKey], &[OptionKey]) = match command {
         AddService => (&[ServiceAddress], ADD_SERVICE, &[]),

@@ -164,6 +164,7 @@ impl<'a> Options<'a> {
             | OptionKey::DryRun
             | OptionKey::Keep
             | OptionKey::Json
+            | OptionKey::Prometheus
             | OptionKey::AddService
             | OptionKey::EditService
             | OptionKey::DeleteService

@@ -3,6 +3,7 @@
 mod columns;
 mod connections;
 mod json;
+mod prometheus;
 mod rows;
 
 use std::io::Write;
@@ -21,8 +22,10 @@ pub(crate) fn list(
     info: Info,
     resolver: &mut Resolver,
 ) -> anyhow::Result<()> {
-    if list.format == Format::Json {
-        return json::list(out, list, client, info);
+    match list.format {
+        Format::Json => return json::list(out, list, client, info),
+        Format::Prometheus => return prometheus::list(out, list, client, info),
+        Format::Text => {}
     }
     let mut formatter = AddressFormatter::new(list.numeric, resolver);
     match list.what {

@@ -47,6 +47,7 @@ pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only 
 pub(crate) const KEEP_UNREAD: &str =
     "'--keep' needs the table, which a dry run of lines does not read; give all options instead";
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
+pub(crate) const LIST_TO_FILE: &str = "a listing goes to a file with --prometheus only: add that, or > PATH";
 pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
 pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
 /// The original prints an empty line after this one.

@@ -39,13 +39,25 @@ impl Options<'_> {
         }
     }
 
-    pub(super) fn list(&self) -> Result<List> {
+    pub(super) fn list(self) -> Result<List> {
         use OptionKey::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
         let any = |options: &[OptionKey]| options.iter().any(|option| self.has(*option));
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
             || any(&[Timeout, Daemon]) && self.has(PersistentConn)
         {
             return Err(messages::value(messages::LIST_CONFLICT));
+        }
+        let format = match (self.has(OptionKey::Json), self.has(OptionKey::Prometheus)) {
+            (true, true) => return Err(messages::value(messages::LIST_CONFLICT)),
+            (false, true) if any(&[Connection, Timeout, Daemon]) => {
+                return Err(messages::value(messages::LIST_CONFLICT));
+            }
+            (true, false) => Format::Json,
+            (false, true) => Format::Prometheus,
+            (false, false) => Format::Text,
+        };
+        if format != Format::Prometheus && self.has(OptionKey::File) {
+            return Err(messages::value(messages::LIST_TO_FILE));
         }
         let what = match self.service {
             Some(id) => ListTarget::Service(id),
@@ -65,10 +77,11 @@ impl Options<'_> {
         Ok(List {
             what,
             view,
-            format: if self.has(OptionKey::Json) { Format::Json } else { Format::Text },
+            format,
             numeric: self.has(OptionKey::Numeric),
             exact: self.has(OptionKey::Exact),
             sorted: !self.has(OptionKey::NoSort),
+            file: self.file,
         })
     }
 }
