@@ -1,5 +1,5 @@
 //! Proves that `-L --prometheus` is what Prometheus takes: `promtool` has no complaint, the values are those of the
-//! listing, and node_exporter and Prometheus bring them to every query of the dashboard in `docs/grafana.json`.
+//! listing, and `node_exporter` and Prometheus bring them to every query of the dashboard in `docs/grafana.json`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -53,7 +53,7 @@ fn director() {
     let server = TcpListener::bind("127.0.0.1:8080").unwrap();
     std::thread::spawn(move || {
         for client in server.incoming() {
-            drop(client)
+            drop(client);
         }
     });
     for _ in 0..3 {
