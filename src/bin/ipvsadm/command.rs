@@ -56,7 +56,7 @@ pub(crate) enum Method {
 pub(crate) struct ChangeRequest {
     /// Options left out have their defaults; with `--keep` the current values replace those.
     pub(crate) change: Change,
-    pub(crate) named: Vec<OptionKey>,
+    pub(crate) given: Vec<OptionKey>,
     /// The port given with the real server's address.
     pub(crate) port: Option<u16>,
     /// With `--keep`, options that can be validated only against the current state.
@@ -67,12 +67,12 @@ pub(crate) struct ChangeRequest {
 
 impl ChangeRequest {
     /// A change with every option given.
-    pub(crate) fn whole(change: Change) -> Self {
-        Self { change, named: Vec::new(), port: None, keep: None, quiet: false }
+    pub(crate) fn complete(change: Change) -> Self {
+        Self { change, given: Vec::new(), port: None, keep: None, quiet: false }
     }
 
-    pub(crate) fn names(&self, option: OptionKey) -> bool {
-        self.named.contains(&option)
+    pub(crate) fn has(&self, option: OptionKey) -> bool {
+        self.given.contains(&option)
     }
 }
 

@@ -263,8 +263,8 @@ mod tests {
                 prop_assert_eq!(written.is_err(), names.iter().any(|byte| b" \t\r\n".contains(byte)));
                 if written.is_ok() {
                     let read = parse::parse("ipvsadm", &words(&line), &mut Resolver::numbers_only());
-                    let Ok(Command::Change(asked)) = read else { panic!("{line:?}: {read:?}") };
-                    prop_assert_eq!(asked.change, whole);
+                    let Ok(Command::Change(request)) = read else { panic!("{line:?}: {read:?}") };
+                    prop_assert_eq!(request.change, whole);
                 }
             }
         }

@@ -98,7 +98,7 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
                 .to_owned()
         }
         _ if mapped != address => format!("write an IPv4 server as {mapped}, with -i"),
-        _ if Family::from(address) != service.family() => beside_a_daemon(),
+        _ if Family::from(address) != service.family() => daemon_conflict(),
         IpAddr::V4(_) if has_no_address() => {
             "this network namespace has no address yet: ip link set dev lo up".to_owned()
         }
@@ -108,7 +108,7 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
 }
 
 /// Sync daemons and servers of another family than their service's exclude each other.
-fn beside_a_daemon() -> String {
+fn daemon_conflict() -> String {
     let daemons = Client::open().and_then(|mut client| client.daemons()).unwrap_or_default();
     let stop = |daemon: &SyncDaemon| {
         format::command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id })
@@ -129,10 +129,10 @@ fn has_no_address() -> bool {
 
 /// The kernel counts in ticks; with a thousand a second, this is its maximum.
 fn long_timeout(timeouts: &Timeouts) -> Option<Cause> {
-    const MOST: u32 = 2_147_483;
+    const MAX_SECONDS: u32 = 2_147_483;
     let Timeouts { tcp, tcp_fin, udp } = *timeouts;
-    let long = [tcp, tcp_fin, udp].into_iter().find(|seconds| *seconds > MOST)?;
-    Some((long.to_string(), format!("this kernel takes at most {MOST} seconds")))
+    let long = [tcp, tcp_fin, udp].into_iter().find(|seconds| *seconds > MAX_SECONDS)?;
+    Some((long.to_string(), format!("this kernel takes at most {MAX_SECONDS} seconds")))
 }
 
 /// The IPv6 address in a change.
@@ -160,13 +160,13 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
     let family = if is_ipv6 { "ipv6" } else { "ipv4" };
     let remedy = match errno {
         libc::ENODEV | libc::ENETUNREACH | libc::EINVAL
-            if interface.is_there() && !interface.settings(family).is_dir() =>
+            if interface.exists() && !interface.settings(family).is_dir() =>
         {
             let (name, least) = if is_ipv6 { ("IPv6", 1280) } else { ("IPv4", 68) };
             let fix = interface.ip_link_set("mtu 1500");
             format!("it has no {name}, because its MTU is below {least}: {fix}")
         }
-        libc::EINVAL => return beside_a_server(daemon.state),
+        libc::EINVAL => return server_conflict(daemon.state),
         libc::ENODEV => "name an interface with --mcast-interface".to_owned(),
         libc::ENETUNREACH if is_ipv6 => interface.unreachable_group_fix(),
         libc::ENETUNREACH => format!("bring the interface up: {}", interface.ip_link_set("up")),
@@ -190,7 +190,7 @@ struct Interface<'a>(&'a [u8]);
 
 impl Interface<'_> {
     /// Whether there is an interface of this name; it may also be an alternative name.
-    fn is_there(&self) -> bool {
+    fn exists(&self) -> bool {
         let table = fs::read("/proc/net/dev").unwrap_or_default();
         let name =
             |line: &[u8]| line.trim_ascii_start().strip_prefix(self.0).map(|rest| rest.starts_with(b":"));
@@ -228,7 +228,7 @@ impl Interface<'_> {
 }
 
 /// The same conflict, when a daemon is started.
-fn beside_a_server(state: DaemonState) -> Option<Cause> {
+fn server_conflict(state: DaemonState) -> Option<Cause> {
     let servers = servers_of_other_family().unwrap_or_default();
     let (service, server) = servers.iter().min()?;
     let delete = format::command_line(&Change::DeleteDestination { service: *service, destination: *server });

@@ -16,12 +16,12 @@ pub(crate) fn quoted(word: impl AsRef<[u8]>) -> String {
     }
     match std::str::from_utf8(word) {
         Ok(text) if text.chars().all(messages::is_visible) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => printed(word),
+        _ => printf_substitution(word),
     }
 }
 
 /// The word as output of `printf`. Command substitution strips trailing newlines, so those are appended literally.
-fn printed(word: &[u8]) -> String {
+fn printf_substitution(word: &[u8]) -> String {
     use std::fmt::Write;
     let end = word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
     let (front, ends) = word.split_at_checked(end).unwrap_or_default();

@@ -215,7 +215,7 @@ fn counters_of_servers_are_64_bits_wide() {
 }
 
 /// The kernel commands sent for a line, as hexadecimal digits.
-fn asked(line: &str) -> String {
+fn requests_of(line: &str) -> String {
     let commands = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&commands);
     let answer = move |command, sequence| {
@@ -255,7 +255,7 @@ fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
         ("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 5 --keep --quiet", "86"),
         ("-E -t 10.0.0.1:80 --keep --quiet", "42"),
     ] {
-        assert_eq!(asked(line), commands, "{line}");
+        assert_eq!(requests_of(line), commands, "{line}");
     }
 }
 

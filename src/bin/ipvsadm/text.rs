@@ -15,7 +15,7 @@ pub(crate) struct AddressFormatter<'a> {
     /// Whether only names that resolve back to their numbers are written, and uncut.
     reversible: bool,
     /// The names that were not written, because they do not resolve back.
-    left_out: BTreeSet<String>,
+    replaced_names: BTreeSet<String>,
     text: String,
 }
 
@@ -25,7 +25,7 @@ const ENDPOINT_BYTES: usize = 59;
 impl<'a> AddressFormatter<'a> {
     pub(crate) fn new(numeric: bool, resolver: &'a mut Resolver) -> Self {
         let resolver = (!numeric).then_some(resolver);
-        Self { resolver, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
+        Self { resolver, reversible: false, replaced_names: BTreeSet::new(), text: String::with_capacity(80) }
     }
 
     /// Text that can be read back: the number if a name is too long or resolves to something else.
@@ -35,12 +35,17 @@ impl<'a> AddressFormatter<'a> {
 
     /// Without any names.
     pub(crate) fn numeric() -> Self {
-        Self { resolver: None, reversible: false, left_out: BTreeSet::new(), text: String::with_capacity(80) }
+        Self {
+            resolver: None,
+            reversible: false,
+            replaced_names: BTreeSet::new(),
+            text: String::with_capacity(80),
+        }
     }
 
     /// The names replaced by numbers, because they resolve to something else or are too long.
-    pub(crate) fn left_out(&self) -> &BTreeSet<String> {
-        &self.left_out
+    pub(crate) fn replaced_names(&self) -> &BTreeSet<String> {
+        &self.replaced_names
     }
 
     /// `ADDRESS:PORT`; port names depend on the protocol.
@@ -76,10 +81,10 @@ impl<'a> AddressFormatter<'a> {
         };
         let length = |name: &Option<Rc<str>>| name.as_ref().map_or(0, |name| name.len());
         let fits = length(&host) + length(&service) + ":".len() <= ENDPOINT_BYTES;
-        let left_out = &mut self.left_out;
+        let replaced_names = &mut self.replaced_names;
         let mut keep = |name: &str, leads_back: bool| {
             if !(fits && leads_back) {
-                left_out.insert(name.to_owned());
+                replaced_names.insert(name.to_owned());
             }
             fits && leads_back
         };

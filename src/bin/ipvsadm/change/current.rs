@@ -39,7 +39,7 @@ impl Current {
 
 /// Whether the weight's effect depends on the scheduler: every scheduler respects 0, and 1 is the default.
 pub(crate) fn weight_depends_on_scheduler(request: &ChangeRequest, new: &Destination) -> bool {
-    request.names(OptionKey::Weight) && new.weight > 1
+    request.has(OptionKey::Weight) && new.weight > 1
 }
 
 fn service(client: &mut Client, id: &ServiceId) -> ipvs::Result<Option<Service>> {

@@ -31,7 +31,7 @@ fn missing(request: &ChangeRequest, errno: i32) -> Failure {
 }
 
 fn service(request: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {
-    let scheduler = if request.names(OptionKey::Scheduler) { new.scheduler } else { old.scheduler };
+    let scheduler = if request.has(OptionKey::Scheduler) { new.scheduler } else { old.scheduler };
     let timeout = new.persistence.or(old.persistence).map(|persistence| persistence.timeout);
     let netmask = keep.netmask.or(old.persistence.map(|persistence| persistence.netmask));
     let netmask = netmask.unwrap_or(Netmask::single(old.id.family()));
@@ -41,7 +41,7 @@ fn service(request: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> 
     Ok(Service {
         id: old.id,
         scheduler,
-        scheduler_flags: if request.names(OptionKey::SchedFlags) {
+        scheduler_flags: if request.has(OptionKey::SchedFlags) {
             value::scheduler_flags(&keep.flags, &scheduler)?
         } else {
             old.scheduler_flags
@@ -53,7 +53,7 @@ fn service(request: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> 
 }
 
 fn server(request: &ChangeRequest, keep: &Keep, new: Destination, old: Destination) -> Result<Destination> {
-    let pick = |option, new, old| if request.names(option) { new } else { old };
+    let pick = |option, new, old| if request.has(option) { new } else { old };
     Ok(Destination {
         id: old.id,
         forwarding: forwarding(request, keep, new.forwarding, old.forwarding)?,
@@ -69,9 +69,9 @@ fn forwarding(
     new: ForwardingMethod,
     old: ForwardingMethod,
 ) -> Result<ForwardingMethod> {
-    let desired = if request.names(OptionKey::ForwardingMethod) { new } else { old };
+    let desired = if request.has(OptionKey::ForwardingMethod) { new } else { old };
     let tunnel_options = OptionKey::TunType..=OptionKey::TunRemcsum;
-    let any_option = request.named.iter().any(|option| tunnel_options.contains(option));
+    let any_option = request.given.iter().any(|option| tunnel_options.contains(option));
     let old = if let ForwardingMethod::Tunnel(old) = old { Some(old) } else { None };
     match (desired, old) {
         (ForwardingMethod::Tunnel(_), Some(old)) if !any_option => Ok(ForwardingMethod::Tunnel(old)),
@@ -88,18 +88,18 @@ fn tunnel(request: &ChangeRequest, keep: &Keep, old: Tunnel) -> Result<Tunnel> {
     // No option stands for a kind without a name.
     let old = if matches!(old, Tunnel::Other { .. }) { Tunnel::Ipip } else { old };
     if let Some(kind) = keep.tunnel.filter(|kind| *kind != old.kind()) {
-        return value::tunnel(kind, keep.tunnel_port, &request.named);
+        return value::tunnel(kind, keep.tunnel_port, &request.given);
     }
-    let mut named = request.named.clone();
+    let mut given = request.given.clone();
     let mut port = keep.tunnel_port;
-    if let Some(old_port) = old.port().filter(|_| !request.names(OptionKey::TunPort)) {
-        named.push(OptionKey::TunPort);
+    if let Some(old_port) = old.port().filter(|_| !request.has(OptionKey::TunPort)) {
+        given.push(OptionKey::TunPort);
         port = old_port;
     }
     let keeps_checksum = ![OptionKey::TunNocsum, OptionKey::TunCsum, OptionKey::TunRemcsum]
         .iter()
-        .any(|option| request.names(*option));
-    let tunnel = value::tunnel(old.kind(), port, &named)?;
+        .any(|option| request.has(*option));
+    let tunnel = value::tunnel(old.kind(), port, &given)?;
     let kept = old.checksum().filter(|_| keeps_checksum);
     Ok(kept.map_or(tunnel, |checksum| tunnel.with_checksum(checksum)))
 }

@@ -39,7 +39,7 @@ pub(crate) fn about(request: &ChangeRequest, change: &Change, current: &Current)
             let mut warnings: Vec<String> = port(request, id, new).into_iter().collect();
             if let Some(old) = current.server {
                 let (old_method, new_method) = (method_option(old.forwarding), method_option(new.forwarding));
-                if old_method != new_method && request.names(OptionKey::ForwardingMethod) {
+                if old_method != new_method && request.has(OptionKey::ForwardingMethod) {
                     warnings.push(warning::method(old_method, new_method));
                 }
                 warnings.extend(warning::reset("-e", &server_reset(request, &old, new)));
@@ -54,7 +54,7 @@ pub(crate) fn about(request: &ChangeRequest, change: &Change, current: &Current)
 /// A port that was given, but has no effect.
 fn port(request: &ChangeRequest, id: &ServiceId, new: &Destination) -> Option<String> {
     let typed = request.port?;
-    let is_kept = request.keep.is_some() && !request.names(OptionKey::ForwardingMethod);
+    let is_kept = request.keep.is_some() && !request.has(OptionKey::ForwardingMethod);
     if new.forwarding == ForwardingMethod::Masquerade || is_kept {
         return None;
     }
@@ -79,7 +79,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
     let Service { id, scheduler, scheduler_flags: flags, persistence, engine, one_packet } = *old;
     let mut reset = Vec::new();
     let none = || "none".to_owned();
-    if !request.names(OptionKey::Scheduler) && scheduler != new.scheduler {
+    if !request.has(OptionKey::Scheduler) && scheduler != new.scheduler {
         reset.push((format!("-s {scheduler}"), new.scheduler.to_string()));
     }
     if let Some(Persistence { timeout, netmask }) = persistence {
@@ -89,7 +89,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
         }
         if masks
             && new.persistence.is_none_or(|new| new.netmask != netmask)
-            && !request.names(OptionKey::Netmask)
+            && !request.has(OptionKey::Netmask)
         {
             reset.push((format!("-M {netmask}"), none()));
         }
@@ -101,7 +101,7 @@ fn service_reset(request: &ChangeRequest, old: &Service, new: &Service) -> Vec<(
         reset.push(("-o".to_owned(), none()));
     }
     // Flags have another meaning, or none, for another scheduler.
-    if !request.names(OptionKey::SchedFlags)
+    if !request.has(OptionKey::SchedFlags)
         && !new.scheduler_flags.contains(flags)
         && scheduler == new.scheduler
     {
@@ -119,7 +119,7 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
             tunnel_reset(request, old, new, &mut reset);
         }
         (old, new)
-            if method_option(old) != method_option(new) && !request.names(OptionKey::ForwardingMethod) =>
+            if method_option(old) != method_option(new) && !request.has(OptionKey::ForwardingMethod) =>
         {
             reset.push((method_option(old).to_owned(), method_option(new).to_owned()));
         }
@@ -130,7 +130,7 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
         (OptionKey::UThreshold, "-x", upper_threshold, new.upper_threshold),
         (OptionKey::LThreshold, "-y", lower_threshold, new.lower_threshold),
     ] {
-        if old != new && !request.names(key) {
+        if old != new && !request.has(key) {
             reset.push((format!("{option} {old}"), new.to_string()));
         }
     }
@@ -141,11 +141,11 @@ fn server_reset(request: &ChangeRequest, old: &Destination, new: &Destination) -
 fn tunnel_reset(request: &ChangeRequest, old: Tunnel, new: Tunnel, reset: &mut Vec<(String, String)>) {
     let (old_type, old_checksum) = parts(old);
     let (new_type, new_checksum) = parts(new);
-    if old_type != new_type && !request.names(OptionKey::TunType) {
+    if old_type != new_type && !request.has(OptionKey::TunType) {
         reset.push((format!("--tun-type {old_type}"), new_type.to_string()));
     }
     let is_off = old_type == new_type && old_checksum != new_checksum && new_checksum == Checksum::Off;
-    if is_off && !request.names(OptionKey::TunNocsum) {
+    if is_off && !request.has(OptionKey::TunNocsum) {
         reset.push((format::checksum_option(old_checksum).trim_start().to_owned(), "none".to_owned()));
     }
 }

@@ -97,7 +97,12 @@ impl Count {
         self.orphans.iter().map(|((service, server), count)| (service, server, *count))
     }
 
-    fn take(&mut self, row: &Connection<'_>, expiry: Expiry, table: &HashMap<ServiceId, Vec<DestinationId>>) {
+    fn add_row(
+        &mut self,
+        row: &Connection<'_>,
+        expiry: Expiry,
+        table: &HashMap<ServiceId, Vec<DestinationId>>,
+    ) {
         let protocol = match row.protocol {
             "TCP" => Protocol::Tcp,
             "UDP" => Protocol::Udp,
@@ -144,7 +149,7 @@ pub(crate) fn count_rows(
     let mut count = Count::default();
     for _ in 0..ROWS {
         let Some(row) = rows.next_row()? else { break };
-        count.take(&row, expiry, &table);
+        count.add_row(&row, expiry, &table);
     }
     Ok(count)
 }

@@ -8,12 +8,12 @@ use ipvs::{Change, Destination, DestinationEntry, ServiceId};
 use super::address::{Address, full_prefix};
 use super::machine::{Link, LinkKind, Machine};
 use super::routes::{MAIN, RouteEntry, RouteEntryKind};
-use super::{command_line, set};
+use super::{command_line, set_sysctls};
 use crate::shell;
 
 /// The command that moves an address to the interface `home`, as a single address.
-pub(crate) fn move_to(machine: &Machine, place: &Address, holder: &Link, home: &str) -> String {
-    let there = add(place.address, home);
+pub(crate) fn move_address(machine: &Machine, place: &Address, holder: &Link, home: &str) -> String {
+    let there = add_address(place.address, home);
     let mut commands = remove_address(machine, place, holder);
     // It is added first, so that no route from it is lost and it is never missing. But an IPv6 address can be on an
     // interface only once, with one prefix.
@@ -33,9 +33,9 @@ fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<Stri
     let mut commands = Vec::new();
     // Removing the first address of a network removes the others.
     if is_four && !same_network.is_empty() && machine.effective(&holder.name, "promote_secondaries") == 0 {
-        commands.push(set(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
+        commands.push(set_sysctls(&[(format!("net/ipv4/conf/{}/promote_secondaries", holder.name), 1)]));
     }
-    commands.push(delete(place, &holder.name));
+    commands.push(delete_address(place, &holder.name));
     if holder.kind == LinkKind::Ethernet {
         // With the last IPv4 address of an interface all its routes are removed, and its ARP requests would name the
         // moved address as sender: other real servers have that too, and do not answer.
@@ -62,7 +62,7 @@ fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<Stri
 }
 
 fn restore_route(route: &RouteEntry, link: &Link) -> String {
-    let mut words = vec![format!("{} route replace", ip(route.to))];
+    let mut words = vec![format!("{} route replace", ip_command(route.to))];
     words.push(match route.prefix {
         0 => "default".to_owned(),
         prefix => format!("{}/{prefix}", route.to),
@@ -87,30 +87,32 @@ pub(crate) fn route_from(
     link: &str,
 ) -> String {
     let table = machine.routes.free_table();
-    let Some(ip) = from.first().map(|from| ip(*from)) else { return String::new() };
+    let Some(ip_command) = from.first().map(|from| ip_command(*from)) else { return String::new() };
     let link = shell::quoted(link);
     let port = port.map_or(String::new(), |port| format!(" sport {port}"));
-    let mut commands = vec![format!("{ip} route replace default via {gateway} dev {link} table {table}")];
-    commands.extend(from.iter().map(|from| format!("{ip} rule add from {from}{port} lookup {table}")));
+    let mut commands =
+        vec![format!("{ip_command} route replace default via {gateway} dev {link} table {table}")];
+    commands
+        .extend(from.iter().map(|from| format!("{ip_command} rule add from {from}{port} lookup {table}")));
     commands.join(" && ")
 }
 
 /// `ip` for the family of an address.
-pub(crate) fn ip(like: IpAddr) -> &'static str {
+pub(crate) fn ip_command(like: IpAddr) -> &'static str {
     if like.is_ipv4() { "ip" } else { "ip -6" }
 }
 
 /// The command that adds an address to an interface, usable immediately, if it is not there.
-pub(crate) fn add(address: IpAddr, link: &str) -> String {
+pub(crate) fn add_address(address: IpAddr, link: &str) -> String {
     let single = format!("{address}/{}", full_prefix(address));
-    let add = shell::line(["ip", "addr", "replace", &single, "dev", link]);
+    let command = shell::line(["ip", "addr", "replace", &single, "dev", link]);
     // Otherwise IPv6 would use it as source of this machine's own connections, such as those to servers, because it
     // has the longest prefix.
-    if address.is_ipv6() { add + " nodad preferred_lft 0" } else { add }
+    if address.is_ipv6() { command + " nodad preferred_lft 0" } else { command }
 }
 
 /// The command that removes an address from an interface.
-pub(crate) fn delete(place: &Address, link: &str) -> String {
+pub(crate) fn delete_address(place: &Address, link: &str) -> String {
     shell::line(["ip", "addr", "del", &format!("{}/{}", place.address, place.prefix), "dev", link])
 }
 

@@ -199,7 +199,7 @@ fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io:
 }
 
 /// The command line that sets settings, by their paths below `/proc/sys`.
-fn set(settings: &[(String, u32)]) -> String {
+fn set_sysctls(settings: &[(String, u32)]) -> String {
     // An interface name may contain any character. These mean nothing to sysctl; with slashes as separators, a dot is
     // an ordinary character.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);

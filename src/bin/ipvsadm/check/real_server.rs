@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use super::address::{Address, Route, full_prefix};
 use super::finding::{Finding, Kind};
-use super::fixes::{add, bring_up, ip, move_to, route_from};
+use super::fixes::{add_address, bring_up, ip_command, move_address, route_from};
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
-use super::set;
+use super::set_sysctls;
 use super::settings::strict_rp_filter;
 use crate::command::{Method, RealServer};
 use crate::shell;
@@ -60,7 +60,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         if !suppresses_arp(ignore) {
             let what =
                 format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
-            let fix = set(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
+            let fix = set_sysctls(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
             findings.push(Kind::ArpIgnore.at(&link.name, what, fix));
         }
         let announce = machine.effective(&link.name, "arp_announce");
@@ -68,7 +68,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         if announce != 2 {
             let what =
                 format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
-            let fix = set(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
+            let fix = set_sysctls(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
             findings.push(Kind::ArpAnnounce.at(&link.name, what, fix));
         }
     }
@@ -116,7 +116,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
             let near =
                 role.director.and_then(|director| machine.route(director).link()).unwrap_or(link.index);
             if own(role, machine).any(|own| own.link == near) {
-                let fix = move_to(machine, place, link, vip_interface(role, machine));
+                let fix = move_address(machine, place, link, vip_interface(role, machine));
                 findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             } else {
                 let name = machine.name(near);
@@ -134,7 +134,7 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
                 place.prefix,
                 full_prefix(vip)
             );
-            findings.push(Kind::ServerVipMask.at(&vip, what, move_to(machine, place, link, &link.name)));
+            findings.push(Kind::ServerVipMask.at(&vip, what, move_address(machine, place, link, &link.name)));
         }
     }
     if machine.route(vip) != Route::Local {
@@ -149,7 +149,7 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
     let is_from_vip =
         |connection: &Connection| connection.state == TcpState::Established && connection.remote.ip() == vip;
     if !machine.connections.iter().any(is_from_vip) {
-        return Kind::ServerVipMissing.at(&vip, what, add(vip, vip_interface(role, machine)));
+        return Kind::ServerVipMissing.at(&vip, what, add_address(vip, vip_interface(role, machine)));
     }
     // A user who is connected from it, on the director, would be cut off.
     let what = format!("{what}, and the director's own connections use it as source: they would be cut");
@@ -180,8 +180,8 @@ fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         .map(|link| {
             let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
             let fix = match machine.default_route(role.vip) {
-                Route::Unreachable | Route::Local => set(&[(path("all"), 0), (path(&link.name), 0)]),
-                _ => set(&[(path(&link.name), 2)]),
+                Route::Unreachable | Route::Local => set_sysctls(&[(path("all"), 0), (path(&link.name), 0)]),
+                _ => set_sysctls(&[(path(&link.name), 2)]),
             };
             Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
         })
@@ -206,7 +206,7 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
     }
     // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
     let steered = route_from(machine, &[vip], None, "GATEWAY", machine.name(link));
-    let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip(vip));
+    let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip_command(vip));
     let what = format!("the default route is via the director, {director}");
     Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
 }
@@ -221,7 +221,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
             let what = format!(
                 "there is no route to the director, {director}; it has an address next to this server"
             );
-            let fix = format!("{} route replace default via DIRECTOR", ip(director));
+            let fix = format!("{} route replace default via DIRECTOR", ip_command(director));
             return Some(Kind::GatewayNotDirector.at(&at, what, fix));
         }
     };
@@ -243,7 +243,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
             route_from(machine, &sources, Some(&port), &hop.to_string(), name)
         }
         Route::Unreachable | Route::Local => {
-            format!("{} route replace default via {hop} dev {}", ip(hop), shell::quoted(name))
+            format!("{} route replace default via {hop} dev {}", ip_command(hop), shell::quoted(name))
         }
     };
     Some(Kind::GatewayNotDirector.at(&at, what, fix))
@@ -280,8 +280,8 @@ fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
     }
     let elsewhere = machine.listeners.iter().find(|listener| listener.port == port);
     let elsewhere = elsewhere.map_or(String::new(), |listener| format!(", only on {}", listener.address));
-    let wanted =
+    let served_address =
         if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
-    let what = format!("nothing listens on port {port} of {wanted}{elsewhere}");
+    let what = format!("nothing listens on port {port} of {served_address}{elsewhere}");
     Some(Kind::NoListener.at(&port, what, "systemctl restart SERVICE"))
 }

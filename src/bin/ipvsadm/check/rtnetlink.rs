@@ -131,8 +131,8 @@ impl Routing {
     /// attributes.
     fn dump(&mut self, request: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
         for _ in 0..=RETRIES {
-            let asked = self.send(std::iter::once(request.clone()), NLM_F_DUMP)?;
-            let mut dump = Dump { asked, objects: Vec::new(), is_complete: true };
+            let sequence = self.send(std::iter::once(request.clone()), NLM_F_DUMP)?;
+            let mut dump = Dump { sequence, objects: Vec::new(), is_complete: true };
             while !dump.take(&self.receive()?)? {}
             if dump.is_complete {
                 return Ok(dump.objects);
@@ -172,7 +172,7 @@ impl Routing {
 
 /// The state of a dump.
 struct Dump {
-    asked: u32,
+    sequence: u32,
     objects: Vec<RouteNetlinkMessage>,
     /// False if objects changed meanwhile: others may be missing.
     is_complete: bool,
@@ -182,7 +182,7 @@ impl Dump {
     /// Adds a datagram, and returns whether it is the last.
     fn take(&mut self, datagram: &[u8]) -> io::Result<bool> {
         for (header, reply) in messages(datagram) {
-            if header.sequence_number != self.asked {
+            if header.sequence_number != self.sequence {
                 continue;
             }
             self.is_complete &= header.flags & NLM_F_DUMP_INTR == 0;
@@ -265,7 +265,7 @@ mod tests {
             message.serialize(&mut bytes);
             bytes
         };
-        let mut dump = Dump { asked: 7, objects: Vec::new(), is_complete: true };
+        let mut dump = Dump { sequence: 7, objects: Vec::new(), is_complete: true };
         // Messages of another dump mean nothing for this one.
         assert!(!dump.take(&end(6, NLM_F_DUMP_INTR)).unwrap());
         assert!(dump.take(&end(7, 0)).unwrap() && dump.is_complete);

@@ -92,7 +92,7 @@ impl Saved {
             let name = resolver.take_skipped();
             match (result, name) {
                 (Ok(()), _) => saved.rules += 1,
-                (Err(_), Some(name)) => saved.take_name(line, &words, &name),
+                (Err(_), Some(name)) => saved.add_name(line, &words, &name),
                 (Err(failure), None) => {
                     let what = messages::at_line(line, failure.message.trim_end());
                     saved.fault.get_or_insert((Kind::SaveUnreadable, what));
@@ -103,7 +103,7 @@ impl Saved {
         saved
     }
 
-    fn take_name(&mut self, line: usize, words: &[&[u8]], name: &[u8]) {
+    fn add_name(&mut self, line: usize, words: &[&[u8]], name: &[u8]) {
         let holds = |word: &&&[u8]| word.windows(name.len().max(1)).any(|part| part == name);
         let word = words.iter().find(holds).copied().unwrap_or(name);
         let what = format!("'{}' is not numeric", messages::text(word));
@@ -212,10 +212,10 @@ const BOTH: &str =
 
 /// Whether a change gives a server of weight 0 a weight again.
 fn is_draining(change: &Change, table: &Table) -> bool {
-    let Change::EditDestination { service: id, destination: wanted } = change else { return false };
+    let Change::EditDestination { service: id, destination: desired } = change else { return false };
     let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
-    let mut now = servers.map(|server| server.destination).filter(|server| server.id == wanted.id);
-    wanted.weight > 0 && now.any(|server| server.weight == 0)
+    let mut now = servers.map(|server| server.destination).filter(|server| server.id == desired.id);
+    desired.weight > 0 && now.any(|server| server.weight == 0)
 }
 
 impl fmt::Display for Difference {
@@ -229,8 +229,8 @@ impl fmt::Display for Difference {
         ];
         let parts = parts.iter().filter(|(count, ..)| *count > 0);
         let parts: Vec<String> = parts
-            .map(|(count, front, behind)| {
-                format!("{front} {} {behind}", entries(*count)).trim_end().to_owned()
+            .map(|(count, front, suffix)| {
+                format!("{front} {} {suffix}", entries(*count)).trim_end().to_owned()
             })
             .collect();
         f.write_str(&parts.join(", "))
@@ -308,8 +308,8 @@ mod tests {
             let saved = Saved::read(lines.as_bytes());
             match (&saved.fault, expected) {
                 (None, None) => {}
-                (Some((kind, what)), Some((wanted, start))) => {
-                    assert_eq!(*kind, wanted, "{lines}");
+                (Some((kind, what)), Some((desired, start))) => {
+                    assert_eq!(*kind, desired, "{lines}");
                     assert!(what.starts_with(start), "{lines}: {what}");
                 }
                 (result, _) => panic!("{lines}: {result:?}"),

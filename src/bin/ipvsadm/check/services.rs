@@ -10,7 +10,7 @@ use crate::shell;
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
-use super::fixes::{add, bring_up, move_to, set_weight};
+use super::fixes::{add_address, bring_up, move_address, set_weight};
 use super::machine::{Link, LinkKind, Machine, suppresses_arp};
 use super::{address, command_line, servers};
 
@@ -63,7 +63,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         "{vip} is only on {}, and {} does not answer ARP for it",
         holder.name, link.name
     ));
-    let move_it = || move_to(machine, place, holder, &link.name);
+    let move_it = || move_address(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
 }
 
@@ -91,8 +91,9 @@ fn missing(
         return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
     }
     // Never take an address that another machine has, whatever is known here.
-    let take =
-        |name| format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add(vip, name));
+    let take = |name| {
+        format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add_address(vip, name))
+    };
     let mut fix = take(name);
     if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
         what = format!("{what}; {}, whose network contains it, is down", down.name);

@@ -9,7 +9,7 @@ use super::director::{Director, at};
 use super::finding::{Finding, Kind};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine};
-use super::{address, set};
+use super::{address, set_sysctls};
 use crate::format::command_line;
 
 /// Whether a server's answers would be forwarded.
@@ -47,7 +47,7 @@ fn enable_forwarding(machine: &Machine, server: IpAddr, path: String) -> String 
             && machine.sysctl(&accepting(link)) == Some(1)
     });
     let settings: Vec<_> = learning.map(|link| (accepting(link), 2)).chain([(path, 1)]).collect();
-    set(&settings)
+    set_sysctls(&settings)
 }
 
 /// Requirements of masquerading: forwarding, and no redirects if clients and servers are behind one interface.
@@ -73,7 +73,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
                 link.name
             );
             let paths = ["all", &link.name].map(|name| (format!("net/ipv4/conf/{name}/send_redirects"), 0));
-            findings.push(Kind::SendRedirects.at(&link.name, what, set(&paths)));
+            findings.push(Kind::SendRedirects.at(&link.name, what, set_sysctls(&paths)));
         }
     }
     findings
@@ -105,8 +105,8 @@ pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let fix = match back {
-        Some(_) => set(&[path(&link.name, 2)]),
-        None => set(&[path("all", 0), path(&link.name, 0)]), // loose mode also needs a route back
+        Some(_) => set_sysctls(&[path(&link.name, 2)]),
+        None => set_sysctls(&[path("all", 0), path(&link.name, 0)]), // loose mode also needs a route back
     };
     Some(Kind::RpFilter.at(&link.name, what, fix))
 }
@@ -114,7 +114,7 @@ pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding
 /// Settings that keep connections on servers that are being drained.
 pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     let is_off = |name: &str| director.machine.sysctl(&format!("net/ipv4/vs/{name}")) == Some(0);
-    let on = |name: &str| set(&[(format!("net/ipv4/vs/{name}"), 1)]);
+    let on = |name: &str| set_sysctls(&[(format!("net/ipv4/vs/{name}"), 1)]);
     let mut findings = Vec::new();
     if is_off("expire_nodest_conn") {
         for (service, server, count) in director.connections.orphans() {
@@ -141,7 +141,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
                 format!("it has weight 0, and {connections} connections whose ports clients may reuse");
             // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
-            let fix = set(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
+            let fix = set_sysctls(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
             findings.push(Kind::ConnReuseMode.at(&at, what, fix));
         }
     }
@@ -158,7 +158,7 @@ pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
         findings.push(Kind::CountersFrozen.at(
             &at,
             format!("{at} is 0: the kernel does not refresh the counters"),
-            set(&[(path.to_owned(), 1)]),
+            set_sysctls(&[(path.to_owned(), 1)]),
         ));
     }
     for daemon in &director.daemons {

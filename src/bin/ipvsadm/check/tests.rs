@@ -13,7 +13,7 @@ use super::director::Director;
 use super::machine::{Link, LinkKind, Listener, Machine, Neighbour, default_route_probe};
 use super::routes::RoutingTables;
 use super::supervisors::Supervisors;
-use super::{Table, real_server, set};
+use super::{Table, real_server, set_sysctls};
 use crate::command::{Method, RealServer};
 
 mod addresses;
@@ -198,10 +198,10 @@ fn limits_stay_within_what_the_kernel_takes() {
 fn settings_of_interfaces_with_dots_are_written_with_slashes() {
     let path = |link: &str| format!("net/ipv4/conf/{link}/rp_filter");
     assert_eq!(
-        set(&[(path("eth0"), 2), (path("all"), 0)]),
+        set_sysctls(&[(path("eth0"), 2), (path("all"), 0)]),
         "sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.all.rp_filter=0"
     );
-    assert_eq!(set(&[(path("eth0.7"), 2)]), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
+    assert_eq!(set_sysctls(&[(path("eth0.7"), 2)]), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
 }
 
 #[test]

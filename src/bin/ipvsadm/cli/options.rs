@@ -63,7 +63,7 @@ pub(crate) struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// Options of a command, which may have a value itself, before any is set.
-    pub(crate) fn of(command: &ParsedOption<'a>) -> Result<Self> {
+    pub(crate) fn for_command(command: &ParsedOption<'a>) -> Result<Self> {
         let state = command.value.map(|word| daemon_state(command.spec.key, word)).transpose()?;
         Ok(Self { state, ..Self::default() })
     }
@@ -224,13 +224,13 @@ impl<'a> Options<'a> {
         let mut timeouts = Timeouts::default();
         let mut rest = positional;
         if command == OptionKey::Set {
-            let [tcp, tcp_fin, udp, behind @ ..] = positional else {
+            let [tcp, tcp_fin, udp, extra @ ..] = positional else {
                 return Err(messages::value(messages::SET_NEEDS_THREE));
             };
             timeouts.tcp = value::timeout(tcp, 0)?;
             timeouts.tcp_fin = value::timeout(tcp_fin, 0)?;
             timeouts.udp = value::timeout(udp, 0)?;
-            rest = behind;
+            rest = extra;
         }
         if let Some(word) = rest.first() {
             return Err(messages::unexpected_argument(word));
@@ -306,7 +306,7 @@ impl<'a> Options<'a> {
             tunnel_port: self.tunnel_port,
         };
         let keep = self.has(OptionKey::Keep).then(|| Box::new(keep()));
-        ChangeRequest { change, named: self.given, port: self.server_port, keep, quiet: self.quiet }
+        ChangeRequest { change, given: self.given, port: self.server_port, keep, quiet: self.quiet }
     }
 
     fn restore(self) -> Restore {
@@ -323,7 +323,7 @@ impl<'a> Options<'a> {
         let one_packet = self.has(OptionKey::Ops);
         if let ServiceId::Address { protocol, port, .. } = id {
             if port == 0 && self.timeout.is_none() && !self.has(OptionKey::Keep) {
-                return Err(messages::ZERO_PORT.alone());
+                return Err(messages::ZERO_PORT.without_word());
             }
             if one_packet && protocol != Protocol::Udp {
                 return Err(messages::value(messages::ONE_PACKET));

@@ -23,7 +23,7 @@ pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> 
         OptionKey::Version => return Ok(Command::Version),
         _ => {}
     }
-    let mut options = Options::of(&first)?;
+    let mut options = Options::for_command(&first)?;
     while let Some(option) = lexer.next_option().map_err(unreadable)? {
         options.set(&option, resolver)?;
     }

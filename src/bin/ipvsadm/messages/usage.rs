@@ -62,7 +62,7 @@ impl Message {
     }
 
     /// Without a word: the sentence names it.
-    pub(crate) fn alone(&self) -> Failure {
+    pub(crate) fn without_word(&self) -> Failure {
         value(format!("{}; {}", self.text, self.hint))
     }
 }

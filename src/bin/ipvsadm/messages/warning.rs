@@ -10,7 +10,7 @@ pub(crate) fn port(typed: u16, method: &str, server: &DestinationId) -> String {
     )
 }
 
-/// The same behind a firewall mark.
+/// The same for a service by firewall mark.
 pub(crate) fn marked_port(typed: u16, method: &str) -> String {
     format!(
         "warning: the port '{typed}' has no effect: with {method} packets keep their destination port; -m maps ports"

@@ -49,7 +49,7 @@ pub(crate) fn write_whole(
         Place::File(path, old) => {
             let mut text = Vec::new();
             fill(&mut text)?;
-            put(&path, old.as_ref(), &text).map_err(|error| {
+            replace_file(&path, old.as_ref(), &text).map_err(|error| {
                 let is_irreplaceable = matches!(
                     error.kind(),
                     ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
@@ -66,7 +66,7 @@ pub(crate) fn write_whole(
 const PART: usize = 1 << 16;
 
 /// Replaces a file by one with this text.
-fn put(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
+fn replace_file(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
     let folder = place::folder(path);
     if is_append_only(folder) {
         return Err(Errno::PERM.into()); // a temporary file could be neither renamed nor removed
@@ -81,7 +81,7 @@ fn put(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
         .tempfile_in(folder)?;
     text.chunks(PART).try_for_each(|part| new.write_all(part))?;
     if let Some(old) = old {
-        keep(old, new.as_file())?;
+        copy_permissions(old, new.as_file())?;
     }
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;
@@ -103,16 +103,16 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// Copies owner, mode, ACL and label of the old file to the new one.
-fn keep(old: &File, new: &File) -> io::Result<()> {
+fn copy_permissions(old: &File, new: &File) -> io::Result<()> {
     let facts = old.metadata()?;
     fchown(new, Some(facts.uid()), Some(facts.gid()))?;
-    keep_attribute(old, new, "system.posix_acl_access")?;
+    copy_attribute(old, new, "system.posix_acl_access")?;
     // A label may not be permitted, and where none is enforced it has no effect.
-    let _ = keep_attribute(old, new, "security.selinux");
+    let _ = copy_attribute(old, new, "security.selinux");
     new.set_permissions(facts.permissions())
 }
 
-fn keep_attribute(old: &File, new: &File, name: &str) -> io::Result<()> {
+fn copy_attribute(old: &File, new: &File, name: &str) -> io::Result<()> {
     let mut value = vec![0; 1 << 16]; // the kernel's limit
     match fgetxattr(old, name, &mut value) {
         Ok(length) => fsetxattr(new, name, value.get(..length).unwrap_or_default(), XattrFlags::empty())?,

@@ -42,18 +42,18 @@ pub(crate) fn of(path: &Path) -> anyhow::Result<Place> {
     let mut path = path.to_owned();
     for _ in 0..=LINKS {
         let folder = folder(&path);
-        let here = match fs::symlink_metadata(&path) {
+        let existing = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(path, None)),
-            here => here?,
+            existing => existing?,
         };
-        if !here.is_symlink() {
-            return open(path, &here);
+        if !existing.is_symlink() {
+            return open(path, &existing);
         }
         // Such a link does not show a path: the file may have been renamed or removed.
         if statfs(folder)?.f_type == PROC_SUPER_MAGIC {
-            return Ok(Place::Stream(behind_procfs(&path)?));
+            return Ok(Place::Stream(open_procfs_link(&path)?));
         }
-        if is_foreign(folder, &here, 0o002)? && is_protected("symlinks") {
+        if is_foreign(folder, &existing, 0o002)? && is_protected("symlinks") {
             return Err(anyhow::Error::from(io::Error::from(Errno::ACCESS)).context(Hint::Foreign));
         }
         path = folder.join(fs::read_link(&path)?);
@@ -62,7 +62,7 @@ pub(crate) fn of(path: &Path) -> anyhow::Result<Place> {
 }
 
 /// Opens something that is not a link, so that the kernel decides whether it may be written.
-fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
+fn open(path: PathBuf, existing: &Metadata) -> anyhow::Result<Place> {
     let flags = OFlags::NOFOLLOW | OFlags::NOCTTY;
     // The kernel protects existing files (fs.protected_regular, fs.protected_fifos) only from opening with O_CREAT.
     let mut options = File::options();
@@ -72,8 +72,8 @@ fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
         Ok(file) => Ok(Place::Stream(file)),
         Err(error) => {
             let is_foreign = error.kind() == ErrorKind::PermissionDenied
-                && (here.is_file() || here.file_type().is_fifo())
-                && is_foreign(folder(&path), here, 0o022)?;
+                && (existing.is_file() || existing.file_type().is_fifo())
+                && is_foreign(folder(&path), existing, 0o022)?;
             let error = anyhow::Error::from(error);
             Err(if is_foreign { error.context(Hint::Foreign) } else { error })
         }
@@ -81,11 +81,11 @@ fn open(path: PathBuf, here: &Metadata) -> anyhow::Result<Place> {
 }
 
 /// Whether it belongs to neither this user nor the folder's owner, in a sticky folder that others may write to.
-fn is_foreign(folder: &Path, here: &Metadata, others: u32) -> io::Result<bool> {
+fn is_foreign(folder: &Path, existing: &Metadata, others: u32) -> io::Result<bool> {
     const STICKY: u32 = 0o1000;
     let folder = fs::metadata(folder)?;
     let is_shared = folder.mode() & STICKY != 0 && folder.mode() & others != 0;
-    Ok(is_shared && ![geteuid().as_raw(), folder.uid()].contains(&here.uid()))
+    Ok(is_shared && ![geteuid().as_raw(), folder.uid()].contains(&existing.uid()))
 }
 
 /// Whether the kernel protects such files; if it does not say, assume so.
@@ -95,7 +95,7 @@ fn is_protected(what: &str) -> bool {
 }
 
 /// The target of a link in `/proc`.
-fn behind_procfs(path: &Path) -> io::Result<File> {
+fn open_procfs_link(path: &Path) -> io::Result<File> {
     let is_own = fs::canonicalize(folder(path))? == fs::canonicalize("/proc/self/fd")?;
     let number = path.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
     if let Some(number) = number.filter(|_| is_own) {

@@ -51,7 +51,7 @@ pub(crate) fn restore<W: Write>(
             }
             let _lock = replace::lock()?;
             replace::stop_running_daemons(session.client()?, &changes_of(&commands))?;
-            run(session, &Command::Change(ChangeRequest::whole(Change::Flush)), out)?;
+            run(session, &Command::Change(ChangeRequest::complete(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
         RestoreMode::Diff | RestoreMode::Apply => {

@@ -45,9 +45,9 @@ pub(crate) fn save(
             out.write_all(&whole)?;
         }
     }
-    if !formatter.left_out().is_empty() {
+    if !formatter.replaced_names().is_empty() {
         let names: Vec<String> =
-            formatter.left_out().iter().map(|name| messages::text(name.as_bytes())).collect();
+            formatter.replaced_names().iter().map(|name| messages::text(name.as_bytes())).collect();
         report(&messages::saved_as_numbers(&names));
     }
     if let Some(message) = messages::not_restored(&lost) {

@@ -190,7 +190,7 @@ fn silent_neighbours_are_asked_again_where_their_servers_are_judged() {
     let [first, second] = ["192.168.1.11", "192.168.1.12"];
     let mut director = director(table("rr", two_servers()));
     silent(&mut director, &[first, second, "192.168.1.99"]);
-    for (weights, asked) in [
+    for (weights, probed) in [
         ([1, 1], vec![first, second]),
         ([1, 0], vec![first]),
         ([0, 1], vec![second]),
@@ -199,7 +199,7 @@ fn silent_neighbours_are_asked_again_where_their_servers_are_judged() {
         for (entry, weight) in director.table[0].1.iter_mut().zip(weights) {
             entry.destination.weight = weight;
         }
-        let expected = asked.into_iter().map(|address| (ip(address), ETH0)).collect();
+        let expected = probed.into_iter().map(|address| (ip(address), ETH0)).collect();
         assert_eq!(silent_hops(&director.machine, &director.table), expected, "{weights:?}");
     }
     silent(&mut director, &[]);
