@@ -46,7 +46,7 @@ fn recorded(work: impl FnOnce(&mut Client)) -> Vec<Vec<u8>> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let socket = Socket::new(NETLINK_GENERIC).unwrap();
     let mut client = Client::with_transport(Recorder { socket, sent: Arc::clone(&sent) }).unwrap();
-    sent.lock().unwrap().clear(); // the question for the family
+    sent.lock().unwrap().clear(); // the request for the family
     work(&mut client);
     let mut sent = std::mem::take(&mut *sent.lock().unwrap());
     // A repeated request, with another sequence number.

@@ -28,7 +28,7 @@ fn a_fix_that_was_interrupted_is_completed(part: Part) {
             let fetch = cluster.fetch();
             let probe = fault.probe.unwrap_or(("client", &fetch));
             cluster.succeed(fault.at, fault.make);
-            cluster.run(probe.0, probe.1); // some faults show by traffic alone
+            cluster.run(probe.0, probe.1); // some faults show only with traffic
             let Some(line) = fix(&cluster, fault) else { panic!("{}", fault.id) };
             if line.starts_with("start ") || done >= parts(&line) {
                 return;

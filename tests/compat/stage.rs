@@ -95,7 +95,7 @@ pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, 
     let proc = Path::new("/run/proc");
     let file = proc.join("net/ip_vs_conn");
     std::fs::create_dir_all(proc.join("net")).expect("a folder in the lab's /run");
-    let thread = proc.join("thread-self"); // where ours reads
+    let thread = proc.join("thread-self"); // where this tool reads
     if !thread.exists() {
         std::os::unix::fs::symlink(".", thread).expect("a link in the lab's /run");
     }
@@ -103,7 +103,7 @@ pub fn run_connections(tool: &Path, cases: &[Case], mut show: impl FnMut(&Case, 
     for case in cases {
         match case.connections.filter(|text| *text != ABSENT) {
             Some(text) => std::fs::write(&file, unescaped(text)).expect("a file in the lab's /run"),
-            None => drop(std::fs::remove_file(&file)), // of the case before, if there was one
+            None => drop(std::fs::remove_file(&file)), // of the previous case, if there was one
         }
         show(case, call(tool, &case.args, None));
     }
@@ -125,7 +125,7 @@ pub fn call(tool: &Path, args: &[String], stdin: Option<&[u8]>) -> Outcome {
     command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut child = command.spawn().expect("the tool starts");
     if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), stdin) {
-        let _ = pipe.write_all(bytes); // a tool that ends early does not read it all
+        let _ = pipe.write_all(bytes); // a tool that ends early does not read everything
     }
     let (ended, end) = channel::<()>();
     let id = child.id().to_string();

@@ -62,7 +62,7 @@ struct Narrow(Socket);
 impl Narrow {
     fn client() -> Client {
         let socket = Socket::new(NETLINK_GENERIC).unwrap();
-        socket.set_rx_buf_sz(1).unwrap(); // the kernel makes the least of it: room for three refusals
+        socket.set_rx_buf_sz(1).unwrap(); // the kernel sets its minimum: room for three refusals
         Client::with_transport(Self(socket)).unwrap()
     }
 }

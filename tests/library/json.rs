@@ -109,7 +109,7 @@ proptest! {
     fn any_table_comes_back(changes in prop::collection::vec(fitting_change(), 0..40)) {
         let mut table = Table::default();
         for change in &changes {
-            let _ = table.change(change); // what is refused changes nothing
+            let _ = table.change(change); // a refused change has no effect
         }
         comes_back(&table)?;
     }

@@ -22,7 +22,7 @@ fn connections_are_read_from_this_network() {
     assert_eq!(connections.next_row().unwrap(), None);
 }
 
-/// A connection to a service of this network, made by a packet that this thread sends.
+/// A connection to a service of this network, made by a packet from this thread.
 fn connect(client: &mut Client) {
     let ip = std::process::Command::new("ip").args(["addr", "add", "192.0.2.1/31", "dev", "lo"]).status();
     assert!(ip.unwrap().success());

@@ -36,7 +36,7 @@ impl Drop for Buffers {
 /// Calls `test` once for each size of the buffers, with an empty table and in a separate network.
 fn with_small_buffers(test: impl Fn() + Sync) {
     if std::env::var("IPVS_LAB_INSIDE").as_deref() == Ok("host") {
-        return; // they are the settings of somebody's machine
+        return; // they are settings of the user's machine
     }
     let _before = Buffers::read();
     for (receive, send) in TUNED {

@@ -1,4 +1,4 @@
-//! `--json`: what the table is in JSON, that every table comes back, and what is said of input that is none.
+//! `--json`: the JSON of a table, that every table is read back, and messages about invalid input.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::{OURS, as_nobody, feed, lab, run, set_up, table};
 
 const NOTHING: (i32, String, String) = (0, String::new(), String::new());
 
-/// One line of JSON, as the schema has it.
+/// One line of JSON in the form of the schema.
 pub(crate) fn read(line: &str) -> Value {
     static SCHEMA: OnceLock<(Schemas, SchemaIndex)> = OnceLock::new();
     let (schemas, schema) = SCHEMA.get_or_init(|| {
@@ -32,7 +32,7 @@ pub(crate) fn read(line: &str) -> Value {
     value
 }
 
-/// What a call prints, where nothing is wrong.
+/// The output of a call that must succeed.
 fn shown(line: &str) -> Value {
     let (status, shown, said) = run(OURS, line);
     assert_eq!((status, said.as_str()), (0, ""), "{line}");
@@ -97,7 +97,7 @@ fn every_table_comes_back() {
             prop_assert_eq!(feed(OURS, "-R --apply", &first), NOTHING);
             let (rules, saved) = (full(), run(OURS, "-S --json --full").1);
             let document = read(&saved);
-            // A listing is a table, too.
+            // A listing is a table too.
             let (_, listed, _) = run(OURS, "-L --json");
             prop_assert_eq!(
                 feed(OURS, "-R --diff --json", &saved),
@@ -207,7 +207,7 @@ fn what_is_no_table_is_one_line_and_changes_nothing() {
         assert_eq!((status, said.contains("Illegal 'json' option")), (2, true), "{said}");
     }
     assert_eq!(table(), BEFORE);
-    // A dry run takes no kernel.
+    // A dry run needs no kernel.
     let (status, shown, said) = as_nobody("-R --json --dry-run --file /dev/null");
     assert_eq!((status, shown.as_str(), said.contains("EOF")), (2, "", true));
 }
@@ -223,7 +223,7 @@ fn what_no_line_can_restore_is_named_and_comes_back_from_json() {
     client.add_destination(&web, &plain).unwrap();
     assert_eq!(run(OURS, "-S -n").2, "");
 
-    // A port of its own, which routing ignores; all ports without persistence; one packet of TCP.
+    // A port that direct routing ignores; all ports without persistence; one-packet scheduling of TCP.
     let other_port = Destination::new("10.1.0.1".parse().unwrap(), 8080, ForwardingMethod::DirectRouting);
     client.add_destination(&web, &other_port).unwrap();
     client.add_service(&Service::new(all_ports, Scheduler::RR)).unwrap();

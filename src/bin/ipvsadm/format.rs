@@ -212,7 +212,7 @@ pub(crate) fn checksum_option(checksum: Checksum) -> &'static str {
 /// writes.
 pub(crate) fn words(line: &[u8]) -> Vec<&[u8]> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let mut words = Vec::with_capacity(12); // Grows for a line with every option.
+    let mut words = Vec::with_capacity(12); // grows for a line with every option
     words.extend(
         line.split(blank)
             .filter(|word| !word.is_empty())

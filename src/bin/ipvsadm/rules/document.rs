@@ -12,7 +12,7 @@ use crate::rules::{apply, replace};
 use crate::session::Session;
 use crate::text::AddressFormatter;
 
-/// Whether an input is a document, not lines: no rule begins so.
+/// Whether an input is a document rather than lines: no rule begins like this.
 pub(crate) fn is_document(input: &[u8]) -> bool {
     input.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first))
 }
@@ -28,7 +28,7 @@ fn read(input: &[u8]) -> Result<Table> {
     Ok(table)
 }
 
-/// Carries out what a document asks for.
+/// Carries out a document.
 pub(crate) fn restore(
     session: &mut Session,
     restore: &Restore,
@@ -51,7 +51,7 @@ pub(crate) fn restore(
     }
 }
 
-/// Prints what would be carried out, which takes no kernel.
+/// Prints what would be carried out; needs no kernel.
 pub(crate) fn show(restore: &Restore, input: &[u8], out: &mut impl Write) -> Result<()> {
     let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
     let changes = Table::default().diff(&read(input)?);
@@ -62,7 +62,7 @@ pub(crate) fn show(restore: &Restore, input: &[u8], out: &mut impl Write) -> Res
         .map_err(|error| messages::write_error(&error))
 }
 
-/// Carries out every change that the kernel takes, and reports the others.
+/// Carries out every change that the kernel accepts, and reports the others.
 fn change_all(client: &mut Client, changes: &[Change]) -> Result<()> {
     let refused = client.apply_all(changes).map_err(|error| messages::refused(&error, None))?;
     for (at, error) in &refused {

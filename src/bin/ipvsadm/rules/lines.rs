@@ -63,8 +63,8 @@ pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> 
     })
 }
 
-/// Whether the line of a change makes the same change again. Other programs can make rules of which no line can: a directly
-/// routed server with a port of its own, for example.
+/// Whether the line of a change makes the same change again. Other programs can make rules that no line can express,
+/// such as a directly routed server with another port.
 pub(crate) fn comes_back(change: &Change) -> bool {
     let mut line = Vec::new();
     if format::change(&mut line, change, &mut AddressFormatter::numeric()).is_err() {

@@ -1,5 +1,5 @@
-//! What comes before a restore that replaces a table: no other restore at the same time, and no sync daemon that its own
-//! would meet.
+//! Preconditions of a restore that replaces the table: no other restore at the same time, and no running sync daemon
+//! that its lines start.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use crate::messages::{self, Result};
 use crate::refusal;
 
-/// Waits until no other restore replaces or applies a whole table, for two at once leave one that is neither's. Where
-/// no lock can be had, as without privilege, nothing is waited for.
+/// Waits until no other restore replaces or applies a whole table, because two at once leave a mixture of both. If no
+/// lock can be taken, such as without privilege, it does not wait.
 pub(crate) fn lock() -> Result<Option<File>> {
     const LOCK: &str = "/run/ipvsadm.lock";
     const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,9 +33,9 @@ pub(crate) fn lock() -> Result<Option<File>> {
     }
 }
 
-/// Stops the sync daemons that lines start, which would be refused while others run.
+/// Stops the sync daemons that lines start: a second one in the same state would be refused.
 pub(crate) fn stop_running_daemons(client: &mut Client, changes: &[Change]) -> Result<()> {
-    // Whether the first line about a daemon starts it; lines that stop it themselves need no help.
+    // Whether the first line about a daemon starts it, rather than stops it.
     let is_started = |state: DaemonState| {
         let first = changes.iter().find_map(|change| match change {
             Change::StartDaemon(daemon) if daemon.state == state => Some(true),

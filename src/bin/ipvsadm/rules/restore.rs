@@ -33,7 +33,7 @@ pub(crate) fn restore<W: Write>(
     let mut input = open(restore)?;
     if restore.json {
         let whole = read_whole(&mut input)?;
-        // A difference may be printed as JSON for lines, too.
+        // For lines too, a difference may be printed as JSON.
         if document::is_document(&whole) || restore.mode != RestoreMode::Diff {
             return document::restore(session, restore, &whole, out);
         }
@@ -93,7 +93,7 @@ fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
     if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
 }
 
-/// The changes that lines ask for.
+/// The changes in lines.
 fn changes_of(commands: &[(usize, Command)]) -> Vec<Change> {
     let change = |(_, command): &(usize, Command)| match command {
         Command::Change(request) => Some(request.change),
