@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use ipvs::{Client, Info, Transport};
+use ipvs::{Change, Client, Error, Info, Operation, Transport};
 use proptest::prelude::*;
 
 use crate::cli::parse;
-use crate::messages::Failure;
+use crate::messages::{self, Failure};
 use crate::option_table::OPTIONS;
 use crate::resolver::Resolver;
 use crate::run as dispatch;
@@ -126,6 +126,16 @@ fn every_errno_is_told_as_the_original_tells_it() {
 }
 
 /// Causes that need a kernel without IPv6, or one with a thousand ticks a second.
+#[test]
+fn a_kernel_that_gives_no_answer_may_have_done_a_change() {
+    let refused = |change: Option<&Change>| {
+        let failure = messages::refused(&Error::NoReply { operation: Operation::Flush }, change);
+        (failure.status, failure.message.contains("may have done it"))
+    };
+    assert_eq!(refused(Some(&Change::Flush)), (255, true));
+    assert_eq!(refused(None), (1, false));
+}
+
 #[test]
 fn a_refusal_names_its_word_and_its_cause() {
     let off = "the kernel runs without IPv6: see ipv6.disable in /proc/cmdline";

@@ -201,6 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_is_cut_between_two_characters() {
+        for (bytes, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "aé"), (4, "aéz"), (5, "aéz")] {
+            assert_eq!(cut("aéz", bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
     fn addresses_are_written_as_inet_ntop_writes_them() {
         for (words, expected) in [
             ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], "2001:db8::1"),
