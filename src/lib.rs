@@ -54,6 +54,22 @@
 #![cfg_attr(feature = "cli", doc = "```text")]
 //! ipvs::Timeouts { tcp: 1, tcp_fin: 2, udp: 3 }; // does not compile
 //! ```
+//!
+//! # Programs
+//!
+//! Three whole ones; they are in the package's `tests/examples`, with an asynchronous one.
+//!
+//! ```no_run
+#![doc = include_str!("../tests/examples/reconcile.rs")]
+//! ```
+//!
+//! ```no_run
+#![doc = include_str!("../tests/examples/rates.rs")]
+//! ```
+//!
+//! ```no_run
+#![doc = include_str!("../tests/examples/drain.rs")]
+//! ```
 
 #[macro_use]
 mod model;
