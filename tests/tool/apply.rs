@@ -104,7 +104,7 @@ fn an_input_without_a_rule_is_no_table() {
 }
 
 #[test]
-fn daemons_and_timeouts_of_which_no_line_speaks_stay() {
+fn daemons_and_timeouts_without_a_line_stay() {
     lab::isolate();
     let running = || run(OURS, "-L --daemon").1 + &run(OURS, "-L --timeout").1;
     let start = |side: &str, id: u32| format!("--start-daemon {side} --mcast-interface lo --syncid {id}\n");

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::{OURS, feed, lab, run, services, set_up, table};
 
 #[test]
-fn what_is_not_named_stays() {
+fn options_left_out_stay() {
     lab::isolate();
     for (there, typed, left) in [
         ("-s wrr -p 60 -M 255.255.0.0", "-s rr", "-s rr -p 60 -M 255.255.0.0"),

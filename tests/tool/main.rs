@@ -128,7 +128,7 @@ fn as_nobody(line: &str) -> Answer {
 }
 
 #[test]
-fn help_and_complaints_need_no_privilege() {
+fn help_and_usage_errors_need_no_privilege() {
     lab::isolate();
     let version = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
     assert_eq!(as_nobody("-v"), (0, version.into(), String::new()));

@@ -18,7 +18,7 @@ fn hosts(lines: &str) {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_saved_as_numbers() {
+fn names_that_do_not_resolve_back_are_saved_as_numbers() {
     let rules = "-A -t 10.0.0.1:81 -s rr\n\
         -a -t 10.0.0.1:81 -r 10.1.0.1:81 -g -w 1\n\
         -a -t 10.0.0.1:81 -r 10.1.0.2:81 -g -w 1\n\

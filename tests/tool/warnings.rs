@@ -118,7 +118,7 @@ fn set_up_anew(lines: &str) {
 }
 
 #[test]
-fn each_says_what_the_kernel_has() {
+fn each_warning_says_what_the_kernel_has() {
     lab::isolate();
     let nothing = (0, String::new(), String::new());
     for [there, typed, said, left] in CASES {
@@ -150,7 +150,7 @@ fn each_says_what_the_kernel_has() {
 }
 
 #[test]
-fn what_is_meant_is_not_warned_of() {
+fn intended_changes_have_no_warning() {
     lab::isolate();
     set_up(
         "-A -t 10.0.0.1:80 -s wrr -p 60\n-A -u 10.0.0.1:53 -s rr\n-A -f 7 -s lc\n\
@@ -222,7 +222,7 @@ fn spread(scheduler: &str, weights: [u32; 2]) -> String {
 }
 
 #[test]
-fn the_schedulers_heed_weights_as_the_warnings_say() {
+fn the_schedulers_use_weights_as_the_warnings_say() {
     // Of Linux's own schedulers, nq uses them only while all servers are busy, which they are not here.
     for scheduler in ["rr", "lc", "dh", "wrr", "wlc", "lblc", "lblcr", "sh", "mh", "sed", "fo", "ovf"] {
         let uses_weights = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
@@ -249,7 +249,7 @@ fn a_port_behind_a_mark_has_no_effect() {
 }
 
 #[test]
-fn open_connections_keep_their_way() {
+fn open_connections_keep_their_method() {
     lab::isolate();
     let network = "addr add 10.0.0.1/32 dev lo\naddr add 10.1.0.1/32 dev lo\n";
     assert_eq!(feed("ip", "-batch -", network).0, 0);

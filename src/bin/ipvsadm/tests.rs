@@ -242,7 +242,7 @@ fn requests_of(line: &str) -> String {
 }
 
 #[test]
-fn the_kernel_is_asked_only_where_a_warning_is_in_question() {
+fn the_kernel_is_asked_only_for_possible_warnings() {
     for (line, commands) in [
         ("-A -t 10.0.0.1:80 -s rr", "1"),
         ("-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -g", "5"),
