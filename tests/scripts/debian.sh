@@ -1,5 +1,5 @@
-# Debian's init script, as its package ships it: all its actions, with rules and with sync daemons.
-# The rules file and the settings are this test's own.
+# Debian's init script as packaged: all its actions, with rules and with sync daemons. The rules file and the settings
+# belong to this test.
 . "${0%/*}/show.sh"
 
 service() {
@@ -79,7 +79,7 @@ busybox sleep 0.3
 service stop
 table
 
-# Without AUTO a restart leaves the rules alone; nothing in the file is nothing in the table.
+# Without AUTO a restart does not change the rules; an empty file gives an empty table.
 show 'ipvsadm -A -t 10.0.0.99:80 -s rr'
 service restart # no daemon is there to stop
 table

@@ -1,8 +1,8 @@
-# Debian's supervisor ldirectord, as its package ships it: it makes the table with ipvsadm, parses its listings before
-# each change, takes dead servers out and puts them back. LDIRECTORD is the folder where its package is unpacked.
+# Debian's supervisor ldirectord as packaged: it makes the table with ipvsadm, parses its listings before each change,
+# removes dead servers and adds them again. LDIRECTORD is the folder where its package is unpacked.
 . "${0%/*}/show.sh"
 
-# Its hashes, which it walks, in the same order each time; and the layer of files for which it would start itself anew.
+# Its hashes in the same order each time; and the PerlIO layer without which it would restart itself.
 export PERL_HASH_SEED=0 PERL_PERTURB_KEYS=0 PERLIO=perlio
 export PERL5LIB="$LDIRECTORD/usr/share/perl5:$(echo "$LDIRECTORD"/usr/lib/*/perl5/*)"
 
@@ -27,7 +27,7 @@ leave() {
 }
 trap leave EXIT
 
-# web N on|off: the web server of a real server lives or dies.
+# web N on|off: starts or stops the web server of a real server.
 web() {
     if [ "$2" = on ]; then
         busybox nsenter "--net=/run/netns/server$1" busybox httpd -p 8080 -h "$PWD/pages" >/dev/null 2>&1
@@ -103,8 +103,8 @@ virtual = 10.0.0.80:9
     checktype = off
 END
 
-# stage WHAT LINE...: waits until the supervisor has brought about what has happened: the table, as `ipvsadm -Sn` shows
-# it, has these pieces of lines, and none of those that begin with `!`.
+# stage WHAT LINE...: waits until the supervisor has reacted: the table, as shown by `ipvsadm -Sn`, has these pieces
+# of lines, and none of those that begin with `!`.
 stage() {
     echo "== $1"
     shift
@@ -158,6 +158,6 @@ supervisor=
 show 'ipvsadm -Sn'
 echo '== what it typed'
 sed -n 's/^Running system(\(.*\))$/\1/p' debug | sort -u
-# Where it meets a line that it does not know, or a tool that fails, it says so.
+# It reports a line that it cannot parse, or a tool that fails.
 grep -E 'Unknown line|inside a virtual|^system.* failed|^Could not' debug | sort -u
 exit 0

@@ -1,8 +1,8 @@
-# What people write to watch a director: pipelines over the listings, by column, by offset, by pattern and by status.
-# The table has rules of every kind (rules.txt), and traffic goes through some of them.
+# Common monitoring pipelines for a director: over the listings, by column, by offset, by pattern and by status. The
+# table has rules of every kind (rules.txt), and traffic goes through some of them.
 . "${0%/*}/show.sh"
 
-# A real server behind the director, which is its router; the client is the director itself.
+# A real server behind the director, which is its router; the client runs on the director.
 ip netns add server
 ip link add to-server type veth peer name eth0 netns server
 ip addr add 10.1.0.1/24 dev to-server
@@ -23,7 +23,8 @@ trap leave EXIT
 
 show "ipvsadm -R <${0%/*}/rules.txt"
 
-# Three connections that stay, two of them on one service; and as many bytes as make the counters change their unit.
+# Three connections that stay open, two of them to one service; and enough bytes for the counters to change their
+# unit.
 on_server busybox httpd -p 8080 -h /run/scripts >/dev/null 2>&1
 on_server busybox httpd -p 9000 -h /run/scripts >/dev/null 2>&1
 mkfifo open

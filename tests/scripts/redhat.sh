@@ -1,5 +1,5 @@
-# An init script of Red Hat's kind: the rules lie in /etc/sysconfig/ipvsadm, go in through ipvsadm-restore and come
-# out through `ipvsadm-save -n`.
+# A Red Hat style init script: the rules are in /etc/sysconfig/ipvsadm, loaded by ipvsadm-restore and saved by
+# `ipvsadm-save -n`.
 . "${0%/*}/show.sh"
 
 mkdir -p /etc/sysconfig
@@ -21,7 +21,7 @@ service() {
     stop | panic) stop ;;
     restart) stop && start ;;
     status) ipvsadm -L -n ;;
-    # The unit of later releases saves and clears; its start has no clear of its own.
+    # The unit of later releases saves and clears on stop; its start does not clear.
     unit-start) bash -c "exec /sbin/ipvsadm-restore < $config" ;;
     unit-stop) bash -c "exec /sbin/ipvsadm-save -n > $config" && /sbin/ipvsadm -C ;;
     save) ipvsadm-save -n >$config ;;

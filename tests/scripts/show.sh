@@ -1,6 +1,6 @@
-# Read by the scripts beside this one: shows what is done as a terminal would.
+# Sourced by the scripts beside this one: shows commands as a terminal would.
 
-# show COMMAND: the command, what it says, and how it ends where that is not 0.
+# show COMMAND: prints the command, its output, and its status if that is not 0.
 show() {
     printf '# %s\n' "$1"
     status=0
@@ -8,7 +8,7 @@ show() {
     [ $status = 0 ] || echo "[status $status]"
 }
 
-# instead FILE: the machine's FILE is, for this test alone, what comes from stdin.
+# instead FILE: for this test only, the machine's FILE has the content of stdin.
 instead() {
     own=$PWD/$(echo "$1" | tr / _)
     cat >"$own"
@@ -16,7 +16,7 @@ instead() {
     mount --bind "$own" "$1" || exit 1
 }
 
-# until_true WHAT COMMAND: waits, some 15 seconds at most, until the command succeeds.
+# until_true WHAT COMMAND: waits at most about 15 seconds until the command succeeds.
 until_true() {
     tries=150
     until eval "$2" >/dev/null 2>&1; do
