@@ -49,7 +49,7 @@ fn shown(options: &[&str]) -> String {
 }
 
 /// Runs the fix of the finding `id`, which must then be gone.
-fn mend(id: &str, options: &[&str]) -> Value {
+fn fix(id: &str, options: &[&str]) -> Value {
     let found = findings(options);
     let finding =
         found.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{id}: {found:?}"));
@@ -85,10 +85,10 @@ fn commands_with_interfaces_of_any_name_do_what_they_say() {
     for name in NAMES {
         director(name);
         load("'-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r 192.168.1.11:80 -m'");
-        let finding = mend("vip-missing", &none);
+        let finding = fix("vip-missing", &none);
         assert!(finding["fix"].as_str().unwrap().contains("|| ip addr replace 192.168.1.100/32 dev "));
         ip(&["link", "set", "dev", name, "down"]);
-        let finding = mend("vip-link-down", &none);
+        let finding = fix("vip-link-down", &none);
         assert_eq!(finding["what"], format!("192.168.1.100 is on {name}, which is down"));
         ip(&["link", "set", "dev", name, "down"]);
         assert!(shown(&none).contains("vip-link-down"));
@@ -96,23 +96,23 @@ fn commands_with_interfaces_of_any_name_do_what_they_say() {
 
         let settings = Path::new("/proc/sys/net/ipv4/conf").join(name);
         std::fs::write(settings.join("send_redirects"), "1").unwrap();
-        let finding = mend("send-redirects", &none);
+        let finding = fix("send-redirects", &none);
         assert_eq!(finding["at"], *name);
         assert_eq!(std::fs::read_to_string(settings.join("send_redirects")).unwrap(), "0\n");
 
         ip(&["addr", "del", "192.168.1.100/32", "dev", name]);
         ip(&["addr", "add", "192.168.1.100/32", "dev", "lo"]);
         std::fs::write(settings.join("arp_ignore"), "1").unwrap();
-        mend("vip-on-loopback", &none);
+        fix("vip-on-loopback", &none);
 
         ip(&["route", "add", "blackhole", "192.168.1.11/32"]);
-        mend("server-unreachable", &none);
+        fix("server-unreachable", &none);
 
         // Neither starting a daemon nor the tool's own options need a shell.
         ip(&["link", "set", "dev", name, "up"]);
         assert!(tool(&["--start-daemon", "master", "--mcast-interface", name]).status.success());
         ip(&["link", "set", "dev", name, "down"]);
-        mend("sync-link-down", &none);
+        fix("sync-link-down", &none);
     }
 }
 
@@ -126,7 +126,7 @@ fn commands_with_files_of_any_name_do_what_they_say() {
         std::fs::create_dir("/run/check-saved").unwrap();
         let options = ["--file", &path];
         assert!(shown(&options).contains("save-missing"));
-        let finding = mend("save-missing", &options);
+        let finding = fix("save-missing", &options);
         assert_eq!(finding["at"], *path);
         assert!(std::fs::metadata(&path).unwrap().len() > 0, "{name}");
     }

@@ -22,15 +22,15 @@ pub enum Rule {
     /// Turns the original's outcome into the required one. This tool's outcome is passed too, for parts that are
     /// free.
     Does(fn(&Case, &Outcome, &Outcome) -> Option<Outcome>),
-    /// The original's sentence with this beginning and this end may continue with `: 'WORD'` and a remedy; one that
+    /// The original's sentence with this beginning and this end may continue with `: 'WORD'` and a fix; one that
     /// ends in a full stop continues without the colon.
     NamesWord(&'static str, &'static str),
-    /// The original's sentence with this beginning and this end may continue with `; ` and a remedy.
+    /// The original's sentence with this beginning and this end may continue with `; ` and a fix.
     NamesRemedy(&'static str, &'static str),
 }
 use Rule::{Does, NamesRemedy, NamesWord, Takes};
 
-const REMEDIES: &str = "Messages name the word at fault and the remedy";
+const FIXES: &str = "Messages name the word at fault and the fix";
 const RESTORE: &str = "Restore reads what people write";
 const LINES: &str = "Restore names the line";
 const ROWS: &str = "Connections are shown whole";
@@ -67,26 +67,22 @@ pub const TABLE: &[Difference] = &[
         case: "restore-051",
         rule: Does(refusals_in_status),
     },
-    Difference { heading: REMEDIES, case: "opts-016", rule: NamesWord("illegal ", " specified") },
+    Difference { heading: FIXES, case: "opts-016", rule: NamesWord("illegal ", " specified") },
     Difference {
-        heading: REMEDIES,
+        heading: FIXES,
         case: "opts-020",
         rule: NamesWord("Scheduler or persistence engine not found", ""),
     },
     Difference {
-        heading: REMEDIES,
+        heading: FIXES,
         case: "dest-069",
         rule: NamesWord("Invalid operation.  ", "not unicast, ..."),
     },
-    Difference { heading: REMEDIES, case: "cmd-037", rule: NamesWord("Numerical result out of range", "") },
-    Difference { heading: REMEDIES, case: "cmd-104", rule: NamesWord("No such device", "") },
-    Difference { heading: REMEDIES, case: "cause-001", rule: NamesWord("Network is unreachable", "") },
-    Difference { heading: REMEDIES, case: "popt-010", rule: NamesWord("Try `", "for more information.") },
-    Difference {
-        heading: REMEDIES,
-        case: "addr-002",
-        rule: NamesRemedy("Zero port specified for ", "service"),
-    },
+    Difference { heading: FIXES, case: "cmd-037", rule: NamesWord("Numerical result out of range", "") },
+    Difference { heading: FIXES, case: "cmd-104", rule: NamesWord("No such device", "") },
+    Difference { heading: FIXES, case: "cause-001", rule: NamesWord("Network is unreachable", "") },
+    Difference { heading: FIXES, case: "popt-010", rule: NamesWord("Try `", "for more information.") },
+    Difference { heading: FIXES, case: "addr-002", rule: NamesRemedy("Zero port specified for ", "service") },
 ];
 
 /// The headings of `docs/compatibility.md` used in the table.

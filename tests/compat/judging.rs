@@ -22,7 +22,7 @@ fn passes(case: &Case, original: &Outcome, got: &Outcome) -> bool {
 }
 
 #[test]
-fn a_sentence_may_go_on_with_the_word_and_a_remedy() {
+fn a_sentence_may_go_on_with_the_word_and_a_fix() {
     let call = case("-a -t 10.0.0.1:80 -r 10.1.0.1 -w l", None);
     let original = says(2, "illegal weight specified\n");
     let may = |text: &str| passes(&call, &original, &says(2, text));

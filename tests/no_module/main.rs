@@ -24,7 +24,7 @@ fn ours(line: &str) -> (i32, String) {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-fn without_the_module_the_remedy_is_named() {
+fn without_the_module_the_fix_is_named() {
     if std::env::var("IPVS_LAB_INSIDE").as_deref() == Ok("host") {
         eprintln!("skipped: the module of this machine's own kernel is not taken out");
         return;
@@ -37,8 +37,8 @@ fn without_the_module_the_remedy_is_named() {
         "mount -t tmpfs lab /lib/modules 2>/dev/null || { mkdir -p /lib/modules && mount -t tmpfs lab /lib/modules; }",
     );
 
-    let refused = |remedy: &str| {
-        let expected = format!("Can't initialize ipvs: Protocol not available; {remedy}\n");
+    let refused = |fix: &str| {
+        let expected = format!("Can't initialize ipvs: Protocol not available; {fix}\n");
         assert_eq!(ours("-Ln"), (2, expected));
     };
     refused(&format!(
@@ -62,8 +62,8 @@ fn without_the_module_the_remedy_is_named() {
 
     // Schedulers and engines are modules, too.
     let add = "-A -u 10.0.0.1:5060 -s rr -p --pe sip";
-    let missing = |word: &str, remedy: &str| {
-        let expected = format!("Scheduler or persistence engine not found: '{word}'; {remedy}\n");
+    let missing = |word: &str, fix: &str| {
+        let expected = format!("Scheduler or persistence engine not found: '{word}'; {fix}\n");
         assert_eq!(ours(add), (255, expected));
     };
     missing("rr", "the kernel has no module ip_vs_rr");

@@ -80,7 +80,7 @@ fn bad_input_is_one_line_that_names_the_word() {
     lab::isolate();
     set_up("-A -t 10.0.0.1:80 -s rr\n");
     let before = table();
-    for (line, status, word, remedy) in [
+    for (line, status, word, fix) in [
         ("-A -t 300.0.0.1:80", 2, "'300.0.0.1:80'", "an address or a name"),
         ("-A -t 10.0.0.2:99999", 2, "'10.0.0.2:99999'", ":PORT"),
         ("-A -t nohost.invalid:80", 2, "'nohost.invalid:80'", "an address or a name"),
@@ -109,7 +109,7 @@ fn bad_input_is_one_line_that_names_the_word() {
         let (code, stdout, stderr) = run(OURS, line);
         assert_eq!((code, stdout.as_str()), (status, ""), "{line}: {stderr}");
         assert_eq!(stderr.lines().count(), usize::from(status != 0), "{line}: {stderr}");
-        assert!(stderr.contains(word) && stderr.contains(remedy), "{line}: {stderr}");
+        assert!(stderr.contains(word) && stderr.contains(fix), "{line}: {stderr}");
     }
     assert_eq!(table(), before);
 }
@@ -141,7 +141,7 @@ fn help_and_usage_errors_need_no_privilege() {
 }
 
 #[test]
-fn without_privilege_the_remedy_is_named() {
+fn without_privilege_the_fix_is_named() {
     lab::isolate();
     for line in ["", "-Ln", "-Lnc", "-C", "-A -t 10.0.0.1:80"] {
         let (code, stdout, stderr) = as_nobody(line);

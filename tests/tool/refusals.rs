@@ -1,4 +1,4 @@
-//! Refusals by the kernel: each is provoked, the message names the actual cause, and its remedy works.
+//! Refusals by the kernel: each is provoked, the message names the actual cause, and its fix works.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn sh(script: &str) {
 
 /// `line` is refused with this message, but not after the commands following the message's last colon, or `instead`
 /// of them.
-fn mended(line: &str, message: &str, instead: &str) {
+fn fixed(line: &str, message: &str, instead: &str) {
     let (status, stdout, said) = run(OURS, line);
     assert_eq!(
         (status, stdout.as_str(), said.as_str()),
@@ -58,11 +58,11 @@ fn servers_of_another_family_and_sync_daemons_exclude_each_other() {
     let to_v4 = "-a -t 10.0.0.1:80 -r fd00::7 -i";
     let beside = "no server may be of another family than its service while a sync daemon runs";
     sh("ipvsadm --start-daemon master --mcast-interface lo --syncid 7; sleep 0.1");
-    mended(to_v6, &format!("{INVALID}: '10.1.0.1'; {beside}: ipvsadm --stop-daemon master --syncid 7"), "");
+    fixed(to_v6, &format!("{INVALID}: '10.1.0.1'; {beside}: ipvsadm --stop-daemon master --syncid 7"), "");
     run(OURS, "-d -t [fd00::1]:80 -r 10.1.0.1");
     sh("for state in master backup; do ipvsadm --start-daemon $state --mcast-interface lo; done; sleep 0.1");
     let stops = "ipvsadm --stop-daemon master --syncid 0 && ipvsadm --stop-daemon backup --syncid 0";
-    mended(to_v4, &format!("{INVALID}: 'fd00::7'; {beside}: {stops}"), "");
+    fixed(to_v4, &format!("{INVALID}: 'fd00::7'; {beside}: {stops}"), "");
     assert_eq!(run(OURS, to_v6).0, 0);
 
     let none = "no sync daemon runs while a server is of another family than its service";
@@ -71,7 +71,7 @@ fn servers_of_another_family_and_sync_daemons_exclude_each_other() {
     assert_eq!(run(OURS, start).2, format!("{INVALID}: 'backup'; {none} (there are 2): {delete}\n"));
     sh(delete);
     let delete = "ipvsadm -d -t '[fd00::1]:80' -r 10.1.0.1:80";
-    mended(start, &format!("{INVALID}: 'backup'; {none}: {delete}"), "");
+    fixed(start, &format!("{INVALID}: 'backup'; {none}: {delete}"), "");
     stop("backup");
 }
 
@@ -90,7 +90,7 @@ fn an_address_that_no_server_has() {
         (to_v6, "::"),
     ] {
         let good = if to == to_v4 { "10.1.0.2" } else { "fd00::2" };
-        mended(
+        fixed(
             &format!("{to} {address}"),
             &format!("{INVALID}: '{address}'; {single}"),
             &format!("{to} {good}"),
@@ -100,13 +100,13 @@ fn an_address_that_no_server_has() {
     }
     let link_local =
         "IPVS stores no interface with an address: use an address of the server that is not link-local";
-    mended(
+    fixed(
         &format!("{to_v6} fe80::2"),
         &format!("{INVALID}: 'fe80::2'; {link_local}"),
         &format!("{to_v6} fd00::3"),
     );
     let mapped = "write an IPv4 server as 10.1.0.9, with -i";
-    mended(
+    fixed(
         &format!("{to_v6} ::ffff:10.1.0.9"),
         &format!("{INVALID}: '::ffff:10.1.0.9'; {mapped}"),
         &format!("{to_v6} 10.1.0.9 -i"),
@@ -119,7 +119,7 @@ fn a_network_namespace_without_an_address() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     assert_eq!(run(OURS, "-A -t 10.0.0.1:80").0, 0);
     let why = "this network namespace has no address yet: ip link set dev lo up";
-    mended("-a -t 10.0.0.1:80 -r 10.1.0.1", &format!("{INVALID}: '10.1.0.1'; {why}"), "");
+    fixed("-a -t 10.0.0.1:80 -r 10.1.0.1", &format!("{INVALID}: '10.1.0.1'; {why}"), "");
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn an_interface_that_carries_no_daemon() {
     let none = |version: u8, least: u16| {
         format!("it has no IPv{version}, because its MTU is below {least}: ip link set dev d0 mtu 1500")
     };
-    // The setup, the line, the text after which sentence, and the command typed instead of its remedy.
-    for (set_up, line, sentence, remedy, instead) in [
+    // The setup, the line, the text after which sentence, and the command typed instead of its fix.
+    for (set_up, line, sentence, fix, instead) in [
         ("", &format!("{master} d0"), UNREACHABLE, up("d0"), ""),
         ("", &format!("{master} d0 {V6_GROUP}"), UNREACHABLE, up("d0"), ""),
         ("ip link set d0 up mtu 60", &format!("{master} d0"), UNREACHABLE, none(4, 68), ""),
@@ -170,18 +170,18 @@ fn an_interface_that_carries_no_daemon() {
     ] {
         sh(&format!("ip link del d0; ip link add d0 type dummy; {set_up}"));
         let name = if line.contains("d1") { "d1" } else { "d0" };
-        mended(line, &format!("{sentence}: '{name}'; {remedy}"), instead);
+        fixed(line, &format!("{sentence}: '{name}'; {fix}"), instead);
         stop(if line.starts_with(master) { "master" } else { "backup" });
     }
     // The loopback interface, which is up.
     let groups = "it cannot reach IPv6 groups; name another interface with --mcast-interface";
     let instead = format!("{master} d0 {V6_GROUP}");
     sh("ip link set d0 up");
-    mended(&format!("{master} lo {V6_GROUP}"), &format!("{UNREACHABLE}: 'lo'; {groups}"), &instead);
+    fixed(&format!("{master} lo {V6_GROUP}"), &format!("{UNREACHABLE}: 'lo'; {groups}"), &instead);
     stop("master");
     // Any name can be copied from the message.
     sh("ip link add 'x;id' type dummy");
-    mended(&format!("{master} x;id"), &format!("{UNREACHABLE}: 'x;id'; {}", up("'x;id'")), "");
+    fixed(&format!("{master} x;id"), &format!("{UNREACHABLE}: 'x;id'; {}", up("'x;id'")), "");
     stop("master");
 }
 
@@ -193,7 +193,7 @@ fn a_port_that_another_program_has() {
         let taken = UdpSocket::bind(("0.0.0.0", port)).unwrap();
         let why = "another program uses this UDP port; choose another with --mcast-port";
         let instead = format!("{line} --mcast-port 9001");
-        mended(&format!("{line}{option}"), &format!("Address already in use: '{port}'; {why}"), &instead);
+        fixed(&format!("{line}{option}"), &format!("Address already in use: '{port}'; {why}"), &instead);
         stop("backup");
         drop(taken);
     }

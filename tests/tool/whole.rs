@@ -121,7 +121,7 @@ fn a_file_that_no_new_one_can_replace_is_named_with_what_writes_into_it() {
     mount(nothing, at("read-only").as_str(), nothing, flags, nothing).unwrap();
     let path = at("read-only/rules");
     assert_eq!(save(&path), said(&path, "Read-only file system", " -n", &format!("'{path}'")));
-    // A file that cannot be written into either has no such remedy.
+    // A file that cannot be written into either has no such fix.
     let read_only = format!("cannot write '{}': Read-only file system\n", at("read-only/new"));
     assert_eq!(save(&at("read-only/new")), (1, String::new(), read_only));
 

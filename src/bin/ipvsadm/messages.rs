@@ -1,7 +1,7 @@
 //! Error messages and exit statuses: the one table of sentences.
 //!
 //! Sentences and statuses are the original's, because scripts look for them. If such a sentence does not name the
-//! word at fault, `: 'WORD'; remedy` is appended on the same line.
+//! word at fault, `: 'WORD'; fix` is appended on the same line.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -107,8 +107,8 @@ pub(crate) fn write_error(error: &std::io::Error) -> Failure {
 }
 
 /// IPVS cannot be reached.
-pub(crate) fn unavailable(reason: &str, remedy: &str) -> Failure {
-    value(format!("Can't initialize ipvs: {reason}; {remedy}"))
+pub(crate) fn unavailable(reason: &str, fix: &str) -> Failure {
+    value(format!("Can't initialize ipvs: {reason}; {fix}"))
 }
 
 /// The kernel refused, or could not be reached; `change` is what was sent, if it was a change. The causes of refusals

@@ -1,5 +1,5 @@
 //! Why the kernel refused a change. An errno can have several causes: the table, this machine or another request
-//! reveals the actual one, and the message continues with the word at fault and the remedy.
+//! reveals the actual one, and the message continues with the word at fault and the fix.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::format;
 use crate::messages::{self, Failure, text};
 use crate::shell;
 
-/// The word at fault, and the remedy.
+/// The word at fault, and the fix.
 type Cause = (String, String);
 
 /// The kernel refused a change, or could not be reached.
@@ -29,8 +29,8 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
         _ => None,
     };
     match cause {
-        Some((word, remedy)) => {
-            let message = format!("{}: '{}'; {remedy}", failure.message, text(word.as_bytes()));
+        Some((word, fix)) => {
+            let message = format!("{}: '{}'; {fix}", failure.message, text(word.as_bytes()));
             Failure { message, ..failure }
         }
         None => failure,
@@ -67,8 +67,8 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
 fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
         let module = format!("{prefix}{}", text(name));
-        let remedy = connect::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
-        (String::from_utf8_lossy(name).into_owned(), remedy)
+        let fix = connect::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
+        (String::from_utf8_lossy(name).into_owned(), fix)
     };
     match service.engine.filter(|_| has_scheduler(service.scheduler)) {
         Some(engine) => of(engine.as_bytes(), "ip_vs_pe_"),
@@ -91,7 +91,7 @@ fn has_scheduler(scheduler: Scheduler) -> bool {
 fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
     let single_host = || "a real server has the address of a single host".to_owned();
     let mapped = address.to_canonical();
-    let remedy = match address {
+    let fix = match address {
         _ if address.is_multicast() || address.is_unspecified() => single_host(),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
             "IPVS stores no interface with an address: use an address of the server that is not link-local"
@@ -104,7 +104,7 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
         }
         _ => single_host(),
     };
-    (address.to_string(), remedy)
+    (address.to_string(), fix)
 }
 
 /// Sync daemons and servers of another family than their service's exclude each other.
@@ -158,7 +158,7 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
     let interface = Interface(daemon.interface.as_bytes());
     let is_ipv6 = daemon.group.is_some_and(|group| group.is_ipv6());
     let family = if is_ipv6 { "ipv6" } else { "ipv4" };
-    let remedy = match errno {
+    let fix = match errno {
         libc::ENODEV | libc::ENETUNREACH | libc::EINVAL
             if interface.exists() && !interface.settings(family).is_dir() =>
         {
@@ -177,12 +177,12 @@ fn daemon_cause(errno: i32, daemon: &SyncDaemon) -> Option<Cause> {
         }
         libc::EADDRINUSE => {
             let port = if daemon.port == 0 { SyncDaemon::DEFAULT_PORT } else { daemon.port };
-            let remedy = "another program uses this UDP port; choose another with --mcast-port";
-            return Some((port.to_string(), remedy.to_owned()));
+            let fix = "another program uses this UDP port; choose another with --mcast-port";
+            return Some((port.to_string(), fix.to_owned()));
         }
         _ => return None,
     };
-    Some((String::from_utf8_lossy(interface.0).into_owned(), remedy))
+    Some((String::from_utf8_lossy(interface.0).into_owned(), fix))
 }
 
 /// An interface by its name, as `/proc` shows it.
@@ -236,9 +236,9 @@ fn server_conflict(state: DaemonState) -> Option<Cause> {
         1 => String::new(),
         count => format!(" (there are {count})"),
     };
-    let remedy =
+    let fix =
         format!("no sync daemon runs while a server is of another family than its service{count}: {delete}");
-    Some((state.to_string(), remedy))
+    Some((state.to_string(), fix))
 }
 
 fn servers_of_other_family() -> ipvs::Result<Vec<(ServiceId, DestinationId)>> {

@@ -106,10 +106,10 @@ pub(crate) fn twice(option: OptionKey) -> Failure {
 }
 
 /// A command line that does not begin with a command.
-pub(crate) fn try_help(program: &str, word: Option<&[u8]>, remedy: &str) -> Failure {
+pub(crate) fn try_help(program: &str, word: Option<&[u8]>, fix: &str) -> Failure {
     let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
     if let Some(word) = word {
-        message = format!("{message} '{}'; {remedy}", text(word));
+        message = format!("{message} '{}'; {fix}", text(word));
     }
     Failure { status: STATUS_REFUSED, message, continue_restore: false }
 }

@@ -1,4 +1,4 @@
-//! Warnings: a change was carried out, but may be a mistake. Each ends with the remedy.
+//! Warnings: a change was carried out, but may be a mistake. Each ends with the fix.
 
 use ipvs::{DestinationId, Scheduler};
 
