@@ -252,3 +252,27 @@ fn what_no_line_can_restore_is_named_and_comes_back_from_json() {
     assert_eq!(feed(OURS, "-R --json --replace", &document), NOTHING);
     assert_eq!(Table::read(&mut client).unwrap(), before);
 }
+
+#[test]
+fn findings_name_the_service_and_the_server() {
+    lab::isolate();
+    set_up("-A -t 127.0.0.9:80 -s rr\n-a -t 127.0.0.9:80 -r 10.1.0.1:80 -m -w 1\n-A -f 7 -s rr\n");
+    let (status, shown, said) = run(OURS, "--check --json --file /nonexistent");
+    assert_eq!((status, said.as_str()), (1, ""));
+    let findings = read(&shown);
+    let find = |id: &str| findings.as_array().unwrap().iter().find(|finding| finding["id"] == id).unwrap();
+    let unreachable = find("server-unreachable");
+    assert_eq!(unreachable["at"], "TCP 127.0.0.9:80 -> 10.1.0.1:80");
+    let parts = ["protocol", "service", "server", "severity"].map(|key| &unreachable[key]);
+    assert_eq!(parts, ["tcp", "127.0.0.9:80", "10.1.0.1:80", "error"]);
+    let of_mark = find("no-server");
+    assert_eq!((&of_mark["service"], of_mark.get("protocol")), (&json!("fwmark 7"), None));
+    assert_eq!(find("save-missing")["severity"], "warning");
+    // Names are shown as a terminal can show them.
+    run("ip", "link add name \u{9b}31m\u{202e} type dummy");
+    run("ip", "link set \u{9b}31m\u{202e} up");
+    run(OURS, "--start-daemon master --mcast-interface \u{9b}31m\u{202e}");
+    let (_, daemons, _) = run(OURS, "-L --daemon --json");
+    assert!(daemons.contains(r#""interface":"\u009b31m\u202e""#), "{daemons}");
+    assert_eq!(read(&daemons)["daemons"][0]["interface"], "\u{9b}31m\u{202e}");
+}

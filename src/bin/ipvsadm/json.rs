@@ -5,6 +5,37 @@ use std::io::{Result, Write};
 
 use ipvs::Table;
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+
+use crate::messages;
+
+/// JSON whose strings have no character that a terminal would interpret, or show as nothing: they are escaped, as JSON's
+/// own are.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> Result<()> {
+        if fragment.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return out.write_all(fragment.as_bytes());
+        }
+        for character in fragment.chars() {
+            let mut units = [0; 2];
+            if messages::is_visible(character) {
+                write!(out, "{character}")?;
+            } else {
+                let units = character.encode_utf16(&mut units).iter();
+                units.copied().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a value in one line, without the end of the line.
+pub(crate) fn write(out: impl Write, value: &impl Serialize) -> Result<()> {
+    Ok(value.serialize(&mut Serializer::with_formatter(out, Printable))?)
+}
 
 /// An object that is written as its fields come to be known.
 pub(crate) struct Object<W>(W);
@@ -17,7 +48,7 @@ impl<W: Write> Object<W> {
 
     pub(crate) fn field(&mut self, name: &str, value: &impl Serialize) -> Result<()> {
         write!(self.0, r#","{name}":"#)?;
-        Ok(serde_json::to_writer(&mut self.0, value)?)
+        write(&mut self.0, value)
     }
 
     /// A field whose value is an array, which is to be ended.
@@ -43,7 +74,7 @@ impl<W: Write> Array<'_, W> {
             self.out.write_all(b",")?;
         }
         self.is_empty = false;
-        Ok(serde_json::to_writer(&mut *self.out, value)?)
+        write(&mut *self.out, value)
     }
 
     pub(crate) fn end(self) -> Result<()> {

@@ -34,8 +34,3 @@ impl Director {
         self.table.iter().map(|(entry, servers): &(ServiceEntry, Vec<_>)| (&entry.service, &servers[..]))
     }
 }
-
-/// A server as findings show it.
-pub(crate) fn at(service: &Service, server: &DestinationEntry) -> String {
-    format!("{} -> {}", service.id, server.destination.id)
-}

@@ -1,7 +1,9 @@
 //! The table of findings: the id of each, and why it matters.
 
 use std::fmt;
+use std::net::SocketAddr;
 
+use ipvs::{DestinationId, ServiceId};
 use serde::Serialize;
 
 /// A problem.
@@ -11,12 +13,31 @@ pub(crate) struct Finding {
     pub(crate) id: &'static str,
     /// Which service, server, address, interface or file.
     pub(crate) at: String,
+    /// The service that it is about: `192.0.2.1:80` with its protocol, or `fwmark 7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
+    /// The real server of that service that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<String>,
+    pub(crate) severity: Severity,
     /// What is wrong.
     pub(crate) what: String,
     /// Its consequence.
     pub(crate) why: &'static str,
     /// The command that fixes it. The user fills in words in capitals.
     pub(crate) fix: String,
+}
+
+/// Whether clients suffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// Clients are not served, or not all of them.
+    Error,
+    /// They are served, but not as configured, or not after the next restart or failover.
+    Warning,
 }
 
 macro_rules! kinds {
@@ -85,7 +106,64 @@ impl Kind {
         fix: impl Into<String>,
     ) -> Finding {
         let (id, why) = self.texts();
-        Finding { id, at: at.to_string(), what: what.into(), why, fix: fix.into() }
+        Finding {
+            id,
+            at: at.to_string(),
+            protocol: None,
+            service: None,
+            server: None,
+            severity: self.severity(),
+            what: what.into(),
+            why,
+            fix: fix.into(),
+        }
+    }
+
+    /// A finding of this kind about a service.
+    pub(crate) fn of_service(
+        self,
+        id: &ServiceId,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let (protocol, service) = match id {
+            ServiceId::Address { protocol, address, port } => (
+                Some(protocol.to_string().to_ascii_lowercase()),
+                SocketAddr::new(*address, *port).to_string(),
+            ),
+            ServiceId::Fwmark { mark, family: _ } => (None, format!("fwmark {mark}")),
+        };
+        Finding { protocol, service: Some(service), ..self.at(id, what, fix) }
+    }
+
+    /// A finding of this kind about a real server of a service.
+    pub(crate) fn of_server(
+        self,
+        service: &ServiceId,
+        server: &DestinationId,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let at = format!("{service} -> {server}");
+        Finding { at, server: Some(server.to_string()), ..self.of_service(service, what, fix) }
+    }
+
+    fn severity(self) -> Severity {
+        match self {
+            Self::WeightsIgnored
+            | Self::PersistentOnePacket
+            | Self::ThresholdReached
+            | Self::ExpireNodestConn
+            | Self::ExpireQuiescentTemplate
+            | Self::ConnReuseMode
+            | Self::CountersFrozen
+            | Self::SyncLinkDown
+            | Self::SaveMissing
+            | Self::SaveUnreadable
+            | Self::SaveNames
+            | Self::SaveStale => Severity::Warning,
+            _ => Severity::Error,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use ipvs::{
 
 use super::address::{Route, full_prefix};
 use super::command_line;
-use super::director::{Director, at};
+use super::director::Director;
 use super::finding::{Finding, Kind};
 use super::fixes::set_weight;
 use super::machine::Machine;
@@ -20,7 +20,7 @@ pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     let troubled = used.filter_map(|(service, server)| {
         let (kind, what) = problem(&director.machine, service, server)?;
         let fix = fix(director, kind, service, server);
-        Some(kind.at(&at(service, server), with_weight(&what, server), fix))
+        Some(kind.of_server(&service.id, &server.destination.id, with_weight(&what, server), fix))
     });
     troubled.collect()
 }
@@ -125,7 +125,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
             }
             remote_check(director, service, server)
         };
-        findings.push(Kind::SynRecv.at(&at(service, server), what, fix));
+        findings.push(Kind::SynRecv.of_server(&service.id, &server.destination.id, what, fix));
     }
     findings
 }
@@ -134,7 +134,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
 fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
     let what = "no server answers; packets to them pass this director's own packet filter (OUTPUT), and so do answers of \
                 masqueraded ones (FORWARD)";
-    (director.filters)(service.id.family()).map(|show| Kind::SynRecv.at(&service.id, what, show))
+    (director.filters)(service.id.family()).map(|show| Kind::SynRecv.of_service(&service.id, what, show))
 }
 
 /// Whether the reason is known why clients get no answers from a server.
@@ -191,7 +191,7 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
             .min(i32::MAX.unsigned_abs());
         let wider = Destination { upper_threshold: room, ..server.destination };
         let fix = command_line(&Change::EditDestination { service: service.id, destination: wider });
-        Kind::ThresholdReached.at(&at(service, server), what, fix)
+        Kind::ThresholdReached.of_server(&service.id, &server.destination.id, what, fix)
     })
     .collect()
 }

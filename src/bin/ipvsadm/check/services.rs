@@ -135,7 +135,7 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
                 lines.join(" && ")
             };
             let fix = director.supervisors.fill_table.map_or(fix, log_of);
-            Kind::NoServer.at(&service.id, "the service has no real server", fix)
+            Kind::NoServer.of_service(&service.id, "the service has no real server", fix)
         })
         .collect()
 }
@@ -155,7 +155,11 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
             }
             _ => ("all real servers have weight 0".to_owned(), lines.join(" && ")),
         };
-        Kind::AllWeightsZero.at(&service.id, what, director.supervisors.fill_table.map_or(fix, log_of))
+        Kind::AllWeightsZero.of_service(
+            &service.id,
+            what,
+            director.supervisors.fill_table.map_or(fix, log_of),
+        )
     };
     idle.map(finding).collect()
 }
@@ -174,7 +178,7 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
         if let Some(scheduler) = weighted_alternative(service.scheduler).filter(|_| differ) {
             let what = format!("the weights differ, and scheduler {} ignores them", service.scheduler);
             let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
-            findings.push(Kind::WeightsIgnored.at(&service.id, what, fix));
+            findings.push(Kind::WeightsIgnored.of_service(&service.id, what, fix));
         }
     }
     findings
@@ -188,7 +192,11 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
     services
         .map(|(service, _)| {
             let fix = command_line(&Change::EditService(Service { persistence: None, ..*service }));
-            Kind::PersistentOnePacket.at(&service.id, "the service is persistent, and one-packet (-o)", fix)
+            Kind::PersistentOnePacket.of_service(
+                &service.id,
+                "the service is persistent, and one-packet (-o)",
+                fix,
+            )
         })
         .collect()
 }
@@ -201,7 +209,7 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
         if !marks.may_be_set(mark.get(), family) {
             let what = format!("no rule of the packet filter sets the mark {mark}");
             let fix = marks.rule(mark.get(), family, &director.machine);
-            findings.push(Kind::MarkUnset.at(&service.id, what, fix));
+            findings.push(Kind::MarkUnset.of_service(&service.id, what, fix));
         }
     }
     findings

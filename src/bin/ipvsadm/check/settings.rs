@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, ForwardingMethod, SyncDaemon};
+use ipvs::{Change, DestinationId, ForwardingMethod, SyncDaemon};
 
 use super::address::Route;
-use super::director::{Director, at};
+use super::director::Director;
 use super::finding::{Finding, Kind};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine};
@@ -120,11 +120,12 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         for (service, server, count) in director.connections.orphans() {
             let what = format!("{count} connections are to a server that is no longer in the table");
             let fix = on("expire_nodest_conn");
-            findings.push(Kind::ExpireNodestConn.at(&format!("{service} -> {server}"), what, fix));
+            let server = DestinationId { address: server.ip(), port: server.port() };
+            findings.push(Kind::ExpireNodestConn.of_server(service, &server, what, fix));
         }
     }
     for (service, server) in director.servers().filter(|(_, server)| server.destination.weight == 0) {
-        let at = at(service, server);
+        let (id, server_id) = (&service.id, &server.destination.id);
         if is_off("expire_quiescent_template")
             && service.persistence.is_some()
             && server.persistent_connections > 0
@@ -133,7 +134,12 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
                 "it has weight 0, and {} clients are still sent to it by persistence",
                 server.persistent_connections
             );
-            findings.push(Kind::ExpireQuiescentTemplate.at(&at, what, on("expire_quiescent_template")));
+            findings.push(Kind::ExpireQuiescentTemplate.of_server(
+                id,
+                server_id,
+                what,
+                on("expire_quiescent_template"),
+            ));
         }
         let connections = server.active_connections.saturating_add(server.inactive_connections);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
@@ -142,7 +148,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
             // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
             let fix = set_sysctls(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
-            findings.push(Kind::ConnReuseMode.at(&at, what, fix));
+            findings.push(Kind::ConnReuseMode.of_server(id, server_id, what, fix));
         }
     }
     findings

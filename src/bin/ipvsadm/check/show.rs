@@ -8,12 +8,14 @@ use tabled::settings::object::Columns;
 use tabled::settings::{Modify, Style, Width};
 
 use super::finding::Finding;
+use crate::json;
 use crate::messages;
 
 /// Writes the findings: as a table, or nothing if there are none; or as an array of JSON objects.
-pub(crate) fn show(out: &mut impl Write, findings: &[Finding], json: bool) -> io::Result<()> {
-    if json {
-        return write_json(out, findings);
+pub(crate) fn show(out: &mut impl Write, findings: &[Finding], as_json: bool) -> io::Result<()> {
+    if as_json {
+        json::write(&mut *out, &findings)?;
+        return writeln!(out);
     }
     if findings.is_empty() {
         return Ok(());
@@ -26,7 +28,7 @@ fn table(findings: &[Finding]) -> Table {
     const PROSE: usize = 48;
     let mut builder = Builder::default();
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "fix"]);
-    for Finding { id, at, what, why, fix } in findings {
+    for Finding { id, at, what, why, fix, .. } in findings {
         let [at, what] = [at, what].map(|words| messages::printable(words));
         // The words of a command are already quoted, so no character is hidden in it.
         builder.push_record([*id, &at, &format!("{what}; {why}"), fix]);
@@ -37,28 +39,19 @@ fn table(findings: &[Finding]) -> Table {
     table
 }
 
-/// JSON in which characters that a terminal does not show as themselves are escaped; they occur only in strings.
-fn write_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
-    for character in serde_json::to_string_pretty(findings)?.chars() {
-        if messages::is_visible(character) || character == '\n' {
-            write!(out, "{character}")?;
-        } else {
-            let mut units = [0; 2];
-            let units = character.encode_utf16(&mut units).iter();
-            units.copied().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
-        }
-    }
-    writeln!(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::finding::Severity;
 
     fn findings() -> [Finding; 2] {
         let finding = |id, at: &str, what: &str, why, fix: &str| Finding {
             id,
             at: at.to_owned(),
+            protocol: None,
+            service: None,
+            server: None,
+            severity: Severity::Error,
             what: what.to_owned(),
             why,
             fix: fix.to_owned(),
@@ -106,17 +99,9 @@ mod tests {
     fn json_has_each_thing_under_its_name() {
         assert_eq!(shown(&[], true), "[]\n");
         let text = shown(&findings(), true);
-        let first = r#"[
-  {
-    "id": "first-id",
-    "at": "TCP 192.0.2.1:80",
-    "what": "it is \"so\"",
-    "why": "that follows",
-    "fix": "ipvsadm -Z"
-  },
-"#;
+        let first = r#"[{"id":"first-id","at":"TCP 192.0.2.1:80","severity":"error","what":"it is \"so\"","why":"that follows","fix":"ipvsadm -Z"},"#;
         assert!(text.starts_with(first), "{text}");
-        assert!(text.contains(r#""at": "\u001b[1m\u202eeth0\u009b""#), "{text}");
+        assert!(text.contains(r#""at":"\u001b[1m\u202eeth0\u009b""#), "{text}");
         let read: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(read[1]["at"], findings()[1].at);
     }
