@@ -28,11 +28,6 @@ use crate::service_id::ServiceId;
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(from = "crate::json::ChangeObject", into = "crate::json::ChangeObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub enum Change {
     /// Adds a service; EEXIST if it is there, ENOENT if its scheduler or engine cannot be loaded.

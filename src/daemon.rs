@@ -69,11 +69,6 @@ impl FromStr for DaemonState {
 /// # Ok::<(), ipvs::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::DaemonObject", into = "crate::json::DaemonObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct SyncDaemon {
     /// Which side it is.

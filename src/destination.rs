@@ -64,11 +64,6 @@ impl FromStr for DestinationId {
 /// assert_eq!(server.with_weight(3).weight, 3);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::DestinationObject", into = "crate::json::DestinationObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Destination {
     /// Which server it is.
@@ -121,11 +116,6 @@ impl Destination {
 
 /// A real server as the kernel has it, with its connections and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::DestinationObject", into = "crate::json::DestinationObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct DestinationEntry {
     /// Its configuration.

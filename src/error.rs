@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi;
 
 /// The result of an operation of this library.
@@ -92,7 +91,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn malformed(operation: Operation, error: &ReadError) -> Self {
+    pub(crate) fn malformed(operation: Operation, error: &impl std::fmt::Display) -> Self {
         Self::Malformed { operation, reason: error.to_string() }
     }
 

@@ -104,11 +104,6 @@ impl FromStr for ForwardingMethod {
 /// assert_eq!("gue:6080:+c".parse(), Ok(tunnel));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::TunnelObject", into = "crate::json::TunnelObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub enum Tunnel {
     /// IP in IP

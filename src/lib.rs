@@ -119,5 +119,6 @@ pub use netlink::socket::{RECEIVE_BUFFER, Transport};
 pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
 pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
-pub use table::{ApplyError, Table};
+pub use table::Table;
+pub use table::apply::ApplyError;
 pub use totals::Totals;

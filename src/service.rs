@@ -117,11 +117,6 @@ impl std::ops::BitOr for SchedulerFlags {
 /// # Ok::<(), ipvs::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::ServiceObject", into = "crate::json::ServiceObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Service {
     /// Which packets belong to it.
@@ -200,11 +195,6 @@ impl Service {
 
 /// A virtual service as the kernel has it, with its counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::ServiceObject", into = "crate::json::ServiceObject")
-)]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct ServiceEntry {
     /// Its configuration.

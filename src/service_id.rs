@@ -101,11 +101,6 @@ impl PartialOrd for Protocol {
 /// assert!(web < marked);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::json::ServiceObject", into = "crate::json::ServiceObject")
-)]
 pub enum ServiceId {
     /// Packets of a protocol to a virtual address (VIP) and port.
     Address {

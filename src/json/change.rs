@@ -11,7 +11,7 @@ use crate::service_id::ServiceId;
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum ChangeObject {
+enum ChangeObject {
     AddService {
         service: Service,
     },
@@ -49,6 +49,8 @@ pub(crate) enum ChangeObject {
         sync_id: u32,
     },
 }
+
+by_way_of!(ChangeObject: Change);
 
 impl From<Change> for ChangeObject {
     fn from(change: Change) -> Self {

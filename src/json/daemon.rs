@@ -10,7 +10,7 @@ use crate::name::InterfaceName;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DaemonObject {
+struct DaemonObject {
     state: DaemonState,
     interface: InterfaceName,
     #[serde(default)]
@@ -24,6 +24,8 @@ pub(crate) struct DaemonObject {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<u8>,
 }
+
+by_way_of!(DaemonObject: SyncDaemon);
 
 impl From<SyncDaemon> for DaemonObject {
     fn from(daemon: SyncDaemon) -> Self {

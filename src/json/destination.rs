@@ -14,7 +14,7 @@ use crate::stats::{Counters, Stats};
 /// Every key that a real server may have. A [`Destination`] has none of what the kernel counts.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct DestinationObject {
+struct DestinationObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,13 +67,15 @@ impl<'de> Deserialize<'de> for Method {
 /// A tunnel: its kind, and what tunnels of that kind have.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TunnelObject {
+struct TunnelObject {
     r#type: TunnelKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<Checksum>,
 }
+
+by_way_of!(TunnelObject: Tunnel);
 
 impl From<Tunnel> for TunnelObject {
     fn from(tunnel: Tunnel) -> Self {
@@ -105,6 +107,8 @@ impl TryFrom<TunnelObject> for Tunnel {
         Ok(tunnel)
     }
 }
+
+by_way_of!(DestinationObject: Destination, DestinationEntry);
 
 impl From<Destination> for DestinationObject {
     fn from(destination: Destination) -> Self {

@@ -1,7 +1,27 @@
 //! The model in JSON, or in another format that describes itself: feature `serde`.
 //!
-//! The types of the model derive their traits from the objects here. Keys are lower snake case, numbers are numbers, and
+//! The types that are not derived are written and read by way of the objects here. Keys are lower snake case, numbers are numbers, and
 //! what does not apply is left out. Unknown keys and values that the model does not allow are refused.
+
+/// Types that are written and read by way of an object.
+macro_rules! by_way_of {
+    ($object:ty: $($kind:ty),+) => {
+        $(
+            impl serde::Serialize for $kind {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    <$object>::from(*self).serialize(serializer)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $kind {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let object = <$object>::deserialize(deserializer)?;
+                    Self::try_from(object).map_err(serde::de::Error::custom)
+                }
+            }
+        )+
+    };
+}
 
 mod change;
 mod connection;
@@ -10,11 +30,6 @@ mod destination;
 mod service;
 mod table;
 mod text;
-
-pub(crate) use change::ChangeObject;
-pub(crate) use daemon::DaemonObject;
-pub(crate) use destination::{DestinationObject, TunnelObject};
-pub(crate) use service::ServiceObject;
 
 /// Refuses the first of these keys that is there.
 fn refuse(keys: &[(&str, bool)]) -> Result<(), String> {

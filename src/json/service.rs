@@ -17,7 +17,7 @@ use crate::stats::{Counters, Stats};
 /// and a [`ServiceEntry`] its counters.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct ServiceObject {
+pub(super) struct ServiceObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +56,8 @@ struct PersistenceObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     engine: Option<PersistenceEngine>,
 }
+
+by_way_of!(ServiceObject: ServiceId, Service, ServiceEntry);
 
 impl PersistenceObject {
     /// The persistence of a service; none where there is an engine alone.

@@ -1,6 +1,6 @@
 //! An in-memory table, read from the kernel or made of changes, and the difference between two.
 
-mod apply;
+pub(crate) mod apply;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::service::Service;
 use crate::service_id::ServiceId;
-pub use apply::ApplyError;
 use servers::Servers;
 
 /// The services of a table and their real servers, and of timeouts and sync daemons those that it speaks of.
