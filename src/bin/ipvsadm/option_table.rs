@@ -89,7 +89,7 @@ options! {
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
     Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
-    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON, in one line"),
+    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON in one line"),
 }
 
 /// Whether an option takes a value, and its placeholder in the help.
