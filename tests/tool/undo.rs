@@ -153,9 +153,9 @@ fn what_cannot_be_undone_is_told_with_the_command() {
     let told = format!(
         "line 6: No such device: 'nosuch0'; name an interface with --mcast-interface\n\
          could not be undone: Network is unreachable: 'd0'; bring the interface up: ip link set dev d0 up; \
-         this does it: {undo}\n\
+         this undoes it: {undo}\n\
          the table is neither the old one nor that of the input; \
-         with the same input ipvsadm -R --apply goes on instead\n"
+         with the same input ipvsadm -R --apply continues instead\n"
     );
     assert_eq!((status, shown.as_str(), said), (3, "", told));
     assert_eq!(table(), BEFORE);
@@ -296,7 +296,8 @@ fn a_fault_leaves_the_old_table_or_the_new_one_or_is_told(index: usize) -> Vec<(
                 255 => assert!(left == old && said.ends_with(NOTHING), "{context}"),
                 3 => {
                     assert!(is_lasting && !said.contains(NOTHING) && said.lines().count() >= 2, "{context}");
-                    let undo = said.lines().filter_map(|line| line.split("; this does it: ipvsadm ").nth(1));
+                    let undo =
+                        said.lines().filter_map(|line| line.split("; this undoes it: ipvsadm ").nth(1));
                     let told: Vec<&str> = undo.collect();
                     if told.is_empty() {
                         assert!(said.contains(" cannot be read: "), "{context}");

@@ -7,7 +7,7 @@ use ipvs::{Connection, Connections, Protocol};
 use super::columns::{blanks, left};
 use crate::text::AddressFormatter;
 
-/// The two lines over the connections.
+/// The two heading lines.
 pub(crate) fn heading(with_engine: bool) -> &'static str {
     if with_engine {
         "IPVS connection entries\npro expire state       source             virtual            destination        pe name          pe_data\n"

@@ -1,4 +1,4 @@
-//! `-L`: what is asked of the kernel, and in which order it is shown. One file a view.
+//! `-L`: what is requested from the kernel, and in which order it is written.
 
 mod columns;
 mod connections;
@@ -62,7 +62,7 @@ pub(crate) fn list(
     }
 }
 
-/// The services, as a listing or a save has them.
+/// The services, in the order of a listing or a save.
 pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<ServiceEntry>> {
     let mut services = client.services()?;
     if sorted {
@@ -71,8 +71,8 @@ pub(crate) fn services(client: &mut Client, sorted: bool) -> ipvs::Result<Vec<Se
     Ok(services)
 }
 
-/// A real server, as it is kept until all of its service are there: memory is what a long listing takes most time
-/// for, and counters are most of an entry.
+/// A real server, kept until the dump of its service is complete. Memory is most of the cost of a long listing, and
+/// counters are most of an entry, so they are kept only if they are shown.
 pub(crate) struct ListedServer {
     pub(crate) destination: Destination,
     active_connections: u32,
@@ -95,7 +95,7 @@ impl ListedServer {
     }
 }
 
-/// The real servers of a service, likewise.
+/// The real servers of a service, in the order of a listing or a save.
 pub(crate) fn destinations(
     client: &mut Client,
     id: &ServiceId,

@@ -12,7 +12,7 @@ use crate::cli::value::scheduler_flags_text;
 use crate::command::View;
 use crate::text::{AddressFormatter, cut, protocol_of, signed};
 
-/// The two lines over the table.
+/// The two heading lines.
 pub(crate) fn heading(view: View) -> &'static str {
     match view {
         View::Plain => {
@@ -135,7 +135,7 @@ pub(crate) fn destination(
     out.write_all(b"\n")
 }
 
-/// The rates of a real server, of which those of connections and packets are never shortened.
+/// The rates of a real server. Those of connections and packets are never shortened.
 fn rate(out: &mut impl Write, rate: &Counters, exact: bool) -> Result<()> {
     for value in [rate.connections, rate.in_packets, rate.out_packets] {
         out.write_all(b" ")?;
@@ -154,7 +154,7 @@ fn five(out: &mut impl Write, counters: &Counters, exact: bool) -> Result<()> {
     writeln!(out)
 }
 
-/// A counter in nine columns, shortened by thousands unless it is wanted exactly.
+/// A counter in nine columns, shortened by thousands unless `--exact` is given.
 fn counter(out: &mut impl Write, value: u64, exact: bool) -> Result<()> {
     match value {
         0..100_000_000 => right(out, value, 9),

@@ -13,7 +13,7 @@ pub(crate) const CLEARED: &str = "there is no rule in the input: the table is cl
 pub(crate) const AS_BEFORE: &str = "nothing was applied: the table is as before";
 pub(crate) const CHANGED_MEANWHILE: &str =
     "nothing was applied: another program has changed the table meanwhile; apply it again";
-pub(crate) const NEITHER: &str = "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply goes on instead";
+pub(crate) const NEITHER: &str = "the table is neither the old one nor that of the input; with the same input ipvsadm -R --apply continues instead";
 pub(crate) const NOT_IN_A_FILE: &str =
     "nothing was written to a file; ipvsadm -S > FILE does, or ipvsadm -S --file FILE";
 
@@ -71,7 +71,7 @@ pub(crate) fn perhaps_neither(why: &str) -> String {
 /// A change needed for an undo that failed.
 pub(crate) fn not_undone(refusal: Option<&str>, command: &str) -> String {
     let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
-    format!("could not be undone{refusal}; this does it: {command}")
+    format!("could not be undone{refusal}; this undoes it: {command}")
 }
 
 /// Rules that were saved, but whose lines make others; none where there are none.
