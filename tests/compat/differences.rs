@@ -286,7 +286,7 @@ fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Ou
     (!left_out.is_empty()).then(|| Outcome { stdout, stderr: stderr.concat(), ..expected.clone() })
 }
 
-/// A single change may be followed by a warning. Which: `tests/tool/warnings.rs`.
+/// A single change may be followed by a warning. Which: `tests/cli/warnings.rs`.
 fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     const CHANGES: [&str; 6] = ["-a", "-e", "-E", "--add-server", "--edit-server", "--edit-service"];
     let change = case.args.first().is_some_and(|first| {

@@ -5,7 +5,7 @@
 mod lab;
 
 mod answers;
-mod changing;
+mod concurrent;
 mod examples;
 mod fake_kernel;
 mod garbled;

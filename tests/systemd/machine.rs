@@ -101,7 +101,7 @@ impl Machine {
     /// Boots it, and waits until it is up.
     pub(crate) fn boot(&mut self) {
         let _ = fs::remove_file(self.folder.join("pid"));
-        let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/boot");
+        let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/boot");
         let console = fs::File::create(self.folder.join("console")).unwrap();
         let systemd = Command::new(boot)
             .arg(&self.folder)

@@ -13,7 +13,7 @@ mod lab;
 
 mod apply;
 mod buffers;
-mod changing;
+mod concurrent;
 mod files;
 mod interfaces;
 mod json;
