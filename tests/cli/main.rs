@@ -216,12 +216,20 @@ fn both_checksums_are_shown() {
 fn long_names_are_saved_as_addresses() {
     lab::isolate();
     let name = "a-name-of-a-virtual-server-that-is-longer-than-what-is-shown.example.test";
-    std::fs::write("/run/long-hosts", format!("10.0.0.1 {name}\n10.0.0.2 short\n")).unwrap();
+    // With its port it is as long as what is shown, and a byte longer.
+    let [fits, cut_in_port] = [56, 57].map(|length| "f".repeat(length));
+    let hosts = format!("10.0.0.1 {name}\n10.0.0.2 short\n10.0.0.3 {fits}\n10.0.0.4 {cut_in_port}\n");
+    std::fs::write("/run/long-hosts", hosts).unwrap();
     lab::lay_over("/run/long-hosts", "/etc/hosts");
-    set_up("-A -t 10.0.0.1:81 -s rr\n-A -t 10.0.0.2:81 -s rr\n");
+    set_up(
+        "-A -t 10.0.0.1:81 -s rr\n-A -t 10.0.0.2:81 -s rr\n-A -t 10.0.0.3:81 -s rr\n-A -t 10.0.0.4:81 -s rr\n",
+    );
     let cut = &name[..59];
-    assert_eq!(run(lab::ORIGINAL, "-S").1, format!("-A -t {cut} -s rr\n-A -t short:81 -s rr\n"));
-    assert_eq!(run(OURS, "-S").1, "-A -t 10.0.0.1:81 -s rr\n-A -t short:81 -s rr\n");
+    let saved = |first: &str, last: &str| {
+        format!("-A -t {first} -s rr\n-A -t short:81 -s rr\n-A -t {fits}:81 -s rr\n-A -t {last} -s rr\n")
+    };
+    assert_eq!(run(lab::ORIGINAL, "-S").1, saved(cut, &format!("{cut_in_port}:8")));
+    assert_eq!(run(OURS, "-S").1, saved("10.0.0.1:81", "10.0.0.4:81"));
     // A listing cuts it, like the original's.
     assert_eq!(run(OURS, "-L"), run(lab::ORIGINAL, "-L"));
 }

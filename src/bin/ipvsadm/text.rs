@@ -79,8 +79,15 @@ impl<'a> AddressFormatter<'a> {
         let Some(resolver) = self.resolver.as_mut().filter(|_| self.reversible) else {
             return (host, service);
         };
-        let length = |name: &Option<Rc<str>>| name.as_ref().map_or(0, |name| name.len());
-        let fits = length(&host) + length(&service) + ":".len() <= ENDPOINT_BYTES;
+        // Each may be shown as a number instead.
+        let length =
+            |name: &Option<Rc<str>>, number: usize| name.as_ref().map_or(0, |name| name.len()).max(number);
+        let brackets = if address.is_ipv6() { "[]".len() } else { 0 };
+        let fits = length(&host, self::address(address).len())
+            + length(&service, itoa::Buffer::new().format(port).len())
+            + brackets
+            + ":".len()
+            <= ENDPOINT_BYTES;
         let replaced_names = &mut self.replaced_names;
         let mut keep = |name: &str, leads_back: bool| {
             if !(fits && leads_back) {
