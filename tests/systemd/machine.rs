@@ -52,7 +52,9 @@ impl Machine {
         }
         symlink("multi-user.target", units.join("default.target")).unwrap();
         let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
-        fs::copy(packaging.join("ipvsadm.service"), units.join("ipvsadm.service")).unwrap();
+        for unit in ["ipvsadm.service", "ipvsadm-metrics.service", "ipvsadm-metrics.timer"] {
+            fs::copy(packaging.join(unit), units.join(unit)).unwrap();
+        }
         if let Some(drop_in) = drop_in {
             fs::copy(packaging.join(drop_in), beside.join(drop_in)).unwrap();
         }

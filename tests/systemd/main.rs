@@ -214,7 +214,8 @@ fn systemd_has_no_complaint_about_the_units() {
     let verified = || {
         let mut analyze = Command::new("systemd-analyze");
         analyze.env("SYSTEMD_UNIT_PATH", machine.units()).arg("verify");
-        let output = analyze.arg(machine.units().join("ipvsadm.service")).output().unwrap();
+        let units = ["ipvsadm.service", "ipvsadm-metrics.service", "ipvsadm-metrics.timer"];
+        let output = analyze.args(units.map(|unit| machine.units().join(unit))).output().unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(verified(), (true, String::new()));
@@ -222,6 +223,27 @@ fn systemd_has_no_complaint_about_the_units() {
     let wrong = machine.units().join("ipvsadm.service.d/wrong.conf");
     fs::write(wrong, "[Service]\nNoNewPrivilege=yes\n").unwrap();
     assert!(verified().1.contains("NoNewPrivilege"));
+}
+
+#[test]
+fn metrics_are_written_where_node_exporter_reads_them() {
+    if is_host() {
+        return;
+    }
+    let mut machine = Machine::new("metrics", None);
+    machine.boot();
+    let folder = machine.root().join("var/lib/prometheus/node-exporter");
+    // Without the folder there is no node_exporter, and nothing to do.
+    let _ = fs::remove_dir_all(&folder);
+    succeeds(&machine, "start ipvsadm-metrics.service");
+    assert!(!folder.exists());
+    fs::create_dir_all(&folder).unwrap();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr", "");
+    succeeds(&machine, "start ipvsadm-metrics.service");
+    let metrics = fs::read_to_string(folder.join("ipvs.prom")).unwrap();
+    assert!(metrics.contains("\nipvs_services 1\n"), "{metrics}");
+    succeeds(&machine, "start ipvsadm-metrics.timer");
+    assert_eq!(machine.systemctl("is-active ipvsadm-metrics.timer"), (0, "active\n".into()));
 }
 
 #[test]
