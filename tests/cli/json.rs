@@ -90,7 +90,7 @@ fn a_listing_has_everything_under_its_name() {
 #[test]
 fn every_table_comes_back() {
     lab::isolate();
-    let config = Config { cases: 30, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 10, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&(rules(), rules()), |(first, second)| {
             let full = || run(OURS, "-S --full").1.split_once('\n').unwrap().1.to_owned();
