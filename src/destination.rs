@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::error::InvalidValue;
 use crate::family::Family;
 use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
-use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 use crate::stats::Stats;
@@ -183,7 +183,7 @@ impl DestinationEntry {
             }
         }
         let id =
-            DestinationId { address: to_ip(address.ok_or("real server without an address")?, family), port };
+            DestinationId { address: family.address(address.ok_or("real server without an address")?), port };
         let forwarding = match ForwardingMethod::from(method) {
             ForwardingMethod::Tunnel(_) => ForwardingMethod::Tunnel(Tunnel::new(
                 TunnelKind::from(tunnel.0),

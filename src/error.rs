@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi;
 
 /// The result of an operation of this library.
@@ -359,5 +360,11 @@ impl Operation {
 impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.facts().1)
+    }
+}
+
+impl From<InvalidValue> for ReadError {
+    fn from(error: InvalidValue) -> Self {
+        Self::from(error.to_string())
     }
 }

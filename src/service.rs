@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::error::InvalidValue;
 use crate::family::Family;
 use crate::name::{PersistenceEngine, Scheduler};
-use crate::netlink::attr::{Writer, attributes, to_ip};
+use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::read_error::ReadError;
 use crate::netlink::uapi::*;
 use crate::service_id::{Protocol, ServiceId};
@@ -246,7 +246,7 @@ impl ServiceEntry {
             (Some(mark), _) => ServiceId::Fwmark { mark, family },
             (None, Some(address)) => ServiceId::Address {
                 protocol: Protocol::from(protocol),
-                address: to_ip(address, family),
+                address: family.address(address),
                 port,
             },
             (None, None) => return Err("service without an address or a firewall mark".into()),

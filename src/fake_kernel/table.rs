@@ -10,7 +10,7 @@ use crate::family::Family;
 use crate::forwarding::ForwardingMethod;
 use crate::netlink::attr::{Writer, attributes};
 use crate::netlink::uapi::*;
-use crate::service::{Netmask, ServiceEntry};
+use crate::service::{Netmask, Persistence, ServiceEntry};
 use crate::service_id::ServiceId;
 use crate::stats::Stats;
 
@@ -239,7 +239,7 @@ fn nest(top: &[u8], kind: u16) -> Result<&[u8], Refusal> {
 
 fn service(top: &[u8]) -> Result<ServiceEntry, Refusal> {
     let entry = ServiceEntry::read(nest(top, IPVS_CMD_ATTR_SERVICE)?).map_err(|_| EINVAL)?;
-    let has_prefix = |persistence: crate::Persistence| match persistence.netmask {
+    let has_prefix = |persistence: Persistence| match persistence.netmask {
         Netmask::V4(_) => true,
         Netmask::V6(bits) => (1..=128).contains(&bits),
     };

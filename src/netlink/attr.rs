@@ -6,8 +6,6 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use super::read_error::ReadError;
-use super::uapi::{AF_INET, AF_INET6};
-use crate::family::Family;
 
 /// Writes attributes one after another, with space for message headers between them.
 #[derive(Debug, Default)]
@@ -79,16 +77,6 @@ impl Writer {
             IpAddr::V6(v6) => value = v6.octets(),
         }
         self.bytes(kind, &value);
-    }
-
-    pub(crate) fn family(&mut self, kind: u16, family: Family) {
-        self.u16(
-            kind,
-            match family {
-                Family::V4 => AF_INET,
-                Family::V6 => AF_INET6,
-            },
-        );
     }
 
     /// The flags of a service, with a mask that includes all of them.
@@ -192,25 +180,6 @@ impl<'a> Attribute<'a> {
     pub(crate) fn name(&self) -> &'a [u8] {
         self.value.split(|byte| *byte == 0).next().unwrap_or_default()
     }
-
-    pub(crate) fn family(&self) -> Result<Option<Family>, ReadError> {
-        Ok(match self.u16()? {
-            AF_INET => Some(Family::V4),
-            AF_INET6 => Some(Family::V6),
-            _ => None,
-        })
-    }
-}
-
-/// The address in the kernel's 16 bytes, given its family.
-pub(crate) fn to_ip(bytes: [u8; 16], family: Family) -> IpAddr {
-    match family {
-        Family::V4 => {
-            let [a, b, c, d, ..] = bytes;
-            IpAddr::from([a, b, c, d])
-        }
-        Family::V6 => IpAddr::from(bytes),
-    }
 }
 
 #[cfg(test)]
@@ -242,7 +211,7 @@ mod tests {
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for attribute in attributes(&bytes).flatten() {
                 let _ = (attribute.u8(), attribute.u16(), attribute.u32(), attribute.counter());
-                let _ = (attribute.port(), attribute.address(), attribute.name(), attribute.family());
+                let _ = (attribute.port(), attribute.address(), attribute.name());
             }
         }
 

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use netlink_packet_core::DecodeError;
 
-use crate::error::InvalidValue;
-
 /// Why bytes of the kernel's could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -27,12 +25,6 @@ impl From<&'static str> for ReadError {
 impl From<String> for ReadError {
     fn from(text: String) -> Self {
         Self(Cow::Owned(text))
-    }
-}
-
-impl From<InvalidValue> for ReadError {
-    fn from(error: InvalidValue) -> Self {
-        Self::from(error.to_string())
     }
 }
 
