@@ -67,7 +67,7 @@ pub struct Persistence {
 }
 
 impl Persistence {
-    /// Clients come back for so many seconds after their last connection; those that are the same under the mask
+    /// A client keeps its server for `timeout` seconds after its last connection. Clients in one network of the mask
     /// count as one.
     pub fn new(timeout: u32, netmask: Netmask) -> Self {
         Self { timeout, netmask }

@@ -61,6 +61,12 @@ pub(crate) fn line(whole: &Change) -> String {
     }
 }
 
+/// Writes the lines of changes, in numbers.
+pub(crate) fn changes<'a>(out: &mut impl Write, changes: impl IntoIterator<Item = &'a Change>) -> Result<()> {
+    let mut formatter = AddressFormatter::numeric();
+    changes.into_iter().try_for_each(|whole| change(out, whole, &mut formatter))
+}
+
 /// The command line that makes a change, for a user to copy.
 pub(crate) fn command_line(change: &Change) -> String {
     let line = line(change);

@@ -150,7 +150,7 @@ const fn option(
     arity: Arity,
     help: &'static str,
 ) -> OptionSpec {
-    OptionSpec { key, heading: Some(heading), letters, name, arity, help, checked_as: Some(key) }
+    member(key, key, heading, letters, name, arity, help)
 }
 
 const fn member(

@@ -1,7 +1,6 @@
 //! Carries out commands: the only place that dispatches a `Command` to its code.
 
 use std::io::Write;
-use std::path::Path;
 
 use crate::change;
 use crate::change::warnings;
@@ -11,7 +10,6 @@ use crate::command::{Command, List, ListTarget, RestoreMode};
 use crate::list;
 use crate::messages::{self, Failure, Result};
 use crate::rules::atomic_file;
-use crate::rules::place::Hint;
 use crate::rules::restore;
 use crate::rules::save;
 use crate::session::Session;
@@ -42,7 +40,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
                     .map_err(|error| quiet_listing_failure(error, what));
             };
             let fill = |mut out: &mut dyn Write| list::list(&mut out, what, client, info, resolver);
-            return atomic_file::write_whole(path, fill).map_err(|error| file_failure(error, path));
+            return atomic_file::write_whole(path, fill).map_err(|error| atomic_file::failure(error, path));
         }
         Command::Save(what) => {
             session.info()?;
@@ -87,17 +85,5 @@ fn listing_failure(error: anyhow::Error) -> Failure {
     match error.downcast::<ipvs::Error>() {
         Ok(error) => messages::refused(&error, None),
         Err(error) => messages::write_error(&error.downcast().unwrap_or_else(std::io::Error::other)),
-    }
-}
-
-/// A listing to a file failed, because of the kernel or of the file.
-fn file_failure(error: anyhow::Error, path: &Path) -> Failure {
-    let hint = error.downcast_ref::<Hint>().copied();
-    match error.downcast::<ipvs::Error>() {
-        Ok(error) => messages::refused(&error, None),
-        Err(error) => {
-            let error = error.downcast().unwrap_or_else(std::io::Error::other);
-            messages::cannot_write_file(path, &error, hint.as_ref())
-        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct AddressFormatter<'a> {
     text: String,
 }
 
-/// The original shows at most so many bytes of an address and port.
+/// The limit of the original for an address and port, in bytes.
 const ENDPOINT_BYTES: usize = 59;
 
 impl<'a> AddressFormatter<'a> {

@@ -16,7 +16,6 @@ use crate::messages::{
 };
 use crate::refusal;
 use crate::rules::replace;
-use crate::text::AddressFormatter;
 
 /// The table that the lines make, beginning with an empty one. Every line that does not apply is reported.
 pub(crate) fn desired(commands: &[(usize, Command)]) -> Result<Table> {
@@ -74,8 +73,7 @@ fn show(client: &mut Client, desired: &Table, json: bool, out: &mut impl Write) 
         Object::begin(&mut *out)
             .and_then(|mut object| object.field("changes", &changes).and_then(|()| object.end()))
     } else {
-        let mut formatter = AddressFormatter::numeric();
-        changes.iter().try_for_each(|change| format::change(out, change, &mut formatter))
+        format::changes(out, &changes)
     };
     // A full disk shows only when the output is flushed.
     written = written.and_then(|()| out.flush());

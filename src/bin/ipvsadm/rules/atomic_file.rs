@@ -11,6 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::messages::{self, Failure};
 use crate::rules::place::{self, Hint, Place};
 
 /// Whether a path means stdin or stdout.
@@ -142,5 +143,17 @@ impl Drop for BlockedSignals {
     fn drop(&mut self) {
         // It was the mask before, so it is valid.
         let _ = self.old.thread_set_mask();
+    }
+}
+
+/// The failure of a [`write_whole`], because of the kernel or of the file.
+pub(crate) fn failure(error: anyhow::Error, path: &Path) -> Failure {
+    let hint = error.downcast_ref::<Hint>().copied();
+    match error.downcast::<ipvs::Error>() {
+        Ok(error) => messages::refused(&error, None),
+        Err(error) => {
+            let error = error.downcast().unwrap_or_else(io::Error::other);
+            messages::cannot_write_file(path, &error, hint.as_ref())
+        }
     }
 }

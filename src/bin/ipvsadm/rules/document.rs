@@ -10,7 +10,6 @@ use crate::messages::{self, Failure, Result, STATUS_REFUSED, report};
 use crate::refusal;
 use crate::rules::{apply, replace};
 use crate::session::Session;
-use crate::text::AddressFormatter;
 
 /// Whether an input is a document rather than lines: no rule begins like this.
 pub(crate) fn is_document(input: &[u8]) -> bool {
@@ -26,6 +25,11 @@ fn read(input: &[u8]) -> Result<Table> {
     })?;
     deserializer.end().map_err(|error| messages::invalid_document(None, &error))?;
     Ok(table)
+}
+
+/// The changes that make the table of a document from an empty one.
+pub(crate) fn changes(input: &[u8]) -> Result<Vec<Change>> {
+    Ok(Table::default().diff(&read(input)?))
 }
 
 /// Carries out a document.
@@ -49,17 +53,6 @@ pub(crate) fn restore(
             apply::reach(session.client()?, restore, &desired, &[], out)
         }
     }
-}
-
-/// Prints what would be carried out; needs no kernel.
-pub(crate) fn show(restore: &Restore, input: &[u8], out: &mut impl Write) -> Result<()> {
-    let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
-    let changes = Table::default().diff(&read(input)?);
-    let mut formatter = AddressFormatter::numeric();
-    let mut written = clear.into_iter().chain(changes);
-    written
-        .try_for_each(|change| format::change(out, &change, &mut formatter))
-        .map_err(|error| messages::write_error(&error))
 }
 
 /// Carries out every change that the kernel accepts, and reports the others.

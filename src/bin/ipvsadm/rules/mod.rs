@@ -4,7 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod atomic_file;
 pub(crate) mod document;
 pub(crate) mod lines;
-pub(crate) mod place;
+mod place;
 mod replace;
 pub(crate) mod restore;
 pub(crate) mod save;

@@ -18,7 +18,6 @@ use crate::rules::document;
 use crate::rules::lines::{commands, parse, words};
 use crate::rules::replace;
 use crate::session::Session;
-use crate::text::AddressFormatter;
 
 /// Carries out a line that is not a plain change.
 type Run<W> = fn(&mut Session, &Command, &mut W) -> Result<()>;
@@ -105,10 +104,14 @@ fn changes_of(commands: &[(usize, Command)]) -> Vec<Change> {
 /// Prints what would be carried out; needs no kernel.
 pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Write) -> Result<()> {
     let whole = read_whole(&mut open(restore)?)?;
-    if restore.json {
-        return document::show(restore, &whole, out);
-    }
-    let commands = commands(&whole, &session.program, &mut session.resolver)?;
+    let changes = if restore.json { document::changes(&whole)? } else { changes_of_lines(&whole, session)? };
+    let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
+    format::changes(out, clear.iter().chain(&changes)).map_err(|error| messages::write_error(&error))
+}
+
+/// The changes that lines ask for, where no line needs the current table.
+fn changes_of_lines(whole: &[u8], session: &mut Session) -> Result<Vec<Change>> {
+    let commands = commands(whole, &session.program, &mut session.resolver)?;
     let keeps = |request: &ChangeRequest| request.keep.is_some();
     let kept = commands.iter().find(
         |(_, command)| matches!(command, Command::Change(request) | Command::Show(request) if keeps(request)),
@@ -116,17 +119,11 @@ pub(crate) fn show(restore: &Restore, session: &mut Session, out: &mut impl Writ
     if let Some((line, _)) = kept {
         return Err(messages::value(at_line(*line, messages::KEEP_UNREAD)));
     }
-    let clear = (restore.mode == RestoreMode::Replace).then_some(Change::Flush);
-    let changes = commands.iter().filter_map(|(_, command)| match command {
+    let change = |(_, command): &(usize, Command)| match command {
         Command::Change(request) | Command::Show(request) => Some(request.change),
         _ => None,
-    });
-    let mut formatter = AddressFormatter::numeric();
-    clear
-        .into_iter()
-        .chain(changes)
-        .try_for_each(|change| format::change(out, &change, &mut formatter))
-        .map_err(|error| messages::write_error(&error))
+    };
+    Ok(commands.iter().filter_map(change).collect())
 }
 
 fn open(restore: &Restore) -> Result<Box<dyn Read>> {

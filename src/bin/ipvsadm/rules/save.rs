@@ -68,11 +68,7 @@ fn file(save: &Save) -> Option<&Path> {
 pub(crate) fn save_failure(error: anyhow::Error, save: &Save) -> Result<Failure, anyhow::Error> {
     let Some(path) = file(save) else { return Err(error) };
     let hint = error.downcast_ref::<Hint>().copied();
-    let error = match error.downcast::<ipvs::Error>() {
-        Ok(error) => return Ok(messages::refused(&error, None)),
-        Err(error) => error.downcast().unwrap_or_else(io::Error::other),
-    };
-    let mut failure = messages::cannot_write_file(path, &error, hint.as_ref());
+    let mut failure = atomic_file::failure(error, path);
     if hint == Some(Hint::Irreplaceable) {
         let options = [(save.numeric, " -n"), (save.full, " --full"), (save.json, " --json")];
         let options: String =
