@@ -12,8 +12,8 @@ const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 81), 8848);
 /// As many as fit into an Ethernet frame.
 const PER_MESSAGE: u32 = 40;
 
-/// Fills the table of the calling thread's network.
-pub(crate) fn make(count: u32) {
+/// Fills the table of the calling thread's network with connections of so many clients.
+pub(crate) fn make(count: u32, clients: u32) {
     for line in [
         "link add bench type dummy",
         "addr add 192.0.2.254/24 dev bench",
@@ -29,7 +29,7 @@ pub(crate) fn make(count: u32) {
     while heard() < count {
         let firsts = (0..count).step_by(usize::try_from(PER_MESSAGE).unwrap());
         for (number, first) in firsts.enumerate() {
-            master.send_to(&message(first, PER_MESSAGE.min(count - first)), GROUP).unwrap();
+            master.send_to(&message(first, PER_MESSAGE.min(count - first), clients), GROUP).unwrap();
             if number % 50 == 49 {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -44,8 +44,8 @@ fn heard() -> u32 {
     u32::try_from(table.split(|byte| *byte == b'\n').count()).unwrap() - 2 // the heading, and behind the last
 }
 
-/// A message of a sync daemon, in the format of version 1: established TCP connections, each from another client.
-fn message(first: u32, count: u32) -> Vec<u8> {
+/// A message of a sync daemon, in the format of version 1: established TCP connections, each from another client or port.
+fn message(first: u32, count: u32, clients: u32) -> Vec<u8> {
     const ENTRY: u16 = 36;
     let size = 8 + ENTRY * u16::try_from(count).unwrap();
     let mut message = vec![0, 0];
@@ -55,10 +55,11 @@ fn message(first: u32, count: u32) -> Vec<u8> {
         message.extend([0, 6]); // IPv4, TCP
         message.extend(ENTRY.to_be_bytes());
         message.extend(0_u32.to_be_bytes()); // forwarded by address translation
-        for short in [1, 40_000, 80, 8080_u16] {
+        let port = 10_000 + u16::try_from(number / clients).unwrap();
+        for short in [1, port, 80, 8080_u16] {
             message.extend(short.to_be_bytes()); // established; the ports of client, service and server
         }
-        for long in [0, 900, 0x0a01_0000 + number, 0xc000_0201, 0x0a02_0001_u32] {
+        for long in [0, 900, 0x0a01_0000 + number % clients, 0xc000_0201, 0x0a02_0001_u32] {
             message.extend(long.to_be_bytes()); // mark, seconds, the addresses
         }
     }

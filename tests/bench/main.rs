@@ -62,6 +62,8 @@ fn short() -> Vec<Group> {
         ("tables", |rows| works::tables(100, ONCE, true, rows)),
         ("one-service", |rows| works::one_service(100, ONCE, rows)),
         ("connections", |rows| works::connections(1000, ONCE, rows)),
+        ("some-connections", |rows| works::some_connections(1000, ONCE, rows)),
+        ("formats", |rows| works::formats(100, ONCE, rows)),
         ("commands", |rows| works::commands(10, 2, rows)),
         ("apply", |rows| works::apply(100, ONCE, rows)),
         ("memory", |rows| works::memory(1000, rows)),
@@ -82,6 +84,10 @@ fn long() -> Vec<Group> {
             works::connections(10_000, Rounds { original: 5, ours: 15 }, rows);
             works::connections(100_000, Rounds { original: 2, ours: 5 }, rows);
         }),
+        ("some-connections", |rows| {
+            works::some_connections(1_000_000, Rounds { original: 0, ours: 5 }, rows);
+        }),
+        ("formats", |rows| works::formats(3000, Rounds { original: 0, ours: 11 }, rows)),
         ("commands", |rows| works::commands(20, 20, rows)),
         ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),
         ("memory", |rows| works::memory(33_333, rows)),

@@ -100,9 +100,45 @@ pub(crate) fn one_service(servers: u32, rounds: Rounds, rows: &mut Vec<Row>) {
 /// The connections.
 pub(crate) fn connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     fresh(|| {
-        made::make(count);
+        made::make(count, count);
         let size = usize::try_from(count).unwrap();
         listing(rows, "list connections", size, "-Lnc", rounds, "connections", count <= 1000);
+    });
+}
+
+/// Connections of a hundredth as many clients, counted by client, and those of one client; beside them the kernel's file,
+/// only read.
+pub(crate) fn some_connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
+    let rounds = Rounds { original: 0, ..rounds };
+    fresh(|| {
+        made::make(count, count / 100);
+        let size = usize::try_from(count).unwrap();
+        for (work, words) in [
+            ("summary by client", "-Lc --summary client"),
+            ("summary, ten largest", "-Lc --summary client --top 10"),
+            ("connections of a client", "-Lnc --client 10.1.0.7"),
+        ] {
+            listing(rows, work, size, words, rounds, "connections", false);
+        }
+    });
+}
+
+/// The table as JSON and as metrics; beside them our `-Ln --stats`, in the column of the kernel's own part.
+pub(crate) fn formats(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
+    let table = Table { services, servers: 2 };
+    let rounds = Rounds { original: 0, ..rounds };
+    fresh(|| {
+        assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
+        for (work, words) in [("JSON, our --stats", "-L --json"), ("metrics, our --stats", "-L --prometheus")]
+        {
+            let times = alternate(rounds, |who| {
+                let words = if who == Who::Kernel { "-Ln --stats" } else { words };
+                call(Who::Ours, words, None).time()
+            });
+            let memory = Some(call(Who::Ours, words, None).memory());
+            keep(rows, Row { work, size: table.lines(), times, calls: None, memory });
+        }
+        Client::open().unwrap().flush().unwrap();
     });
 }
 

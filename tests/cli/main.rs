@@ -14,6 +14,7 @@ mod lab;
 mod apply;
 mod buffers;
 mod concurrent;
+mod connections;
 mod files;
 mod interfaces;
 mod json;

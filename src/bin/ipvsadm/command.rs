@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use ipvs::{Change, Netmask, ServiceId, TunnelKind};
 
 use crate::option_table::OptionKey;
@@ -138,9 +139,89 @@ pub(crate) struct List {
 pub(crate) enum ListTarget {
     Table,
     Service(ServiceId),
-    Connections { with_engine: bool },
+    Connections(Connections),
     Timeouts,
     Daemons,
+}
+
+/// `-L -c`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub(crate) filter: ConnectionFilter,
+    /// The name and data of the persistence engine too.
+    pub(crate) with_engine: bool,
+    /// Counts instead of the connections.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// Which connections are listed: those to which all that is given applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ConnectionFilter {
+    pub(crate) service: Option<ServiceId>,
+    /// A real server; on all its ports, if none is given.
+    pub(crate) server: Option<(IpAddr, Option<u16>)>,
+    pub(crate) client: Option<IpNet>,
+    /// One of [`CONNECTION_STATES`].
+    pub(crate) state: Option<&'static str>,
+}
+
+/// The states of connections as the kernel names them: of TCP, of UDP and ICMP, of SCTP. Those of persistence templates
+/// are NONE and ASSURED.
+pub(crate) const CONNECTION_STATES: [&str; 26] = [
+    "NONE",
+    "ASSURED",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "SYNACK",
+    "UDP",
+    "ICMP",
+    "INIT1",
+    "INIT",
+    "C-SENT",
+    "C-REPLIED",
+    "C-WAIT",
+    "COOKIE",
+    "C-ECHOED",
+    "S-SENT",
+    "S-RECEIVED",
+    "S-ACK-SENT",
+    "REJECTED",
+    "CLOSED",
+];
+
+/// `--summary` and `--top`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) key: SummaryKey,
+    /// How many are shown; none for all.
+    pub(crate) top: Option<u32>,
+}
+
+/// By what connections are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SummaryKey {
+    Client,
+    Server,
+    Service,
+    State,
+}
+
+impl SummaryKey {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Service => "service",
+            Self::State => "state",
+        }
+    }
 }
 
 /// What a listing is written as.

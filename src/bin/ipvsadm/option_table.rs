@@ -88,6 +88,10 @@ options! {
     Quiet: unchecked(Extensions, "", "quiet", "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
+    Client: option(Extensions, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
+    State: option(Extensions, "", "state", Value("STATE"), "with -L -c: connections in this state, such as ESTABLISHED"),
+    Summary: option(Extensions, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),
+    Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only so many"),
     Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
     Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON in one line"),
 }

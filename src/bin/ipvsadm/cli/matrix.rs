@@ -17,9 +17,9 @@ struct CommandRules {
     exclusive: &'static [OptionKey],
 }
 
-fn rules(command: OptionKey) -> CommandRules {
+fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
     const EDIT_SERVICE: &[OptionKey] = &[Scheduler, Persistent, Netmask, Ops, Pe, SchedFlags, DryRun, Keep];
-    const ADD_SERVICE: &[OptionKey] = without_keep(EDIT_SERVICE);
+    const ADD_SERVICE: &[OptionKey] = without_last(EDIT_SERVICE);
     const EDIT_SERVER: &[OptionKey] = &[
         ForwardingMethod,
         Weight,
@@ -33,8 +33,8 @@ fn rules(command: OptionKey) -> CommandRules {
         DryRun,
         Keep,
     ];
-    const ADD_SERVER: &[OptionKey] = without_keep(EDIT_SERVER);
-    const LIST: &[OptionKey] = &[
+    const ADD_SERVER: &[OptionKey] = without_last(EDIT_SERVER);
+    const CONNECTIONS: &[OptionKey] = &[
         Numeric,
         Connection,
         ServiceAddress,
@@ -51,7 +51,13 @@ fn rules(command: OptionKey) -> CommandRules {
         Json,
         Prometheus,
         File,
+        Client,
+        State,
+        Summary,
+        Top,
+        RealServer,
     ];
+    const LIST: &[OptionKey] = without_last(CONNECTIONS);
     let (needed, allowed, exclusive): (&[OptionKey], &[OptionKey], &[OptionKey]) = match command {
         AddService => (&[ServiceAddress], ADD_SERVICE, &[]),
         EditService => (&[ServiceAddress], EDIT_SERVICE, &[]),
@@ -68,14 +74,15 @@ fn rules(command: OptionKey) -> CommandRules {
         Restore => (&[], &[File, Replace, Diff, Apply, DryRun, Json], &[Replace, Diff, Apply]),
         Save => (&[], &[Numeric, Full, File, Json], &[]),
         Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Json], &[]),
+        _ if given.contains(&Connection) => (&[], CONNECTIONS, &[Connection, Timeout, Daemon]),
         _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),
     };
     CommandRules { needed, allowed, exclusive }
 }
 
-/// Additions have nothing to keep.
-const fn without_keep(options: &[OptionKey]) -> &[OptionKey] {
-    if let [options @ .., Keep] = options { options } else { options }
+/// The options that two commands share, without the one that only the other takes.
+const fn without_last(options: &[OptionKey]) -> &[OptionKey] {
+    if let [options @ .., _] = options { options } else { options }
 }
 
 /// Refuses the first option, in the original's order, that is missing, is not allowed with the command, or conflicts
@@ -83,7 +90,7 @@ const fn without_keep(options: &[OptionKey]) -> &[OptionKey] {
 pub(crate) fn check(command: OptionKey, given: &[OptionKey]) -> Result<()> {
     // The original calls it this.
     let name = if command == Clear { "flush" } else { command.name() };
-    apply(&rules(command), &format_args!("'{name}' command"), given)
+    apply(&rules(command, given), &format_args!("'{name}' command"), given)
 }
 
 /// The same for the options of a tunnel; its checksum options exclude each other.
@@ -149,7 +156,7 @@ mod tests {
         let commands = || OPTIONS.iter().filter(|spec| spec.is_command());
         for option in OPTIONS.iter().filter_map(|spec| spec.checked_as) {
             let takes = |command| {
-                let CommandRules { needed, allowed, exclusive: _ } = rules(command);
+                let CommandRules { needed, allowed, exclusive: _ } = rules(command, &[Connection]);
                 needed.contains(&option) || allowed.contains(&option)
             };
             assert!(commands().any(|spec| takes(spec.key)), "{option:?}");

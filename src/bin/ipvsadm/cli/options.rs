@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use ipvs::{
     DaemonState, DestinationId, Family, InterfaceName, Netmask, PersistenceEngine, Protocol, ServiceId,
     TunnelKind,
@@ -15,6 +16,7 @@ use ipvs::{
 
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
+use crate::command::SummaryKey;
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
@@ -57,6 +59,10 @@ pub(crate) struct Options<'a> {
     quiet: bool,
     director: Option<IpAddr>,
     served: Option<u16>,
+    client: Option<IpNet>,
+    connection_state: Option<&'static str>,
+    summary: Option<SummaryKey>,
+    top: Option<u32>,
 }
 
 impl<'a> Options<'a> {
@@ -127,11 +133,12 @@ impl<'a> Options<'a> {
             OptionKey::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
             OptionKey::McastGroup => self.group = Some(value::group(word)?),
             OptionKey::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
-            OptionKey::Director => {
-                let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
-                self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
-            }
-            OptionKey::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
+            OptionKey::Director
+            | OptionKey::Port
+            | OptionKey::Client
+            | OptionKey::State
+            | OptionKey::Summary
+            | OptionKey::Top => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Quiet => self.quiet = true,
             OptionKey::McastTtl => {

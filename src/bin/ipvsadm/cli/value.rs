@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel, TunnelKind};
 
 use crate::cli::matrix;
+use crate::command::{CONNECTION_STATES, SummaryKey};
 use crate::messages::{self, Message, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
@@ -108,6 +110,27 @@ pub(crate) fn group(word: &[u8]) -> Result<IpAddr> {
         ("IPv4", string.parse().ok().map(IpAddr::V4))
     };
     group.filter(IpAddr::is_multicast).ok_or_else(|| messages::invalid_group(kind, word))
+}
+
+/// An address, or a network with its prefix length.
+pub(crate) fn network(word: &[u8]) -> Result<IpNet> {
+    parsed(word)
+        .or_else(|| parsed::<IpAddr>(word).map(IpNet::from))
+        .ok_or_else(|| messages::CLIENT.about(word))
+}
+
+/// A state of connections as the kernel names it, from letters of either case and with `-` or `_`.
+pub(crate) fn connection_state(word: &[u8]) -> Result<&'static str> {
+    let letter = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
+    let is = |name: &&&str| name.bytes().map(letter).eq(word.iter().copied().map(letter));
+    CONNECTION_STATES.iter().find(is).copied().ok_or_else(|| messages::STATE.about(word))
+}
+
+/// What `--summary` counts.
+pub(crate) fn summary_key(word: &[u8]) -> Result<SummaryKey> {
+    use SummaryKey::{Client, Server, Service, State};
+    let keys = [Client, Server, Service, State];
+    keys.into_iter().find(|key| key.name().as_bytes() == word).ok_or_else(|| messages::SUMMARY.about(word))
 }
 
 /// The tunnel of a type with the given options.

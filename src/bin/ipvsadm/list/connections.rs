@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use ipvs::{Connection, Connections, Protocol};
+use ipvs::{Connection, Protocol};
 
 use super::columns::{blanks, left};
+use super::filter::FilteredConnections;
 use crate::text::AddressFormatter;
 
 /// The two heading lines.
@@ -16,17 +17,14 @@ pub(crate) fn heading(with_engine: bool) -> &'static str {
     }
 }
 
-/// Writes all connections as they are read.
+/// Writes connections as they are read.
 pub(crate) fn rows(
     out: &mut impl Write,
-    connections: &mut Connections,
+    connections: FilteredConnections,
     with_engine: bool,
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
-    while let Some(connection) = connections.next_row()? {
-        row(out, &connection, with_engine, formatter)?;
-    }
-    Ok(())
+    connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?))
 }
 
 fn row(

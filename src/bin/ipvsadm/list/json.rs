@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use ipvs::{Client, Connections, Info, ServiceEntry};
+use ipvs::{Client, Info, ServiceEntry};
 use serde::{Serialize, Serializer};
 
-use super::{ListedServer, destinations, services};
-use crate::command::{List, ListTarget};
+use super::filter::FilteredConnections;
+use super::{ListedServer, destinations, services, summary};
+use crate::command::{Connections, List, ListTarget};
 use crate::json::Object;
 
 /// Writes a listing.
@@ -20,7 +21,13 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
             let entry = client.service(&id)?;
             table(out, list, client, info, &[entry])
         }
-        ListTarget::Connections { .. } => connections(out),
+        ListTarget::Connections(Connections { filter, summary, .. }) => {
+            let connections = FilteredConnections::open(filter, client)?;
+            match summary {
+                Some(wanted) => summary::list_json(out, connections, wanted),
+                None => self::connections(out, connections),
+            }
+        }
         ListTarget::Timeouts => one(out, "timeouts", &client.timeouts()?),
         ListTarget::Daemons => one(out, "daemons", &client.daemons()?),
     }
@@ -61,13 +68,10 @@ fn table(
     Ok(object.end()?)
 }
 
-fn connections(out: &mut impl Write) -> anyhow::Result<()> {
-    let mut connections = Connections::open()?;
+fn connections(out: &mut impl Write, connections: FilteredConnections) -> anyhow::Result<()> {
     let mut object = Object::begin(out)?;
     let mut array = object.array("connections")?;
-    while let Some(connection) = connections.next_row()? {
-        array.push(&connection)?;
-    }
+    connections.for_each(|connection| Ok(array.push(connection)?))?;
     array.end()?;
     Ok(object.end()?)
 }

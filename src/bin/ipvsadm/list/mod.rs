@@ -2,17 +2,21 @@
 
 mod columns;
 mod connections;
+mod filter;
 mod json;
 mod prometheus;
 mod rows;
+mod summary;
 
 use std::io::Write;
 
-use ipvs::{Client, Connections, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
+use ipvs::{Client, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
 
-use crate::command::{Format, List, ListTarget, View};
+use crate::command::{Connections, Format, List, ListTarget, View};
 use crate::resolver::Resolver;
 use crate::text::{AddressFormatter, address};
+
+use filter::FilteredConnections;
 
 /// Writes a listing.
 pub(crate) fn list(
@@ -44,10 +48,13 @@ pub(crate) fn list(
             out.write_all(rows::heading(list.view).as_bytes())?;
             service(out, list, client, &entry, &mut formatter)
         }
-        ListTarget::Connections { with_engine } => {
-            let mut connections = Connections::open()?;
+        ListTarget::Connections(Connections { filter, summary: Some(wanted), .. }) => {
+            summary::list(out, FilteredConnections::open(filter, client)?, wanted)
+        }
+        ListTarget::Connections(Connections { filter, with_engine, summary: None }) => {
+            let connections = FilteredConnections::open(filter, client)?;
             out.write_all(connections::heading(with_engine).as_bytes())?;
-            connections::rows(out, &mut connections, with_engine, &mut formatter)
+            connections::rows(out, connections, with_engine, &mut formatter)
         }
         ListTarget::Timeouts => {
             let timeouts = client.timeouts()?;

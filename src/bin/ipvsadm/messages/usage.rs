@@ -37,6 +37,14 @@ pub(crate) const STOP: Message = message("illegal start_daemon specified", "mast
 pub(crate) const NETMASK_ALONE: Message = message("netmask specified for non-persistent service", "add -p");
 pub(crate) const DIRECTOR: Message = message("illegal director address specified", "its own, not the VIP");
 pub(crate) const SERVED: Message = message("illegal port specified", PORT);
+pub(crate) const CLIENT: Message =
+    message("illegal client specified", "an address, or a network such as 192.0.2.0/24");
+pub(crate) const STATE: Message = message(
+    "illegal state specified",
+    "as a listing has it, such as ESTABLISHED, SYN_RECV, FIN_WAIT, TIME_WAIT or CLOSE",
+);
+pub(crate) const SUMMARY: Message = message("illegal summary specified", "client, server, service or state");
+pub(crate) const TOP: Message = message("illegal top specified", "a number from 1 on");
 pub(crate) const ZERO_PORT: Message = message(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",
@@ -48,6 +56,8 @@ pub(crate) const KEEP_UNREAD: &str =
     "'--keep' needs the table, which a dry run of lines does not read; give all options instead";
 pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
 pub(crate) const LIST_TO_FILE: &str = "a listing goes to a file with --prometheus only: add that, or > PATH";
+pub(crate) const TOP_WITHOUT_SUMMARY: &str =
+    "the option 'top' is about a summary: add --summary client, server, service or state";
 pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
 pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
 /// The original prints an empty line after this one.
@@ -98,6 +108,11 @@ pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
 /// An option of `--check` that needs `-r`.
 pub(crate) fn about_a_real_server(option: OptionKey) -> Failure {
     value(format!("the option '{}' is about a real server: add -r VIP", option.name()))
+}
+
+/// An option of `-L` that needs `-c`.
+pub(crate) fn about_connections(option: OptionKey) -> Failure {
+    value(format!("the option '{}' is about connections: add -c", option.name()))
 }
 
 /// An option was given a second time.

@@ -1,12 +1,38 @@
 //! The commands that change nothing.
 
-use crate::command::{Check, Format, List, ListTarget, Method, RealServer, View};
+use crate::cli::value;
+use crate::command::{
+    Check, ConnectionFilter, Connections, Format, List, ListTarget, Method, RealServer, Summary, View,
+};
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
+use crate::resolver::Resolver;
 
 use super::Options;
 
 impl Options<'_> {
+    /// Sets an option that only these commands have.
+    pub(super) fn set_of_query(
+        &mut self,
+        key: OptionKey,
+        word: &[u8],
+        resolver: &mut Resolver,
+    ) -> Result<()> {
+        match key {
+            OptionKey::Director => {
+                let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
+                self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
+            }
+            OptionKey::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
+            OptionKey::Client => self.client = Some(value::network(word)?),
+            OptionKey::State => self.connection_state = Some(value::connection_state(word)?),
+            OptionKey::Summary => self.summary = Some(value::summary_key(word)?),
+            OptionKey::Top => self.top = Some(value::number(word, 1..=u32::MAX, &messages::TOP)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
     pub(super) fn check(self) -> Result<Check> {
         let method = match self.method {
             Some(OptionKey::Masquerading) => Method::Masquerade,
@@ -42,8 +68,16 @@ impl Options<'_> {
     pub(super) fn list(self) -> Result<List> {
         use OptionKey::{Connection, Daemon, PersistentConn, Rate, Stats, Thresholds, Timeout, TunInfo};
         let any = |options: &[OptionKey]| options.iter().any(|option| self.has(*option));
+        if !self.has(Connection) {
+            let of_connections = [OptionKey::Client, OptionKey::State, OptionKey::Summary, OptionKey::Top];
+            if let Some(option) = of_connections.into_iter().find(|option| self.has(*option)) {
+                return Err(messages::about_connections(option));
+            }
+        } else if self.summary.is_none() && self.top.is_some() {
+            return Err(messages::value(messages::TOP_WITHOUT_SUMMARY));
+        }
         if any(&[Connection, Timeout, Daemon]) && any(&[Stats, Rate, Thresholds])
-            || any(&[Timeout, Daemon]) && self.has(PersistentConn)
+            || (any(&[Timeout, Daemon]) || self.summary.is_some()) && self.has(PersistentConn)
         {
             return Err(messages::value(messages::LIST_CONFLICT));
         }
@@ -60,8 +94,8 @@ impl Options<'_> {
             return Err(messages::value(messages::LIST_TO_FILE));
         }
         let what = match self.service {
+            _ if self.has(Connection) => ListTarget::Connections(self.connections()),
             Some(id) => ListTarget::Service(id),
-            None if self.has(Connection) => ListTarget::Connections { with_engine: self.has(PersistentConn) },
             None if self.has(Timeout) => ListTarget::Timeouts,
             None if self.has(Daemon) => ListTarget::Daemons,
             None => ListTarget::Table,
@@ -83,5 +117,20 @@ impl Options<'_> {
             sorted: !self.has(OptionKey::NoSort),
             file: self.file,
         })
+    }
+
+    fn connections(&self) -> Connections {
+        // A port left out, and 0, stand for all ports.
+        let port = self.server_port.filter(|port| *port != 0);
+        Connections {
+            filter: ConnectionFilter {
+                service: self.service,
+                server: self.server.map(|server| (server.address, port)),
+                client: self.client,
+                state: self.connection_state,
+            },
+            with_engine: self.has(OptionKey::PersistentConn),
+            summary: self.summary.map(|key| Summary { key, top: self.top }),
+        }
     }
 }
