@@ -1,15 +1,12 @@
 //! Healthy clusters of each kind: hosts are network namespaces, segments are bridges.
 
-use std::fmt::Write;
-use std::fs::File;
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns};
-
 use crate::lab;
+use crate::network::{build, within};
 
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 /// The programs by name: the tool, the client, and those of busybox.
@@ -311,37 +308,6 @@ impl Drop for Cluster {
     }
 }
 
-/// Makes the hosts and their cables, with all commands for `ip` at once: starting a program is slow here.
-fn build(hosts: &[&str]) {
-    let (mut outside, mut insides, mut segments) = (String::new(), Vec::new(), Vec::new());
-    for host in hosts {
-        let words: Vec<&str> = host.split(' ').collect();
-        let name = words[0];
-        let mut inside = "link set lo up\n".to_owned();
-        writeln!(outside, "netns add {name}").unwrap();
-        for pair in words[1..].chunks(2) {
-            let [what, value] = pair else { panic!("{host}") };
-            let Some((interface, segment)) = what.split_once('@') else {
-                writeln!(inside, "route add default via {value}").unwrap();
-                continue;
-            };
-            if !segments.contains(&segment) {
-                segments.push(segment);
-                writeln!(outside, "link add {segment} type bridge\nlink set {segment} up").unwrap();
-            }
-            let cable = format!("{name}-{interface}");
-            writeln!(outside, "link add {cable} type veth peer name {interface} netns {name}").unwrap();
-            writeln!(outside, "link set {cable} master {segment} up").unwrap();
-            let now = if value.contains(':') { "nodad" } else { "" };
-            writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
-        }
-        insides.push((format!("-n {name}"), inside));
-    }
-    for (arguments, lines) in std::iter::once((String::new(), outside)).chain(insides) {
-        done(&format!("ip {arguments} -batch - <<'END'\n{lines}END\n"));
-    }
-}
-
 /// Runs a command that must succeed.
 fn done(command: &str) {
     let made = shell(command).output().unwrap();
@@ -368,16 +334,6 @@ fn prepare() {
 /// Starts a program on a host.
 fn spawn(host: &str, command: &mut Command) -> Child {
     within(host, || command.spawn()).unwrap()
-}
-
-/// Runs a closure in the namespace of a host, which the calling thread enters for that time.
-pub(crate) fn within<T>(host: &str, work: impl FnOnce() -> T) -> T {
-    let own = File::open("/proc/thread-self/ns/net").unwrap();
-    let hosts = File::open(format!("/run/netns/{host}")).unwrap();
-    setns(hosts, CloneFlags::CLONE_NEWNET).unwrap();
-    let result = work();
-    setns(own, CloneFlags::CLONE_NEWNET).unwrap();
-    result
 }
 
 fn shell(command: &str) -> Command {

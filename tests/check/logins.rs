@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::cluster::{Cluster, within};
+use crate::cluster::Cluster;
+use crate::network::within;
 
 /// A server that keeps a connection open until it has a whole request, in place of `ssh`.
 const PORT: u16 = 22;

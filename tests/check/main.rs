@@ -11,6 +11,9 @@ mod lab;
 mod logins;
 mod mended;
 mod names;
+mod netns;
+#[path = "../lab/network.rs"]
+mod network;
 mod own_addresses;
 mod saved;
 mod standby;

@@ -22,6 +22,7 @@ mod keep;
 mod messages;
 mod names;
 mod refusals;
+mod netns;
 mod restore;
 mod save;
 mod undo;

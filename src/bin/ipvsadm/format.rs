@@ -3,12 +3,13 @@
 use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
-    Change, Checksum, Destination, Family, ForwardingMethod, Netmask, Persistence, Protocol, Service,
-    ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, Checksum, Destination, DestinationId, Family, ForwardingMethod, Netmask, Persistence, Protocol,
+    Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::cli::value::scheduler_flags_text;
 use crate::messages;
+use crate::netns;
 use crate::shell;
 use crate::text::{AddressFormatter, address, protocol_of, signed};
 
@@ -69,8 +70,21 @@ pub(crate) fn changes<'a>(out: &mut impl Write, changes: impl IntoIterator<Item 
 
 /// The command line that makes a change, for a user to copy.
 pub(crate) fn command_line(change: &Change) -> String {
-    let line = line(change);
-    shell::line(std::iter::once("ipvsadm").chain(line.split(' ')))
+    let words = line(change);
+    shell::line(netns::ipvsadm().into_iter().chain(words.split(' ').map(|word| word.as_bytes().to_vec())))
+}
+
+/// The command line by which `--undrain` brings a server back.
+pub(crate) fn undrain_line(service: &ServiceId, server: &DestinationId) -> String {
+    let line = line(&Change::DeleteDestination { service: *service, destination: *server });
+    let words = line.split(' ').skip(1).map(|word| word.as_bytes().to_vec());
+    shell::line(netns::ipvsadm().into_iter().chain([b"--undrain".to_vec()]).chain(words))
+}
+
+/// The same as [`command_line`] for a shell in the network namespace.
+pub(crate) fn command_line_inside(change: &Change) -> String {
+    let words = line(change);
+    shell::line(std::iter::once("ipvsadm").chain(words.split(' ')))
 }
 
 /// `-A SERVICE -s NAME ...`

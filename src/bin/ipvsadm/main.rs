@@ -13,6 +13,7 @@ mod json;
 mod list;
 mod messages;
 mod option_table;
+mod netns;
 mod refusal;
 mod resolver;
 mod rules;
@@ -53,14 +54,20 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     let program = words.next().map_or("ipvsadm".to_owned(), |program| messages::text(program.as_bytes()));
     let words: Vec<_> = words.collect();
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let mut resolver = Resolver::default();
-    let command = match words[..] {
-        [] => Command::plain_list(),
+    let (sibling, words) = match words[..] {
         [word, name, ref words @ ..] if word == common::AS.as_bytes() => match Sibling::named(name) {
-            Some(sibling) => sibling.parse(words)?,
+            Some(sibling) => (Some(sibling), words),
             None => return Err(messages::try_help(&program, Some(name), "it is not a sibling of ipvsadm")),
         },
-        _ => cli::parse::parse(&program, &words, &mut resolver)?,
+        ref words => (None, words),
+    };
+    let (namespace, words) = cli::namespace::split(words)?;
+    namespace.map_or(Ok(()), |word| netns::enter(&word))?;
+    let mut resolver = Resolver::default();
+    let command = match sibling {
+        Some(sibling) => sibling.parse(&words)?,
+        None if words.is_empty() => Command::plain_list(),
+        None => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
     let result = run::command_line(&mut session, &command, out);

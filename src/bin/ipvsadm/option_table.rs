@@ -41,7 +41,7 @@ options! {
     UdpService: member(ServiceAddress, Service, "u", "udp-service", Value("ADDRESS[:PORT]"), "a UDP service"),
     SctpService: member(ServiceAddress, Service, "", "sctp-service", Value("ADDRESS[:PORT]"), "an SCTP service"),
     FwmarkService: member(ServiceAddress, Service, "f", "fwmark-service", Value("MARK"), "packets with a firewall mark, 1 to 4294967295"),
-    Ipv6: unchecked(Service, "6", "ipv6", "after -f: the service is IPv6"),
+    Ipv6: unchecked(Service, "6", "ipv6", Nothing, "after -f: the service is IPv6"),
     Scheduler: option(Service, "s", "scheduler", Value("NAME"), "rr wrr lc wlc lblc lblcr dh sh mh sed nq fo ovf or another that the kernel has [default: wlc]"),
     Persistent: option(Service, "p", "persistent", Optional("SECONDS"), "how long a client keeps its server after its last connection [default: 360]"),
     Netmask: option(Service, "M", "netmask", Value("NETMASK"), "treat clients of one network as one: a mask, or a prefix length with IPv6"),
@@ -60,7 +60,7 @@ options! {
     Rate: option(Listing, "", "rate", Nothing, "rates per second"),
     Thresholds: option(Listing, "", "thresholds", Nothing, "thresholds"),
     PersistentConn: option(Listing, "", "persistent-conn", Nothing, "persistent connections; with -c, the engine's data"),
-    Sort: unchecked(Listing, "", "sort", "sorted, which is the default"),
+    Sort: unchecked(Listing, "", "sort", Nothing, "sorted, which is the default"),
     NoSort: option(Listing, "", "nosort", Nothing, "in the kernel's order"),
     SyncId: option(Sync, "", "syncid", Value("NUMBER"), "the same on both sides, 0 to 255 [default: 0]"),
     Exact: option(Listing, "X", "exact", Nothing, "counters without K, M, G and T"),
@@ -85,7 +85,8 @@ options! {
     Apply: option(Extensions, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
     DryRun: option(Extensions, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
     Keep: option(Extensions, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
-    Quiet: unchecked(Extensions, "", "quiet", "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
+    Netns: unchecked(Extensions, "", "netns", Value("NAMESPACE"), "with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it"),
+    Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
     Client: option(Extensions, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
@@ -177,9 +178,10 @@ const fn unchecked(
     name: &'static str,
     help: &'static str,
 ) -> OptionSpec {
-    OptionSpec { key, heading: Some(heading), letters, name, arity: Nothing, help, checked_as: None }
+    OptionSpec { key, heading: Some(heading), letters, name, arity, help, checked_as: None }
 }
 
+    arity: Arity,
 const fn group(key: OptionKey, name: &'static str) -> OptionSpec {
     OptionSpec { key, heading: None, letters: "", name, arity: Nothing, help: "", checked_as: Some(key) }
 }

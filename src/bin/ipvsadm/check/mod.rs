@@ -34,7 +34,8 @@ use std::path::Path;
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
-use crate::format::command_line;
+use crate::format::command_line_inside as command_line;
+use crate::netns;
 use crate::messages::{self, Failure, Result};
 use crate::shell;
 
@@ -119,6 +120,9 @@ pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write
 /// Prints the findings without duplicates.
 fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
     let mut printed = HashSet::new();
+    for finding in &mut findings {
+        finding.fix = netns::command(std::mem::take(&mut finding.fix));
+    }
     findings.retain(|finding| printed.insert((finding.id, finding.at.clone())));
     show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
         let failure = messages::write_error(&error);

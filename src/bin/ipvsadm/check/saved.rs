@@ -14,6 +14,7 @@ use super::Table;
 use super::finding::{Finding, Kind};
 use super::supervisors::Supervisors;
 use crate::format;
+use crate::netns;
 use crate::messages;
 use crate::resolver::Resolver;
 use crate::rules::apply;
@@ -21,10 +22,10 @@ use crate::rules::atomic_file;
 use crate::rules::lines;
 use crate::shell;
 
-/// The paths used by the distributions' init scripts and units.
-const PLACES: [&str; 2] = ["/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"];
+/// The paths below `/etc` used by the distributions' init scripts and units.
+const PLACES: [&str; 2] = ["ipvsadm.rules", "sysconfig/ipvsadm"];
 
-/// Examines the given file, or the one at the usual path.
+/// Examines the given file, or the one at the usual path, if there is one.
 pub(crate) fn findings(
     given: Option<&Path>,
     table: &Table,
@@ -34,7 +35,9 @@ pub(crate) fn findings(
     if given.is_none() && supervisors.fill_table.is_some() {
         return Ok(Vec::new());
     }
-    let path = given.map_or_else(usual_place, Path::to_owned);
+    let Some(path) = given.map(Path::to_owned).or_else(|| netns::etc().map(|etc| usual_place(&etc))) else {
+        return Ok(Vec::new());
+    };
     let finding = match atomic_file::read(&path) {
         Ok(whole) => examine(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -54,8 +57,8 @@ fn found(kind: Kind, path: &Path, what: &str, fix: String) -> Finding {
     kind.at(&path.display(), what, fix)
 }
 
-fn usual_place() -> PathBuf {
-    let [debian, redhat] = PLACES.map(PathBuf::from);
+fn usual_place(etc: &Path) -> PathBuf {
+    let [debian, redhat] = PLACES.map(|place| etc.join(place));
     let is_redhat = !debian.exists() && redhat.parent().is_some_and(Path::is_dir);
     if is_redhat { redhat } else { debian }
 }

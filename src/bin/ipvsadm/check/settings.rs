@@ -9,8 +9,7 @@ use super::director::Director;
 use super::finding::{Finding, Kind};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine};
-use super::{address, set_sysctls};
-use crate::format::command_line;
+use super::{address, command_line, set_sysctls};
 
 /// Whether a server's answers would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {

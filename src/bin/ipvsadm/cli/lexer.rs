@@ -49,6 +49,11 @@ impl<'a> Lexer<'a> {
         Self { words, cursor: words.cursor(), cluster: None, is_after_escape: false, positional: Vec::new() }
     }
 
+    /// How many words were not read yet.
+    pub(crate) fn remaining(&self) -> usize {
+        self.words.remaining(&mut self.cursor.clone()).count()
+    }
+
     /// The next option, or none at the end.
     pub(crate) fn next_option(&mut self) -> Result<Option<ParsedOption<'a>>, LexError<'a>> {
         loop {

@@ -5,6 +5,7 @@ pub(crate) mod lexer;
 #[cfg(test)]
 mod manual;
 pub(crate) mod matrix;
+pub(crate) mod namespace;
 pub(crate) mod options;
 pub(crate) mod parse;
 pub(crate) mod siblings;

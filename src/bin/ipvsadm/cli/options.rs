@@ -125,14 +125,12 @@ impl<'a> Options<'a> {
             OptionKey::TunPort => {
                 self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?;
             }
-            OptionKey::McastInterface => {
-                let name = value::cut(word, InterfaceName::MAX_BYTES);
-                self.interface = InterfaceName::new(name).ok().filter(|_| !word.is_empty());
-            }
-            OptionKey::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
-            OptionKey::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
-            OptionKey::McastGroup => self.group = Some(value::group(word)?),
-            OptionKey::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            OptionKey::McastInterface
+            | OptionKey::SyncId
+            | OptionKey::SyncMaxlen
+            | OptionKey::McastGroup
+            | OptionKey::McastPort
+            | OptionKey::McastTtl => self.set_of_daemon(option.spec.key, word)?,
             OptionKey::Director
             | OptionKey::Port
             | OptionKey::Client
@@ -141,10 +139,8 @@ impl<'a> Options<'a> {
             | OptionKey::Top => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Quiet => self.quiet = true,
-            OptionKey::McastTtl => {
-                let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
-                self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
-            }
+            // That of a command line was taken out before.
+            OptionKey::Netns => return Err(messages::value(messages::NAMESPACE_OF_A_LINE)),
             // Flags, whose value is that they are given; commands, which were refused above; groups, which are no words.
             OptionKey::Numeric
             | OptionKey::Connection

@@ -2,7 +2,7 @@
 
 use crate::option_table::OptionKey;
 
-use super::{Failure, STATUS_REFUSED, text, value};
+use super::{Failure, STATUS_REFUSED, reason, text, value};
 
 /// A sentence about a value, and a hint at a correct one.
 pub(crate) struct Message {
@@ -66,6 +66,9 @@ pub(crate) const INCOMPLETE: &str = "the command lacks its object";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
 impl Message {
+pub(crate) const NAMESPACE_OF_A_LINE: &str =
+    "a line cannot choose its network namespace: give --netns with -R instead";
+
     /// With the word at fault.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {
         value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
@@ -121,6 +124,33 @@ pub(crate) fn twice(option: OptionKey) -> Failure {
 }
 
 /// A command line that does not begin with a command.
+/// A network namespace that is not there.
+pub(crate) fn no_namespace(word: &[u8]) -> Failure {
+    value(format!(
+        "there is no such network namespace: '{}'; a name of 'ip netns list', a path, or the PID of a process in it",
+        text(word)
+    ))
+}
+
+pub(crate) fn namespace_not_permitted(word: &[u8]) -> Failure {
+    value(format!(
+        "the network namespace may not be entered: '{}'; it needs CAP_SYS_ADMIN: try sudo",
+        text(word)
+    ))
+}
+
+/// A file that is something else.
+pub(crate) fn not_a_namespace(word: &[u8]) -> Failure {
+    value(format!(
+        "this is not a network namespace: '{}'; 'ip netns list' shows those that have names",
+        text(word)
+    ))
+}
+
+pub(crate) fn cannot_enter_namespace(word: &[u8], error: &std::io::Error) -> Failure {
+    value(format!("cannot enter the network namespace '{}': {}", text(word), reason(error)))
+}
+
 pub(crate) fn try_help(program: &str, word: Option<&[u8]>, fix: &str) -> Failure {
     let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
     if let Some(word) = word {

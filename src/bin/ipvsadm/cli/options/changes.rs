@@ -1,8 +1,8 @@
 //! The command that options make: a change, or one of the others.
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationId, Family, ForwardingMethod, Netmask, Persistence,
-    Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    Change, DaemonState, Destination, DestinationId, Family, ForwardingMethod, InterfaceName, Netmask,
+    Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use super::Options;
@@ -12,6 +12,26 @@ use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 
 impl Options<'_> {
+    /// Sets an option of a sync daemon.
+    pub(super) fn set_of_daemon(&mut self, key: OptionKey, word: &[u8]) -> Result<()> {
+        match key {
+            OptionKey::McastInterface => {
+                let name = value::cut(word, InterfaceName::MAX_BYTES);
+                self.interface = InterfaceName::new(name).ok().filter(|_| !word.is_empty());
+            }
+            OptionKey::SyncId => self.sync_id = value::number(word, 0..=255, &messages::SYNC_ID)?,
+            OptionKey::SyncMaxlen => self.max_length = value::short(word, 1..=65507, &messages::SYNC_LENGTH)?,
+            OptionKey::McastGroup => self.group = Some(value::group(word)?),
+            OptionKey::McastPort => self.port = value::short(word, 1..=u16::MAX, &messages::MCAST_PORT)?,
+            OptionKey::McastTtl => {
+                let ttl = value::short(word, 1..=255, &messages::MCAST_TTL)?;
+                self.ttl = u8::try_from(ttl).map_err(|_| messages::MCAST_TTL.about(word))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Checks the options together, and makes the command.
     pub(crate) fn into_command(mut self, command: OptionKey, positional: &[&[u8]]) -> Result<Command> {
         let mut timeouts = Timeouts::default();

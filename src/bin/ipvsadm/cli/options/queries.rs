@@ -1,4 +1,4 @@
-//! The commands that change nothing.
+//! The commands that are not changes.
 
 use crate::cli::value;
 use crate::command::{
@@ -8,7 +8,7 @@ use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
-use super::Options;
+use super::{COUNTS, Options};
 
 impl Options<'_> {
     /// Sets an option that only these commands have.
