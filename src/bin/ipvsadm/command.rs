@@ -20,6 +20,33 @@ pub(crate) enum Command {
     Save(Save),
     Restore(Restore),
     Check(Check),
+    Drain(Drain),
+    Undrain(Which),
+}
+
+/// The real servers that `--drain` or `--undrain` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Which {
+    /// None for all services.
+    pub(crate) service: Option<ServiceId>,
+    /// None for all servers.
+    pub(crate) address: Option<IpAddr>,
+    /// None for all ports.
+    pub(crate) port: Option<u16>,
+}
+
+/// `--drain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Drain {
+    pub(crate) which: Which,
+    /// The longest wait in seconds; none for any.
+    pub(crate) wait: Option<u32>,
+    /// Inactive connections are not waited for.
+    pub(crate) ignore_inactive: bool,
+    /// The last server of a service, too.
+    pub(crate) force: bool,
+    /// Without warnings and progress.
+    pub(crate) quiet: bool,
 }
 
 /// `--check`.

@@ -10,10 +10,12 @@ use std::io::Write;
 
 use ipvs::{Change, Error, Operation};
 
+pub(crate) mod drain;
 pub(crate) mod rules;
 pub(crate) mod usage;
 pub(crate) mod warning;
 
+pub(crate) use drain::*;
 pub(crate) use rules::*;
 pub(crate) use usage::*;
 

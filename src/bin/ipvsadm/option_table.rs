@@ -31,6 +31,8 @@ options! {
     StartDaemon: command("", "start-daemon", Value("STATE"), "start the sync daemon: master or backup"),
     StopDaemon: command("", "stop-daemon", Value("STATE"), "stop the sync daemon: master or backup"),
     Check: command("", "check", Nothing, "diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong"),
+    Drain: command("", "drain", Nothing, "take a real server (-r) out of a service, or of all: weight 0, wait for its connections, delete it"),
+    Undrain: command("", "undrain", Nothing, "bring back what --drain took out: a server, or all that were noted"),
     Help: command("h", "help", Nothing, "print this help"),
     Version: command("v", "version", Nothing, "print the version"),
     // Options: heading of the help, letters, name, value, help.
@@ -84,6 +86,9 @@ options! {
     Diff: option(Extensions, "", "diff", Nothing, "with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read"),
     Apply: option(Extensions, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
     DryRun: option(Extensions, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
+    Wait: option(Extensions, "", "wait", Value("SECONDS"), "with --drain: the longest wait; then the server stays with weight 0 (status 1) [default: as long as it takes]"),
+    IgnoreInactive: option(Extensions, "", "ignore-inactive", Nothing, "with --drain: do not wait for inactive connections, which those of UDP are"),
+    Force: option(Extensions, "", "force", Nothing, "with --drain: the last server of a service, too"),
     Keep: option(Extensions, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
     Netns: unchecked(Extensions, "", "netns", Value("NAMESPACE"), "with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it"),
     Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
@@ -176,12 +181,12 @@ const fn unchecked(
     heading: Heading,
     letters: &'static str,
     name: &'static str,
+    arity: Arity,
     help: &'static str,
 ) -> OptionSpec {
     OptionSpec { key, heading: Some(heading), letters, name, arity, help, checked_as: None }
 }
 
-    arity: Arity,
 const fn group(key: OptionKey, name: &'static str) -> OptionSpec {
     OptionSpec { key, heading: None, letters: "", name, arity: Nothing, help: "", checked_as: Some(key) }
 }

@@ -7,6 +7,7 @@ use crate::change::warnings;
 use crate::check;
 use crate::cli::help;
 use crate::command::{Command, List, ListTarget, RestoreMode};
+use crate::drain;
 use crate::list;
 use crate::messages::{self, Failure, Result};
 use crate::rules::atomic_file;
@@ -63,6 +64,14 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             }
             session.info()?;
             return check::director(session.client()?, what, out);
+        }
+        Command::Drain(what) => {
+            session.info()?;
+            return drain::drain(session.client()?, what, out);
+        }
+        Command::Undrain(which) => {
+            session.info()?;
+            return drain::undrain(session.client()?, which, out);
         }
     };
     written.map_err(|error| messages::write_error(&error))

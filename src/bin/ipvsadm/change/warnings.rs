@@ -22,7 +22,12 @@ pub(crate) fn weighted_alternative(scheduler: Scheduler) -> Option<Scheduler> {
 
 /// Whether warnings are enabled.
 pub(crate) fn enabled(request: &ChangeRequest) -> bool {
-    !request.quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
+    are_shown(request.quiet)
+}
+
+/// Whether warnings are shown, with or without `--quiet`.
+pub(crate) fn are_shown(quiet: bool) -> bool {
+    !quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
 }
 
 /// The warnings about `change`, which was applied to the state `current`.

@@ -6,7 +6,7 @@ use super::Table;
 use super::connections::Count;
 use super::machine::Machine;
 use super::marks::Marks;
-use super::supervisors::Supervisors;
+use crate::supervisors::Supervisors;
 
 /// Everything known about a director.
 pub(crate) struct Director {

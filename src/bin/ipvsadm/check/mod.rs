@@ -22,7 +22,6 @@ mod servers;
 mod services;
 mod settings;
 mod show;
-mod supervisors;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +34,10 @@ use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
 use crate::format::command_line_inside as command_line;
-use crate::netns;
 use crate::messages::{self, Failure, Result};
+use crate::netns;
 use crate::shell;
+use crate::supervisors::Supervisors;
 
 use address::Route;
 use connections::Expiry;
@@ -46,7 +46,6 @@ use finding::Finding;
 use machine::{Machine, default_route_probe};
 use routes::{Packet, RoutingTables, Rule};
 use rtnetlink::Routing;
-use supervisors::Supervisors;
 
 /// There are findings.
 const STATUS_FINDINGS: u8 = 1;
@@ -120,10 +119,10 @@ pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write
 /// Prints the findings without duplicates.
 fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
     let mut printed = HashSet::new();
+    findings.retain(|finding| printed.insert((finding.id, finding.at.clone())));
     for finding in &mut findings {
         finding.fix = netns::command(std::mem::take(&mut finding.fix));
     }
-    findings.retain(|finding| printed.insert((finding.id, finding.at.clone())));
     show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
         let failure = messages::write_error(&error);
         // Findings that could not be written must not look like findings.

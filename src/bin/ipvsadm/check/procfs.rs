@@ -3,11 +3,13 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::sysctl;
+
 use super::machine::{Connection, Listener, Sysctls, TcpState};
 
 /// The settings, read when they are used.
 pub(crate) fn sysctls() -> Sysctls {
-    Box::new(|path| fs::read_to_string(format!("/proc/sys/{path}")).ok()?.trim().parse().ok())
+    Box::new(sysctl::read)
 }
 
 /// Listening TCP and UDP sockets, and TCP connections.

@@ -12,15 +12,15 @@ use ipvs::{Change, Client};
 
 use super::Table;
 use super::finding::{Finding, Kind};
-use super::supervisors::Supervisors;
 use crate::format;
-use crate::netns;
 use crate::messages;
+use crate::netns;
 use crate::resolver::Resolver;
 use crate::rules::apply;
 use crate::rules::atomic_file;
 use crate::rules::lines;
 use crate::shell;
+use crate::supervisors::Supervisors;
 
 /// The paths below `/etc` used by the distributions' init scripts and units.
 const PLACES: [&str; 2] = ["ipvsadm.rules", "sysconfig/ipvsadm"];

@@ -12,9 +12,9 @@ use super::connections::Count;
 use super::director::Director;
 use super::machine::{Link, LinkKind, Listener, Machine, Neighbour, default_route_probe};
 use super::routes::RoutingTables;
-use super::supervisors::Supervisors;
 use super::{Table, real_server, set_sysctls};
 use crate::command::{Method, RealServer};
+use crate::supervisors::Supervisors;
 
 mod addresses;
 mod answers;

@@ -73,6 +73,8 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
         StopDaemon => (&[], &[SyncId, DryRun], &[]),
         Restore => (&[], &[File, Replace, Diff, Apply, DryRun, Json], &[Replace, Diff, Apply]),
         Save => (&[], &[Numeric, Full, File, Json], &[]),
+        Drain => (&[RealServer], &[ServiceAddress, Wait, IgnoreInactive, Force], &[]),
+        Undrain => (&[], &[ServiceAddress, RealServer], &[]),
         Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Json], &[]),
         _ if given.contains(&Connection) => (&[], CONNECTIONS, &[Connection, Timeout, Daemon]),
         _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),

@@ -63,6 +63,7 @@ pub(crate) struct Options<'a> {
     connection_state: Option<&'static str>,
     summary: Option<SummaryKey>,
     top: Option<u32>,
+    wait: Option<u32>,
 }
 
 impl<'a> Options<'a> {
@@ -136,7 +137,8 @@ impl<'a> Options<'a> {
             | OptionKey::Client
             | OptionKey::State
             | OptionKey::Summary
-            | OptionKey::Top => self.set_of_query(option.spec.key, word, resolver)?,
+            | OptionKey::Top
+            | OptionKey::Wait => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Quiet => self.quiet = true,
             // That of a command line was taken out before.
@@ -164,6 +166,8 @@ impl<'a> Options<'a> {
             | OptionKey::Apply
             | OptionKey::DryRun
             | OptionKey::Keep
+            | OptionKey::IgnoreInactive
+            | OptionKey::Force
             | OptionKey::Json
             | OptionKey::Prometheus
             | OptionKey::AddService
@@ -181,6 +185,8 @@ impl<'a> Options<'a> {
             | OptionKey::StartDaemon
             | OptionKey::StopDaemon
             | OptionKey::Check
+            | OptionKey::Drain
+            | OptionKey::Undrain
             | OptionKey::Help
             | OptionKey::Version
             | OptionKey::ServiceAddress

@@ -45,6 +45,7 @@ pub(crate) const STATE: Message = message(
 );
 pub(crate) const SUMMARY: Message = message("illegal summary specified", "client, server, service or state");
 pub(crate) const TOP: Message = message("illegal top specified", "a number from 1 on");
+pub(crate) const WAIT: Message = message("illegal wait specified", COUNT);
 pub(crate) const ZERO_PORT: Message = message(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",
@@ -65,10 +66,10 @@ pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
 pub(crate) const INCOMPLETE: &str = "the command lacks its object";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
-impl Message {
 pub(crate) const NAMESPACE_OF_A_LINE: &str =
     "a line cannot choose its network namespace: give --netns with -R instead";
 
+impl Message {
     /// With the word at fault.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {
         value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
@@ -123,7 +124,6 @@ pub(crate) fn twice(option: OptionKey) -> Failure {
     value(format!("multiple '{}' options specified", option.name()))
 }
 
-/// A command line that does not begin with a command.
 /// A network namespace that is not there.
 pub(crate) fn no_namespace(word: &[u8]) -> Failure {
     value(format!(
@@ -151,6 +151,7 @@ pub(crate) fn cannot_enter_namespace(word: &[u8], error: &std::io::Error) -> Fai
     value(format!("cannot enter the network namespace '{}': {}", text(word), reason(error)))
 }
 
+/// A command line that does not begin with a command.
 pub(crate) fn try_help(program: &str, word: Option<&[u8]>, fix: &str) -> Failure {
     let mut message = format!("Try `{program} -h' or '{program} --help' for more information.");
     if let Some(word) = word {

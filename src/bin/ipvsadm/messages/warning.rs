@@ -1,6 +1,6 @@
 //! Warnings: a change was carried out, but may be a mistake. Each ends with the fix.
 
-use ipvs::{DestinationId, Scheduler};
+use ipvs::{DestinationId, Scheduler, ServiceId};
 
 /// A port that direct routing and tunnels ignore.
 pub(crate) fn port(typed: u16, method: &str, server: &DestinationId) -> String {
@@ -37,4 +37,50 @@ pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String>
     Some(format!(
         "warning: {command} reset options that were left out: {list}; --keep changes only those that are given"
     ))
+}
+
+/// Another program fills the table.
+pub(crate) fn supervised(program: &str) -> String {
+    format!(
+        "warning: {program} fills this table by its own configuration, and may bring the server back or delete it: \
+         drain it there"
+    )
+}
+
+/// A server that gets no new connections before it is drained.
+pub(crate) fn weightless_before(server: &str) -> String {
+    format!("warning: {server} had weight 0 before, and is brought back with it; -w sets another")
+}
+
+/// Persistence sends clients to a server of weight 0.
+pub(crate) fn clients_come_back(service: &ServiceId, timeout: u32, fix: &str) -> String {
+    format!(
+        "warning: {service} is persistent: clients come back to a drained server until they have stayed away for \
+         {timeout} s; this sends them to the others: {fix}"
+    )
+}
+
+/// A wait that is shorter than the persistence.
+pub(crate) fn short_wait(service: &ServiceId, wait: u32, timeout: u32) -> String {
+    format!(
+        "warning: the kernel keeps the persistent clients of {service} for {timeout} s, longer than the wait of \
+         {wait} s; --wait {timeout} or more"
+    )
+}
+
+/// Clients that reuse a port stay with the server.
+pub(crate) fn ports_are_reused(fix: &str) -> String {
+    format!(
+        "warning: a client that uses a port again comes back to a drained server; this sends it to the others: {fix}"
+    )
+}
+
+/// The drain goes on without a note.
+pub(crate) fn not_noted(why: &str) -> String {
+    format!("warning: --undrain will not know of this drain: {why}; the line that brings it back is printed")
+}
+
+/// Servers are back, but the notes were not changed.
+pub(crate) fn notes_stay(why: &str) -> String {
+    format!("warning: the drains are still noted: {why}")
 }

@@ -17,7 +17,7 @@ pub(crate) fn is_document(input: &[u8]) -> bool {
 }
 
 /// Reads a whole document.
-fn read(input: &[u8]) -> Result<Table> {
+pub(crate) fn read(input: &[u8]) -> Result<Table> {
     let mut deserializer = serde_json::Deserializer::from_slice(input);
     let table = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -59,6 +59,9 @@ pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> 
         Ok(Command::Check { .. }) => {
             Err(messages::try_help(program, Some(first), "a restore cannot contain a check"))
         }
+        Ok(Command::Drain(_) | Command::Undrain(_)) => {
+            Err(messages::try_help(program, Some(first), "a restore cannot contain a drain"))
+        }
         command => command,
     })
 }

@@ -5,6 +5,6 @@ pub(crate) mod atomic_file;
 pub(crate) mod document;
 pub(crate) mod lines;
 mod place;
-mod replace;
+pub(crate) mod replace;
 pub(crate) mod restore;
 pub(crate) mod save;

@@ -66,6 +66,8 @@ impl Options<'_> {
             })),
             OptionKey::Restore => Ok(Command::Restore(self.restore())),
             OptionKey::List => self.list().map(Command::List),
+            OptionKey::Drain => Ok(Command::Drain(self.drain())),
+            OptionKey::Undrain => Ok(Command::Undrain(self.which())),
             OptionKey::Check => self.check().map(Command::Check),
             _ => {
                 let dry = self.has(OptionKey::DryRun);

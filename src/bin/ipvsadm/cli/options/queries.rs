@@ -2,7 +2,8 @@
 
 use crate::cli::value;
 use crate::command::{
-    Check, ConnectionFilter, Connections, Format, List, ListTarget, Method, RealServer, Summary, View,
+    Check, ConnectionFilter, Connections, Drain, Format, List, ListTarget, Method, RealServer, Summary, View,
+    Which,
 };
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
@@ -28,6 +29,7 @@ impl Options<'_> {
             OptionKey::State => self.connection_state = Some(value::connection_state(word)?),
             OptionKey::Summary => self.summary = Some(value::summary_key(word)?),
             OptionKey::Top => self.top = Some(value::number(word, 1..=u32::MAX, &messages::TOP)?),
+            OptionKey::Wait => self.wait = Some(value::number(word, COUNTS, &messages::WAIT)?),
             _ => {}
         }
         Ok(())
@@ -63,6 +65,22 @@ impl Options<'_> {
             Some(option) => Err(messages::about_a_real_server(option)),
             None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file }),
         }
+    }
+
+    pub(super) fn drain(self) -> Drain {
+        Drain {
+            which: self.which(),
+            wait: self.wait,
+            ignore_inactive: self.has(OptionKey::IgnoreInactive),
+            force: self.has(OptionKey::Force),
+            quiet: self.quiet,
+        }
+    }
+
+    /// Without a port, a server is meant whatever its port is.
+    pub(super) fn which(&self) -> Which {
+        let address = self.server.map(|server| server.address);
+        Which { service: self.service, address, port: self.server_port }
     }
 
     pub(super) fn list(self) -> Result<List> {

@@ -1,0 +1,132 @@
+//! `--drain` and `--undrain`: take real servers out of service without cutting a connection, and bring them back.
+//!
+//! `targets` are the servers that are meant, `obstacles` what would make the wait vain, `notes` the file from which
+//! `--undrain` brings them back, `wait` the wait itself, `progress` what is shown meanwhile, `interruption` the signals.
+
+mod interruption;
+mod notes;
+mod obstacles;
+mod progress;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod undrain;
+mod wait;
+
+use std::io::Write;
+use std::path::Path;
+
+use ipvs::{Change, Client, Destination, ServiceId, Table};
+
+use crate::change::warnings;
+use crate::command::Drain;
+use crate::format;
+use crate::messages::{self, Failure, Result, report};
+use crate::refusal;
+use crate::rules::{lines, replace};
+use crate::supervisors::Supervisors;
+use crate::sysctl;
+
+use interruption::Interruptions;
+use notes::Notes;
+use progress::{Progress, stderr_is_terminal};
+use targets::Target;
+use wait::{End, Wait};
+
+pub(crate) use undrain::undrain;
+
+/// Some servers are not out of service as they were to be: the wait is over, or another program has acted.
+const STATUS_NOT_DRAINED: u8 = 1;
+/// What a shell adds to the number of the signal that ended a program.
+const STATUS_OF_SIGNALS: u8 = 128;
+
+/// Drains servers: weight 0, wait, delete.
+pub(crate) fn drain(client: &mut Client, drain: &Drain, out: &mut impl Write) -> Result<()> {
+    // From here on a signal ends the wait, and not the program without a word.
+    let interruptions = Interruptions::catch().map_err(|error| messages::cannot_wait(&error))?;
+    let targets = begin(client, drain)?;
+    let wait = Wait::new(drain, Progress::new(stderr_is_terminal(), drain.quiet));
+    let (end, left) = wait.run(client, targets, &interruptions, out);
+    let reason = match end {
+        End::Drained => return Ok(()),
+        End::OthersActed => return Err(Failure::reported(STATUS_NOT_DRAINED)),
+        End::TimeOver(seconds) => messages::waited(seconds),
+        End::Interrupted(_) => messages::INTERRUPTED.to_owned(),
+        End::Failed(ref failure) => failure.message.clone(),
+    };
+    for (target, connections) in &left {
+        let connections = connections.to_string();
+        report(&messages::not_drained(&reason, &target.to_string(), &connections, &back(&target.edit())));
+    }
+    Err(match end {
+        End::Interrupted(signal) => Failure::reported(STATUS_OF_SIGNALS.saturating_add(signal)),
+        End::Failed(failure) if left.is_empty() => failure,
+        _ => Failure::reported(STATUS_NOT_DRAINED),
+    })
+}
+
+/// Finds the servers, notes them, and gives them weight 0.
+fn begin(client: &mut Client, drain: &Drain) -> Result<Vec<Target>> {
+    // Of two drains at once, each would take the other's server for one that remains.
+    let lock = replace::lock()?;
+    let table = targets::read(client, drain.which.service.as_ref())?;
+    let mut notes = Notes::read();
+    let targets = targets::find(&table, &drain.which, notes.as_ref().unwrap_or(&Notes::default()))?;
+    if !drain.force {
+        targets::refuse_last(&table, &targets)?;
+    }
+    if warnings::are_shown(drain.quiet) {
+        let supervisors = Supervisors::running(Path::new("/proc"));
+        let setting = |name: &str| sysctl::read(&format!("net/ipv4/vs/{name}"));
+        for warning in obstacles::warnings(&targets, drain, supervisors, setting) {
+            report(&warning);
+        }
+    }
+    // Before anything is changed: whatever happens then, --undrain knows the weights.
+    let written = notes.as_mut().map_err(|error| messages::reason(error)).and_then(|notes| {
+        for target in &targets {
+            notes.add(&target.service, target.noted);
+        }
+        notes.write()
+    });
+    if let Err(why) = written {
+        report(&messages::warning::not_noted(&why));
+    }
+    let edits: Vec<Change> = targets.iter().map(Target::stop).collect();
+    let refused = client.apply_all(&edits).map_err(|error| messages::refused(&error, None))?;
+    drop(lock);
+    let mut first = None;
+    for (at, error) in &refused {
+        let failure = refusal::refused(error, edits.get(*at));
+        report(&messages::about(
+            &targets.get(*at).map_or(String::new(), Target::to_string),
+            &failure.message,
+        ));
+        first.get_or_insert(failure.status);
+    }
+    match first {
+        // What has weight 0 now is noted, and --undrain brings it back.
+        Some(status) => Err(Failure::reported(status)),
+        None => Ok(targets),
+    }
+}
+
+/// The command line that brings a server back.
+fn back(change: &Change) -> String {
+    match change {
+        // Another program may have made a server that no line can express; the note has all of it.
+        Change::AddDestination { service, destination }
+        | Change::EditDestination { service, destination }
+            if !lines::comes_back(change) =>
+        {
+            format::undrain_line(service, &destination.id)
+        }
+        change => format::command_line(change),
+    }
+}
+
+/// The servers of a service in a table in memory, with another in place of the one with its id.
+fn with(table: &Table, id: &ServiceId, destination: Destination) -> Vec<Destination> {
+    let others = table.destinations(id).filter(|other| other.id != destination.id);
+    others.copied().chain([destination]).collect()
+}

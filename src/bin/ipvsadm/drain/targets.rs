@@ -1,0 +1,118 @@
+//! The real servers that a drain is about.
+
+use std::fmt;
+
+use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Error, Service, ServiceId};
+
+use super::notes::Notes;
+use crate::command::Which;
+use crate::messages::{self, Result};
+
+/// Services with their servers.
+pub(super) type Listing = Vec<(Service, Vec<DestinationEntry>)>;
+
+/// A real server of a service, which is taken out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) service: Service,
+    /// As it is in the table.
+    pub(super) server: DestinationEntry,
+    /// As it is brought back.
+    pub(super) noted: Destination,
+}
+
+impl Target {
+    /// The change that sends it no new connections.
+    pub(super) fn stop(&self) -> Change {
+        Change::EditDestination {
+            service: self.service.id,
+            destination: self.server.destination.with_weight(0),
+        }
+    }
+
+    /// The change that brings it back while it is in the table.
+    pub(super) fn edit(&self) -> Change {
+        Change::EditDestination { service: self.service.id, destination: self.noted }
+    }
+
+    /// The change that brings it back when it is not.
+    pub(super) fn add(&self) -> Change {
+        Change::AddDestination { service: self.service.id, destination: self.noted }
+    }
+
+    pub(super) fn id(&self) -> DestinationId {
+        self.noted.id
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.service.id, self.id())
+    }
+}
+
+impl Which {
+    /// Whether a server of a service is meant.
+    pub(super) fn includes(&self, service: &ServiceId, server: &DestinationId) -> bool {
+        self.service.is_none_or(|id| id == *service)
+            && self.address.is_none_or(|address| address == server.address)
+            && self.port.is_none_or(|port| port == server.port)
+    }
+
+    /// As it was typed, more or less.
+    pub(super) fn word(&self) -> String {
+        match (self.address, self.port) {
+            (Some(address), Some(port)) => DestinationId { address, port }.to_string(),
+            (Some(address), None) => address.to_string(),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// Reads the services that may have such servers.
+pub(super) fn read(client: &mut Client, only: Option<&ServiceId>) -> Result<Listing> {
+    let entries = match only {
+        Some(id) => client.service(id).map(|entry| vec![entry]),
+        None => client.services(),
+    };
+    let mut with_servers = |service: Service| Ok((service, client.destinations(&service.id)?));
+    let listing =
+        entries.and_then(|entries| entries.into_iter().map(|entry| with_servers(entry.service)).collect());
+    listing.map_err(|error: Error| match only {
+        Some(id) if error.is_not_found() => messages::no_service_to_drain(id),
+        _ => messages::refused(&error, None),
+    })
+}
+
+/// The servers that are meant; an error if there are none. One of weight 0 is brought back as an earlier drain has
+/// noted it.
+pub(super) fn find(listing: &Listing, which: &Which, notes: &Notes) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for (service, servers) in listing {
+        for server in servers.iter().filter(|server| which.includes(&service.id, &server.destination.id)) {
+            let now = server.destination;
+            let before = notes.find(&service.id, &now.id).filter(|_| now.weight == 0);
+            let original = now.with_weight(before.map_or(now.weight, |before| before.weight));
+            targets.push(Target { service: *service, server: *server, noted: original });
+        }
+    }
+    if !targets.is_empty() {
+        return Ok(targets);
+    }
+    Err(messages::no_server_to_drain(&which.word()))
+}
+
+/// Refuses to take the last server out of a service that can get new connections.
+pub(super) fn refuse_last(listing: &Listing, targets: &[Target]) -> Result<()> {
+    for target in targets.iter().filter(|target| target.server.destination.weight > 0) {
+        let is_target = |id: &DestinationId| {
+            targets.iter().any(|other| other.service.id == target.service.id && other.id() == *id)
+        };
+        let servers = listing.iter().filter(|(service, _)| service.id == target.service.id);
+        let mut others = servers.flat_map(|(_, servers)| servers).map(|server| server.destination);
+        if !others.any(|other| other.weight > 0 && !is_target(&other.id)) {
+            return Err(messages::last_server(&target.service.id, &target.id()));
+        }
+    }
+    Ok(())
+}
