@@ -37,7 +37,7 @@ impl Serialize for Services<'_> {
 
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { services: _, timeouts, daemons } = self;
+        let Self { services: _, timeouts, daemons, only: _ } = self;
         let mut object = serializer.serialize_struct("Table", 5)?;
         object.serialize_field("schema", &Self::SCHEMA)?;
         object.serialize_field("services", &Services(self))?;

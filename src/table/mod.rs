@@ -5,7 +5,7 @@ mod servers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Change;
 use crate::client::Client;
@@ -49,6 +49,8 @@ pub struct Table {
     pub(crate) timeouts: Option<Timeouts>,
     /// Whether a sync daemon of a state runs; a state that is not in it is not spoken of.
     pub(crate) daemons: BTreeMap<DaemonState, Option<SyncDaemon>>,
+    /// The services that it speaks of, where it does not speak of all.
+    pub(crate) only: Option<BTreeSet<ServiceId>>,
 }
 
 /// A service with its servers.
@@ -64,24 +66,38 @@ impl Table {
     #[cfg(feature = "serde")]
     pub const SCHEMA: u32 = 1;
 
+    /// This table, which speaks of these services alone: as a desired state it leaves all others as they are, and timeouts
+    /// and sync daemons, too. A service that it speaks of and does not have is deleted.
+    #[must_use]
+    pub fn only(mut self, services: impl IntoIterator<Item = ServiceId>) -> Self {
+        let only: BTreeSet<ServiceId> = services.into_iter().collect();
+        self.services.retain(|id, _| only.contains(id));
+        Self { services: self.services, only: Some(only), ..Self::default() }
+    }
+
+    /// Whether it says of a service that it is there, or that it is not.
+    fn speaks_of(&self, id: &ServiceId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(id))
+    }
+
     /// The kernel's table, with its timeouts and sync daemons.
     pub fn read(client: &mut Client) -> Result<Self> {
-        let mut table = Self::read_services(client)?;
+        let mut table = Self::read_services(client, &Self::default())?;
         table.timeouts = Some(client.timeouts()?);
         table.read_daemons(client, DaemonState::ALL.into_iter())?;
         Ok(table)
     }
 
-    /// The kernel's table, with those of its timeouts and sync daemons that `desired` speaks of.
+    /// The kernel's table, with those of its services, timeouts and sync daemons that `desired` speaks of.
     pub fn read_for(client: &mut Client, desired: &Self) -> Result<Self> {
-        let mut table = Self::read_services(client)?;
+        let mut table = Self::read_services(client, desired)?;
         table.read_settings(client, desired)?;
         Ok(table)
     }
 
-    fn read_services(client: &mut Client) -> Result<Self> {
-        let mut table = Self::default();
-        for entry in client.services()? {
+    fn read_services(client: &mut Client, desired: &Self) -> Result<Self> {
+        let mut table = Self { only: desired.only.clone(), ..Self::default() };
+        for entry in client.services()?.into_iter().filter(|entry| desired.speaks_of(&entry.service.id)) {
             let mut destinations = Vec::new();
             client.for_each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
             table.put(entry.service, destinations);
@@ -270,7 +286,7 @@ impl Table {
     /// service's goes, and the others.
     fn steps_away(&self, desired: &Self) -> (Vec<Change>, Vec<Change>) {
         let (mut mixed, mut others) = (Vec::new(), Vec::new());
-        for (id, old) in &self.services {
+        for (id, old) in self.services.iter().filter(|(id, _)| desired.speaks_of(id)) {
             let servers = || old.destinations.iter().map(|destination| destination.id);
             let mut push = |change, is_mixed| {
                 if is_mixed { &mut mixed } else { &mut others }.push(change);

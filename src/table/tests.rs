@@ -166,3 +166,25 @@ proptest! {
         prop_assert_eq!(&table, &expected);
     }
 }
+
+#[test]
+fn what_a_table_does_not_speak_of_stays() {
+    let id = |port| ServiceId::tcp([10, 0, 0, 1].into(), port);
+    let table = |ports: &[u16], scheduler: &str| {
+        let mut table = none_runs();
+        for port in ports {
+            table.change(&Change::AddService(Service::new(id(*port), scheduler.parse().unwrap()))).unwrap();
+        }
+        table
+    };
+    let now = table(&[80, 81, 82, 83], "rr");
+    let desired = table(&[80, 81, 84, 85], "wlc");
+    // 83 is gone and 85 is new, though both differ; 82 and 84 are not spoken of, nor are daemons.
+    let some = desired.clone().only([id(80), id(83), id(85)]);
+    assert_eq!(some.services().map(|service| service.id).collect::<Vec<_>>(), [id(80), id(85)]);
+    let steps: Vec<String> = now.diff(&some).iter().map(|change| format!("{change:?}")).collect();
+    let words: Vec<&str> = steps.iter().filter_map(|step| step.split('(').next()).collect();
+    assert_eq!(words, ["EditService", "AddService", "DeleteService"]);
+    assert!(steps.iter().zip([80, 85, 83]).all(|(step, port)| step.contains(&port.to_string())), "{steps:?}");
+    assert_eq!(now.diff(&desired.only([])), []);
+}
