@@ -23,6 +23,7 @@ mod keep;
 mod messages;
 mod names;
 mod netns;
+mod only;
 mod refusals;
 mod restore;
 mod save;

@@ -128,12 +128,24 @@ pub(crate) struct Save {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Restore {
     pub(crate) mode: RestoreMode,
+    /// The services that `--diff` and `--apply` touch.
+    pub(crate) only: Only,
     /// `--dry-run`: nothing is changed.
     pub(crate) dry: bool,
     /// The input may be a table in JSON; a difference is printed as JSON.
     pub(crate) json: bool,
     /// None for stdin.
     pub(crate) file: Option<PathBuf>,
+}
+
+/// The services that a difference is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Only {
+    All,
+    /// Those of the input.
+    Listed,
+    /// These.
+    Named(Vec<ServiceId>),
 }
 
 /// How the lines of a restore take effect.

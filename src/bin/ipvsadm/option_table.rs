@@ -85,6 +85,8 @@ options! {
     Replace: option(Extensions, "", "replace", Nothing, "with -R: read all lines first; if all are valid, clear the table before them"),
     Diff: option(Extensions, "", "diff", Nothing, "with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read"),
     Apply: option(Extensions, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
+    Only: option(Extensions, "", "only", Nothing, "with -R --apply or --diff, before a SERVICE (-t, -u, ...), once for each: touch these services alone; one that the input lacks is deleted"),
+    OnlyListed: option(Extensions, "", "only-listed", Nothing, "with -R --apply or --diff: touch the services of the input alone"),
     DryRun: option(Extensions, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
     Wait: option(Extensions, "", "wait", Value("SECONDS"), "with --drain: the longest wait; then the server stays with weight 0 (status 1) [default: as long as it takes]"),
     IgnoreInactive: option(Extensions, "", "ignore-inactive", Nothing, "with --drain: do not wait for inactive connections, which those of UDP are"),

@@ -50,6 +50,7 @@ const USAGE: &str = "ipvsadm -A|-E SERVICE [-s NAME] [-p [SECONDS]] [-M NETMASK]
        ipvsadm -L [-n] [SERVICE | -c | --timeout | --daemon] [--stats | --rate | --json | ...]
        ipvsadm -S [-n | --json] > FILE
        ipvsadm -R [--json] < FILE
+       ipvsadm -R --apply|--diff [--only SERVICE ... | --only-listed] [--json] < FILE
        ipvsadm -C
        ipvsadm -Z [SERVICE]
        ipvsadm --set TCP TCPFIN UDP

@@ -71,7 +71,9 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
             (&[], &[McastInterface, SyncId, McastGroup, McastPort, McastTtl, SyncMaxlen, DryRun], &[])
         }
         StopDaemon => (&[], &[SyncId, DryRun], &[]),
-        Restore => (&[], &[File, Replace, Diff, Apply, DryRun, Json], &[Replace, Diff, Apply]),
+        Restore => {
+            (&[], &[File, Replace, Diff, Apply, DryRun, Json, Only, OnlyListed], &[Replace, Diff, Apply])
+        }
         Save => (&[], &[Numeric, Full, File, Json], &[]),
         Drain => (&[RealServer], &[ServiceAddress, Wait, IgnoreInactive, Force], &[]),
         Undrain => (&[], &[ServiceAddress, RealServer], &[]),

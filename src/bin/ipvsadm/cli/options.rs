@@ -64,6 +64,9 @@ pub(crate) struct Options<'a> {
     summary: Option<SummaryKey>,
     top: Option<u32>,
     wait: Option<u32>,
+    /// `--only` was given, and names the next service.
+    names_only: bool,
+    only: Vec<ServiceId>,
 }
 
 impl<'a> Options<'a> {
@@ -82,8 +85,14 @@ impl<'a> Options<'a> {
         if option.spec.is_command() {
             return Err(messages::invalid_option(option.word));
         }
-        if let Some(key) = option.spec.checked_as {
-            if self.has(key) {
+        let key = option.spec.checked_as;
+        if key == Some(OptionKey::ServiceAddress) && std::mem::take(&mut self.names_only) {
+            self.set_value(option, resolver)?;
+            self.only.extend(self.service);
+            return Ok(());
+        }
+        if let Some(key) = key {
+            if self.has(key) && key != OptionKey::Only {
                 return Err(messages::twice(key));
             }
             self.given.push(key);
@@ -116,16 +125,11 @@ impl<'a> Options<'a> {
             OptionKey::Gatewaying | OptionKey::Ipip | OptionKey::Masquerading => {
                 self.method = Some(option.spec.key);
             }
-            OptionKey::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
-            OptionKey::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
-            OptionKey::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
-            OptionKey::TunType => {
-                let known = value::parsed(word).filter(|kind| !matches!(kind, TunnelKind::Other(_)));
-                self.tunnel = Some(known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?);
-            }
-            OptionKey::TunPort => {
-                self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?;
-            }
+            OptionKey::Weight
+            | OptionKey::UThreshold
+            | OptionKey::LThreshold
+            | OptionKey::TunType
+            | OptionKey::TunPort => self.set_of_server(option.spec.key, word)?,
             OptionKey::McastInterface
             | OptionKey::SyncId
             | OptionKey::SyncMaxlen
@@ -140,6 +144,7 @@ impl<'a> Options<'a> {
             | OptionKey::Top
             | OptionKey::Wait => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
+            OptionKey::Only => self.names_only = true,
             OptionKey::Quiet => self.quiet = true,
             // That of a command line was taken out before.
             OptionKey::Netns => return Err(messages::value(messages::NAMESPACE_OF_A_LINE)),
@@ -168,6 +173,7 @@ impl<'a> Options<'a> {
             | OptionKey::Keep
             | OptionKey::IgnoreInactive
             | OptionKey::Force
+            | OptionKey::OnlyListed
             | OptionKey::Json
             | OptionKey::Prometheus
             | OptionKey::AddService
@@ -221,6 +227,9 @@ impl<'a> Options<'a> {
         match &mut self.service {
             Some(ServiceId::Fwmark { family, .. }) => *family = Family::V6,
             _ => return Err(messages::value(messages::IPV6_BEFORE_MARK)),
+        }
+        if let (Some(last), Some(service)) = (self.only.last_mut(), self.service) {
+            *last = service;
         }
         self.netmask = None;
         Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::cli::lexer::{self, LexError, Lexer};
 use crate::cli::parse;
-use crate::command::{Command, Restore, RestoreMode, Save};
+use crate::command::{Command, Only, Restore, RestoreMode, Save};
 use crate::messages::{self, Failure, Result, STATUS_LIST, STATUS_REFUSED};
 use crate::option_table::{OptionKey, by_name};
 
@@ -65,9 +65,13 @@ impl Sibling {
         match lexer.positional.first() {
             Some(word) => Err(self.refused(word)),
             None if self == &SAVE => Ok(Command::Save(Save { numeric, full, json: false, file })),
-            None => {
-                Ok(Command::Restore(Restore { mode: RestoreMode::Replace, dry: false, json: false, file }))
-            }
+            None => Ok(Command::Restore(Restore {
+                mode: RestoreMode::Replace,
+                only: Only::All,
+                dry: false,
+                json: false,
+                file,
+            })),
         }
     }
 

@@ -69,6 +69,11 @@ pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table
 pub(crate) const NAMESPACE_OF_A_LINE: &str =
     "a line cannot choose its network namespace: give --netns with -R instead";
 
+pub(crate) const ONLY_WHAT: &str = "--only needs a service after it, such as --only -t 192.0.2.1:80";
+pub(crate) const ONLY_APPLIED: &str = "--only and --only-listed go with --apply and --diff: add one of these";
+pub(crate) const ONLY_CONFLICT: &str =
+    "The option 'only-listed' conflicts with the 'only' option in the 'restore' command";
+
 impl Message {
     /// With the word at fault.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {

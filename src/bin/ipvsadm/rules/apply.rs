@@ -7,7 +7,7 @@ use ipvs::{ApplyError, Change, Client, DaemonState, DestinationId, Error, Servic
 
 use crate::change::current::Current;
 use crate::change::keep;
-use crate::command::{Command, Restore, RestoreMode};
+use crate::command::{Command, Only, Restore, RestoreMode};
 use crate::format;
 use crate::json::Object;
 use crate::messages::{
@@ -58,12 +58,22 @@ pub(crate) fn reach(
     commands: &[(usize, Command)],
     out: &mut impl Write,
 ) -> Result<()> {
+    let desired = &limited(desired, &restore.only);
     if restore.mode == RestoreMode::Apply && !restore.dry {
         let _lock = replace::lock()?;
         return apply(client, desired, commands);
     }
     let any = show(client, desired, restore.json, out)?;
     if any && restore.mode == RestoreMode::Diff { Err(Failure::reported(STATUS_DIFFERS)) } else { Ok(()) }
+}
+
+/// The table that speaks of the services alone that are to be touched.
+fn limited(desired: &Table, only: &Only) -> Table {
+    match only {
+        Only::All => desired.clone(),
+        Only::Listed => desired.clone().only(desired.services().map(|service| service.id)),
+        Only::Named(services) => desired.clone().only(services.iter().copied()),
+    }
 }
 
 /// Prints the changes that turn the current table into `desired`, as lines or as JSON, and returns whether there are any.

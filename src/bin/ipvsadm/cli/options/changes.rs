@@ -3,15 +3,34 @@
 use ipvs::{
     Change, DaemonState, Destination, DestinationId, Family, ForwardingMethod, InterfaceName, Netmask,
     Persistence, Protocol, Scheduler, SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    TunnelKind,
 };
 
-use super::Options;
+use super::{COUNTS, Options};
 use crate::cli::{matrix, value};
-use crate::command::{ChangeRequest, Command, Keep, Restore, RestoreMode, Save};
+use crate::command::{ChangeRequest, Command, Keep, Only, Restore, RestoreMode, Save};
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 
 impl Options<'_> {
+    /// Sets an option of a real server.
+    pub(super) fn set_of_server(&mut self, key: OptionKey, word: &[u8]) -> Result<()> {
+        match key {
+            OptionKey::Weight => self.weight = Some(value::number(word, COUNTS, &messages::WEIGHT)?),
+            OptionKey::UThreshold => self.upper = value::number(word, COUNTS, &messages::UPPER)?,
+            OptionKey::LThreshold => self.lower = value::number(word, COUNTS, &messages::LOWER)?,
+            OptionKey::TunType => {
+                let known = value::parsed(word).filter(|kind| !matches!(kind, TunnelKind::Other(_)));
+                self.tunnel = Some(known.ok_or_else(|| messages::TUNNEL_TYPE.about(word))?);
+            }
+            OptionKey::TunPort => {
+                self.tunnel_port = value::short(word, 1..=u16::MAX, &messages::TUNNEL_PORT)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Sets an option of a sync daemon.
     pub(super) fn set_of_daemon(&mut self, key: OptionKey, word: &[u8]) -> Result<()> {
         match key {
@@ -64,7 +83,7 @@ impl Options<'_> {
                 json: self.has(OptionKey::Json),
                 file: self.file,
             })),
-            OptionKey::Restore => Ok(Command::Restore(self.restore())),
+            OptionKey::Restore => Ok(Command::Restore(self.restore()?)),
             OptionKey::List => self.list().map(Command::List),
             OptionKey::Drain => Ok(Command::Drain(self.drain())),
             OptionKey::Undrain => Ok(Command::Undrain(self.which())),
@@ -124,14 +143,25 @@ impl Options<'_> {
         ChangeRequest { change, given: self.given, port: self.server_port, keep, quiet: self.quiet }
     }
 
-    fn restore(self) -> Restore {
+    fn restore(self) -> Result<Restore> {
         let mode = match () {
             () if self.has(OptionKey::Replace) => RestoreMode::Replace,
             () if self.has(OptionKey::Diff) => RestoreMode::Diff,
             () if self.has(OptionKey::Apply) => RestoreMode::Apply,
             () => RestoreMode::Stream,
         };
-        Restore { mode, dry: self.has(OptionKey::DryRun), json: self.has(OptionKey::Json), file: self.file }
+        let only = match (self.has(OptionKey::Only), self.has(OptionKey::OnlyListed)) {
+            (true, true) => return Err(messages::value(messages::ONLY_CONFLICT)),
+            (true, false) if self.names_only => return Err(messages::value(messages::ONLY_WHAT)),
+            (true, false) => Only::Named(self.only.clone()),
+            (false, true) => Only::Listed,
+            (false, false) => Only::All,
+        };
+        if only != Only::All && !matches!(mode, RestoreMode::Diff | RestoreMode::Apply) {
+            return Err(messages::value(messages::ONLY_APPLIED));
+        }
+        let (dry, json) = (self.has(OptionKey::DryRun), self.has(OptionKey::Json));
+        Ok(Restore { mode, only, dry, json, file: self.file })
     }
 
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
