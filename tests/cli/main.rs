@@ -134,7 +134,11 @@ fn as_nobody(line: &str) -> Answer {
 #[test]
 fn help_and_usage_errors_need_no_privilege() {
     lab::isolate();
-    let version = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
+    let version = concat!(
+        "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\nipvsadm-rs ",
+        env!("CARGO_PKG_VERSION"),
+        " (Rust)\n"
+    );
     assert_eq!(as_nobody("-v"), (0, version.into(), String::new()));
     let (code, help, complaint) = as_nobody("-h");
     assert_eq!((code, complaint.as_str()), (0, ""));

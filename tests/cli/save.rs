@@ -154,6 +154,39 @@ fn a_save_to_a_terminal_says_that_no_file_was_written() {
     assert_eq!(lines, ["-A -t 10.0.0.1:81 -s rr\n", said]);
 }
 
+#[test]
+fn the_siblings_print_the_version() {
+    lab::isolate();
+    let rules = "-A -t 10.0.0.9:80 -s rr\n";
+    set_up(rules);
+    let version = run(OURS, "-v");
+    assert!(version.1.contains("\nipvsadm-rs "), "{version:?}");
+    for line in ["--version", "-v", "--file /run/none --version"] {
+        assert_eq!(run(SAVE, line), version, "{line}");
+        assert_eq!(feed(RESTORE, line, ""), version, "{line}");
+    }
+    assert_eq!(table(), rules);
+    assert!(!fs::exists("/run/none").unwrap());
+}
+
+#[test]
+fn one_file_is_all_three_programs() {
+    lab::isolate();
+    let rules = "-A -t 10.0.0.9:80 -s rr\n";
+    set_up(rules);
+    fs::create_dir_all("/run/one").unwrap();
+    for (name, sibling) in [("ipvsadm-save", SAVE), ("ipvsadm-restore", RESTORE)] {
+        let link = format!("/run/one/{name}");
+        symlink(OURS, &link).unwrap();
+        for line in ["--nonsense", "--version"] {
+            assert_eq!(run(&link, line), run(sibling, line), "{name} {line}");
+        }
+    }
+    assert_eq!(run("/run/one/ipvsadm-save", "-n"), (0, rules.into(), String::new()));
+    assert_eq!(feed("/run/one/ipvsadm-restore", "", "-A -f 1 -s wrr\n"), (0, String::new(), String::new()));
+    assert_eq!(table(), "-A -f 1 -s wrr\n");
+}
+
 /// The message about a word that a sibling does not know.
 fn refused(word: &str, sibling: &str) -> String {
     let options = if sibling == SAVE { "the options are -n, --full and" } else { "the one option is" };

@@ -50,6 +50,7 @@ pub const TABLE: &[Difference] = &[
     Difference { heading: ROWS, case: "conn-linelen-257-pc", rule: Does(whole_rows) },
     Difference { heading: "Connections of a service", case: "conn-filter-001", rule: Does(some_connections) },
     Difference { heading: "The help text differs", case: "popt-002", rule: Does(free_help) },
+    Difference { heading: "A second line of -v", case: "popt-008", rule: Does(own_version) },
     Difference { heading: "Large firewall marks", case: "list-060", rule: Does(unsigned_marks) },
     Difference { heading: "The order of lists", case: "fmt-001", rule: Does(strict_order) },
     Difference {
@@ -262,6 +263,14 @@ fn free_help(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     let before = expected.stdout.get(..expected.stdout.find(&start)?)?;
     let help = got.stdout.strip_prefix(before)?.strip_prefix(VERSION)?;
     help.contains("Usage:").then(|| Outcome { stdout: got.stdout.clone(), ..expected.clone() })
+}
+
+/// The original's version line is followed by one with this tool's name and version.
+fn own_version(_: &Case, expected: &Outcome, _: &Outcome) -> Option<Outcome> {
+    const OWN: &str = concat!("ipvsadm-rs ", env!("CARGO_PKG_VERSION"), " (Rust)\n");
+    let at = expected.stdout.find(VERSION)? + VERSION.len();
+    let (before, after) = expected.stdout.split_at_checked(at)?;
+    (!after.starts_with(OWN)).then(|| Outcome { stdout: [before, OWN, after].concat(), ..expected.clone() })
 }
 
 /// Marks from 2^31 on are shown as unsigned numbers.

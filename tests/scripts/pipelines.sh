@@ -106,7 +106,7 @@ ipvsadm-save -n | grep -c '^-A'
 ipvsadm -S -n | md5sum
 
 echo '== the right version?'
-ipvsadm --version | grep -q v1.31 && ipvsadm -v | cut -d' ' -f1,2
+ipvsadm --version | grep -q v1.31 && ipvsadm -v | head -n 1 | cut -d' ' -f1,2
 
 echo '== servers that get nothing new, as a plugin tells its monitor'
 ipvsadm -Ln | {

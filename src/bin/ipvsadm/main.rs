@@ -12,6 +12,7 @@ mod drain;
 mod format;
 mod json;
 mod list;
+mod lookup;
 mod messages;
 mod netns;
 mod option_table;
@@ -57,12 +58,14 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
     let program = words.next().map_or("ipvsadm".to_owned(), |program| messages::text(program.as_bytes()));
     let words: Vec<_> = words.collect();
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let (sibling, words) = match words[..] {
-        [word, name, ref words @ ..] if word == common::AS.as_bytes() => match Sibling::named(name) {
+    // One file may be all three programs, by links.
+    let own_name = program.rsplit('/').next().unwrap_or_default();
+    let (sibling, words) = match (Sibling::named(own_name.as_bytes()), &words[..]) {
+        (None, [word, name, words @ ..]) if *word == common::AS.as_bytes() => match Sibling::named(name) {
             Some(sibling) => (Some(sibling), words),
             None => return Err(messages::try_help(&program, Some(name), "it is not a sibling of ipvsadm")),
         },
-        ref words => (None, words),
+        (sibling, words) => (sibling, words),
     };
     let (namespace, words) = cli::namespace::split(words)?;
     namespace.map_or(Ok(()), |word| netns::enter(&word))?;

@@ -1,11 +1,12 @@
 //! Host and service names, in both directions, by the system's resolver; each is looked up once.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-use dns_lookup::{AddrInfoHints, getaddrinfo, getnameinfo};
 use ipvs::Protocol;
+
+use crate::lookup;
 
 /// A cache of lookups. Trees, because a hash table costs a system call for random numbers at each start.
 #[derive(Debug, Default)]
@@ -43,18 +44,7 @@ impl Resolver {
             *self.addresses.entry(word.to_vec()).or_insert_with(|| {
                 const LONGEST: usize = 1024; // NI_MAXHOST without its NUL
                 let is_name = |name: &&str| (1..=LONGEST).contains(&name.len());
-                let name = std::str::from_utf8(word).ok().filter(is_name)?;
-                let hints = AddrInfoHints {
-                    address: libc::AF_INET,
-                    socktype: libc::SOCK_STREAM,
-                    ..AddrInfoHints::default()
-                };
-                getaddrinfo(Some(name), None, Some(hints)).ok()?.flatten().find_map(|found| {
-                    match found.sockaddr {
-                        SocketAddr::V4(address) => Some(*address.ip()),
-                        SocketAddr::V6(_) => None,
-                    }
-                })
+                lookup::address(std::str::from_utf8(word).ok().filter(is_name)?)
             })
         })
     }
@@ -70,14 +60,8 @@ impl Resolver {
             return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
         }
         *self.ports.entry((word.to_vec(), protocol.number())).or_insert_with(|| {
-            // A number is not a name, even if getaddrinfo accepts it.
-            if begins_as_number(name) {
-                return None;
-            }
-            let socktype = if protocol == Protocol::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
-            let hints = AddrInfoHints { address: libc::AF_INET, socktype, ..AddrInfoHints::default() };
-            let found = getaddrinfo(None, Some(name), Some(hints)).ok()?.flatten().next()?;
-            Some(found.sockaddr.port())
+            // A number is not a name, even if the lookup accepts it.
+            if begins_as_number(name) { None } else { lookup::port(name, protocol == Protocol::Udp) }
         })
     }
 
@@ -86,9 +70,23 @@ impl Resolver {
         if let Some(known) = self.hosts.get(&address) {
             return known.clone();
         }
-        let name: Option<Rc<str>> = dns_lookup::lookup_addr(&address).ok().map(Into::into);
+        let name: Option<Rc<str>> = lookup::host_names(&[address]).pop().flatten().map(Into::into);
         self.hosts.insert(address, name.clone());
         name
+    }
+
+    /// Looks up hosts whose names will be asked for, if that is faster together.
+    pub(crate) fn expect_hosts(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        if !lookup::TOGETHER {
+            return;
+        }
+        let unknown: BTreeSet<IpAddr> =
+            addresses.filter(|address| !self.hosts.contains_key(address)).collect();
+        let unknown: Vec<IpAddr> = unknown.into_iter().collect();
+        if unknown.len() > 1 {
+            let names = lookup::host_names(&unknown);
+            self.hosts.extend(unknown.into_iter().zip(names.into_iter().map(|name| name.map(Into::into))));
+        }
     }
 
     /// Whether the host's name on a command line means this address; never for IPv6.
@@ -105,12 +103,7 @@ impl Resolver {
         let text = if protocol == Protocol::Sctp {
             self.sctp().iter().find(|(_, known)| *known == port).map(|(name, _)| name.clone())
         } else {
-            let datagram = if protocol == Protocol::Udp { libc::NI_DGRAM } else { 0 };
-            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            // A port without a name is returned as its number.
-            let found =
-                getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok().map(|(_, service)| service);
-            found.filter(|name| *name != port.to_string())
+            lookup::service_name(port, protocol == Protocol::Udp)
         };
         let name: Option<Rc<str>> = text.map(Into::into);
         self.services.insert(key, name.clone());

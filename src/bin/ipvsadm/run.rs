@@ -18,6 +18,9 @@ use crate::session::Session;
 /// The version line of the original, which scripts look for.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
 
+/// The line behind it, by which a bug report tells the two programs apart.
+const OWN_VERSION: &str = concat!("ipvsadm-rs ", env!("CARGO_PKG_VERSION"), " (Rust)");
+
 /// Carries out the command of a command line, and warns about likely mistakes.
 pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut impl Write) -> Result<()> {
     match command {
@@ -29,8 +32,11 @@ pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut i
 /// Carries out a command, or a line of a restore.
 pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut W) -> Result<()> {
     let written = match command {
-        Command::Help => write!(out, "{VERSION}\n{}", help::clap(session.program.clone()).render_help()),
-        Command::Version => writeln!(out, "{VERSION}"),
+        Command::Help => {
+            let help = help::clap(session.program.clone()).render_help();
+            write!(out, "{VERSION}\n{OWN_VERSION}\n{help}")
+        }
+        Command::Version => writeln!(out, "{VERSION}\n{OWN_VERSION}"),
         Command::Change(request) => return change::carry_out(session, request, false),
         Command::Show(request) => return change::show(session, request, out),
         Command::List(what) => {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use ipvs::{Protocol, ServiceId};
+use ipvs::{Protocol, ServiceEntry, ServiceId};
 
 use crate::resolver::Resolver;
 
@@ -46,6 +46,21 @@ impl<'a> AddressFormatter<'a> {
     /// The names replaced by numbers, because they resolve to something else or are too long.
     pub(crate) fn replaced_names(&self) -> &BTreeSet<String> {
         &self.replaced_names
+    }
+
+    /// Prepares for services that will be formatted.
+    pub(crate) fn expect_services(&mut self, services: &[ServiceEntry]) {
+        self.expect_hosts(services.iter().filter_map(|entry| match entry.service.id {
+            ServiceId::Address { address, .. } => Some(address),
+            ServiceId::Fwmark { .. } => None,
+        }));
+    }
+
+    /// Prepares for addresses that will be formatted.
+    pub(crate) fn expect_hosts(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.expect_hosts(addresses);
+        }
     }
 
     /// `ADDRESS:PORT`; port names depend on the protocol.

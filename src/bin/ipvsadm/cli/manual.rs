@@ -1,9 +1,9 @@
-//! The options of the manual page, generated from the table of options between two marks in `docs/man/ipvsadm.8`.
-//! `UPDATE_MANUAL=1 IPVS_LAB_INSIDE=no cargo test --bin ipvsadm manual` writes them there, outside the lab.
+//! The options of the manual page, made of the table of options between two marks in `docs/man/ipvsadm.8`.
+//! `UPDATE_MANUAL=1 IPVS_LAB_INSIDE=no cargo test --bin ipvsadm manual` writes them there.
 
+use crate::cli::generated::is_made;
 use crate::cli::help;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/man/ipvsadm.8");
 const BEGIN: &str = ".\\\" What follows is made of the table of options: src/bin/ipvsadm/cli/manual.rs.\n";
 const END: &str = ".\\\" END OF OPTIONS\n";
 
@@ -15,13 +15,6 @@ fn options() -> String {
 }
 
 #[test]
-fn the_manual_has_the_options_of_the_table() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let (head, rest) = page.split_once(BEGIN).unwrap();
-    let (_, tail) = rest.split_once(END).unwrap();
-    let made = [head, BEGIN, &options(), END, tail].concat();
-    if std::env::var_os("UPDATE_MANUAL").is_some() {
-        std::fs::write(PAGE, &made).unwrap();
-    }
-    assert!(page == made, "the table of options has changed: see the top of this file");
+fn the_manual_is_made_of_the_table() {
+    is_made("docs/man/ipvsadm.8", BEGIN, END, &options());
 }

@@ -1,5 +1,9 @@
 //! From words to a command: the lexer, the values, and the rules for combinations.
 
+#[cfg(test)]
+mod completions;
+#[cfg(test)]
+mod generated;
 pub(crate) mod help;
 pub(crate) mod lexer;
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) struct Sibling {
 
 const SAVE: Sibling = Sibling {
     name: "ipvsadm-save",
-    options: &[OptionKey::Numeric, OptionKey::Full, OptionKey::File],
+    options: &[OptionKey::Numeric, OptionKey::Full, OptionKey::File, OptionKey::Version],
     hint: "the options are -n, --full and --file PATH",
     status: STATUS_LIST,
     // The original's two lines.
@@ -36,7 +36,7 @@ const SAVE: Sibling = Sibling {
 
 const RESTORE: Sibling = Sibling {
     name: "ipvsadm-restore",
-    options: &[OptionKey::File],
+    options: &[OptionKey::File, OptionKey::Version],
     hint: "the one option is --file PATH",
     status: STATUS_REFUSED,
     usage: None,
@@ -48,6 +48,13 @@ impl Sibling {
         [&SAVE, &RESTORE].into_iter().find(|sibling| sibling.name.as_bytes() == name)
     }
 
+    /// The siblings that have an option.
+    #[cfg(test)]
+    pub(crate) fn with(option: OptionKey) -> impl Iterator<Item = &'static str> {
+        let has = move |sibling: &&Self| sibling.options.contains(&option);
+        [&SAVE, &RESTORE].into_iter().filter(has).map(|sibling| sibling.name)
+    }
+
     /// The command made of its words.
     pub(crate) fn parse(&self, words: &[&[u8]]) -> Result<Command> {
         let words = lexer::raw(words);
@@ -56,6 +63,7 @@ impl Sibling {
         while let Some(option) = lexer.next_option().map_err(|error| self.unreadable(error))? {
             match (option.spec.key, option.value) {
                 (key, _) if !self.options.contains(&key) => return Err(self.refused(option.option)),
+                (OptionKey::Version, _) => return Ok(Command::Version),
                 (OptionKey::File, Some(_)) if file.is_some() => return Err(messages::twice(OptionKey::File)),
                 (OptionKey::File, Some(path)) => file = Some(PathBuf::from(OsStr::from_bytes(path))),
                 (OptionKey::Full, _) => full = true,

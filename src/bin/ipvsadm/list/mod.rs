@@ -40,6 +40,7 @@ pub(crate) fn list(
                 info.version, info.connection_table_size
             )?;
             let services = services(client, list.sorted)?;
+            formatter.expect_services(&services);
             out.write_all(rows::heading(list.view).as_bytes())?;
             services.iter().try_for_each(|entry| service(out, list, client, entry, &mut formatter))
         }
@@ -144,6 +145,7 @@ fn service(
     let id = &entry.service.id;
     let with_stats = matches!(list.view, View::Stats | View::Rate);
     let destinations = destinations(client, id, list.sorted, with_stats)?;
+    formatter.expect_hosts(destinations.iter().map(|kept| kept.destination.id.address));
     rows::service(out, entry, list.view, list.exact, formatter)?;
     for kept in &destinations {
         rows::destination(out, id, &kept.entry(), list.view, list.exact, formatter)?;

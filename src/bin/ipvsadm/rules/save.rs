@@ -134,11 +134,15 @@ fn lines(
     if full {
         head(&mut out, client, formatter)?;
     }
-    for entry in services(client, true)? {
+    let services = services(client, true)?;
+    formatter.expect_services(&services);
+    for entry in services {
         format::service(&mut out, "-A", &entry.service, formatter)?;
         check(Change::AddService(entry.service));
         let id = &entry.service.id;
-        for kept in destinations(client, id, true, false)? {
+        let destinations = destinations(client, id, true, false)?;
+        formatter.expect_hosts(destinations.iter().map(|kept| kept.destination.id.address));
+        for kept in destinations {
             format::destination(&mut out, "-a", id, &kept.destination, full, formatter)?;
             check(Change::AddDestination { service: *id, destination: kept.destination });
         }
