@@ -4,12 +4,15 @@
 //!
 //! Each is a shell script beside this file, run twice in a separate network: with the original, then with this tool
 //! mounted over `/sbin/ipvsadm`, `/sbin/ipvsadm-save` and `/sbin/ipvsadm-restore`. The output must be the same to the
-//! byte, and so must the resulting table, which the original lists both times.
+//! byte, and so must the resulting table, which the original lists both times. `completions.rs` is about the shells
+//! themselves.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod completions;
+mod manual;
 mod stage;
 
 /// Runs `NAME.sh` with both tools. Each of `shown` must occur in the output, in this order, because two tools that do

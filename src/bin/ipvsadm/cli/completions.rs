@@ -29,7 +29,8 @@ fn with(spec: &OptionSpec) -> Vec<&'static str> {
     let takes = |command: &&OptionSpec| {
         command.is_command()
             && has_options(command.key)
-            && example.is_some_and(|example| matrix::takes(command.key, example))
+            && (spec.key == OptionKey::Netns
+                || example.is_some_and(|example| matrix::takes(command.key, example)))
     };
     let commands = options().filter(takes).map(|command| command.name);
     let command = spec.is_command().then_some("command");
