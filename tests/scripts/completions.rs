@@ -20,8 +20,8 @@ const RULES: &str = "-A -t 10.0.0.1:80 -s wrr
 const TYPED: [(&str, &str); 16] = [
     ("ipvsadm --add", "--add-server --add-service"),
     ("ipvsadm -A -t 10.0.0.9:80 --sch", "--sched-flags --scheduler"),
-    ("ipvsadm -C -", "--dry-run --quiet"),
-    ("ipvsadm -L --st", "--stats"),
+    ("ipvsadm -C -", "--dry-run --netns --quiet"),
+    ("ipvsadm -L --thr", "--thresholds"),
     ("ipvsadm -D -t 10.0", "10.0.0.1:80 10.0.0.2:80"),
     ("ipvsadm --zero --fwmark-service ", "7"),
     ("ipvsadm -e -t 10.0.0.1:80 -r ", "10.1.0.1:80 10.1.0.2:80"),

@@ -55,6 +55,9 @@ impl Machine {
         for unit in ["ipvsadm.service", "ipvsadm-metrics.service", "ipvsadm-metrics.timer"] {
             fs::copy(packaging.join(unit), units.join(unit)).unwrap();
         }
+        let helper = Path::new("/usr/libexec/ipvsadm-rs");
+        fs::create_dir_all(helper).unwrap();
+        fs::copy(packaging.join("service"), helper.join("service")).unwrap();
         if let Some(drop_in) = drop_in {
             fs::copy(packaging.join(drop_in), beside.join(drop_in)).unwrap();
         }

@@ -226,6 +226,60 @@ fn systemd_has_no_complaint_about_the_units() {
 }
 
 #[test]
+fn the_units_are_hardened() {
+    let machine = Machine::new("hardened", None);
+    for unit in ["ipvsadm.service", "ipvsadm-metrics.service"] {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(["security", "--offline=true", "--no-pager", "--threshold=39"]);
+        let output = analyze.arg(machine.units().join(unit)).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.contains("Overall exposure level"), "{unit}: {output:?}");
+    }
+}
+
+/// Debian's settings: without AUTO nothing is restored and nothing cleared, and DAEMON runs beside the rules.
+#[test]
+fn debians_settings_are_read() {
+    if is_host() {
+        return;
+    }
+    let mut machine = Machine::new("settings", None);
+    let settings = |auto: &str, daemon: &str| {
+        let text = format!("AUTO=\"{auto}\"\nDAEMON=\"{daemon}\"\nIFACE=\"lo\"\nSYNCID=\"7\"\n");
+        fs::write("/etc/default/ipvsadm", text).unwrap();
+    };
+    let daemons = || {
+        ipvsadm("-L --daemon", "")
+            .lines()
+            .map(|line| line.split(", m").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let [master, backup] =
+        ["master", "backup"].map(|state| format!("{state} sync daemon (mcast=lo, syncid=7"));
+    fs::write("/etc/ipvsadm.rules", RULES).unwrap();
+    settings("false", "none");
+    machine.boot();
+    ipvsadm("-A -t 10.0.0.9:80", "");
+    succeeds(&machine, "start ipvsadm");
+    assert_eq!(machine.log(), "AUTO is 'false' in /etc/default/ipvsadm: the rules are not restored\n");
+    assert_eq!(ipvsadm("-Sn", ""), "-A -t 10.0.0.9:80 -s wlc\n");
+    succeeds(&machine, "stop ipvsadm");
+    assert_eq!((ipvsadm("-Sn", "").as_str(), daemons().len()), ("-A -t 10.0.0.9:80 -s wlc\n", 0));
+
+    settings("true", "both");
+    succeeds(&machine, "start ipvsadm");
+    assert_eq!((ipvsadm("-Sn", "").as_str(), daemons()), (RULES, vec![master.clone(), backup]));
+    succeeds(&machine, "stop ipvsadm");
+    assert_eq!((ipvsadm("-Sn", "").as_str(), daemons().len()), ("", 0));
+
+    // One that runs already is left as it is.
+    settings("true", "master");
+    ipvsadm("--start-daemon master --mcast-interface lo --syncid 7", "");
+    succeeds(&machine, "start ipvsadm");
+    assert_eq!((machine.log().as_str(), daemons()), ("", vec![master]));
+}
+
+#[test]
 fn metrics_are_written_where_node_exporter_reads_them() {
     if is_host() {
         return;
