@@ -73,7 +73,8 @@ fn fish() -> String {
             ["command"] => "__ipvsadm_with \"\"".to_owned(),
             _ => format!("__ipvsadm_with {}", commands.join(" ")),
         };
-        let letters: String = spec.letters.chars().map(|letter| format!(" -s {letter}")).collect();
+        let letters: Vec<String> = spec.letters.chars().map(|letter| format!(" -s {letter}")).collect();
+        let letters = letters.concat();
         let value = match spec.arity {
             Arity::Nothing => String::new(),
             Arity::Optional(_) => format!(" -a '(__ipvsadm_values {})'", spec.name),
