@@ -149,8 +149,9 @@ impl Client {
         Ok(services)
     }
 
-    /// Dumps all services, and returns whether the dump is whole.
-    fn dump_services(&mut self, take: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
+    /// All services by one dump, which is half of what [`Client::services`] takes, and whether it is whole. If not, and
+    /// others change the table meanwhile, one may be missing or twice there: for those who read again and compare.
+    pub fn dump_services(&mut self, take: &mut dyn FnMut(ServiceEntry)) -> Result<bool> {
         self.socket.dump_bulk(Operation::GetServices, |_, top| {
             for nest in nests(top, IPVS_CMD_ATTR_SERVICE) {
                 take(ServiceEntry::read(nest?)?);

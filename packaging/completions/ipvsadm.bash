@@ -21,15 +21,16 @@ stop-daemon||STATE||command|stop the sync daemon: master or backup
 check||||command|diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong
 drain||||command|take a real server (-r) out of a service, or of all: weight 0, wait for its connections, delete it
 undrain||||command|bring back what --drain took out: a server, or all that were noted
+watch||SECONDS?||command|show the table, or a service, live, and read it every SECONDS [default: 2]; ? shows the keys
 help|h|||command|print this help
 version|v|||command,ipvsadm-save,ipvsadm-restore|print the version
-numeric|n|||list,save,ipvsadm-save|numbers instead of names
+numeric|n|||list,save,watch,ipvsadm-save|numbers instead of names
 connection|c|||list|connections instead of the table
-tcp-service|t|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain|a TCP service
-udp-service|u|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain|a UDP service
-sctp-service||ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain|an SCTP service
-fwmark-service|f|MARK|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain|packets with a firewall mark, 1 to 4294967295
-ipv6|6|||add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain|after -f: the service is IPv6
+tcp-service|t|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|a TCP service
+udp-service|u|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|a UDP service
+sctp-service||ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|an SCTP service
+fwmark-service|f|MARK|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|packets with a firewall mark, 1 to 4294967295
+ipv6|6|||add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|after -f: the service is IPv6
 scheduler|s|NAME||add-service,edit-service|rr wrr lc wlc lblc lblcr dh sh mh sed nq fo ovf or another that the kernel has [default: wlc]
 persistent|p|SECONDS?||add-service,edit-service|how long a client keeps its server after its last connection [default: 360]
 netmask|M|NETMASK||add-service,edit-service|treat clients of one network as one: a mask, or a prefix length with IPv6
@@ -76,7 +77,7 @@ wait||SECONDS||drain|with --drain: the longest wait; then the server stays with 
 ignore-inactive||||drain|with --drain: do not wait for inactive connections, which those of UDP are
 force||||drain|with --drain: the last server of a service, too
 keep||||edit-service,edit-server|with -E and -e: options left out stay as they are
-netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,drain,undrain,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
+netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
 quiet||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|no warnings about a change; IPVSADM_QUIET=1 in the environment does the same
 director||ADDRESS||check|with --check -r: the director's own address
 port||PORT||check|with --check -r: the port to serve
@@ -85,6 +86,7 @@ state||STATE||list|with -L -c: connections in this state, such as ESTABLISHED
 summary||KEY||list|with -L -c: how many connections each client, server, service or state has, the largest first
 top||COUNT||list|with --summary: only so many
 prometheus||||list|with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector
+count||NUMBER||watch|with --watch: end after so many frames
 json||||list,save,restore,check|with -L, -S, -R and --check: JSON in one line
 # END OF THE TABLE
 TABLE

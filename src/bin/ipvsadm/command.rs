@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ipvs::{Change, Netmask, ServiceId, TunnelKind};
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Check(Check),
     Drain(Drain),
     Undrain(Which),
+    Watch(Watch),
 }
 
 /// The real servers that `--drain` or `--undrain` is about.
@@ -47,6 +49,22 @@ pub(crate) struct Drain {
     pub(crate) force: bool,
     /// Without warnings and progress.
     pub(crate) quiet: bool,
+}
+
+/// `--watch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watch {
+    /// None for all.
+    pub(crate) service: Option<ServiceId>,
+    /// Between two readings.
+    pub(crate) interval: Duration,
+    /// After so many frames it ends; none for never.
+    pub(crate) count: Option<u32>,
+}
+
+impl Watch {
+    /// The kernel brings its counters up to date as often.
+    pub(crate) const INTERVAL: Duration = Duration::from_secs(2);
 }
 
 /// `--check`.

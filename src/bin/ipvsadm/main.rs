@@ -27,6 +27,7 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;

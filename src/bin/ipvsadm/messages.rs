@@ -12,11 +12,13 @@ use ipvs::{Change, Error, Operation};
 
 pub(crate) mod drain;
 pub(crate) mod rules;
+pub(crate) mod terminal;
 pub(crate) mod usage;
 pub(crate) mod warning;
 
 pub(crate) use drain::*;
 pub(crate) use rules::*;
+pub(crate) use terminal::*;
 pub(crate) use usage::*;
 
 pub(crate) use crate::common::reason;

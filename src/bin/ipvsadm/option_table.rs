@@ -33,6 +33,7 @@ options! {
     Check: command("", "check", Nothing, "diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong"),
     Drain: command("", "drain", Nothing, "take a real server (-r) out of a service, or of all: weight 0, wait for its connections, delete it"),
     Undrain: command("", "undrain", Nothing, "bring back what --drain took out: a server, or all that were noted"),
+    Watch: command("", "watch", Optional("SECONDS"), "show the table, or a service, live, and read it every SECONDS [default: 2]; ? shows the keys"),
     Help: command("h", "help", Nothing, "print this help"),
     Version: command("v", "version", Nothing, "print the version"),
     // Options: heading of the help, letters, name, value, help.
@@ -101,6 +102,7 @@ options! {
     Summary: option(Extensions, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),
     Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only so many"),
     Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
+    Count: option(Extensions, "", "count", Value("NUMBER"), "with --watch: end after so many frames"),
     Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON in one line"),
 }
 

@@ -14,6 +14,7 @@ use crate::rules::atomic_file;
 use crate::rules::restore;
 use crate::rules::save;
 use crate::session::Session;
+use crate::watch;
 
 /// The version line of the original, which scripts look for.
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)";
@@ -25,6 +26,7 @@ const OWN_VERSION: &str = concat!("ipvsadm-rs ", env!("CARGO_PKG_VERSION"), " (R
 pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut impl Write) -> Result<()> {
     match command {
         Command::Change(request) => change::carry_out(session, request, warnings::enabled(request)),
+        Command::Watch(what) => watch::watch(session, what, out),
         _ => run(session, command, out),
     }
 }
@@ -64,6 +66,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             session.info()?;
             return restore::restore(session, what, out, run::<W>);
         }
+        Command::Watch(_) => return Err(messages::value(messages::ONLY_CHANGES)),
         Command::Check(what) => {
             if let Some(role) = &what.role {
                 return check::real_server(role, what, out);

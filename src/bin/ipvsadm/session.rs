@@ -32,6 +32,11 @@ impl Session {
         self.client_and_resolver().map(|(client, _)| client)
     }
 
+    /// Closes the client; the next use opens another.
+    pub(crate) fn close(&mut self) {
+        self.client = None;
+    }
+
     pub(crate) fn client_and_resolver(&mut self) -> Result<(&mut Client, &mut Resolver)> {
         let client = match &mut self.client {
             Some(client) => client,

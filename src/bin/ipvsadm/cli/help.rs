@@ -58,6 +58,7 @@ const USAGE: &str = "ipvsadm -A|-E SERVICE [-s NAME] [-p [SECONDS]] [-M NETMASK]
        ipvsadm --stop-daemon STATE
        ipvsadm --drain [SERVICE] -r SERVER [--wait SECONDS] [--ignore-inactive] [--force]
        ipvsadm --undrain [SERVICE] [-r SERVER]
+       ipvsadm --watch [SECONDS] [SERVICE] [--count NUMBER]
        ipvsadm --check [--json] [--file PATH]
        ipvsadm --check [--json] -r VIP [-g|-i|-m] [--director ADDRESS] [--port PORT]
 SERVICE is -t|-u|--sctp-service ADDRESS:PORT, or -f MARK [-6]. The command comes first.";

@@ -77,6 +77,7 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
         Save => (&[], &[Numeric, Full, File, Json], &[]),
         Drain => (&[RealServer], &[ServiceAddress, Wait, IgnoreInactive, Force], &[]),
         Undrain => (&[], &[ServiceAddress, RealServer], &[]),
+        Watch => (&[], &[Numeric, ServiceAddress, Count], &[]),
         Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Json], &[]),
         _ if given.contains(&Connection) => (&[], CONNECTIONS, &[Connection, Timeout, Daemon]),
         _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ipvs::{
@@ -67,13 +68,20 @@ pub(crate) struct Options<'a> {
     /// `--only` was given, and names the next service.
     names_only: bool,
     only: Vec<ServiceId>,
+    interval: Option<Duration>,
+    count: Option<u32>,
 }
 
 impl<'a> Options<'a> {
     /// Options of a command, which may have a value itself, before any is set.
     pub(crate) fn for_command(command: &ParsedOption<'a>) -> Result<Self> {
-        let state = command.value.map(|word| daemon_state(command.spec.key, word)).transpose()?;
-        Ok(Self { state, ..Self::default() })
+        let mut options = Self::default();
+        match (command.spec.key, command.value) {
+            (_, None) => {}
+            (OptionKey::Watch, Some(word)) => options.interval = Some(value::interval(word)?),
+            (key, Some(word)) => options.state = Some(daemon_state(key, word)?),
+        }
+        Ok(options)
     }
 
     fn has(&self, option: OptionKey) -> bool {
@@ -142,7 +150,8 @@ impl<'a> Options<'a> {
             | OptionKey::State
             | OptionKey::Summary
             | OptionKey::Top
-            | OptionKey::Wait => self.set_of_query(option.spec.key, word, resolver)?,
+            | OptionKey::Wait
+            | OptionKey::Count => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Only => self.names_only = true,
             OptionKey::Quiet => self.quiet = true,
@@ -193,6 +202,7 @@ impl<'a> Options<'a> {
             | OptionKey::Check
             | OptionKey::Drain
             | OptionKey::Undrain
+            | OptionKey::Watch
             | OptionKey::Help
             | OptionKey::Version
             | OptionKey::ServiceAddress

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel, TunnelKind};
@@ -37,6 +38,15 @@ pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, message: &Message) 
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
     const MONTH: u32 = 31 * 24 * 3600;
     decimal(word, least..=MONTH).ok_or_else(|| messages::invalid_timeout(word))
+}
+
+/// Seconds between two readings, with or without a fraction.
+pub(crate) fn interval(word: &[u8]) -> Result<Duration> {
+    const RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = std::str::from_utf8(word).ok().filter(is_number).and_then(|word| word.parse().ok());
+    let interval = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    interval.filter(|interval| RANGE.contains(interval)).ok_or_else(|| messages::INTERVAL.about(word))
 }
 
 /// What the library reads from a word; none where that is not its text.
@@ -210,11 +220,37 @@ mod tests {
         assert_eq!(decimal(b"99999999999", 0..=u32::MAX), None);
     }
 
+    #[test]
+    fn an_interval_may_have_a_fraction() {
+        for (word, milliseconds) in
+            [("1", 1000), ("0.1", 100), (".5", 500), ("2.", 2000), ("86400", 86_400_000)]
+        {
+            assert_eq!(interval(word.as_bytes()), Ok(Duration::from_millis(milliseconds)), "{word}");
+        }
+        for word in [
+            "",
+            ".",
+            "0",
+            "0.09",
+            "-1",
+            "+1",
+            "1e3",
+            "inf",
+            "NaN",
+            "86401",
+            "1.2.3",
+            "1s",
+            "99999999999999999999999",
+        ] {
+            assert!(interval(word.as_bytes()).is_err(), "{word}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_word_makes_the_readers_panic(word in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut resolver = Resolver::default();
-            let _ = (decimal(&word, 0..=9), group(&word), cut(&word, 15));
+            let _ = (decimal(&word, 0..=9), group(&word), cut(&word, 15), interval(&word));
             let _ = scheduler_flags(&word, &"sh".parse().unwrap());
             if word.is_empty() || word[0].is_ascii_digit() || word[0] == b'[' {
                 let numeric: Vec<u8> = word.iter().map(|byte| b"0123456789.:[]xfa "[*byte as usize % 18]).collect();

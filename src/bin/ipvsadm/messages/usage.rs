@@ -46,6 +46,8 @@ pub(crate) const STATE: Message = message(
 pub(crate) const SUMMARY: Message = message("illegal summary specified", "client, server, service or state");
 pub(crate) const TOP: Message = message("illegal top specified", "a number from 1 on");
 pub(crate) const WAIT: Message = message("illegal wait specified", COUNT);
+pub(crate) const INTERVAL: Message = message("illegal interval specified", "seconds from 0.1 to 86400");
+pub(crate) const FRAMES: Message = message("illegal count specified", "a number from 1 to 4294967295");
 pub(crate) const ZERO_PORT: Message = message(
     "Zero port specified for non-persistent service",
     "add :PORT to the address, or -p for all ports",

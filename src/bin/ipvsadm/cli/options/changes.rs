@@ -88,6 +88,7 @@ impl Options<'_> {
             OptionKey::Drain => Ok(Command::Drain(self.drain())),
             OptionKey::Undrain => Ok(Command::Undrain(self.which())),
             OptionKey::Check => self.check().map(Command::Check),
+            OptionKey::Watch => Ok(Command::Watch(self.watch())),
             _ => {
                 let dry = self.has(OptionKey::DryRun);
                 let change = self.change(command, scheduler, flags.unwrap_or_default(), timeouts)?;

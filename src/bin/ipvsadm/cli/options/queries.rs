@@ -3,7 +3,7 @@
 use crate::cli::value;
 use crate::command::{
     Check, ConnectionFilter, Connections, Drain, Format, List, ListTarget, Method, RealServer, Summary, View,
-    Which,
+    Watch, Which,
 };
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
@@ -29,6 +29,7 @@ impl Options<'_> {
             OptionKey::State => self.connection_state = Some(value::connection_state(word)?),
             OptionKey::Summary => self.summary = Some(value::summary_key(word)?),
             OptionKey::Top => self.top = Some(value::number(word, 1..=u32::MAX, &messages::TOP)?),
+            OptionKey::Count => self.count = Some(value::number(word, 1..=u32::MAX, &messages::FRAMES)?),
             OptionKey::Wait => self.wait = Some(value::number(word, COUNTS, &messages::WAIT)?),
             _ => {}
         }
@@ -81,6 +82,10 @@ impl Options<'_> {
     pub(super) fn which(&self) -> Which {
         let address = self.server.map(|server| server.address);
         Which { service: self.service, address, port: self.server_port }
+    }
+
+    pub(super) fn watch(self) -> Watch {
+        Watch { service: self.service, interval: self.interval.unwrap_or(Watch::INTERVAL), count: self.count }
     }
 
     pub(super) fn list(self) -> Result<List> {

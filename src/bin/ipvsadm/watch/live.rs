@@ -1,0 +1,168 @@
+//! The live view: reads the table, draws it, and does what keys and signals ask for, until it ends.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use ipvs::{Info, ServiceId};
+use nix::sys::signal::Signal;
+
+use super::draw;
+use super::input::{self, Then};
+use super::keys::Key;
+use super::model::Model;
+use super::reading::{self, Kernel, OfServer};
+use super::rows;
+use super::scene::Scene;
+use super::schedule::Schedule;
+use super::terminal::{self, Event, Screen};
+use super::theme::Theme;
+use super::view::{Page, View};
+use crate::command::Watch;
+use crate::messages::{self, Result};
+
+/// Everything that a frame needs.
+struct Live<'a, W: Write> {
+    screen: Screen<W>,
+    kernel: Kernel<'a>,
+    info: Info,
+    interval: Duration,
+    theme: Theme,
+    model: Model,
+    view: View,
+    connections: Option<OfServer>,
+}
+
+/// How to go on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Read,
+    Quit,
+    EndBy(Signal),
+}
+
+/// Runs the view until it is quit, or so many frames were shown.
+pub(super) fn run(
+    kernel: Kernel<'_>,
+    model: Model,
+    info: Info,
+    watch: &Watch,
+    out: impl Write,
+) -> Result<()> {
+    let (columns, rows) = terminal::size().map_err(|error| messages::no_terminal(&error))?;
+    if columns == 0 || rows == 0 {
+        return Err(messages::no_size(columns, rows));
+    }
+    let screen = Screen::enter(out).map_err(|error| messages::no_terminal(&error))?;
+    let (interval, theme) = (watch.interval, Theme::from_environment());
+    let mut live =
+        Live { screen, kernel, info, interval, theme, model, view: View::new(), connections: None };
+    live.view.arrange(&live.model);
+    let mut schedule = Schedule::new(watch.interval);
+    let mut frames = 1;
+    loop {
+        let due = schedule.next(Instant::now());
+        match live.until(due).map_err(|error| messages::write_error(&error))? {
+            Next::Read if watch.count == Some(frames) => return Ok(()),
+            Next::Read => live.read(),
+            Next::Quit => return Ok(()),
+            Next::EndBy(signal) => {
+                drop(live);
+                terminal::end_by(signal);
+                return Ok(());
+            }
+        }
+        frames += 1;
+    }
+}
+
+impl<W: Write> Live<'_, W> {
+    /// Reads what the page shows.
+    fn read(&mut self) {
+        self.connections = None;
+        match self.view.page() {
+            Page::Table | Page::Help => {
+                self.kernel.read(&mut self.model);
+                self.view.arrange(&self.model);
+            }
+            Page::Service(id) => {
+                self.kernel.read_one(&id, &mut self.model);
+                self.kernel.read_servers(&id, &mut self.model);
+                self.view.arrange(&self.model);
+            }
+            Page::Connections(service, server) => {
+                let height = self.height().saturating_sub(1);
+                match reading::connections(&service, &server, self.view.scroll, height) {
+                    Ok(found) => {
+                        self.connections = Some(found);
+                        self.model.failure = None;
+                    }
+                    Err(failure) => self.model.failure = Some(failure.message),
+                }
+            }
+        }
+    }
+
+    /// How many rows or lines a page has on the screen.
+    fn height(&self) -> usize {
+        draw::height(self.screen.area())
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let height = self.height();
+        let is_small = draw::is_too_small(self.screen.area());
+        let kernel = &mut self.kernel;
+        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model);
+        let (rows, selected) = match self.view.page() {
+            Page::Table if !is_small => rows::visible(&mut self.view, &mut self.model, &mut read, height),
+            _ => (Vec::new(), 0),
+        };
+        let scene = Scene {
+            info: self.info,
+            interval: self.interval,
+            theme: self.theme,
+            model: &self.model,
+            view: &self.view,
+            rows: &rows,
+            selected,
+            connections: self.connections.as_ref(),
+        };
+        self.screen.terminal.draw(|frame| draw::draw(frame, &scene)).map(|_| ())
+    }
+
+    /// Draws, and does what arrives, until the next reading is due.
+    fn until(&mut self, due: Instant) -> io::Result<Next> {
+        loop {
+            self.draw()?;
+            match self.screen.wait(due)? {
+                Event::Time => return Ok(Next::Read),
+                Event::Keys(keys) => {
+                    for key in keys {
+                        match self.press(key) {
+                            Then::Draw => {}
+                            Then::Read => self.read(),
+                            Then::Clear => self.screen.redraw()?,
+                            Then::Suspend => self.screen.suspend(true)?,
+                            Then::Quit => return Ok(Next::Quit),
+                        }
+                    }
+                }
+                Event::Resized => self.screen.redraw()?,
+                Event::Continued => self.screen.resume()?,
+                Event::Suspend => self.screen.suspend(false)?,
+                Event::End(signal) => return Ok(Next::EndBy(signal)),
+                Event::Lost => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+    }
+
+    fn press(&mut self, key: Key) -> Then {
+        let height = self.height();
+        let kernel = &mut self.kernel;
+        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model);
+        let before = self.view.scroll;
+        let then = input::press(key, &mut self.view, &mut self.model, &mut read, height);
+        // Of connections only those on the screen are kept.
+        let is_scrolled = self.view.scroll != before && matches!(self.view.page(), Page::Connections(..));
+        if is_scrolled && then == Then::Draw { Then::Read } else { then }
+    }
+}
