@@ -23,6 +23,7 @@ mod kernel;
 mod program;
 mod rules;
 mod table;
+mod watch;
 mod works;
 
 use std::fs::File;
@@ -67,6 +68,7 @@ fn short() -> Vec<Group> {
         ("commands", |rows| works::commands(10, 2, rows)),
         ("apply", |rows| works::apply(100, ONCE, rows)),
         ("memory", |rows| works::memory(1000, rows)),
+        ("watch", |rows| watch::watch(100, 2, rows)),
     ]
 }
 
@@ -91,6 +93,7 @@ fn long() -> Vec<Group> {
         ("commands", |rows| works::commands(20, 20, rows)),
         ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),
         ("memory", |rows| works::memory(33_333, rows)),
+        ("watch", |rows| watch::watch(10_000, 10, rows)),
     ]
 }
 
