@@ -89,7 +89,67 @@ const TWINS: &[Twin] = &[
         options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
         ..ONE_ARM
     },
+    // Servers that redirect the VIP's packets to themselves do not have it.
+    Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], ..ON_SERVER },
+    Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], options: "-r 192.168.1.100:80", ..ON_SERVER },
+    // Firewalls that let the service pass, on all machines.
+    Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], ..ON_SERVER },
+    Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], at: "director", options: "", ..ON_SERVER },
+    Twin {
+        kind: Kind::Masquerade,
+        stage: &[(
+            "director",
+            "iptables-legacy -P FORWARD DROP && iptables-legacy -A FORWARD -i eth1 -s 10.0.0.0/24 -j ACCEPT && \
+             iptables-legacy -P OUTPUT DROP && iptables-legacy -A OUTPUT -o eth1 -j ACCEPT",
+        )],
+        at: "director",
+        options: "",
+    },
+    // Its connections are known to the connection tracking.
+    Twin {
+        kind: Kind::Masquerade,
+        stage: &[(
+            "director",
+            "sysctl -w net.ipv4.vs.conntrack=1 && iptables-legacy -P FORWARD DROP && \
+             iptables-legacy -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        )],
+        at: "director",
+        options: "",
+    },
+    Twin {
+        kind: Kind::Tunnel,
+        stage: &[
+            ("director", "iptables-legacy -A OUTPUT -p icmp --icmp-type echo-request -j DROP"),
+            (
+                "rs1",
+                "iptables-legacy -P INPUT DROP && iptables-legacy -A INPUT -p 4 -j ACCEPT && iptables-legacy -A INPUT -i tunl0 -j ACCEPT",
+            ),
+        ],
+        at: "rs1",
+        options: "-r 192.0.2.100 -i --port 80 --director 192.0.2.1",
+    },
+    Twin {
+        kind: Kind::Tunnel,
+        stage: &[("director", "iptables-legacy -A OUTPUT -p icmp --icmp-type echo-request -j DROP")],
+        at: "director",
+        options: "",
+    },
 ];
+
+const ON_SERVER: Twin = Twin {
+    kind: Kind::Routing,
+    stage: &[],
+    at: "rs1",
+    options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+};
+
+const REDIRECTED: &str = "ip addr del 192.168.1.100/32 dev lo && sysctl -w net.ipv4.conf.all.arp_ignore=0 && \
+    iptables-legacy -t nat -A PREROUTING -d 192.168.1.100 -p tcp --dport 80 -j REDIRECT";
+const FIREWALL: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT && \
+    iptables-legacy -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && \
+    iptables-legacy -A INPUT -m conntrack --ctstate INVALID -j DROP && iptables-legacy -N in && \
+    iptables-legacy -A INPUT -j in && iptables-legacy -A in -p tcp -m multiport --dports 22,80 -j ACCEPT && \
+    iptables-legacy -A INPUT -j REJECT && iptables-legacy -A OUTPUT -p tcp --dport 25 -j DROP";
 
 #[test]
 fn what_only_looks_like_a_fault_is_not_found() {

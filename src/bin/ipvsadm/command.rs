@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ipvs::{Change, Netmask, ServiceId, TunnelKind};
+use ipvs::{Change, Netmask, Protocol, ServiceId, TunnelKind};
 
 use crate::option_table::OptionKey;
 
@@ -87,6 +87,8 @@ pub(crate) struct RealServer {
     /// The director's own address.
     pub(crate) director: Option<IpAddr>,
     pub(crate) port: Option<u16>,
+    /// The protocol of that port; none if it is not known.
+    pub(crate) protocol: Option<Protocol>,
 }
 
 /// How the director forwards packets to a real server.

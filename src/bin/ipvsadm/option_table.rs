@@ -96,7 +96,7 @@ options! {
     Netns: unchecked(Extensions, "", "netns", Value("NAMESPACE"), "with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it"),
     Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
-    Port: option(Extensions, "", "port", Value("PORT"), "with --check -r: the port to serve"),
+    Port: option(Extensions, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
     Client: option(Extensions, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
     State: option(Extensions, "", "state", Value("STATE"), "with -L -c: connections in this state, such as ESTABLISHED"),
     Summary: option(Extensions, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),

@@ -3,7 +3,7 @@
 use super::{Fault, ON_DIRECTOR, SECOND_ALONE};
 use crate::cluster::Kind;
 
-const UDP_SERVERS: &[(&str, &str)] = &[
+pub(super) const UDP_SERVERS: &[(&str, &str)] = &[
     ("rs1", "udp answer 192.168.1.100 53 rs1 >/dev/null 2>&1"),
     ("rs2", "udp answer 192.168.1.100 53 rs2 >/dev/null 2>&1"),
     (
@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 22] = [
+pub(super) const FAULTS: [Fault; 28] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -41,6 +41,16 @@ pub(super) const FAULTS: [Fault; 22] = [
         ..ON_DIRECTOR
     },
     Fault { id: "vip-link-down", make: "ip link set eth0 down", ..ON_DIRECTOR },
+    // Another machine had the address when this one got it.
+    Fault {
+        id: "vip-void",
+        kind: Kind::Routing6,
+        make: "ip -n rs1 addr add 2001:db8::100/128 dev eth0 nodad && ip addr del 2001:db8::100/128 dev eth0 && \
+               ip addr add 2001:db8::100/128 dev eth0 && \
+               for i in $(seq 30); do ip addr show dev eth0 dadfailed | grep -q :100/ && break; sleep 0.1; done && \
+               ip -n rs1 addr del 2001:db8::100/128 dev eth0",
+        ..ON_DIRECTOR
+    },
     Fault {
         id: "vip-on-loopback",
         make: "ip addr del 192.168.1.100/32 dev eth0 && ip addr add 192.168.1.100/32 dev lo && \
@@ -78,7 +88,34 @@ pub(super) const FAULTS: [Fault; 22] = [
         probe: Some(("client", "udp ask 192.168.1.100 53 4 | sort | xargs")),
         ..ON_DIRECTOR
     },
+    Fault {
+        id: "mask-of-all",
+        make: "ipvsadm -E -t 192.168.1.100:80 -s rr -p 60 -M 0.0.0.0 && ipvsadm -Z",
+        probe: Some((
+            "client",
+            "(get 192.168.1.100 80 1; busybox nsenter --net=/run/netns/backup get 192.168.1.100 80 1) | sort | xargs",
+        )),
+        healthy: "rs1 rs2",
+        fixed: "rs1 rs2",
+        ..ON_DIRECTOR
+    },
     Fault { id: "mark-unset", kind: Kind::Marked, make: "iptables-legacy -t mangle -F", ..ON_DIRECTOR },
+    // In a chain that clients' packets do not pass.
+    Fault {
+        id: "mark-unset",
+        kind: Kind::Marked,
+        stage: &[("director", "true")],
+        make: "iptables-legacy -t mangle -F && iptables-legacy -t mangle -A OUTPUT -d 192.168.1.100 -p tcp -j MARK --set-mark 1",
+        ..ON_DIRECTOR
+    },
+    // For another address.
+    Fault {
+        id: "mark-unset",
+        kind: Kind::Marked,
+        stage: &[("director", "true")],
+        make: "iptables-legacy -t mangle -F && iptables-legacy -t mangle -A PREROUTING -d 192.168.1.200 -p tcp -j MARK --set-mark 1",
+        ..ON_DIRECTOR
+    },
     Fault {
         id: "mark-unset",
         kind: Kind::Routing6,
@@ -147,6 +184,37 @@ pub(super) const FAULTS: [Fault; 22] = [
         stage: &[("rs1", "true")],
         make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
         probe: Some(("client", CROWD)),
+        healthy: "4 rs1 4 rs2",
+        fixed: "8 rs2",
+        ..ON_DIRECTOR
+    },
+    // A server that is a client too.
+    Fault {
+        id: "client-beside",
+        kind: Kind::Masquerade,
+        stage: &[(
+            "director",
+            "ipvsadm -d -t 192.0.2.100:80 -r 10.0.0.12:8080 && sysctl -w net.ipv4.vs.conntrack=1 && \
+             iptables-legacy -t nat -A POSTROUTING -s 10.0.0.0/24 -d 10.0.0.11 -p tcp -j MASQUERADE",
+        )],
+        make: "iptables-legacy -t nat -F && sysctl -w net.ipv4.vs.conntrack=0",
+        probe: Some((
+            "rs2",
+            "for i in 1 2 3; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5",
+        )),
+        healthy: "3 rs1",
+        fixed: "3 rs1",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "server-refuses",
+        kind: Kind::Masquerade,
+        stage: &[("rs1", "true")],
+        make: "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != httpd ] || kill $pid; done; ipvsadm -Z",
+        probe: Some((
+            "client",
+            "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5",
+        )),
         healthy: "4 rs1 4 rs2",
         fixed: "8 rs2",
         ..ON_DIRECTOR

@@ -1,6 +1,7 @@
 //! The faults: how each is made, whose traffic fails, and what clients get once it is fixed.
 
 mod cluster;
+mod filters;
 mod saved;
 mod server;
 mod settings;
@@ -58,5 +59,7 @@ const SECOND_ALONE: &str = "rs2 rs2 rs2 rs2";
 
 /// Every fault.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    [&cluster::FAULTS[..], &settings::FAULTS, &saved::FAULTS, &server::FAULTS].into_iter().flatten()
+    [&cluster::FAULTS[..], &filters::FAULTS, &settings::FAULTS, &saved::FAULTS, &server::FAULTS]
+        .into_iter()
+        .flatten()
 }

@@ -3,6 +3,26 @@
 use super::{Fault, ON_SERVER, SHARED};
 use crate::cluster::Kind;
 
+/// The web server of `rs1` is stopped.
+macro_rules! stop_httpd {
+    () => {
+        "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != httpd ] || kill $pid; done; sleep 0.2"
+    };
+}
+
+const STOP_HTTPD: &str = stop_httpd!();
+
+/// It is started again with other options, for a minute.
+macro_rules! start_httpd {
+    ($options:literal) => {
+        concat!(
+            "(timeout 60 httpd -f ",
+            $options,
+            " -h /run/check/rs1 </dev/null >/dev/null 2>&1 &); sleep 0.2"
+        )
+    };
+}
+
 /// How many machines answer ARP when a client requests the address; the first to answer gets the requests.
 const ANSWERS: (&str, &str) =
     ("client", "busybox arping -c 2 -w 2 -I eth0 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
@@ -26,7 +46,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 25] = [
+pub(super) const FAULTS: [Fault; 31] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -143,6 +163,19 @@ pub(super) const FAULTS: [Fault; 25] = [
         ..BEHIND_ROUTER
     },
     Fault {
+        id: "no-way-back",
+        make: "ip route del default",
+        options: "-r 192.0.2.100 -i --port 80 --director 192.0.2.1",
+        blanks: &[("GATEWAY", "198.51.100.254")],
+        ..TUNNEL
+    },
+    Fault {
+        id: "no-way-back",
+        make: "ip route replace default via 192.168.1.250",
+        blanks: &[("GATEWAY", "192.168.1.254")],
+        ..BEHIND_ROUTER
+    },
+    Fault {
         id: "gateway-is-director",
         make: "ip route replace default via 192.168.1.1",
         blanks: &[("GATEWAY", "192.168.1.254")],
@@ -206,7 +239,42 @@ pub(super) const FAULTS: [Fault; 25] = [
         blanks: &[("systemctl restart SERVICE", "start httpd -f -p 8080 -h /run/check/rs1")],
         ..ON_SERVER
     },
+    // On all IPv6 addresses, without IPv4.
+    Fault {
+        id: "no-listener",
+        stage: &[("rs1", "true")],
+        make: concat!(stop_httpd!(), "; sysctl -w net.ipv6.bindv6only=1; ", start_httpd!("-p 80")),
+        blanks: &[(
+            "systemctl restart SERVICE",
+            concat!("{ ", stop_httpd!(), "; ", start_httpd!("-p 80"), "; }"),
+        )],
+        ..ON_SERVER
+    },
+    // On its own address alone.
+    Fault {
+        id: "no-listener",
+        stage: &[("rs1", "true")],
+        make: concat!("iptables-legacy -t nat -F; ", stop_httpd!(), "; ", start_httpd!("-p 192.168.1.11:80")),
+        ..ON_SERVER
+    },
+    // On another port.
+    Fault {
+        id: "no-listener",
+        stage: &[("rs1", "true")],
+        make: concat!("iptables-legacy -t nat -F; ", stop_httpd!(), "; ", start_httpd!("-p 8080")),
+        ..ON_SERVER
+    },
+    // TCP for UDP.
+    Fault {
+        id: "no-listener",
+        stage: super::cluster::UDP_SERVERS,
+        make: concat!(
+            "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != udp ] || kill $pid; done; ",
+            start_httpd!("-p 53")
+        ),
+        options: "-r 192.168.1.100 --port 53/udp --director 192.168.1.1",
+        probe: Some(("client", "udp ask 192.168.1.100 53 4 | sort | xargs")),
+        blanks: &[("systemctl restart SERVICE", "udp answer 192.168.1.100 53 rs1 >/dev/null 2>&1")],
+        ..ON_SERVER
+    },
 ];
-
-const STOP_HTTPD: &str =
-    "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != httpd ] || kill $pid; done; sleep 0.2";

@@ -26,7 +26,7 @@ send $icmp, $advertisement, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, 'ff02::1
 END
 chmod +x /run/check/bin/router";
 
-pub(super) const FAULTS: [Fault; 13] = [
+pub(super) const FAULTS: [Fault; 16] = [
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade,
@@ -84,6 +84,47 @@ pub(super) const FAULTS: [Fault; 13] = [
         id: "rp-filter",
         kind: Kind::RoutingBehindRouter,
         make: "sysctl -w net.ipv4.conf.eth0.rp_filter=1 && ip route replace default via 198.51.100.254",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "drop-packet",
+        make: "sysctl -w net.ipv4.vs.am_droprate=1 net.ipv4.vs.drop_packet=3 && sleep 1.5",
+        // IPVS looks at the setting each second.
+        then: &[("director", "sleep 1.5")],
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "timeout-short",
+        make: "ipvsadm --set 1 0 0",
+        probe: Some(("client", "PAUSE=2.5 get 192.168.1.100 80 1 | sed s/rs./page/")),
+        healthy: "page",
+        fixed: "page",
+        ..ON_DIRECTOR
+    },
+    // Both directors serve.
+    Fault {
+        id: "backup-only",
+        stage: &[
+            (
+                "backup",
+                "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.vs.backup_only=1",
+            ),
+            ("backup", "ip addr add 192.168.1.100/32 dev lo"),
+            ("backup", "start httpd -f -p 80 -h /run/check/rs2"),
+            ("director", "start httpd -f -p 80 -h /run/check/rs1"),
+            (
+                "director",
+                "printf '%s\n' -C '-A -t 192.168.1.100:80 -s rr' '-a -t 192.168.1.100:80 -r 192.168.1.1' \
+                 '-a -t 192.168.1.100:80 -r 192.168.1.2' | ipvsadm -R && ipvsadm -S --full --file /etc/sysconfig/ipvsadm && \
+                 ipvsadm --start-daemon master --mcast-interface eth1",
+            ),
+            (
+                "backup",
+                "ipvsadm -R --file /etc/sysconfig/ipvsadm && ipvsadm --start-daemon backup --mcast-interface eth1",
+            ),
+        ],
+        at: "backup",
+        make: "sysctl -w net.ipv4.vs.backup_only=0",
         ..ON_DIRECTOR
     },
     Fault {

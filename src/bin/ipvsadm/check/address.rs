@@ -9,6 +9,8 @@ pub(crate) struct Address {
     pub(crate) address: IpAddr,
     pub(crate) prefix: u8,
     pub(crate) link: u32,
+    /// It is not used, because another machine has it or may have it.
+    pub(crate) is_void: bool,
 }
 
 impl Address {
@@ -27,6 +29,11 @@ impl Address {
             }
             _ => false,
         }
+    }
+
+    /// A network that is no interface's.
+    pub(crate) fn network(address: IpAddr, prefix: u8) -> Self {
+        Self { address, prefix, link: 0, is_void: false }
     }
 
     pub(crate) fn is_single(&self) -> bool {

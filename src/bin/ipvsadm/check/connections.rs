@@ -1,8 +1,8 @@
 //! The director's connections, counted for what they show about the servers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipvs::{Connection, Connections, DestinationEntry, DestinationId, Protocol, ServiceId, Timeouts};
 
@@ -12,6 +12,8 @@ use super::Table;
 const ROWS: usize = 20_000;
 /// A connection in `SYN_RECV` that had no packet for this many seconds is stuck; others may have just begun.
 const STUCK: u64 = 2;
+/// For so many seconds the kernel keeps a connection that was reset.
+const CLOSE: u64 = 10;
 
 /// How many seconds after their last packet the kernel drops connections, by state.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +58,25 @@ struct ServerConnections {
     opening: usize,
     /// How long the others have waited.
     stuck: Vec<u64>,
+    /// The clients of those, and how long each has waited.
+    waiting: Vec<(IpAddr, u64)>,
+    /// The clients of accepted connections, and the age of the last packet.
+    served: Vec<(IpAddr, u64)>,
+    /// The same of those that were reset.
+    reset: Vec<(IpAddr, u64)>,
     /// The age of the last packet of each accepted connection.
     accepted: Vec<u64>,
+}
+
+impl ServerConnections {
+    fn add_ended(&mut self, row: &Connection<'_>, expiry: Expiry) {
+        if let Some(age) = expiry.accepted(row) {
+            self.accepted.push(age);
+            self.served.push((row.client.ip(), age));
+        } else if row.state == "CLOSE" {
+            self.reset.push((row.client.ip(), u64::saturating_sub(CLOSE, row.expires)));
+        }
+    }
 }
 
 /// Connections to a server that stay in `SYN_RECV`.
@@ -92,6 +111,32 @@ impl Count {
         (!has_recovered && !is_few).then_some(Stuck { count, all: counted.all, newest })
     }
 
+    /// The clients of some kind that wait for a server in vain, if it has accepted none of that kind since.
+    pub(crate) fn waiting(
+        &self,
+        service: &ServiceId,
+        server: &DestinationId,
+        is_of_kind: impl Fn(IpAddr) -> bool,
+    ) -> Vec<IpAddr> {
+        let Some(counted) = self.counted.get(&(*service, *server)) else { return Vec::new() };
+        let waiting: Vec<(IpAddr, u64)> =
+            counted.waiting.iter().copied().filter(|(client, _)| is_of_kind(*client)).collect();
+        let newest = waiting.iter().map(|(_, age)| *age).min().unwrap_or(0);
+        if counted.served.iter().any(|(client, age)| *age < newest && is_of_kind(*client)) {
+            return Vec::new();
+        }
+        waiting.into_iter().map(|(client, _)| client).collect()
+    }
+
+    /// How many connections to a server were reset, and of how many clients, if it has accepted none since the first.
+    pub(crate) fn reset(&self, service: &ServiceId, server: &DestinationId) -> Option<(usize, usize)> {
+        let counted = self.counted.get(&(*service, *server))?;
+        let first = counted.reset.iter().map(|(_, age)| *age).max()?;
+        let accepts = counted.served.iter().any(|(_, age)| *age <= first);
+        let clients: HashSet<IpAddr> = counted.reset.iter().map(|(client, _)| *client).collect();
+        (!accepts).then_some((counted.reset.len(), clients.len()))
+    }
+
     /// Servers that are no longer in any service but still have open connections, and how many.
     pub(crate) fn orphans(&self) -> impl Iterator<Item = (&ServiceId, &SocketAddr, usize)> {
         self.orphans.iter().map(|((service, server), count)| (service, server, *count))
@@ -124,9 +169,12 @@ impl Count {
             let counted = self.counted.entry((*service, *server)).or_default();
             counted.all += 1;
             match expiry.waiting(row) {
-                Some(age) if age >= STUCK => counted.stuck.push(age),
+                Some(age) if age >= STUCK => {
+                    counted.stuck.push(age);
+                    counted.waiting.push((row.client.ip(), age));
+                }
                 Some(_) => counted.opening += 1,
-                None => counted.accepted.extend(expiry.accepted(row)),
+                None => counted.add_ended(row, expiry),
             }
         } else if matches!(row.state, "ESTABLISHED" | "UDP") {
             *self.orphans.entry((*service, row.destination)).or_default() += 1;

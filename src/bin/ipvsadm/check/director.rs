@@ -1,21 +1,28 @@
 //! Everything known about a director.
 
-use ipvs::{DestinationEntry, Family, Service, ServiceEntry, SyncDaemon};
+use std::collections::HashSet;
+use std::net::IpAddr;
 
-use super::Table;
+use ipvs::{DestinationEntry, Family, Service, ServiceEntry, SyncDaemon, Timeouts};
+
 use super::connections::Count;
+use super::filters::ruleset::Ruleset;
 use super::machine::Machine;
 use super::marks::Marks;
+use super::{Table, address};
 use crate::supervisors::Supervisors;
 
 /// Everything known about a director.
 pub(crate) struct Director {
     pub(crate) table: Table,
     pub(crate) daemons: Vec<SyncDaemon>,
+    pub(crate) timeouts: Option<Timeouts>,
     pub(crate) connections: Count,
     /// The marks that the packet filter sets; none if its rules cannot be read.
     pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
+    /// The rules of the packet filters.
+    pub(crate) rules: Ruleset,
     /// The command that shows a family's packet filter, if that may drop forwarded packets.
     pub(crate) filters: fn(Family) -> Option<String>,
     pub(crate) machine: Machine,
@@ -27,6 +34,11 @@ impl Director {
         self.table
             .iter()
             .flat_map(|(entry, servers)| servers.iter().map(move |server| (&entry.service, server)))
+    }
+
+    /// The virtual addresses.
+    pub(crate) fn vips(&self) -> HashSet<IpAddr> {
+        self.table.iter().filter_map(|(entry, _)| address(&entry.service.id)).collect()
     }
 
     /// Every service with its servers.

@@ -1,9 +1,89 @@
 //! The director's own packet filter, as far as its tools show it: packets to servers pass OUTPUT, and answers of
 //! masqueraded servers pass FORWARD.
 
+mod iptables;
+mod marked;
+mod nft;
+pub(crate) mod rules;
+pub(crate) mod ruleset;
+
+use std::fs;
+use std::path::Path;
+
 use ipvs::Family;
 
 use super::marks::output;
+use ruleset::Ruleset;
+
+/// The rules of all packet filters on this machine, as far as their tools may read them. A filter that the kernel does
+/// not have is not asked for, because its tool would load it.
+pub(crate) fn read() -> Ruleset {
+    let mut tables = Vec::new();
+    let has_nft = Path::new("/sys/module/nf_tables").exists() || is_built_in("nf_tables");
+    for (family, six, names) in [(Family::V4, "", "ip_tables_names"), (Family::V6, "6", "ip6_tables_names")] {
+        let has_legacy =
+            fs::read_to_string(format!("/proc/net/{names}")).is_ok_and(|names| !names.is_empty());
+        if !has_legacy && !has_nft {
+            continue;
+        }
+        let tool = format!("ip{six}tables");
+        let first = output(&format!("{tool}-save"), &[]).unwrap_or_default();
+        let is_nft = first.contains("(nf_tables)");
+        tables.extend(iptables::tables(&first, &tool, family));
+        // The first may be the same program.
+        if has_legacy && (is_nft || first.is_empty()) {
+            let legacy = output(&format!("{tool}-legacy-save"), &[]).unwrap_or_default();
+            tables.extend(iptables::tables(&legacy, &format!("{tool}-legacy"), family));
+        }
+    }
+    if has_nft {
+        let printed = output("nft", &["-j", "list", "ruleset"]).unwrap_or_default();
+        // Tables of iptables are here too, less readable.
+        let is_known = |name: &str| match name.split_once(' ') {
+            Some(("ip", name)) => tables.iter().any(|table| table.tool == "iptables" && table.name == name),
+            Some(("ip6", name)) => tables.iter().any(|table| table.tool == "ip6tables" && table.name == name),
+            _ => false,
+        };
+        let others: Vec<_> =
+            nft::tables(&printed).into_iter().filter(|table| !is_known(&table.name)).collect();
+        tables.extend(others);
+    }
+    Ruleset::new(tables)
+}
+
+/// What to add a rule with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// `iptables`, or one of its kinds.
+    Iptables(String),
+    Nft,
+}
+
+/// The tool that has rules for a family, or else the first that works.
+pub(crate) fn tool(rules: &Ruleset, family: Family) -> Tool {
+    let six = if family == Family::V6 { "6" } else { "" };
+    let kinds = ["", "-legacy"].map(|kind| format!("ip{six}tables{kind}"));
+    match rules.tool(family) {
+        Some("nft") => Tool::Nft,
+        Some(tool) => Tool::Iptables(tool.to_owned()),
+        None => {
+            let mut works = kinds.iter().filter(|tool| output(&format!("{tool}-save"), &[]).is_some());
+            let works = works.next().cloned();
+            let is_nft = || output("nft", &["list", "tables"]).is_some();
+            match works {
+                None if is_nft() => Tool::Nft,
+                tool => Tool::Iptables(tool.unwrap_or_else(|| kinds.into_iter().next().unwrap_or_default())),
+            }
+        }
+    }
+}
+
+/// Whether a module is a part of the running kernel.
+fn is_built_in(module: &str) -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let list = fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim_end()));
+    list.is_ok_and(|list| list.lines().any(|line| line.ends_with(&format!("/{module}.ko"))))
+}
 
 /// The command that shows the filter for packets to and from servers; none if it accepts everything, or no tool can
 /// read it.

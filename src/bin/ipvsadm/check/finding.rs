@@ -61,21 +61,32 @@ macro_rules! kinds {
 kinds! {
     VipMissing: "vip-missing", "no machine answers ARP for the address, so no request arrives here";
     VipLinkDown: "vip-link-down", "an interface that is down answers for none of its addresses";
+    VipVoid: "vip-void", "this machine does not answer for an address that another machine has or had";
     VipOnLoopback: "vip-on-loopback", "ARP requests for the address get no reply";
     NoServer: "no-server", "every client is refused";
     AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";
     WeightsIgnored: "weights-ignored", "connections are not distributed by weight";
     PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
+    MaskOfAll: "mask-of-all", "all clients go to one server";
     MarkUnset: "mark-unset", "no packet carries the mark, so the service gets none";
+    FilterInput: "filter-input", "the director drops clients' packets before it schedules them: clients are not served";
+    FilterOutput: "filter-output", "the director drops packets on their way to servers: clients time out";
+    FilterForward: "filter-forward", "answers of masqueraded servers pass the director, which drops them: clients time out";
+    FilterIcmp: "filter-icmp", "whoever sends packets that are too long for the tunnel is not told so: large requests hang";
     ServerBehindGateway: "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it";
     ServerUnreachable: "server-unreachable", "clients scheduled to it time out";
     ServerSilent: "server-silent", "clients scheduled to it time out";
     ServerIsDirector: "server-is-director", "packets sent to it are delivered to this machine, and refused";
     SynRecv: "syn-recv", "the server does not answer clients, or its answers do not reach them: they time out";
+    ClientBeside: "client-beside", "the server answers clients of its own network directly, with its own address: they ignore that";
+    ServerRefuses: "server-refuses", "nothing listens on its port: clients scheduled to it are refused";
     ThresholdReached: "threshold-reached", "it gets no new connections until enough of its connections end";
     IpForward: "ip-forward", "the answers of masqueraded servers pass the director, which drops them";
     SendRedirects: "send-redirects", "the director tells servers a shorter route to clients (ICMP redirect); answers that take it carry the server's own address";
     RpFilter: "rp-filter", "packets are dropped because answers would leave by another interface than they arrive on";
+    DropPacket: "drop-packet", "clients have to try again, and wait meanwhile";
+    TimeoutShort: "timeout-short", "a client that pauses for longer gets no more answers";
+    BackupOnly: "backup-only", "packets go from director to director, and clients time out";
     ExpireNodestConn: "expire-nodest-conn", "their packets are dropped silently until the connections time out";
     ExpireQuiescentTemplate: "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains";
     ConnReuseMode: "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains";
@@ -92,8 +103,10 @@ kinds! {
     ServerVipMissing: "server-vip-missing", "this machine does not accept packets for the VIP: clients time out";
     TunnelDown: "tunnel-down", "packets from the director are not decapsulated: clients time out";
     TunnelRpFilter: "tunnel-rp-filter", "packets from the tunnel are dropped, because answers would leave by another interface";
+    NoWayBack: "no-way-back", "answers to clients outside this server's networks do not leave it: they time out";
     GatewayIsDirector: "gateway-is-director", "the director drops answers that carry its own address, the VIP: clients time out";
     GatewayNotDirector: "gateway-not-director", "answers bypass the director, which must give them the VIP's address: clients ignore them";
+    ServerFilter: "server-filter", "this server drops what the director sends, or its own answers: clients time out";
     NoListener: "no-listener", "connections that the director sends here are refused";
 }
 
@@ -151,6 +164,7 @@ impl Kind {
     fn severity(self) -> Severity {
         match self {
             Self::WeightsIgnored
+            | Self::MaskOfAll
             | Self::PersistentOnePacket
             | Self::ThresholdReached
             | Self::ExpireNodestConn
@@ -165,6 +179,12 @@ impl Kind {
             _ => Severity::Error,
         }
     }
+}
+
+/// A number of things, by their name in the singular: `1 client`, `2 clients`.
+pub(crate) fn counted(count: impl Into<u64>, name: &str) -> String {
+    let count = count.into();
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<Stri
     commands
 }
 
-fn restore_route(route: &RouteEntry, link: &Link) -> String {
+pub(crate) fn restore_route(route: &RouteEntry, link: &Link) -> String {
     let mut words = vec![format!("{} route replace", ip_command(route.to))];
     words.push(match route.prefix {
         0 => "default".to_owned(),

@@ -1,20 +1,21 @@
 //! This machine as plain values: its interfaces, addresses, neighbours, settings, and the routes of its packets.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{Address, Route};
+use super::indexed::{Indexed, Keyed};
 use super::routes::RoutingTables;
 
 /// The state of this machine.
 pub(crate) struct Machine {
-    pub(crate) links: Vec<Link>,
-    pub(crate) addresses: Vec<Address>,
-    pub(crate) neighbours: Vec<Neighbour>,
+    pub(crate) links: Indexed<Link>,
+    pub(crate) addresses: Indexed<Address>,
+    pub(crate) neighbours: Indexed<Neighbour>,
     /// The routes that were looked up.
     pub(crate) lookups: BTreeMap<IpAddr, Route>,
-    /// The routing tables; only on a real server.
+    /// The routing tables; on a director only the rules.
     pub(crate) routes: RoutingTables,
     /// Listening TCP and UDP sockets.
     pub(crate) listeners: Vec<Listener>,
@@ -33,6 +34,10 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) is_up: bool,
+    /// It is connected: the cable is plugged in, and the interface below it is up.
+    pub(crate) has_carrier: bool,
+    /// The interface below a VLAN.
+    pub(crate) parent: Option<u32>,
     pub(crate) kind: LinkKind,
 }
 
@@ -65,6 +70,8 @@ pub(crate) struct Listener {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) is_tcp: bool,
+    /// On `::`, it takes no IPv4.
+    pub(crate) is_v6only: bool,
 }
 
 /// The state of a TCP connection.
@@ -84,10 +91,34 @@ pub(crate) struct Connection {
     pub(crate) state: TcpState,
 }
 
+impl Keyed for Link {
+    type Key = u32;
+
+    fn key(&self) -> u32 {
+        self.index
+    }
+}
+
+impl Keyed for Address {
+    type Key = IpAddr;
+
+    fn key(&self) -> IpAddr {
+        self.address
+    }
+}
+
+impl Keyed for Neighbour {
+    type Key = IpAddr;
+
+    fn key(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl Machine {
     /// The interface with an index.
     pub(crate) fn link(&self, index: u32) -> Option<&Link> {
-        self.links.iter().find(|link| link.index == index)
+        self.links.of(index).next()
     }
 
     /// The name of an interface; if there is none, a placeholder.
@@ -107,8 +138,13 @@ impl Machine {
 
     /// The interfaces that have an address.
     pub(crate) fn holders(&self, address: IpAddr) -> impl Iterator<Item = (&Address, &Link)> {
-        let own = self.addresses.iter().filter(move |own| own.address == address);
-        own.filter_map(|own| Some((own, self.link(own.link)?)))
+        self.addresses.of(address).filter_map(|own| Some((own, self.link(own.link)?)))
+    }
+
+    /// Whether an address is here, but not in use.
+    pub(crate) fn is_void(&self, address: IpAddr) -> bool {
+        let mut own = self.addresses.of(address).peekable();
+        own.peek().is_some() && own.all(|own| own.is_void)
     }
 
     /// The interface, up and connected to a network, whose network contains an address; the smallest of several
@@ -130,7 +166,7 @@ impl Machine {
 
     /// The interfaces whose networks contain an address, with the lengths of their prefixes.
     fn around(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Link)> {
-        let networks = self.addresses.iter().filter(move |own| own.spans(address) && !own.is_single());
+        let networks = self.addresses.iter().filter(move |own| !own.is_single() && own.spans(address));
         let links = networks.filter_map(|own| Some((own.prefix, self.link(own.link)?)));
         links.filter(|(_, link)| link.kind == LinkKind::Ethernet)
     }
@@ -142,13 +178,13 @@ impl Machine {
             Route::Via(gateway, link) => (gateway, link),
             Route::Unreachable | Route::Local => return None,
         };
-        let is_hop = |neighbour: &&Neighbour| (neighbour.address, neighbour.link) == (hop, link);
-        self.neighbours.iter().find(is_hop).filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
+        let mut of_hop = self.neighbours.of(hop).filter(|neighbour| neighbour.link == link);
+        of_hop.next().filter(|neighbour| neighbour.is_silent).map(|_| (hop, link))
     }
 
     /// This machine's own addresses, except `others`, on the interface by which packets to an address leave: first
     /// those in the same network.
-    pub(crate) fn own_addresses(&self, towards: IpAddr, others: &[IpAddr]) -> Vec<IpAddr> {
+    pub(crate) fn own_addresses(&self, towards: IpAddr, others: &HashSet<IpAddr>) -> Vec<IpAddr> {
         let link = self.route(towards).link();
         let is_own = |own: &&Address| {
             Some(own.link) == link
@@ -162,13 +198,12 @@ impl Machine {
 
     /// Whether another machine on a network has answered ARP for an address.
     pub(crate) fn answered(&self, address: IpAddr, link: u32) -> bool {
-        let is_it = |neighbour: &Neighbour| (neighbour.address, neighbour.link) == (address, link);
-        self.neighbours.iter().any(|neighbour| is_it(neighbour) && neighbour.has_answered)
+        self.neighbours.of(address).any(|neighbour| neighbour.link == link && neighbour.has_answered)
     }
 
     /// Whether two neighbours are the same machine, by their Ethernet address.
     pub(crate) fn is_same_machine(&self, one: IpAddr, other: IpAddr) -> bool {
-        let ethernet = |address| self.neighbours.iter().find(|it| it.address == address)?.ethernet;
+        let ethernet = |address| self.neighbours.of(address).next()?.ethernet;
         one == other || ethernet(one).is_some_and(|one| ethernet(other) == Some(one))
     }
 
@@ -202,7 +237,11 @@ impl Machine {
     /// Whether a socket listens on an address and a port here.
     pub(crate) fn listens(&self, address: IpAddr, port: u16, is_tcp: bool) -> bool {
         self.listeners.iter().any(|listener| {
-            let any = listener.address.is_unspecified() && (listener.address.is_ipv6() || address.is_ipv4());
+            let is_family = match listener.address {
+                IpAddr::V4(_) => address.is_ipv4(),
+                IpAddr::V6(_) => address.is_ipv6() || !listener.is_v6only,
+            };
+            let any = listener.address.is_unspecified() && is_family;
             (listener.port, listener.is_tcp) == (port, is_tcp) && (any || listener.address == address)
         })
     }

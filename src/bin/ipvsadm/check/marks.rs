@@ -139,7 +139,7 @@ impl Marks {
 }
 
 /// `VALUE` or `VALUE/MASK`.
-fn value(word: &str) -> Option<(u32, u32)> {
+pub(crate) fn value(word: &str) -> Option<(u32, u32)> {
     let number = |text: &str| match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

@@ -7,11 +7,15 @@
 mod address;
 mod connections;
 mod director;
+mod filtered;
 mod filters;
 mod finding;
 mod fixes;
+mod indexed;
+mod listener;
 mod machine;
 mod marks;
+mod masqueraded;
 mod neighbours;
 mod procfs;
 mod real_server;
@@ -24,11 +28,13 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod way_back;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
@@ -56,18 +62,27 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 13] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 22] = [
     services::vips,
     services::no_server,
     services::all_weights_zero,
     services::weights_ignored,
     services::persistent_one_packet,
+    services::masks,
     services::marks,
+    filtered::requests,
+    filtered::forwarded,
+    filtered::answers,
+    filtered::too_long,
     servers::reachability,
+    masqueraded::clients_beside,
+    masqueraded::refusing,
     servers::syn_recv,
     servers::thresholds,
     settings::forwarding,
     settings::reverse_path,
+    settings::dropped_connections,
+    settings::second_scheduling,
     settings::draining,
     settings::estimation_and_sync,
 ];
@@ -84,14 +99,17 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
     let mut machine = read_machine(&addresses_of(&table), None)?;
-    neighbours::probe_again(&mut machine, &table);
+    let silent = neighbours::silent_hops(&machine, &table);
+    neighbours::probe_again(&mut machine, &silent);
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
     let director = Director {
         daemons: client.daemons().map_err(refused)?,
+        timeouts: Some(timeouts),
         connections: connections::count(&table, expiry).map_err(refused)?,
         marks: marks::read(&table),
         supervisors: Supervisors::running(Path::new("/proc")),
+        rules: filters::read(),
         filters: filters::show,
         machine,
         table,
@@ -112,8 +130,13 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
 /// Checks this machine as a real server; needs no IPVS.
 pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
     let destinations = [Some(role.vip), role.director].into_iter().flatten();
-    let machine = read_machine(&destinations.collect(), Some(role))?;
-    print(real_server::findings(role, &machine), check, out)
+    let mut machine = read_machine(&destinations.collect(), Some(role))?;
+    let silent = way_back::silent_gateways(&machine);
+    neighbours::probe_again(&mut machine, &silent);
+    let rules = filters::read();
+    let mut findings = real_server::findings(role, &machine, &rules);
+    findings.extend(filtered::on_server(role, &machine, &rules));
+    print(findings, check, out)
 }
 
 /// Prints the findings without duplicates.
@@ -123,12 +146,21 @@ fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Res
     for finding in &mut findings {
         finding.fix = netns::command(std::mem::take(&mut finding.fix));
     }
-    show::show(out, &findings, check.json).and_then(|()| out.flush()).map_err(|error| {
+    show::show(out, &findings, check.json, terminal_width()).and_then(|()| out.flush()).map_err(|error| {
         let failure = messages::write_error(&error);
         // Findings that could not be written must not look like findings.
         if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
     })?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }
+}
+
+/// The width of the terminal that the output goes to, if it does.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(match size.ws_col {
+        0 => 80, // unknown
+        columns => columns.into(),
+    })
 }
 
 fn check_failure(message: String) -> Failure {
@@ -158,9 +190,9 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
     let mut routing = Routing::open().map_err(unread)?;
     let (listeners, connections) = procfs::sockets();
     let mut machine = Machine {
-        links: routing.links().map_err(unread)?,
-        addresses: routing.addresses().map_err(unread)?,
-        neighbours: routing.neighbours().map_err(unread)?,
+        links: routing.links().map_err(unread)?.into(),
+        addresses: routing.addresses().map_err(unread)?.into(),
+        neighbours: routing.neighbours().map_err(unread)?.into(),
         lookups: BTreeMap::new(),
         routes: RoutingTables::default(),
         listeners,
@@ -168,9 +200,18 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         rp_filter_drops: procfs::rp_filter_drops(),
         sysctls: procfs::sysctls(),
     };
+    // A new address of IPv6 is not used until nobody else turned out to have it.
+    let waits = |machine: &Machine| destinations.iter().any(|to| machine.is_void(*to));
+    for _ in 0..20 {
+        if !waits(&machine) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        machine.addresses = routing.addresses().map_err(unread)?.into();
+    }
     // Its own addresses need no lookup.
     let (own, others): (Vec<_>, Vec<_>) =
-        destinations.iter().partition(|to| machine.holders(**to).next().is_some());
+        destinations.iter().partition(|to| machine.holders(**to).next().is_some() && !machine.is_void(**to));
     machine.lookups.extend(own.into_iter().map(|to| (to, Route::Local)));
     let far: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
     let from = role.map(|role| role.vip).filter(|vip| machine.holders(*vip).next().is_some());
@@ -181,9 +222,11 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         .collect();
     let found = routing.look_up(&packets).map_err(unread)?;
     machine.lookups.extend(packets.iter().map(|packet| packet.to).zip(found));
-    if let Some(role) = role {
-        machine.routes = routes_of(role, &machine, &mut routing).map_err(unread)?;
-    }
+    machine.routes = match role {
+        Some(role) => routes_of(role, &machine, &mut routing).map_err(unread)?,
+        // All routes may be as many as the Internet has.
+        None => RoutingTables { rules: routing.rules().map_err(unread)?, ..RoutingTables::default() },
+    };
     Ok(machine)
 }
 

@@ -17,13 +17,12 @@ use super::rtnetlink::Routing;
 const TIMEOUT: Duration = Duration::from_millis(1500);
 const STEP: Duration = Duration::from_millis(20);
 
-/// Makes the kernel probe the silent neighbours on the routes to servers again, and waits a little for their answers.
-/// Without the privilege to do so, their state stays as it is.
-pub(crate) fn probe_again(machine: &mut Machine, table: &Table) {
-    let hops = silent_hops(machine, table);
+/// Makes the kernel probe silent neighbours again, and waits a little for their answers. Without the privilege to do so,
+/// their state stays as it is.
+pub(crate) fn probe_again(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) {
     if !hops.is_empty() {
         // If probing fails, the known state is all there is.
-        let _ = wait_for_answers(machine, &hops);
+        let _ = wait_for_answers(machine, hops);
     }
 }
 
@@ -45,11 +44,9 @@ fn wait_for_answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io
     let end = Instant::now() + TIMEOUT;
     while Instant::now() < end {
         sleep(STEP);
-        machine.neighbours = routing.neighbours()?;
+        machine.neighbours = routing.neighbours()?.into();
         let is_silent = |(address, link)| {
-            machine.neighbours.iter().any(|neighbour| {
-                (neighbour.address, neighbour.link, neighbour.is_silent) == (address, link, true)
-            })
+            machine.neighbours.of(address).any(|neighbour| neighbour.link == link && neighbour.is_silent)
         };
         if !hops.iter().copied().any(is_silent) {
             break;

@@ -1,15 +1,19 @@
 //! State of this machine from `/proc`: settings, listeners, counters.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::sysctl;
 
 use super::machine::{Connection, Listener, Sysctls, TcpState};
+use super::marks::output;
 
-/// The settings, read when they are used.
+/// The settings, each read when it is first used.
 pub(crate) fn sysctls() -> Sysctls {
-    Box::new(sysctl::read)
+    let known = RefCell::new(HashMap::new());
+    Box::new(move |path| *known.borrow_mut().entry(path.to_owned()).or_insert_with(|| sysctl::read(path)))
 }
 
 /// Listening TCP and UDP sockets, and TCP connections.
@@ -25,7 +29,34 @@ pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
             }
         }
     }
+    mark_v6only(&mut listeners);
     (listeners, connections)
+}
+
+/// Finds out which sockets on `::` take no IPv4, where it matters: where none listens on all IPv4 addresses. `/proc` does
+/// not show it, `ss` does.
+fn mark_v6only(listeners: &mut [Listener]) {
+    let kinds: HashSet<(IpAddr, u16, bool)> =
+        listeners.iter().map(|it| (it.address, it.port, it.is_tcp)).collect();
+    let matters = |it: &Listener| {
+        it.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+            && !kinds.contains(&(Ipv4Addr::UNSPECIFIED.into(), it.port, it.is_tcp))
+    };
+    if !listeners.iter().any(matters) {
+        return;
+    }
+    let shown = output("ss", &["-6Hlntue"]).unwrap_or_default();
+    let v6only: HashSet<(u16, bool)> = shown.lines().filter_map(v6only_row).collect();
+    for listener in listeners.iter_mut().filter(|it| it.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
+        listener.is_v6only = v6only.contains(&(listener.port, listener.is_tcp));
+    }
+}
+
+/// The port of a row `tcp LISTEN 0 9 [::]:80 [::]:* ... v6only:1`, and whether it is TCP.
+fn v6only_row(row: &str) -> Option<(u16, bool)> {
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let port = words.get(4)?.strip_prefix("[::]:")?.parse().ok()?;
+    words.contains(&"v6only:1").then_some((port, words.first() == Some(&"tcp")))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +67,7 @@ enum Socket {
 
 fn socket(row: &str, is_tcp: bool) -> Option<Socket> {
     let (local, remote, state) = row_of_socket(row)?;
-    let listener = Listener { address: local.ip(), port: local.port(), is_tcp };
+    let listener = Listener { address: local.ip(), port: local.port(), is_tcp, is_v6only: false };
     let connection = |state| Some(Socket::Connection(Connection { local, remote, state }));
     match state {
         TCP_LISTEN if is_tcp => Some(Socket::Listener(listener)),
@@ -116,6 +147,35 @@ mod tests {
         );
         assert_eq!(read("00000000:1F90", "0000000:0000", "0A"), None);
         assert_eq!(row_of_socket(""), None);
+    }
+
+    #[test]
+    fn sockets_without_ipv4_are_known() {
+        for (row, expected) in [
+            (
+                "tcp   LISTEN 0      9               [::]:80            [::]:*    ino:1 sk:2 cgroup:/ v6only:1 <->",
+                Some((80, true)),
+            ),
+            (
+                "udp   UNCONN 0      0               [::]:53            [::]:*    ino:1 sk:2 v6only:1 <->",
+                Some((53, false)),
+            ),
+            (
+                "tcp   LISTEN 0      9                  *:80               *:*    ino:1 sk:2 v6only:0 <->",
+                None,
+            ),
+            (
+                "tcp   LISTEN 0      9              [::1]:25            [::]:*    ino:1 sk:2 v6only:1 <->",
+                None,
+            ),
+            (
+                "tcp   LISTEN 0      9               [::]:80            [::]:*    ino:1 sk:2 v6only:0 <->",
+                None,
+            ),
+            ("", None),
+        ] {
+            assert_eq!(v6only_row(row), expected, "{row}");
+        }
     }
 
     #[test]

@@ -3,21 +3,27 @@
 use std::net::IpAddr;
 
 use super::address::{Address, Route, full_prefix};
+use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
 use super::fixes::{add_address, bring_up, ip_command, move_address, route_from};
+use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
+use super::way_back::way_back;
 use crate::command::{Method, RealServer};
 use crate::shell;
 
 /// Checks this machine as a real server. ARP settings come first, so that the commands, run in order, never let two
 /// machines answer for the address.
-pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
+pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A director that is also a real server has the VIP and answers for it.
     let is_director = role.director.is_some_and(|director| machine.holders(director).next().is_some());
-    if role.method != Method::Masquerade && !is_director {
+    // A server that gives the VIP's packets another address needs no VIP.
+    let is_held = machine.holders(role.vip).next().is_some();
+    let is_redirected = !is_held && listener::is_redirected(role, machine, rules);
+    if role.method != Method::Masquerade && !is_director && !is_redirected {
         findings.extend(arp(role, machine));
         findings.extend(vip(role, machine));
     }
@@ -27,8 +33,9 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     if role.method == Method::Tunnel {
         findings.extend(tunnel(role, machine));
     }
+    findings.extend(way_back(role, machine));
     findings.extend(gateway(role, machine));
-    findings.extend(listener(role, machine));
+    findings.extend(listener::unserved(role, machine, rules));
     findings
 }
 
@@ -82,7 +89,7 @@ fn vip_interface<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
 }
 
 /// The server's own addresses on Ethernet interfaces.
-fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
+pub(crate) fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
     let vip = role.vip;
     let is_local =
         |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
@@ -263,25 +270,4 @@ fn is_translated(role: &RealServer, machine: &Machine, director: IpAddr) -> bool
         served.partition(|connection| is_directors(connection.remote.ip()));
     let is_near = |connection: &&Connection| machine.on_link(connection.remote.ip()).is_some();
     directors.iter().any(|connection| connection.state != TcpState::Opening) && others.iter().all(is_near)
-}
-
-fn listener(role: &RealServer, machine: &Machine) -> Option<Finding> {
-    let port = role.port?;
-    let listens =
-        |address: IpAddr| [true, false].iter().any(|is_tcp| machine.listens(address, port, *is_tcp));
-    // Masqueraded packets arrive for the server's own address.
-    let is_own = |address: IpAddr| !address.is_loopback() && address.is_ipv4() == role.vip.is_ipv4();
-    let is_served = match role.method {
-        Method::Masquerade => machine.addresses.iter().any(|own| is_own(own.address) && listens(own.address)),
-        _ => listens(role.vip),
-    };
-    if is_served {
-        return None;
-    }
-    let elsewhere = machine.listeners.iter().find(|listener| listener.port == port);
-    let elsewhere = elsewhere.map_or(String::new(), |listener| format!(", only on {}", listener.address));
-    let served_address =
-        if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
-    let what = format!("nothing listens on port {port} of {served_address}{elsewhere}");
-    Some(Kind::NoListener.at(&port, what, "systemctl restart SERVICE"))
 }

@@ -1,6 +1,7 @@
 //! The real servers as seen by the director.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 use ipvs::{
     Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
@@ -8,21 +9,27 @@ use ipvs::{
 
 use super::address::{Route, full_prefix};
 use super::command_line;
+use super::connections::Stuck;
 use super::director::Director;
-use super::finding::{Finding, Kind};
+use super::filtered;
+use super::finding::{Finding, Kind, counted};
 use super::fixes::set_weight;
 use super::machine::Machine;
+use super::masqueraded;
 use crate::shell;
 
 /// Routes to the servers that get connections.
 pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
-    let used = director.servers().filter(|(_, server)| server.destination.weight > 0);
-    let troubled = used.filter_map(|(service, server)| {
-        let (kind, what) = problem(&director.machine, service, server)?;
-        let fix = fix(director, kind, service, server);
-        Some(kind.of_server(&service.id, &server.destination.id, with_weight(&what, server), fix))
-    });
-    troubled.collect()
+    let mut findings = Vec::new();
+    for (service, servers) in director.services() {
+        for server in servers.iter().filter(|server| server.destination.weight > 0) {
+            let Some((kind, what)) = problem(&director.machine, service, server) else { continue };
+            let fix = fix(director, kind, service, servers, server);
+            let what = with_weight(&what, server);
+            findings.push(kind.of_server(&service.id, &server.destination.id, what, fix));
+        }
+    }
+    findings
 }
 
 /// What is wrong with the route to a server; none if nothing is.
@@ -55,7 +62,13 @@ pub(crate) fn problem(
 }
 
 /// Fixes the route to a server, or gives the server, whose address may be mistyped, weight 0 until that is fixed.
-fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationEntry) -> String {
+fn fix(
+    director: &Director,
+    kind: Kind,
+    service: &Service,
+    servers: &[DestinationEntry],
+    server: &DestinationEntry,
+) -> String {
     let machine = &director.machine;
     let address = server.destination.id.address;
     // The user may be logged in through its route.
@@ -66,7 +79,7 @@ fn fix(director: &Director, kind: Kind, service: &Service, server: &DestinationE
             shell::line(["ip", "route", "replace", &single, "dev", &link.name])
         }
         // It may recover by itself, and then nobody would restore its weight.
-        (Kind::ServerSilent, _) if !has_working_server(director, service) => examine(kind, server),
+        (Kind::ServerSilent, _) if !has_working_server(director, service, servers) => examine(kind, server),
         _ => set_weight(&service.id, server, 0),
     }
 }
@@ -81,7 +94,7 @@ pub(crate) fn examine(kind: Kind, server: &DestinationEntry) -> String {
 }
 
 /// Adds the weight of a server that gets weight 0, so that it can be restored.
-fn with_weight(what: &str, server: &DestinationEntry) -> String {
+pub(crate) fn with_weight(what: &str, server: &DestinationEntry) -> String {
     match server.destination.weight {
         1 => what.to_owned(),
         weight => format!("{what}; its weight is {weight}"),
@@ -106,26 +119,32 @@ fn is_unserved(machine: &Machine, service: &Service, server: &DestinationEntry) 
 /// Connections that clients opened and the server did not accept.
 pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut filtered = BTreeSet::new();
-    for (service, server) in director.servers().filter(|(_, server)| server.destination.weight > 0) {
-        let Some(stuck) = director.connections.stuck(&service.id, &server.destination.id) else { continue };
-        if has_known_cause(director, service, server) {
-            continue;
+    let vips = director.vips();
+    for (service, servers) in director.services() {
+        let used = servers.iter().filter(|server| server.destination.weight > 0);
+        let suspects: Vec<(&DestinationEntry, Stuck)> = used
+            .filter_map(|server| {
+                let stuck = director.connections.stuck(&service.id, &server.destination.id)?;
+                (!has_known_cause(director, service, server)).then_some((server, stuck))
+            })
+            .collect();
+        let works = has_working_server(director, service, servers);
+        if !works && !suspects.is_empty() {
+            findings.extend(own_filter(director, service));
         }
-        let what = format!(
-            "{} of {} connections are in SYN_RECV, the newest for {} s",
-            stuck.count, stuck.all, stuck.newest
-        );
-        let what = with_weight(&what, server);
-        let fix = if has_working_server(director, service) {
-            set_weight(&service.id, server, 0)
-        } else {
-            if filtered.insert(service.id) {
-                findings.extend(own_filter(director, service));
-            }
-            remote_check(director, service, server)
-        };
-        findings.push(Kind::SynRecv.of_server(&service.id, &server.destination.id, what, fix));
+        for (server, stuck) in suspects {
+            let what = format!(
+                "{} of {} connections are in SYN_RECV, the newest for {} s",
+                stuck.count, stuck.all, stuck.newest
+            );
+            let fix = if works {
+                set_weight(&service.id, server, 0)
+            } else {
+                remote_check(director, &vips, service, server)
+            };
+            let what = with_weight(&what, server);
+            findings.push(Kind::SynRecv.of_server(&service.id, &server.destination.id, what, fix));
+        }
     }
     findings
 }
@@ -140,13 +159,16 @@ fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
 /// Whether the reason is known why clients get no answers from a server.
 fn has_known_cause(director: &Director, service: &Service, server: &DestinationEntry) -> bool {
     problem(&director.machine, service, server).is_some()
+        || filtered::to_server(director, service, server).is_some()
+        || filtered::from_server(director, service, server).is_some()
+        || masqueraded::beside(director, service, server).is_some()
         || server.destination.forwarding == ForwardingMethod::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }
 
 /// Whether a service has a server that answers, as far as the director knows.
-fn has_working_server(director: &Director, service: &Service) -> bool {
-    director.servers().filter(|(other, _)| other.id == service.id).any(|(_, other)| {
+fn has_working_server(director: &Director, service: &Service, servers: &[DestinationEntry]) -> bool {
+    servers.iter().any(|other| {
         other.destination.weight > 0
             && director.connections.stuck(&service.id, &other.destination.id).is_none()
             && !has_known_cause(director, service, other)
@@ -154,7 +176,12 @@ fn has_working_server(director: &Director, service: &Service) -> bool {
 }
 
 /// The command that runs the check on the server.
-fn remote_check(director: &Director, service: &Service, server: &DestinationEntry) -> String {
+pub(crate) fn remote_check(
+    director: &Director,
+    vips: &HashSet<IpAddr>,
+    service: &Service,
+    server: &DestinationEntry,
+) -> String {
     let method = match server.destination.forwarding {
         ForwardingMethod::Masquerade => "-m",
         ForwardingMethod::Tunnel(_) => "-i",
@@ -163,9 +190,7 @@ fn remote_check(director: &Director, service: &Service, server: &DestinationEntr
     let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
     let DestinationId { address, port } = server.destination.id;
     let port = if port == 0 { String::new() } else { format!(" --port {port}") };
-    let vips: Vec<_> =
-        director.table.iter().filter_map(|(entry, _)| super::address(&entry.service.id)).collect();
-    let own = director.machine.own_addresses(address, &vips);
+    let own = director.machine.own_addresses(address, vips);
     // Answers of masqueraded servers pass a gateway that a pair of directors may share; with several addresses, it is
     // unknown which.
     let own = own.first().filter(|_| method != "-m" || own.len() == 1);
@@ -182,8 +207,8 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
         let what = format!(
-            "it has {} connections, and its upper threshold is {upper}",
-            server.active_connections.saturating_add(server.inactive_connections)
+            "it has {}, and its upper threshold is {upper}",
+            counted(server.active_connections.saturating_add(server.inactive_connections), "connection")
         );
         let room = upper
             .max(server.active_connections.saturating_add(server.inactive_connections))

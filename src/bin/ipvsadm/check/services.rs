@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Service, ServiceId};
+use ipvs::{
+    Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Netmask, Persistence, Service,
+    ServiceId,
+};
 
 use crate::change::warnings::weighted_alternative;
 use crate::shell;
@@ -10,7 +13,7 @@ use crate::shell;
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, bring_up, move_address, set_weight};
+use super::fixes::{add_address, bring_up, delete_address, move_address, set_weight};
 use super::machine::{Link, LinkKind, Machine, suppresses_arp};
 use super::{address, command_line, servers};
 
@@ -40,12 +43,33 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
     let with_reason = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays on this machine when its interface goes down.
-    let is_down = |link: &Link| link.kind == LinkKind::Ethernet && !link.is_up;
+    // Without a carrier it stays, and other interfaces of its network answer for it.
+    let mut wires = machine.on_links(vip).peekable();
+    let is_cut = wires.peek().is_some() && wires.all(|link| !link.has_carrier);
+    let is_down =
+        |link: &Link| link.kind == LinkKind::Ethernet && (!link.is_up || !link.has_carrier && is_cut);
     let is_up = machine.holders(vip).any(|(_, link)| !is_down(link));
     if let Some((_, link)) = machine.holders(vip).next().filter(|_| !is_up) {
-        let what = with_reason(format!("{vip} is on {}, which is down", link.name));
-        let fix = elsewhere.map_or_else(|| bring_up(&link.name), |_| ask_other());
-        return Some(Kind::VipLinkDown.at(&vip, what, fix));
+        let below = link.parent.and_then(|parent| machine.link(parent)).filter(|parent| !parent.is_up);
+        let (how, fix) = match below {
+            _ if !link.is_up => (String::from("which is down"), bring_up(&link.name)),
+            Some(below) => (format!("and {} below it is down", below.name), bring_up(&below.name)),
+            None => {
+                let look = shell::line(["ip", "-s", "link", "show", "dev", &link.name]);
+                ("which has no carrier: examine its cable and the switch".to_owned(), look)
+            }
+        };
+        let what = with_reason(format!("{vip} is on {}, {how}", link.name));
+        return Some(Kind::VipLinkDown.at(&vip, what, elsewhere.map_or(fix, |_| ask_other())));
+    }
+    if let Some((place, link)) = machine.holders(vip).next().filter(|_| machine.is_void(vip)) {
+        let what = with_reason(format!(
+            "{vip} is on {}, but not in use: another machine had it when it was added (ip addr shows dadfailed)",
+            link.name
+        ));
+        let again = format!("{{ {}; {}; }}", delete_address(place, &link.name), add_address(vip, &link.name));
+        let fix = elsewhere.map_or_else(|| if_nobody_has(vip, &again), |_| ask_other());
+        return Some(Kind::VipVoid.at(&vip, what, fix));
     }
     let on_link = machine.on_link(vip);
     if machine.route(vip) != Route::Local {
@@ -65,6 +89,12 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     ));
     let move_it = || move_address(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
+}
+
+/// A command that takes an address, and first asks for it: never take one that another machine has, whatever is known
+/// here.
+fn if_nobody_has(vip: IpAddr, take: &str) -> String {
+    format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {take}")
 }
 
 /// An address that this director does not have.
@@ -90,10 +120,7 @@ fn missing(
     if !reason.is_empty() {
         return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
     }
-    // Never take an address that another machine has, whatever is known here.
-    let take = |name| {
-        format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {}", add_address(vip, name))
-    };
+    let take = |name| if_nobody_has(vip, &add_address(vip, name));
     let mut fix = take(name);
     if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
         what = format!("{what}; {}, whose network contains it, is down", down.name);
@@ -201,13 +228,40 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
         .collect()
 }
 
+/// Persistence that takes all clients as one.
+pub(crate) fn masks(director: &Director) -> Vec<Finding> {
+    // With IPv6 all clients are in 2000::/3.
+    let is_all = |netmask: &Netmask| match netmask {
+        Netmask::V4(mask) => mask.to_bits().count_ones() < 4,
+        Netmask::V6(bits) => *bits < 8,
+    };
+    let mut findings = Vec::new();
+    for (service, servers) in director.services() {
+        let used = servers.iter().filter(|server| server.destination.weight > 0).count();
+        let Some(persistence) = service.persistence.filter(|it| is_all(&it.netmask) && used > 1) else {
+            continue;
+        };
+        let what =
+            format!("the netmask {} of its persistence takes nearly all clients as one", persistence.netmask);
+        let netmask = Netmask::single(service.id.family());
+        let persistence = Some(Persistence { netmask, ..persistence });
+        let fix = command_line(&Change::EditService(Service { persistence, ..*service }));
+        findings.push(Kind::MaskOfAll.of_service(&service.id, what, fix));
+    }
+    findings
+}
+
 pub(crate) fn marks(director: &Director) -> Vec<Finding> {
     let Some(marks) = &director.marks else { return Vec::new() };
     let mut findings = Vec::new();
     for (service, _) in director.services() {
         let ServiceId::Fwmark { mark, family } = service.id else { continue };
-        if !marks.may_be_set(mark.get(), family) {
-            let what = format!("no rule of the packet filter sets the mark {mark}");
+        let what = if marks.may_be_set(mark.get(), family) {
+            director.rules.misplaced(mark.get(), family, &director.machine)
+        } else {
+            Some(format!("no rule of the packet filter sets the mark {mark}"))
+        };
+        if let Some(what) = what {
             let fix = marks.rule(mark.get(), family, &director.machine);
             findings.push(Kind::MarkUnset.of_service(&service.id, what, fix));
         }

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use ipvs::{Change, DestinationId, ForwardingMethod, SyncDaemon};
+use ipvs::{
+    Change, DaemonState, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
+    SyncDaemon, Timeouts,
+};
 
 use super::address::Route;
 use super::director::Director;
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, Kind, counted};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine};
 use super::{address, command_line, set_sysctls};
@@ -99,8 +102,9 @@ pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding
         return None;
     }
     let what = format!(
-        "rp_filter has dropped {} packets; the default route leaves by another interface than {}",
-        machine.rp_filter_drops, link.name
+        "rp_filter has dropped {}; the default route leaves by another interface than {}",
+        counted(machine.rp_filter_drops, "packet"),
+        link.name
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let fix = match back {
@@ -110,6 +114,68 @@ pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding
     Some(Kind::RpFilter.at(&link.name, what, fix))
 }
 
+/// A value of `drop_packet`; the others drop packets only while memory is short.
+const ALWAYS: u32 = 3;
+/// Timeouts of TCP up to this are too short.
+const SHORTEST: u32 = 10;
+
+/// Packets that IPVS drops by intention, and connections that it forgets while they are in use.
+pub(crate) fn dropped_connections(director: &Director) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if director.table.is_empty() {
+        return findings;
+    }
+    let path = "net/ipv4/vs/drop_packet";
+    if director.machine.sysctl(path) == Some(ALWAYS) {
+        let rate = director.machine.sysctl("net/ipv4/vs/am_droprate").unwrap_or(10);
+        let at = path.replace('/', ".");
+        let what = format!("{at} is 3: one of {rate} new connections is dropped");
+        findings.push(Kind::DropPacket.at(&at, what, set_sysctls(&[(path.to_owned(), 0)])));
+    }
+    let of_tcp = director.services().any(|(service, _)| match service.id {
+        ServiceId::Address { protocol, .. } => protocol == Protocol::Tcp,
+        ServiceId::Fwmark { .. } => true,
+    });
+    if let Some(timeouts) =
+        director.timeouts.filter(|timeouts| of_tcp && (1..=SHORTEST).contains(&timeouts.tcp))
+    {
+        let what = format!("IPVS forgets TCP connections that were idle for {} s", timeouts.tcp);
+        let usual = Timeouts { tcp: 900, tcp_fin: 0, udp: 0 };
+        let fix = command_line(&Change::SetTimeouts(usual));
+        findings.push(Kind::TimeoutShort.at(&"timeouts", what, fix));
+    }
+    findings
+}
+
+/// A standby that is a real server too, and schedules what the other director sends to it again.
+pub(crate) fn second_scheduling(director: &Director) -> Vec<Finding> {
+    let machine = &director.machine;
+    let path = "net/ipv4/vs/backup_only";
+    let is_backup = matches!(&director.daemons[..], [daemon] if daemon.state == DaemonState::Backup);
+    if !is_backup || machine.sysctl(path) != Some(0) {
+        return Vec::new();
+    }
+    // The other director has the address on the network; this machine has it only to accept what is sent to it.
+    let is_server = |vip: IpAddr| {
+        let mut holders = machine.holders(vip).peekable();
+        holders.peek().is_some() && holders.all(|(_, link)| link.kind != LinkKind::Ethernet)
+    };
+    let here = |server: &DestinationEntry| {
+        machine.route(server.destination.id.address) == Route::Local && server.destination.weight > 0
+    };
+    let mut served = director.services().filter(|(service, servers)| {
+        address(&service.id).is_some_and(is_server)
+            && servers.iter().any(here)
+            && servers.iter().any(|it| !here(it) && it.destination.weight > 0)
+    });
+    let finding = |(service, _): (&Service, &[DestinationEntry])| {
+        let what =
+            "this standby is a real server too, and schedules again what the other director sends to it";
+        Kind::BackupOnly.of_service(&service.id, what, set_sysctls(&[(path.to_owned(), 1)]))
+    };
+    served.next().map(finding).into_iter().collect()
+}
+
 /// Settings that keep connections on servers that are being drained.
 pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     let is_off = |name: &str| director.machine.sysctl(&format!("net/ipv4/vs/{name}")) == Some(0);
@@ -117,7 +183,10 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     if is_off("expire_nodest_conn") {
         for (service, server, count) in director.connections.orphans() {
-            let what = format!("{count} connections are to a server that is no longer in the table");
+            let what = format!(
+                "{} to a server that is no longer in the table",
+                counted(u64::try_from(count).unwrap_or(u64::MAX), "connection")
+            );
             let fix = on("expire_nodest_conn");
             let server = DestinationId { address: server.ip(), port: server.port() };
             findings.push(Kind::ExpireNodestConn.of_server(service, &server, what, fix));
@@ -130,8 +199,8 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
             && server.persistent_connections > 0
         {
             let what = format!(
-                "it has weight 0, and {} clients are still sent to it by persistence",
-                server.persistent_connections
+                "it has weight 0, and persistence still sends {} to it",
+                counted(server.persistent_connections, "client")
             );
             findings.push(Kind::ExpireQuiescentTemplate.of_server(
                 id,
@@ -142,8 +211,10 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
         }
         let connections = server.active_connections.saturating_add(server.inactive_connections);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
-            let what =
-                format!("it has weight 0, and {connections} connections whose ports clients may reuse");
+            let what = format!(
+                "it has weight 0, and {} whose ports clients may reuse",
+                counted(connections, "connection")
+            );
             // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
             let fix = set_sysctls(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);

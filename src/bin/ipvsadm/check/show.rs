@@ -11,8 +11,14 @@ use super::finding::Finding;
 use crate::json;
 use crate::messages;
 
-/// Writes the findings: as a table, or nothing if there are none; or as an array of JSON objects.
-pub(crate) fn show(out: &mut impl Write, findings: &[Finding], as_json: bool) -> io::Result<()> {
+/// Writes the findings: as a table, or nothing if there are none; or as an array of JSON objects. If the table is too
+/// wide for a terminal of `width`, each finding is a block.
+pub(crate) fn show(
+    out: &mut impl Write,
+    findings: &[Finding],
+    as_json: bool,
+    width: Option<usize>,
+) -> io::Result<()> {
     if as_json {
         json::write(&mut *out, &findings)?;
         return writeln!(out);
@@ -20,23 +26,157 @@ pub(crate) fn show(out: &mut impl Write, findings: &[Finding], as_json: bool) ->
     if findings.is_empty() {
         return Ok(());
     }
-    let table = table(findings).to_string();
-    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+    let groups = groups(findings);
+    let table = table(&groups).to_string();
+    match width {
+        Some(width) if table.lines().any(|line| line.trim_end().chars().count() > width) => {
+            blocks(out, &groups, width)
+        }
+        _ => table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())),
+    }
 }
 
-fn table(findings: &[Finding]) -> Table {
+/// Up to so many findings of a kind are printed one by one.
+const EACH: usize = 4;
+/// Of more, so many are shown as examples.
+const EXAMPLES: usize = 3;
+
+/// Findings of one kind, as they are printed.
+struct Group<'a> {
+    id: &'a str,
+    /// Where it is: one place, or their number and some of them.
+    at: Vec<String>,
+    text: String,
+    /// The commands, and after some of many a comment.
+    commands: Vec<String>,
+}
+
+/// Finding by finding; but many of a kind become one, where the first of them is.
+fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+    let mut kinds: Vec<(&str, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        match kinds.iter_mut().find(|(id, _)| *id == finding.id) {
+            Some((_, same)) => same.push(finding),
+            None => kinds.push((finding.id, vec![finding])),
+        }
+    }
+    let many = |id: &str| kinds.iter().find(|(kind, same)| *kind == id && same.len() > EACH);
+    let mut groups = Vec::new();
+    for finding in findings {
+        match many(finding.id) {
+            None => groups.push(group(finding.id, &[finding])),
+            Some((id, same)) if same.first().is_some_and(|first| std::ptr::eq(*first, finding)) => {
+                groups.push(group(id, same));
+            }
+            Some(_) => {}
+        }
+    }
+    groups
+}
+
+fn group<'a>(id: &'a str, same: &[&'a Finding]) -> Group<'a> {
+    let places: Vec<String> = same.iter().map(|finding| messages::printable(&finding.at)).collect();
+    let at = match &places[..] {
+        [place] => vec![place.clone()],
+        places => std::iter::once(format!("{} places:", places.len())).chain(some(places, "")).collect(),
+    };
+    let (what, why) = same.first().map_or(("", ""), |first| (first.what.as_str(), first.why));
+    let is_same = same.iter().all(|finding| finding.what == what);
+    let example = if is_same { "" } else { "for example: " };
+    let mut commands: Vec<String> = Vec::new();
+    for finding in same {
+        if !commands.contains(&finding.fix) && commands.len() <= EACH {
+            commands.push(finding.fix.clone());
+        }
+    }
+    if commands.len() > EACH {
+        commands.truncate(EXAMPLES);
+        commands.push("# and so on: --check --json has each".to_owned());
+    }
+    // The words of a command are already quoted, so no character is hidden in it.
+    Group { id, at, text: format!("{example}{}; {why}", messages::printable(what)), commands }
+}
+
+/// All of a few places, or the first of many and the number of the others.
+fn some<'a>(all: &'a [String], front: &'a str) -> impl Iterator<Item = String> + 'a {
+    let shown = if all.len() > EACH { EXAMPLES } else { all.len() };
+    let rest = (shown < all.len()).then(|| format!("{front}and {} more", all.len() - shown));
+    all.iter().take(shown).cloned().chain(rest)
+}
+
+fn table(groups: &[Group]) -> Table {
     const PROSE: usize = 48;
     let mut builder = Builder::default();
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "fix"]);
-    for Finding { id, at, what, why, fix, .. } in findings {
-        let [at, what] = [at, what].map(|words| messages::printable(words));
-        // The words of a command are already quoted, so no character is hidden in it.
-        builder.push_record([*id, &at, &format!("{what}; {why}"), fix]);
+    for Group { id, at, text, commands } in groups {
+        builder.push_record([*id, &at.join("\n"), text, &commands.join("\n")]);
     }
     let mut table = builder.build();
     // Commands are not wrapped, so that they can be copied.
     table.with(Style::psql()).with(Modify::new(Columns::one(2)).with(Width::wrap(PROSE).keep_words(true)));
     table
+}
+
+/// Each finding as lines: the id and the place, the prose, the commands.
+fn blocks(out: &mut impl Write, groups: &[Group], width: usize) -> io::Result<()> {
+    for (number, Group { id, at, text, commands }) in groups.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{id}: {}", at.first().map_or("", |place| place))?;
+        at.iter().skip(1).try_for_each(|place| writeln!(out, "    {place}"))?;
+        wrapped(text, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+        for command in commands {
+            broken(command, width.saturating_sub(4))
+                .iter()
+                .try_for_each(|line| writeln!(out, "    {line}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prose in lines of at most a width, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                *line += " ";
+                *line += word;
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A command that is longer than a width, broken after `&&` and `||` that are not in quotes: a shell reads on there.
+fn broken(command: &str, width: usize) -> Vec<String> {
+    if command.chars().count() <= width {
+        return vec![command.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for word in command.split_inclusive(' ') {
+        if let Some(line) = lines.last_mut() {
+            *line += word;
+        }
+        for character in word.chars() {
+            match character {
+                '\'' if !is_escaped => is_quoted = !is_quoted,
+                '\\' if !is_escaped && !is_quoted => {
+                    is_escaped = true;
+                    continue;
+                }
+                _ => {}
+            }
+            is_escaped = false;
+        }
+        if !is_quoted && matches!(word, "&& " | "|| ") {
+            lines.push(String::new());
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -63,8 +203,12 @@ mod tests {
     }
 
     fn shown(findings: &[Finding], json: bool) -> String {
+        shown_in(findings, json, None)
+    }
+
+    fn shown_in(findings: &[Finding], json: bool, width: Option<usize>) -> String {
         let mut out = Vec::new();
-        show(&mut out, findings, json).unwrap();
+        show(&mut out, findings, json, width).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -104,5 +248,59 @@ mod tests {
         assert!(text.contains(r#""at":"\u001b[1m\u202eeth0\u009b""#), "{text}");
         let read: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(read[1]["at"], findings()[1].at);
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_each_finding_is_a_block() {
+        let [mut finding, other] = findings();
+        finding.what = "word ".repeat(20).trim_end().to_owned();
+        finding.fix = format!("{} && ssh 'a && b' || {}", "c".repeat(50), "d".repeat(90));
+        let text = shown_in(&[finding.clone(), other.clone()], false, Some(60));
+        let expected = format!(
+            "first-id: TCP 192.0.2.1:80\n  {0}\n  {1}; that follows\n    {2} &&\n    ssh 'a && b' ||\n    {3}\n\n\
+             second-id: \\u{{1b}}[1m\\u{{202e}}eth0\\u{{9b}}\n  x; y\n    ip link\n",
+            "word ".repeat(11).trim_end(),
+            "word ".repeat(9).trim_end(),
+            "c".repeat(50),
+            "d".repeat(90),
+        );
+        assert_eq!(text, expected);
+        // Where there is room it is the table.
+        assert_eq!(shown_in(&[finding.clone()], false, Some(400)), shown(&[finding], false));
+        assert_eq!(
+            shown_in(std::slice::from_ref(&other), true, Some(9)),
+            shown(std::slice::from_ref(&other), true)
+        );
+    }
+
+    #[test]
+    fn many_findings_of_a_kind_are_one() {
+        let [finding, other] = findings();
+        let many = |count: usize, change: fn(&mut Finding, usize)| -> Vec<Finding> {
+            let one = |number| {
+                let mut finding = finding.clone();
+                finding.at = format!("place {number}");
+                change(&mut finding, number);
+                finding
+            };
+            (1..=count).map(one).chain([other.clone()]).collect()
+        };
+        let four = shown(&many(4, |_, _| {}), false);
+        assert_eq!(four.lines().count(), 2 + 4 + 1, "{four}");
+        let same = shown_in(&many(5, |_, _| {}), false, Some(20));
+        assert!(
+            same.starts_with("first-id: 5 places:\n    place 1\n    place 2\n    place 3\n    and 2 more\n"),
+            "{same}"
+        );
+        assert_eq!(same.matches("ipvsadm -Z").count(), 1, "{same}");
+        let commands = |finding: &mut Finding, number| finding.fix = format!("command {number}");
+        let different = shown(&many(9999, commands), false);
+        assert!(different.contains("9999 places:") && different.contains("and 9996 more"), "{different}");
+        assert!(different.contains(" command 3\n") && !different.contains(" command 4\n"), "{different}");
+        assert!(different.contains("# and so on: --check --json has each") && different.lines().count() < 9);
+        let whats = |finding: &mut Finding, number| finding.what = format!("reason {number}");
+        assert!(shown(&many(5, whats), false).contains("for example: reason 1; that follows"));
+        let read: Vec<serde_json::Value> = serde_json::from_str(&shown(&many(9999, commands), true)).unwrap();
+        assert_eq!(read.len(), 10_000);
     }
 }

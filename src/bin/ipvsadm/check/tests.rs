@@ -10,6 +10,8 @@ use ipvs::{
 use super::address::{Address, Route};
 use super::connections::Count;
 use super::director::Director;
+use super::filters::rules::RuleTable;
+use super::filters::ruleset::Ruleset;
 use super::machine::{Link, LinkKind, Listener, Machine, Neighbour, default_route_probe};
 use super::routes::RoutingTables;
 use super::{Table, real_server, set_sysctls};
@@ -32,8 +34,15 @@ fn ip(text: &str) -> IpAddr {
 
 /// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
 pub(super) fn machine() -> Machine {
-    let link = |index, name: &str, kind| Link { index, name: name.to_owned(), is_up: true, kind };
-    let own = |address, prefix, link| Address { address: ip(address), prefix, link };
+    let link = |index, name: &str, kind| Link {
+        index,
+        name: name.to_owned(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind,
+    };
+    let own = |address, prefix, link| Address { address: ip(address), prefix, link, is_void: false };
     let lookups = [
         ("192.168.1.100", Route::Local),
         ("192.168.1.11", Route::OnLink(ETH0)),
@@ -41,9 +50,10 @@ pub(super) fn machine() -> Machine {
         ("240.0.0.1", Route::Via(ip("192.168.1.254"), ETH0)),
     ];
     Machine {
-        links: vec![link(1, "lo", LinkKind::Loopback), link(ETH0, "eth0", LinkKind::Ethernet)],
-        addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)],
-        neighbours: Vec::new(),
+        links: vec![link(1, "lo", LinkKind::Loopback), link(ETH0, "eth0", LinkKind::Ethernet)].into(),
+        addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)]
+            .into(),
+        neighbours: Vec::new().into(),
         lookups: lookups.into_iter().map(|(to, route)| (ip(to), route)).collect(),
         routes: RoutingTables::default(),
         listeners: Vec::new(),
@@ -51,6 +61,11 @@ pub(super) fn machine() -> Machine {
         rp_filter_drops: 0,
         sysctls: Box::new(|_| None),
     }
+}
+
+/// A packet filter without rules.
+pub(super) fn no_rules() -> Ruleset {
+    Ruleset::new(vec![RuleTable::new("iptables", "filter", None)])
 }
 
 fn web() -> ServiceId {
@@ -83,9 +98,11 @@ fn director(table: Table) -> Director {
     Director {
         table,
         daemons: Vec::new(),
+        timeouts: None,
         connections: Count::default(),
         marks: None,
         supervisors: Supervisors::default(),
+        rules: no_rules(),
         filters: |_| None,
         machine: machine(),
     }
@@ -122,7 +139,12 @@ fn schedulers_without_weights_are_known() {
 fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
-    director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+    director.machine.addresses.push(Address {
+        address: ip("192.168.1.100"),
+        prefix: 32,
+        link: 1,
+        is_void: false,
+    });
     director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
     assert_eq!(found(&director)[0].0, "vip-on-loopback");
     director.machine.addresses.retain(|own| own.link != ETH0);
@@ -170,7 +192,8 @@ fn a_gateway_that_is_silent_is_named() {
 fn the_directors_own_address_serves_if_somebody_listens() {
     let mut director = director(table("rr", vec![server("192.168.1.1", 8080, ForwardingMethod::Masquerade)]));
     director.machine.lookups.insert(ip("192.168.1.1"), Route::Local);
-    let listens = |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp }];
+    let listens =
+        |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp, is_v6only: false }];
     for (listeners, is_served) in [
         (vec![], false),
         (listens("0.0.0.0", 8080, true), true),
@@ -218,7 +241,7 @@ fn networks_span_what_their_prefix_says() {
         ("2001:db8::1", 0, "::1", true),
         ("2001:db8::1", 24, "192.168.1.1", false),
     ] {
-        let own = Address { address: ip(own), prefix, link: ETH0 };
+        let own = Address { address: ip(own), prefix, link: ETH0, is_void: false };
         assert_eq!(own.spans(ip(other)), is_inside, "{own:?} {other}");
     }
 }
@@ -239,19 +262,32 @@ fn networks_are_behind_interfaces_that_are_up() {
 #[test]
 fn a_real_server_asks_the_interface_that_faces_the_director() {
     let mut machine = machine();
-    machine.links.push(Link { index: 3, name: "docker0".into(), is_up: true, kind: LinkKind::Ethernet });
-    machine.addresses.push(Address { address: ip("172.17.0.1"), prefix: 16, link: 3 });
+    machine.links.push(Link {
+        index: 3,
+        name: "docker0".into(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind: LinkKind::Ethernet,
+    });
+    machine.addresses.push(Address { address: ip("172.17.0.1"), prefix: 16, link: 3, is_void: false });
     machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     machine.sysctls = Box::new(|path| {
         let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
         path.starts_with("net/ipv4/conf/eth0/arp_").then_some(value)
     });
-    let mut role =
-        RealServer { vip: ip("192.168.1.100"), method: Method::DirectRouting, director: None, port: None };
-    assert_eq!(real_server::findings(&role, &machine), vec![]);
+    let mut role = RealServer {
+        vip: ip("192.168.1.100"),
+        method: Method::DirectRouting,
+        director: None,
+        port: None,
+        protocol: None,
+    };
+    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
     machine.lookups.insert(ip("192.168.1.2"), Route::OnLink(3));
     role.director = Some(ip("192.168.1.2"));
-    let ids: Vec<_> = real_server::findings(&role, &machine).iter().map(|finding| finding.id).collect();
+    let ids: Vec<_> =
+        real_server::findings(&role, &machine, &no_rules()).iter().map(|finding| finding.id).collect();
     assert_eq!(ids, ["arp-ignore", "arp-announce"]);
 }
 
@@ -261,15 +297,21 @@ fn a_director_that_serves_too_keeps_the_address() {
     let vip = ip("192.168.1.100");
     assert!(machine.holders(vip).any(|(_, link)| link.name == "eth0"), "it has the VIP");
     let director = ip("192.168.1.1");
-    let role = RealServer { vip, method: Method::DirectRouting, director: Some(director), port: None };
+    let role = RealServer {
+        vip,
+        method: Method::DirectRouting,
+        director: Some(director),
+        port: None,
+        protocol: None,
+    };
     let ids = |machine: &Machine| -> Vec<&str> {
-        real_server::findings(&role, machine).iter().map(|finding| finding.id).collect()
+        real_server::findings(&role, machine, &no_rules()).iter().map(|finding| finding.id).collect()
     };
     // A prefix on lo that contains the director's address does not make the server a director.
     machine.lookups.insert(director, Route::Local);
     machine.addresses.retain(|own| own.address != director);
     assert!(ids(&machine).contains(&"server-vip-on-wire"));
-    machine.addresses.push(Address { address: director, prefix: 24, link: ETH0 });
+    machine.addresses.push(Address { address: director, prefix: 24, link: ETH0, is_void: false });
     assert_eq!(ids(&machine), Vec::<&str>::new());
 }
 
@@ -277,12 +319,27 @@ fn a_director_that_serves_too_keeps_the_address() {
 fn without_a_default_route_filters_are_turned_off() {
     let mut machine = machine();
     machine.lookups.remove(&default_route_probe(ip("192.168.1.100")));
-    machine.links.push(Link { index: 3, name: "tunl0".into(), is_up: true, kind: LinkKind::Tunnel });
+    machine.links.push(Link {
+        index: 3,
+        name: "tunl0".into(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind: LinkKind::Tunnel,
+    });
     machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
     machine.rp_filter_drops = 5;
-    let role = RealServer { vip: ip("192.168.1.100"), method: Method::Tunnel, director: None, port: None };
-    let fixes: Vec<_> =
-        real_server::findings(&role, &machine).into_iter().map(|finding| (finding.id, finding.fix)).collect();
+    let role = RealServer {
+        vip: ip("192.168.1.100"),
+        method: Method::Tunnel,
+        director: None,
+        port: None,
+        protocol: None,
+    };
+    let fixes: Vec<_> = real_server::findings(&role, &machine, &no_rules())
+        .into_iter()
+        .map(|finding| (finding.id, finding.fix))
+        .collect();
     let off =
         |link: &str| format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{link}.rp_filter=0");
     assert!(fixes.contains(&("rp-filter", off("eth0"))), "{fixes:?}");

@@ -59,7 +59,7 @@ pub(crate) struct Options<'a> {
     file: Option<PathBuf>,
     quiet: bool,
     director: Option<IpAddr>,
-    served: Option<u16>,
+    served: Option<(u16, Option<Protocol>)>,
     client: Option<IpNet>,
     connection_state: Option<&'static str>,
     summary: Option<SummaryKey>,

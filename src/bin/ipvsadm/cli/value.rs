@@ -34,6 +34,17 @@ pub(crate) fn short(word: &[u8], range: RangeInclusive<u16>, message: &Message) 
     number(word, range, message).and_then(|number| u16::try_from(number).map_err(|_| message.about(word)))
 }
 
+/// A port, with `/tcp` or `/udp` if the protocol is known.
+pub(crate) fn served(word: &[u8]) -> Result<(u16, Option<Protocol>)> {
+    let (front, protocol) = match (word.strip_suffix(b"/tcp"), word.strip_suffix(b"/udp")) {
+        (Some(front), _) => (front, Some(Protocol::Tcp)),
+        (_, Some(front)) => (front, Some(Protocol::Udp)),
+        _ => (word, None),
+    };
+    let port = short(front, 1..=u16::MAX, &messages::SERVED).map_err(|_| messages::SERVED.about(word))?;
+    Ok((port, protocol))
+}
+
 /// A timeout in seconds, at most 31 days.
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
     const MONTH: u32 = 31 * 24 * 3600;
@@ -203,6 +214,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_served_port_may_have_a_protocol() {
+        for (word, expected) in [
+            ("80", Some((80, None))),
+            ("80/tcp", Some((80, Some(Protocol::Tcp)))),
+            ("53/udp", Some((53, Some(Protocol::Udp)))),
+            ("0/udp", None),
+            ("53/sctp", None),
+            ("/udp", None),
+        ] {
+            let message = format!("illegal port specified: '{word}'; a number from 1 to 65535");
+            match (served(word.as_bytes()), expected) {
+                (Ok(found), Some(expected)) => assert_eq!(found, expected),
+                (Err(failure), None) => assert_eq!(failure.message, message),
+                (other, _) => panic!("{word}: {other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn numbers_are_decimal_and_whole() {

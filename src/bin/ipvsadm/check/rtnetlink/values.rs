@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{
@@ -41,7 +41,18 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
         LinkAttribute::IfName(name) => Some(name.clone()),
         _ => None,
     })?;
-    Some(Link { index: message.header.index, name, is_up: flags.contains(LinkFlags::Up), kind })
+    let parent = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Link(parent) => Some(*parent),
+        _ => None,
+    });
+    Some(Link {
+        index: message.header.index,
+        name,
+        is_up: flags.contains(LinkFlags::Up),
+        has_carrier: flags.contains(LinkFlags::LowerUp),
+        parent: parent.filter(|_| has_kind(&InfoKind::Vlan)),
+        kind,
+    })
 }
 
 pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
@@ -53,7 +64,16 @@ pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
     let plain = of(
         |attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None },
     );
-    Some(Address { address: local.or(plain)?, prefix: message.header.prefix_len, link: message.header.index })
+    // The header has room for the first eight flags, among them these.
+    let is_void =
+        message.header.flags.intersects(AddressHeaderFlags::Dadfailed | AddressHeaderFlags::Tentative)
+            && !message.header.flags.contains(AddressHeaderFlags::Optimistic);
+    Some(Address {
+        address: local.or(plain)?,
+        prefix: message.header.prefix_len,
+        link: message.header.index,
+        is_void,
+    })
 }
 
 pub(super) fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {

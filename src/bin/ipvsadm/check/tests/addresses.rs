@@ -139,7 +139,7 @@ fn addresses_on_wires() {
 
     // There is no other address to log in by.
     let alone = |server: &mut Server| {
-        server.machine.addresses = vec![own(VIP, 24, ETH0)];
+        server.machine.addresses = vec![own(VIP, 24, ETH0)].into();
     };
     let first = "192.168.1.100 is on eth0, which is connected to a network, and eth0 has no other address: \
         if this is the VIP, add the server's own first";
@@ -184,7 +184,7 @@ fn routes_that_go_with_an_address_are_put_back() {
     let fix = |beside: &[Address], routes: &[RouteEntry]| {
         let found = found(Method::DirectRouting, |server| {
             server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
-            server.machine.addresses = vec![own(VIP, 24, ETH0), own("10.0.0.11", 24, ETH1)];
+            server.machine.addresses = vec![own(VIP, 24, ETH0), own("10.0.0.11", 24, ETH1)].into();
             server.machine.addresses.extend(beside);
             server.machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH1));
             server.machine.routes.all = routes.to_vec();
@@ -226,7 +226,7 @@ fn addresses_of_ipv6() {
             server.role.director = Some(ip("2001:db8::1"));
             server.machine.lookups.insert(ip("2001:db8::1"), Route::OnLink(ETH0));
             server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
-            server.machine.addresses = vec![own("2001:db8::11", 64, ETH0), place];
+            server.machine.addresses = vec![own("2001:db8::11", 64, ETH0), place].into();
             server.machine.routes.all = vec![RouteEntry { is_automatic: true, ..route("2001:db8::", 64) }];
             server.machine.listeners[0].address = ip("::");
             set_all(&mut server.machine, &[]);
@@ -243,14 +243,15 @@ fn addresses_of_ipv6() {
     let alone = found(Method::DirectRouting, |server| {
         server.role.vip = ip("2001:db8::100");
         server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
-        server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)];
+        server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)].into();
     });
     assert_eq!(alone[0].fix, "ip addr replace ADDRESS/64 dev eth0");
     // With the last IPv6 address of an interface only its own network is removed.
     let last = found(Method::DirectRouting, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: Some(ip("10.0.0.1")), ..server.role };
         server.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
-        server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("2001:db8:1::11", 64, ETH1)];
+        server.machine.addresses =
+            vec![own("2001:db8::100", 64, ETH0), own("2001:db8:1::11", 64, ETH1)].into();
         server.machine.lookups.insert(ip("10.0.0.1"), Route::OnLink(ETH1));
         server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
         let network = RouteEntry { is_automatic: true, metric: Some(256), ..route("2001:db8::", 64) };

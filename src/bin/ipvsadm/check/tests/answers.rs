@@ -72,7 +72,7 @@ fn answers_past_the_director() {
     ] {
         let found = found(Method::DirectRouting, |server| {
             server.machine.neighbours =
-                vec![neighbour("192.168.1.254", router), neighbour("192.168.1.1", director)];
+                vec![neighbour("192.168.1.254", router), neighbour("192.168.1.1", director)].into();
         });
         assert_eq!(found.len(), usize::from(is_same_machine), "{found:?}");
     }
@@ -142,7 +142,7 @@ fn answers_by_the_director() {
             ("by another address of the director's", |server| {
                 let same = Some([2, 0, 0, 0, 0, 1]);
                 server.machine.neighbours =
-                    vec![neighbour("192.168.1.254", same), neighbour("192.168.1.1", same)];
+                    vec![neighbour("192.168.1.254", same), neighbour("192.168.1.1", same)].into();
                 server.machine.routes.answers = vec![by("192.168.1.254")];
             }),
             ("the director is behind a gateway", |server| {
@@ -167,7 +167,12 @@ fn answers_to_the_director_itself() {
         found(Method::Masquerade, |server| {
             server.machine.routes.answers = vec![by("192.168.1.254")];
             server.role.port = port;
-            server.machine.listeners.push(Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true });
+            server.machine.listeners.push(Listener {
+                address: ip("0.0.0.0"),
+                port: 22,
+                is_tcp: true,
+                is_v6only: false,
+            });
             server.machine.connections = connections
                 .iter()
                 .map(|(local, remote, state)| Connection {

@@ -27,8 +27,23 @@ pub(super) fn with(change: impl FnOnce(&mut Director)) -> Director {
     director
 }
 
+fn place(address: &str, prefix: u8, link: u32) -> Address {
+    Address { link, ..Address::network(ip(address), prefix) }
+}
+
+fn listener(address: &str, port: u16, is_tcp: bool) -> Listener {
+    Listener { address: ip(address), port, is_tcp, is_v6only: false }
+}
+
 fn link(index: u32, name: &str) -> Link {
-    Link { index, name: name.to_owned(), is_up: true, kind: LinkKind::Ethernet }
+    Link {
+        index,
+        name: name.to_owned(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind: LinkKind::Ethernet,
+    }
 }
 
 pub(super) fn service(director: &mut Director) -> &mut Service {
@@ -85,7 +100,7 @@ fn addresses() {
     let wide = with(|director| {
         missing(director);
         director.machine.links.push(link(3, "wide"));
-        director.machine.addresses.insert(0, Address { address: ip("192.168.0.1"), prefix: 16, link: 3 });
+        director.machine.addresses.insert(0, place("192.168.0.1", 16, 3));
     });
     assert!(wide.findings()[0].fix.ends_with(" dev eth0"));
     // In one whose interface is down.
@@ -169,13 +184,13 @@ fn interfaces_of_addresses() {
     );
     let both = with(|director| {
         down(director);
-        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+        director.machine.addresses.push(place("192.168.1.100", 32, 1));
     });
     assert_healthy(&both, "it is on lo too, and no other interface asks for it");
 
     let on_lo = |director: &mut Director| {
         without_vip(director);
-        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+        director.machine.addresses.push(place("192.168.1.100", 32, 1));
         set_all(director, &[("net/ipv4/conf/eth0/arp_ignore", 1)]);
     };
     assert_one(
@@ -194,7 +209,7 @@ fn interfaces_of_addresses() {
     assert_healthy(&answers, "eth0 answers for it");
     let too = with(|director| {
         on_lo(director);
-        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: ETH0 });
+        director.machine.addresses.push(place("192.168.1.100", 32, ETH0));
     });
     assert_healthy(&too, "eth0 has it too");
 }
@@ -286,7 +301,7 @@ fn marks() {
     let served = |address: &'static str, is_tcp| {
         with(|director| {
             marked(director);
-            director.machine.listeners.push(Listener { address: ip(address), port: 22, is_tcp });
+            director.machine.listeners.push(listener(address, 22, is_tcp));
         })
     };
     for (address, is_tcp, is_narrow) in [
@@ -311,7 +326,7 @@ fn marks() {
     let on_lo = with(|director| {
         marked(director);
         without_vip(director);
-        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+        director.machine.addresses.push(place("192.168.1.100", 32, 1));
     });
     assert!(on_lo.findings()[0].fix.contains("-d VIP "));
     let unknown = with(|director| {
@@ -357,7 +372,7 @@ fn servers() {
     );
     let served = with(|director| {
         here(director);
-        director.machine.listeners.push(Listener { address: ip("192.168.1.100"), port: 80, is_tcp: true });
+        director.machine.listeners.push(listener("192.168.1.100", 80, true));
     });
     assert_healthy(&served, "the service is here");
     assert_one(

@@ -5,8 +5,9 @@ use super::super::finding::Finding;
 use super::super::machine::{Link, LinkKind, Listener, Machine};
 use super::super::real_server::findings;
 use super::super::routes::RoutingTables;
-use super::{ETH0, ip, machine};
+use super::{ETH0, ip, machine, no_rules};
 use crate::command::{Method, RealServer};
+use ipvs::Protocol;
 
 pub(super) const VIP: &str = "192.168.1.100";
 pub(super) const LO: u32 = 1;
@@ -20,11 +21,11 @@ pub(super) struct Server {
 }
 
 pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
-    Address { address: ip(address), prefix, link }
+    Address { address: ip(address), prefix, link, is_void: false }
 }
 
 pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {
-    Link { index, name: name.to_owned(), is_up: true, kind }
+    Link { index, name: name.to_owned(), is_up: true, has_carrier: true, parent: None, kind }
 }
 
 pub(super) fn by(gateway: &str) -> Route {
@@ -42,7 +43,7 @@ pub(super) fn set_all(machine: &mut Machine, settings: &[(&'static str, u32)]) {
 pub(super) fn server(method: Method) -> Server {
     let mut machine = machine();
     let mut gateway = "192.168.1.254";
-    machine.addresses = vec![own("127.0.0.1", 8, LO), own("192.168.1.11", 24, ETH0)];
+    machine.addresses = vec![own("127.0.0.1", 8, LO), own("192.168.1.11", 24, ETH0)].into();
     machine.lookups.insert(ip("192.168.1.1"), Route::OnLink(ETH0));
     match method {
         Method::DirectRouting => machine.addresses.push(own(VIP, 32, LO)),
@@ -57,16 +58,22 @@ pub(super) fn server(method: Method) -> Server {
     }
     machine.lookups.insert(ip("240.0.0.1"), by(gateway));
     machine.routes.answers = vec![by(gateway)];
-    machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 80, is_tcp: true }];
+    machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 80, is_tcp: true, is_v6only: false }];
     set_all(&mut machine, &[("eth0/arp_ignore", 1), ("eth0/arp_announce", 2)]);
-    let role = RealServer { vip: ip(VIP), method, director: Some(ip("192.168.1.1")), port: Some(80) };
+    let role = RealServer {
+        vip: ip(VIP),
+        method,
+        director: Some(ip("192.168.1.1")),
+        port: Some(80),
+        protocol: None,
+    };
     Server { role, machine }
 }
 
 pub(super) fn found(method: Method, change: impl FnOnce(&mut Server)) -> Vec<Finding> {
     let mut server = server(method);
     change(&mut server);
-    findings(&server.role, &server.machine)
+    findings(&server.role, &server.machine, &no_rules())
 }
 
 pub(super) fn assert_one(found: &[Finding], expected: [&str; 4]) {
@@ -186,9 +193,9 @@ fn arp_where_the_address_is_asked_for() {
     let mut server = server(Method::DirectRouting);
     two(&mut server);
     by_default(&mut server);
-    assert_eq!(findings(&server.role, &server.machine), vec![], "the director is behind eth0");
+    assert_eq!(findings(&server.role, &server.machine, &no_rules()), vec![], "the director is behind eth0");
     server.role.director = None;
-    assert_eq!(findings(&server.role, &server.machine)[0].at, "eth1");
+    assert_eq!(findings(&server.role, &server.machine, &no_rules())[0].at, "eth1");
 }
 
 #[test]
@@ -282,19 +289,57 @@ fn filters() {
 }
 
 #[test]
+fn listeners_of_another_kind() {
+    let listen = |protocol, listener: Listener, setting: u32| {
+        found(Method::DirectRouting, |server| {
+            server.role.protocol = protocol;
+            server.machine.listeners = vec![listener];
+            set_all(&mut server.machine, &[("arp_ignore", 1), ("arp_announce", 2), ("bindv6only", setting)]);
+        })
+    };
+    let all = |address, is_tcp, is_v6only| Listener { address: ip(address), port: 80, is_tcp, is_v6only };
+    let id = ["no-listener", "80"];
+    let of = |what: &str| format!("nothing listens on port 80 of 192.168.1.100, only {what}");
+    let restart = "systemctl restart SERVICE";
+    for (protocol, is_tcp, what) in [(Protocol::Udp, true, "with TCP"), (Protocol::Tcp, false, "with UDP")] {
+        let other = listen(Some(protocol), all("0.0.0.0", is_tcp, false), 0);
+        assert_one(&other, [id[0], id[1], &of(what), restart]);
+        assert_eq!(listen(Some(protocol), all("0.0.0.0", !is_tcp, false), 0), vec![]);
+    }
+    let v6only = of("on :: without IPv4 (IPV6_V6ONLY)");
+    assert_one(&listen(None, all("::", true, true), 0), [id[0], id[1], &v6only, restart]);
+    let both = format!("sysctl -w net.ipv6.bindv6only=0 && {restart}");
+    assert_one(&listen(None, all("::", true, true), 1), [id[0], id[1], &v6only, &both]);
+    assert_eq!(listen(None, all("::", true, false), 1), vec![]);
+}
+
+#[test]
 fn listeners() {
     let listen = |method, address: &str, port, is_tcp| {
         found(method, |server| {
-            server.machine.listeners = vec![Listener { address: ip(address), port, is_tcp }];
+            server.machine.listeners =
+                vec![Listener { address: ip(address), port, is_tcp, is_v6only: false }];
         })
     };
     let at = ["no-listener", "80"];
     let fix = "systemctl restart SERVICE";
     let nobody = "nothing listens on port 80 of 192.168.1.100";
+    let other_port = "nothing listens on port 80 of 192.168.1.100, but on port 8080";
     let elsewhere = "nothing listens on port 80 of 192.168.1.100, only on 192.168.1.11";
+    let loopback = "nothing listens on port 80 of 192.168.1.100, only on 127.0.0.1";
+    let redirect = |to: &str| {
+        format!(
+            "iptables -t nat -A PREROUTING -d 192.168.1.100 -p tcp --dport 80 -j DNAT --to-destination {to}"
+        )
+    };
     for method in [Method::DirectRouting, Method::Tunnel] {
-        assert_one(&listen(method, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
-        assert_one(&listen(method, "192.168.1.11", 80, true), [at[0], at[1], elsewhere, fix]);
+        assert_one(&listen(method, "0.0.0.0", 8080, false), [at[0], at[1], nobody, fix]);
+        assert_one(&listen(method, "0.0.0.0", 22, true), [at[0], at[1], nobody, fix]);
+        let to_port = redirect("192.168.1.100:8080");
+        assert_one(&listen(method, "0.0.0.0", 8080, true), [at[0], at[1], other_port, &to_port]);
+        let to_own = redirect("192.168.1.11:80");
+        assert_one(&listen(method, "192.168.1.11", 80, true), [at[0], at[1], elsewhere, &to_own]);
+        assert_one(&listen(method, "127.0.0.1", 80, true), [at[0], at[1], loopback, fix]);
         for address in ["0.0.0.0", "::", VIP] {
             for is_tcp in [true, false] {
                 assert_eq!(listen(method, address, 80, is_tcp), vec![], "{address}");
@@ -302,7 +347,10 @@ fn listeners() {
         }
     }
     let nobody = "nothing listens on port 80 of this server";
-    assert_one(&listen(Method::Masquerade, "0.0.0.0", 8080, true), [at[0], at[1], nobody, fix]);
+    assert_one(&listen(Method::Masquerade, "0.0.0.0", 8080, false), [at[0], at[1], nobody, fix]);
+    let of_own = redirect("192.168.1.11:8080").replace("-d 192.168.1.100", "-d 192.168.1.11");
+    let other_port = &format!("{nobody}, but on port 8080");
+    assert_one(&listen(Method::Masquerade, "0.0.0.0", 8080, true), [at[0], at[1], other_port, &of_own]);
     for (address, is_served) in [
         ("127.0.0.1", false),
         ("2001:db8::11", false),
@@ -313,7 +361,8 @@ fn listeners() {
     ] {
         let found = found(Method::Masquerade, |server| {
             server.machine.addresses.push(own("2001:db8::11", 64, ETH0));
-            server.machine.listeners = vec![Listener { address: ip(address), port: 80, is_tcp: true }];
+            server.machine.listeners =
+                vec![Listener { address: ip(address), port: 80, is_tcp: true, is_v6only: false }];
         });
         assert_eq!(found.is_empty(), is_served, "{address}");
     }

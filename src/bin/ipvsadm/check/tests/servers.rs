@@ -22,7 +22,7 @@ fn silent(director: &mut Director, addresses: &[&str]) {
         has_answered: false,
         ethernet: None,
     };
-    director.machine.neighbours = addresses.iter().map(neighbour).collect();
+    director.machine.neighbours = addresses.iter().map(neighbour).collect::<Vec<_>>().into();
 }
 
 fn fixes(director: &Director) -> Vec<String> {
@@ -49,7 +49,8 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     assert_eq!(finding.fix, "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
     // Not if the user may be logged in through it.
-    director.machine.listeners = vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true }];
+    director.machine.listeners =
+        vec![Listener { address: ip("0.0.0.0"), port: 22, is_tcp: true, is_v6only: false }];
     for (local, remote, state, fix) in [
         ("192.168.1.1:22", "192.168.1.12:4000", TcpState::Established, ROUTE),
         ("192.168.1.1:22", "192.168.1.11:4000", TcpState::Established, OUT_1),
@@ -180,7 +181,8 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
         let mut director = director(table("rr", two_servers()));
         director.table[0].0.service.id = id;
         director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
-        director.machine.listeners = vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp }];
+        director.machine.listeners =
+            vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp, is_v6only: false }];
         assert_eq!(found(&director).is_empty(), is_served, "{id}");
     }
 }

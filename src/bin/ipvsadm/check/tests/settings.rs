@@ -57,7 +57,12 @@ fn settings() {
     let apart = with(|director| {
         redirects(director);
         without_vip(director);
-        director.machine.addresses.push(Address { address: ip("192.168.1.100"), prefix: 32, link: 1 });
+        director.machine.addresses.push(Address {
+            address: ip("192.168.1.100"),
+            prefix: 32,
+            link: 1,
+            is_void: false,
+        });
     });
     assert_healthy(&apart, "clients and servers are behind two interfaces");
     assert_healthy(&with(|director| set_all(director, REDIRECTS)), "direct routing causes no redirects");
@@ -129,7 +134,7 @@ fn draining() {
         [
             "expire-quiescent-template",
             FIRST,
-            "it has weight 0, and 2 clients are still sent to it by persistence",
+            "it has weight 0, and persistence still sends 2 clients to it",
             "sysctl -w net.ipv4.vs.expire_quiescent_template=1",
         ],
     );
@@ -205,7 +210,12 @@ fn forwarding_of_ipv6() {
             (first(director).id.address, first(director).forwarding) =
                 (ip("2001:db8::11"), ForwardingMethod::Masquerade);
             let machine = &mut director.machine;
-            machine.addresses.push(Address { address: ip("2001:db8::100"), prefix: 128, link: ETH0 });
+            machine.addresses.push(Address {
+                address: ip("2001:db8::100"),
+                prefix: 128,
+                link: ETH0,
+                is_void: false,
+            });
             machine.lookups.insert(ip("2001:db8::100"), Route::Local);
             machine.lookups.insert(ip("2001:db8::11"), Route::OnLink(ETH0));
             machine.lookups.insert(ip("3ffe::1"), Route::Via(ip(gateway), ETH0));
@@ -230,7 +240,14 @@ fn forwarding_of_ipv6() {
     for (is_up, kind) in [(false, LinkKind::Ethernet), (true, LinkKind::Dummy)] {
         let two = six("fe80::1", &|director| {
             set_all(director, &[CLOSED, LEARNING, ("net/ipv6/conf/eth1/accept_ra", 1)]);
-            director.machine.links.push(Link { index: 3, name: "eth1".into(), is_up, kind });
+            director.machine.links.push(Link {
+                index: 3,
+                name: "eth1".into(),
+                is_up,
+                has_carrier: true,
+                parent: None,
+                kind,
+            });
         });
         assert_fix(&two, keeps);
     }

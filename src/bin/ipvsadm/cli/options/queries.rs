@@ -24,7 +24,7 @@ impl Options<'_> {
                 let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
                 self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
             }
-            OptionKey::Port => self.served = Some(value::short(word, 1..=u16::MAX, &messages::SERVED)?),
+            OptionKey::Port => self.served = Some(value::served(word)?),
             OptionKey::Client => self.client = Some(value::network(word)?),
             OptionKey::State => self.connection_state = Some(value::connection_state(word)?),
             OptionKey::Summary => self.summary = Some(value::summary_key(word)?),
@@ -46,7 +46,8 @@ impl Options<'_> {
             vip: id.address,
             method,
             director: self.director,
-            port: self.served.or(Some(id.port)).filter(|port| *port != 0),
+            port: self.served.map(|(port, _)| port).or(Some(id.port)).filter(|port| *port != 0),
+            protocol: self.served.and_then(|(_, protocol)| protocol),
         });
         match role {
             Some(RealServer { vip, method: Method::DirectRouting | Method::Tunnel, .. })

@@ -1,0 +1,376 @@
+//! Reads the output of `nft -j list ruleset`.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use ipvs::Family;
+use serde_json::Value;
+
+use super::super::address::Address;
+use super::iptables::{network, protocol_number};
+use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable};
+
+/// The tables of the ruleset.
+pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
+    let whole: Value = serde_json::from_str(printed).unwrap_or_default();
+    let mut tables: Vec<RuleTable> = Vec::new();
+    for object in whole.get("nftables").and_then(Value::as_array).into_iter().flatten() {
+        let Some((kind, object)) = object.as_object().and_then(|object| object.iter().next()) else {
+            continue;
+        };
+        let (Some(family), Some(name)) =
+            (text(object, "family"), text(object, "table").or(text(object, "name")))
+        else {
+            continue;
+        };
+        let name = format!("{family} {name}");
+        let at = tables.iter().position(|table| table.name == name);
+        let table = match (kind.as_str(), at.and_then(|at| tables.get_mut(at))) {
+            ("table", None) => {
+                tables.extend(families_of(family).map(|family| RuleTable::new("nft", &name, family)));
+                continue;
+            }
+            (_, Some(table)) => table,
+            (_, None) => continue,
+        };
+        match kind.as_str() {
+            "chain" => add_chain(table, object),
+            "rule" => add_rule(table, object),
+            _ => {}
+        }
+    }
+    tables
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str()
+}
+
+/// A table of another layer.
+struct OtherTable;
+
+/// The IP family of a table; none for both.
+fn families_of(word: &str) -> Result<Option<Family>, OtherTable> {
+    match word {
+        "ip" => Ok(Some(Family::V4)),
+        "ip6" => Ok(Some(Family::V6)),
+        "inet" => Ok(None),
+        _ => Err(OtherTable),
+    }
+}
+
+fn add_chain(table: &mut RuleTable, object: &Value) {
+    let Some(chain) = text(object, "name") else { return };
+    table.chains.entry(chain.to_owned()).or_default();
+    let hook = match text(object, "hook") {
+        Some("prerouting") => Hook::Prerouting,
+        Some("input") => Hook::Input,
+        Some("forward") => Hook::Forward,
+        Some("output") => Hook::Output,
+        Some("postrouting") => Hook::Postrouting,
+        _ => return,
+    };
+    let priority =
+        object.get("prio").and_then(Value::as_i64).and_then(|priority| i32::try_from(priority).ok());
+    table.bases.push(Base {
+        chain: chain.to_owned(),
+        hook,
+        priority: priority.unwrap_or(0),
+        drops: text(object, "policy") == Some("drop"),
+    });
+}
+
+/// Adds a rule: as several, if it has verdicts by value.
+fn add_rule(table: &mut RuleTable, object: &Value) {
+    let (Some(chain), Some(statements)) =
+        (text(object, "chain"), object.get("expr").and_then(Value::as_array))
+    else {
+        return;
+    };
+    let handle = object.get("handle").and_then(Value::as_u64).unwrap_or(0);
+    let text = format!("the rule with handle {handle} in chain {} {chain} (nft -a list ruleset)", table.name);
+    let mut rule = Rule { tests: Vec::new(), action: Action::Continue, text };
+    let rules = table.chains.entry(chain.to_owned()).or_default();
+    for statement in statements {
+        let Some((kind, value)) = statement.as_object().and_then(|object| object.iter().next()) else {
+            rule.tests.push((Condition::Unknown, true));
+            continue;
+        };
+        match kind.as_str() {
+            "match" => rule.tests.extend(tests(value)),
+            "vmap" => rules.extend(verdicts(value, &rule)),
+            "counter" | "log" | "comment" | "notrack" | "set" | "meter" | "ct helper" => {}
+            "mangle" => rule.action = mark(value),
+            "limit" | "quota" => rule.tests.push((Condition::Unknown, true)),
+            kind => {
+                let action = verdict(kind, value);
+                rule.tests.extend(action.is_none().then_some((Condition::Unknown, true)));
+                rule.action = action.unwrap_or(Action::Unknown);
+            }
+        }
+    }
+    rules.push(rule);
+}
+
+fn verdict(kind: &str, value: &Value) -> Option<Action> {
+    let target = || text(value, "target").map(str::to_owned);
+    Some(match kind {
+        "accept" => Action::Accept,
+        "snat" | "masquerade" => Action::Translate,
+        "drop" | "reject" => Action::Drop,
+        "return" => Action::Return,
+        "continue" => Action::Continue,
+        "jump" => Action::Jump(target()?),
+        "goto" => Action::Goto(target()?),
+        "dnat" | "redirect" | "tproxy" => Action::Redirect,
+        _ => return None,
+    })
+}
+
+/// A statement that changes a field: the mark, if it is that.
+fn mark(statement: &Value) -> Action {
+    let is_mark = statement.pointer("/key/meta/key").and_then(Value::as_str) == Some("mark");
+    let value = statement.get("value").and_then(Value::as_u64).and_then(|mark| u32::try_from(mark).ok());
+    if is_mark { Action::Mark(value.map(|mark| (mark, u32::MAX))) } else { Action::Continue }
+}
+
+/// The rules that a verdict map stands for, each with the conditions before it.
+fn verdicts(map: &Value, before: &Rule) -> Vec<Rule> {
+    let entries = map.pointer("/data/set").and_then(Value::as_array);
+    let rule = |tests: Vec<(Condition, bool)>, action| Rule {
+        tests: before.tests.iter().cloned().chain(tests).collect(),
+        action,
+        text: before.text.clone(),
+    };
+    let unknown = || rule(vec![(Condition::Unknown, true)], Action::Unknown);
+    let (Some(entries), Some(key)) = (entries, map.get("key")) else { return vec![unknown()] };
+    let one = |entry: &Value| {
+        let [value, decision] = entry.as_array()?.as_slice() else { return None };
+        let (kind, target) = decision.as_object()?.iter().next()?;
+        Some(rule(conditions(key, value, true), verdict(kind, target)?))
+    };
+    entries.iter().map(|entry| one(entry).unwrap_or_else(unknown)).collect()
+}
+
+/// The conditions of a statement `match`.
+fn tests(statement: &Value) -> Vec<(Condition, bool)> {
+    let (Some(left), Some(right)) = (statement.get("left"), statement.get("right")) else {
+        return vec![(Condition::Unknown, true)];
+    };
+    match text(statement, "op") {
+        Some("==" | "in") | None => conditions(left, right, true),
+        Some("!=") => conditions(left, right, false),
+        _ => vec![(Condition::Unknown, true)],
+    }
+}
+
+/// That a property has one of some values, or has not. A field of a protocol is also a condition on the protocol.
+fn conditions(left: &Value, right: &Value, wanted: bool) -> Vec<(Condition, bool)> {
+    let unknown = || vec![(Condition::Unknown, true)];
+    let values = values(right);
+    let protocols = |number: u8| (Condition::Protocol(vec![number]), true);
+    let known = || -> Option<Vec<(Condition, bool)>> {
+        let at = |path: &str| left.pointer(path).and_then(Value::as_str);
+        let one = |condition| vec![(condition, wanted)];
+        if let Some(key) = at("/meta/key") {
+            return Some(match key {
+                "iifname" | "iif" => one(Condition::Arrives(words(&values)?)),
+                "oifname" | "oif" => one(Condition::Leaves(words(&values)?)),
+                "l4proto" => one(Condition::Protocol(numbers(&values)?)),
+                "nfproto" | "protocol" => one(family(&values)?),
+                _ => return None,
+            });
+        }
+        // `dnat` is no state of a packet here: what may change a destination was before.
+        if matches!(at("/ct/key"), Some("state" | "status")) {
+            return Some(one(Condition::States(words(&values)?)));
+        }
+        if (at("/fib/result"), at("/fib/flags")) == (Some("type"), Some("daddr"))
+            || left.pointer("/fib/flags/0").and_then(Value::as_str) == Some("daddr")
+        {
+            return (words(&values)? == ["local"]).then(|| one(Condition::Local));
+        }
+        let (protocol, field) = (at("/payload/protocol")?, at("/payload/field")?);
+        match (protocol, field) {
+            ("ip" | "ip6", "saddr" | "daddr") => {
+                let of = if protocol == "ip" { Family::V4 } else { Family::V6 };
+                let networks = networks(&values)?;
+                let condition =
+                    if field == "saddr" { Condition::From(networks) } else { Condition::To(networks) };
+                Some(vec![(Condition::Family(of), true), (condition, wanted)])
+            }
+            ("ip", "protocol") | ("ip6", "nexthdr") => Some(one(Condition::Protocol(numbers(&values)?))),
+            ("tcp" | "udp" | "sctp" | "th", "sport" | "dport") => {
+                let ranges = ranges(&values)?;
+                let condition =
+                    if field == "sport" { Condition::FromPort(ranges) } else { Condition::ToPort(ranges) };
+                let own = protocol_number(protocol).map(protocols);
+                Some(own.into_iter().chain([(condition, wanted)]).collect())
+            }
+            ("icmp", "type") => {
+                let kind = |word: &String| Some((icmp_number(word)?, None));
+                let types = words(&values)?.iter().map(kind).collect::<Option<Vec<_>>>()?;
+                Some(vec![protocols(1), (Condition::Icmp(types), wanted)])
+            }
+            _ => None,
+        }
+    };
+    known().unwrap_or_else(unknown)
+}
+
+/// The values of a set, or the one.
+fn values(right: &Value) -> Vec<&Value> {
+    let all = right.get("set").unwrap_or(right);
+    let elements = all.as_array().map_or_else(|| vec![all], |all| all.iter().collect());
+    elements.into_iter().map(|element| element.pointer("/elem/val").unwrap_or(element)).collect()
+}
+
+fn words(values: &[&Value]) -> Option<Vec<String>> {
+    let word = |value: &&Value| match value {
+        // A set by its name.
+        Value::String(text) if text.starts_with('@') => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    values.iter().map(word).collect()
+}
+
+fn numbers(values: &[&Value]) -> Option<Vec<u8>> {
+    words(values)?.iter().map(|word| protocol_number(word)).collect()
+}
+
+fn family(values: &[&Value]) -> Option<Condition> {
+    match words(values)?.as_slice() {
+        [word] if matches!(word.as_str(), "ipv4" | "ip") => Some(Condition::Family(Family::V4)),
+        [word] if matches!(word.as_str(), "ipv6" | "ip6") => Some(Condition::Family(Family::V6)),
+        _ => None,
+    }
+}
+
+fn networks(values: &[&Value]) -> Option<Vec<Address>> {
+    let one = |value: &&Value| match value.get("prefix") {
+        Some(prefix) => {
+            let address: IpAddr = text(prefix, "addr")?.parse().ok()?;
+            Some(Address::network(address, u8::try_from(prefix.get("len")?.as_u64()?).ok()?))
+        }
+        None => network(value.as_str()?),
+    };
+    values.iter().map(one).collect()
+}
+
+fn ranges(values: &[&Value]) -> Option<Vec<RangeInclusive<u16>>> {
+    let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
+    let one = |value: &&Value| match value.get("range").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([first, last]) => Some(port(first)?..=port(last)?),
+        _ => port(value).map(|port| port..=port),
+    };
+    values.iter().map(one).collect()
+}
+
+fn icmp_number(word: &str) -> Option<u8> {
+    Some(match word {
+        "echo-reply" => 0,
+        "destination-unreachable" => 3,
+        "redirect" => 5,
+        "echo-request" => 8,
+        "time-exceeded" => 11,
+        other => other.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::Packet;
+    use super::super::ruleset::Ruleset;
+    use super::*;
+
+    /// Whether a request to 192.168.1.100:80 on eth0 is dropped, by rules in JSON and a policy.
+    fn is_dropped(policy: &str, rules: &[&str]) -> bool {
+        let rule = |expr: &&str| {
+            format!(r#",{{"rule":{{"family":"inet","table":"f","chain":"in","handle":4,"expr":{expr}}}}}"#)
+        };
+        let printed = format!(
+            r#"{{"nftables":[{{"metainfo":{{"version":"1"}}}},{{"table":{{"family":"inet","name":"f","handle":1}}}},
+            {{"chain":{{"family":"inet","table":"f","name":"in","handle":1,"type":"filter","hook":"input","prio":0,"policy":"{policy}"}}}}
+            {}]}}"#,
+            rules.iter().map(rule).collect::<String>()
+        );
+        let request = Packet {
+            to: Some([192, 168, 1, 100].into()),
+            to_port: Some(80),
+            arrives: Some("eth0".to_owned()),
+            state: Some("new"),
+            is_local: Some(true),
+            ..Packet::of(Family::V4, 6)
+        };
+        let ruleset = Ruleset::new(tables(&printed));
+        ruleset.drops(&[Hook::Input], 98, &request).is_some()
+    }
+
+    /// A statement with a payload field.
+    fn field(protocol: &str, field: &str, op: &str, right: &str) -> String {
+        format!(
+            r#"{{"match":{{"op":"{op}","left":{{"payload":{{"protocol":"{protocol}","field":"{field}"}}}},"right":{right}}}}}"#
+        )
+    }
+
+    #[test]
+    fn rules_that_drop_requests() {
+        let drop = r#"{"drop":null}"#;
+        for (statement, drops) in [
+            (r#"{"counter":{"packets":1,"bytes":1}}"#.to_owned(), true),
+            (field("tcp", "dport", "==", "80"), true),
+            (field("tcp", "dport", "==", "443"), false),
+            (field("tcp", "dport", "!=", "443"), true),
+            (field("udp", "dport", "!=", "443"), false),
+            (field("tcp", "dport", "==", r#"{"set":[22,{"range":[79,81]}]}"#), true),
+            (field("tcp", "dport", "==", r#""@web""#), false),
+            (field("ip", "daddr", "==", r#""192.168.1.100""#), true),
+            (field("ip", "daddr", "==", r#"{"prefix":{"addr":"192.168.0.0","len":16}}"#), true),
+            (field("ip", "daddr", "==", r#"{"prefix":{"addr":"10.0.0.0","len":8}}"#), false),
+            (field("ip6", "daddr", "!=", r#""2001:db8::1""#), false),
+            (field("ip", "saddr", "==", r#""10.0.0.1""#), false),
+            (field("ip", "protocol", "==", r#""tcp""#), true),
+            (r#"{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"lo"}}"#.to_owned(), false),
+            (r#"{"match":{"op":"!=","left":{"meta":{"key":"iifname"}},"right":"lo"}}"#.to_owned(), true),
+            (
+                r#"{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["established","new"]}}"#
+                    .to_owned(),
+                true,
+            ),
+            (r#"{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":"invalid"}}"#.to_owned(), false),
+            (
+                r#"{"match":{"op":"==","left":{"fib":{"result":"type","flags":["daddr"]}},"right":"local"}}"#
+                    .to_owned(),
+                true,
+            ),
+            (r#"{"match":{"op":"==","left":{"meta":{"key":"skuid"}},"right":0}}"#.to_owned(), false),
+            (r#"{"limit":{"rate":5,"per":"second"}}"#.to_owned(), false),
+            (r#"{"xt":null}"#.to_owned(), false),
+        ] {
+            assert_eq!(is_dropped("accept", &[&format!("[{statement},{drop}]")]), drops, "{statement}");
+        }
+        assert!(is_dropped("drop", &[]));
+        let states = r#"[{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["invalid",{"drop":null}]]}}}]"#;
+        assert!(is_dropped("drop", &[states]));
+        let ports = |set: &str| {
+            format!(
+                r#"[{{"vmap":{{"key":{{"payload":{{"protocol":"tcp","field":"dport"}}}},"data":{set}}}}}]"#
+            )
+        };
+        assert!(!is_dropped("drop", &[&ports(r#"{"set":[[80,{"accept":null}]]}"#)]));
+        assert!(!is_dropped("drop", &[&ports(r#""@web""#)]));
+        let accept = |statement: &str| format!("[{statement},{}]", r#"{"accept":null}"#);
+        assert!(!is_dropped("drop", &[&accept(&field("tcp", "dport", "==", "80"))]));
+        assert!(is_dropped("drop", &[&accept(&field("tcp", "dport", "==", "22"))]));
+        assert!(!is_dropped("drop", &[&accept(&field("ip", "saddr", "==", r#""10.0.0.1""#))]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_output_makes_the_reader_panic(printed in ".{0,200}") {
+            let _ = tables(&printed);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Rules of a packet filter, and which packets they match as far as that is known.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use ipvs::Family;
+
+use super::super::address::Address;
+
+/// Where packets meet the filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Prerouting,
+    Input,
+    Forward,
+    Output,
+    Postrouting,
+}
+
+/// A packet, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) family: Family,
+    pub(crate) protocol: u8,
+    pub(crate) from: Option<IpAddr>,
+    pub(crate) to: Option<IpAddr>,
+    pub(crate) from_port: Option<u16>,
+    pub(crate) to_port: Option<u16>,
+    /// Type and code, with ICMP.
+    pub(crate) icmp: Option<(u8, u8)>,
+    /// The interfaces that it arrives on, and leaves by.
+    pub(crate) arrives: Option<String>,
+    pub(crate) leaves: Option<String>,
+    /// Its state in the connection tracking.
+    pub(crate) state: Option<&'static str>,
+    /// Whether it is for this machine.
+    pub(crate) is_local: Option<bool>,
+}
+
+impl Packet {
+    /// A packet of which only the protocol is known.
+    pub(crate) fn of(family: Family, protocol: u8) -> Self {
+        Self {
+            family,
+            protocol,
+            from: None,
+            to: None,
+            from_port: None,
+            to_port: None,
+            icmp: None,
+            arrives: None,
+            leaves: None,
+            state: None,
+            is_local: None,
+        }
+    }
+}
+
+/// A property of packets that a rule looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Family(Family),
+    Protocol(Vec<u8>),
+    /// Networks, as addresses with a prefix.
+    From(Vec<Address>),
+    To(Vec<Address>),
+    FromPort(Vec<RangeInclusive<u16>>),
+    ToPort(Vec<RangeInclusive<u16>>),
+    /// Types, and codes unless any is meant.
+    Icmp(Vec<(u8, Option<u8>)>),
+    /// Interfaces; `+` or `*` at the end stands for any further characters.
+    Arrives(Vec<String>),
+    Leaves(Vec<String>),
+    States(Vec<String>),
+    /// It is for this machine.
+    Local,
+    /// Something else.
+    Unknown,
+}
+
+impl Condition {
+    /// Whether a packet fulfils it; none if that is not known.
+    fn holds(&self, packet: &Packet) -> Option<bool> {
+        let within = |address: Option<IpAddr>, networks: &[Address]| {
+            // Networks of this size are all addresses.
+            let is_all = networks.iter().any(|network| network.prefix == 0);
+            address.map_or(is_all.then_some(true), |address| {
+                Some(networks.iter().any(|network| network.spans(address)))
+            })
+        };
+        let of_ports = |port: Option<u16>, ranges: &[RangeInclusive<u16>]| {
+            port.map(|port| ranges.iter().any(|range| range.contains(&port)))
+        };
+        let named = |name: &Option<String>, patterns: &[String]| {
+            name.as_ref().map(|name| patterns.iter().any(|pattern| is_named(name, pattern)))
+        };
+        match self {
+            Self::Family(family) => Some(packet.family == *family),
+            Self::Protocol(protocols) => Some(protocols.contains(&packet.protocol)),
+            Self::From(networks) => within(packet.from, networks),
+            Self::To(networks) => within(packet.to, networks),
+            Self::FromPort(ranges) => of_ports(packet.from_port, ranges),
+            Self::ToPort(ranges) => of_ports(packet.to_port, ranges),
+            Self::Icmp(types) => packet.icmp.map(|(kind, code)| {
+                types
+                    .iter()
+                    .any(|(other, wanted)| kind == *other && wanted.is_none_or(|wanted| wanted == code))
+            }),
+            Self::Arrives(patterns) => named(&packet.arrives, patterns),
+            Self::Leaves(patterns) => named(&packet.leaves, patterns),
+            Self::States(states) => {
+                packet.state.map(|state| states.iter().any(|other| other.eq_ignore_ascii_case(state)))
+            }
+            Self::Local => packet.is_local,
+            Self::Unknown => None,
+        }
+    }
+}
+
+fn is_named(name: &str, pattern: &str) -> bool {
+    match pattern.strip_suffix(['+', '*']) {
+        Some(front) => name.starts_with(front),
+        None => name == pattern,
+    }
+}
+
+/// What a rule does with a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    Accept,
+    Drop,
+    Return,
+    Jump(String),
+    Goto(String),
+    /// It sets the mark to a value, in the bits of a mask; none if the mark is copied or computed.
+    Mark(Option<(u32, u32)>),
+    /// It looks, or changes something that matters to nobody here.
+    Continue,
+    /// It changes the destination.
+    Redirect,
+    /// It changes the source, and accepts.
+    Translate,
+    /// Anything.
+    Unknown,
+}
+
+/// A rule: all its conditions must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Each with whether it is to hold.
+    pub(crate) tests: Vec<(Condition, bool)>,
+    pub(crate) action: Action,
+    /// As its tool shows it.
+    pub(crate) text: String,
+}
+
+impl Rule {
+    pub(crate) fn matches(&self, packet: &Packet) -> Option<bool> {
+        let mut all = Some(true);
+        for (condition, wanted) in &self.tests {
+            match condition.holds(packet).map(|holds| holds == *wanted) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => all = None,
+            }
+        }
+        all
+    }
+}
+
+/// A chain that packets pass at a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) chain: String,
+    pub(crate) hook: Hook,
+    pub(crate) priority: i32,
+    pub(crate) drops: bool,
+}
+
+/// A table of chains.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RuleTable {
+    /// The tool that changes it: `iptables`, or `nft`.
+    pub(crate) tool: String,
+    /// `filter`, or with nft `inet filter`.
+    pub(crate) name: String,
+    /// The family of its packets; none for both.
+    pub(crate) family: Option<Family>,
+    pub(crate) bases: Vec<Base>,
+    pub(crate) chains: HashMap<String, Vec<Rule>>,
+    /// It has a rule that drops packets.
+    pub(super) has_drops: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_end_in_anything() {
+        for (name, pattern, is_it) in [
+            ("eth0", "eth0", true),
+            ("eth0", "eth", false),
+            ("eth0", "eth+", true),
+            ("eth0", "*", true),
+            ("lo", "e+", false),
+        ] {
+            assert_eq!(is_named(name, pattern), is_it, "{name} {pattern}");
+        }
+    }
+}

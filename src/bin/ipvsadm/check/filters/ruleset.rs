@@ -1,0 +1,223 @@
+//! What the rules of a packet filter certainly do to a packet: whatever is unknown about a rule or a packet counts in the
+//! packet's favour.
+
+use ipvs::Family;
+
+use super::rules::{Action, Base, Hook, Packet, Rule, RuleTable};
+
+/// The rules of all tables.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Ruleset {
+    pub(super) tables: Vec<RuleTable>,
+}
+
+/// What certainly drops a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dropped<'a> {
+    pub(crate) table: &'a RuleTable,
+    pub(crate) base: &'a Base,
+    /// The rule; none if it is the policy of the chain.
+    pub(crate) rule: Option<&'a Rule>,
+}
+
+/// What a chain does with a packet.
+enum Walk<'a> {
+    /// It comes to the end.
+    Falls,
+    Drops(&'a Rule),
+    /// It may be accepted, or is.
+    Passes,
+    /// It may get another destination.
+    Redirects,
+}
+
+impl Ruleset {
+    pub(crate) fn new(mut tables: Vec<RuleTable>) -> Self {
+        for table in &mut tables {
+            table.has_drops = table.chains.values().flatten().any(|rule| rule.action == Action::Drop);
+        }
+        Self { tables }
+    }
+
+    /// What certainly drops a packet at some hooks; only chains below a priority count.
+    pub(crate) fn drops(&self, hooks: &[Hook], below: i32, packet: &Packet) -> Option<Dropped<'_>> {
+        let of_family = |table: &&RuleTable| table.family.is_none_or(|family| family == packet.family);
+        for hook in hooks {
+            let bases = self.tables.iter().filter(of_family).flat_map(|table| {
+                let passed = move |base: &&Base| base.hook == *hook && base.priority < below;
+                table.bases.iter().filter(passed).map(move |base| (table, base))
+            });
+            let mut bases: Vec<(&RuleTable, &Base)> = bases.collect();
+            bases.sort_by_key(|(_, base)| base.priority);
+            for (table, base) in bases {
+                match table.walk(&base.chain, packet, 0) {
+                    Walk::Drops(rule) => return Some(Dropped { table, base, rule: Some(rule) }),
+                    Walk::Falls if base.drops => return Some(Dropped { table, base, rule: None }),
+                    Walk::Falls | Walk::Passes => {}
+                    Walk::Redirects => return None,
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether something may change the destination of a packet at some hooks.
+    pub(crate) fn may_redirect(&self, hooks: &[Hook], packet: &Packet) -> bool {
+        let redirects = |table: &RuleTable| {
+            let of_family = table.family.is_none_or(|family| family == packet.family);
+            let mut bases = table.bases.iter().filter(|base| of_family && hooks.contains(&base.hook));
+            bases.any(|base| matches!(table.walk(&base.chain, packet, 0), Walk::Redirects))
+        };
+        self.tables.iter().any(redirects)
+    }
+
+    /// Whether a rule may change the source of a packet as it leaves.
+    pub(crate) fn may_translate(&self, packet: &Packet) -> bool {
+        let translates = |table: &RuleTable| {
+            let mut bases = table.bases.iter().filter(|base| base.hook == Hook::Postrouting);
+            bases.any(|base| {
+                let mut rules = table.reached(&base.chain).into_iter();
+                rules.any(|rule| rule.action == Action::Translate && rule.matches(packet) != Some(false))
+            })
+        };
+        self.tables.iter().any(translates)
+    }
+
+    /// The tool that has tables for a family, the first of several.
+    pub(crate) fn tool(&self, family: Family) -> Option<&str> {
+        let mut of_family = self.tables.iter().filter(|table| table.family.is_none_or(|of| of == family));
+        of_family.next().map(|table| table.tool.as_str())
+    }
+
+    /// Whether no chain at some hooks drops anything.
+    pub(crate) fn is_open(&self, hooks: &[Hook]) -> bool {
+        let drops = |table: &RuleTable| {
+            table.bases.iter().any(|base| hooks.contains(&base.hook) && (base.drops || table.has_drops))
+        };
+        !self.tables.iter().any(drops)
+    }
+}
+
+impl RuleTable {
+    pub(crate) fn new(tool: &str, name: &str, family: Option<Family>) -> Self {
+        Self { tool: tool.to_owned(), name: name.to_owned(), family, ..Self::default() }
+    }
+
+    fn walk(&self, chain: &str, packet: &Packet, depth: usize) -> Walk<'_> {
+        const DEEPEST: usize = 16;
+        if depth > DEEPEST {
+            return Walk::Passes;
+        }
+        // It may have been accepted by an earlier rule, or sent back.
+        let (mut may_pass, mut may_return) = (false, false);
+        let dropped = |may_pass: bool, may_return: bool, rule| {
+            if may_pass || may_return { Walk::Passes } else { Walk::Drops(rule) }
+        };
+        for rule in self.chains.get(chain).into_iter().flatten() {
+            let matches = rule.matches(packet);
+            if matches == Some(false) {
+                continue;
+            }
+            let is_sure = matches == Some(true);
+            match &rule.action {
+                Action::Redirect => return Walk::Redirects,
+                Action::Drop if is_sure => return dropped(may_pass, may_return, rule),
+                Action::Drop | Action::Continue | Action::Mark(_) => {}
+                Action::Return if is_sure => break,
+                Action::Return => may_return = true,
+                Action::Accept | Action::Translate | Action::Unknown => may_pass = true,
+                Action::Jump(target) | Action::Goto(target) => {
+                    match self.walk(target, packet, depth + 1) {
+                        Walk::Redirects => return Walk::Redirects,
+                        Walk::Drops(rule) if is_sure => return dropped(may_pass, may_return, rule),
+                        Walk::Drops(_) | Walk::Falls => {}
+                        Walk::Passes => may_pass = true,
+                    }
+                    if matches!(rule.action, Action::Goto(_)) {
+                        if is_sure {
+                            break;
+                        }
+                        may_return = true;
+                    }
+                }
+            }
+            if is_sure && matches!(rule.action, Action::Accept) {
+                break;
+            }
+        }
+        if may_pass { Walk::Passes } else { Walk::Falls }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::Condition;
+    use super::*;
+
+    fn rule(matches: Option<bool>, action: Action) -> Rule {
+        let tests = match matches {
+            Some(wanted) => vec![(Condition::Protocol(vec![6]), wanted)],
+            None => vec![(Condition::Unknown, true)],
+        };
+        Rule { tests, action, text: String::new() }
+    }
+
+    /// What becomes of a TCP packet in a chain `A` with a policy, beside a chain `B`.
+    fn fate(drops: bool, first: Vec<Rule>, second: Vec<Rule>) -> &'static str {
+        let base = Base { chain: "A".to_owned(), hook: Hook::Input, priority: 0, drops };
+        let table = RuleTable {
+            bases: vec![base],
+            chains: [("A".to_owned(), first), ("B".to_owned(), second)].into(),
+            ..RuleTable::default()
+        };
+        let ruleset = Ruleset::new(vec![table]);
+        match ruleset.drops(&[Hook::Input], i32::MAX, &Packet::of(Family::V4, 6)) {
+            None => "passes",
+            Some(Dropped { rule: None, .. }) => "policy",
+            Some(_) => "rule",
+        }
+    }
+
+    #[test]
+    fn only_what_is_certain_counts() {
+        use Action::{Accept, Continue, Drop, Goto, Jump, Redirect, Return, Unknown};
+        const YES: Option<bool> = Some(true);
+        const NO: Option<bool> = Some(false);
+        const PERHAPS: Option<bool> = None;
+        let jump = || Jump("B".to_owned());
+        let goto = || Goto("B".to_owned());
+        for (drops, first, second, expected) in [
+            (false, vec![], vec![], "passes"),
+            (true, vec![], vec![], "policy"),
+            (false, vec![(YES, Drop)], vec![], "rule"),
+            (false, vec![(NO, Drop)], vec![], "passes"),
+            (false, vec![(PERHAPS, Drop)], vec![], "passes"),
+            (true, vec![(PERHAPS, Drop)], vec![], "policy"),
+            (true, vec![(YES, Accept)], vec![], "passes"),
+            (true, vec![(NO, Accept)], vec![], "policy"),
+            (true, vec![(PERHAPS, Accept)], vec![], "passes"),
+            (false, vec![(PERHAPS, Accept), (YES, Drop)], vec![], "passes"),
+            (false, vec![(YES, Accept), (YES, Drop)], vec![], "passes"),
+            (false, vec![(NO, Accept), (YES, Drop)], vec![], "rule"),
+            (false, vec![(YES, Continue), (YES, Drop)], vec![], "rule"),
+            (true, vec![(YES, Unknown)], vec![], "passes"),
+            (true, vec![(PERHAPS, Redirect)], vec![], "passes"),
+            (true, vec![(YES, Return), (YES, Accept)], vec![], "policy"),
+            (false, vec![(PERHAPS, Return), (YES, Drop)], vec![], "passes"),
+            (false, vec![(YES, jump())], vec![(YES, Drop)], "rule"),
+            (false, vec![(PERHAPS, jump())], vec![(YES, Drop)], "passes"),
+            (false, vec![(YES, jump()), (YES, Drop)], vec![(YES, Return)], "rule"),
+            (true, vec![(PERHAPS, jump())], vec![(YES, Accept)], "passes"),
+            (true, vec![(YES, jump())], vec![(PERHAPS, Accept)], "passes"),
+            (true, vec![(YES, jump())], vec![(PERHAPS, Return), (YES, Drop)], "passes"),
+            (true, vec![(YES, goto()), (YES, Accept)], vec![], "policy"),
+            (false, vec![(PERHAPS, goto()), (YES, Drop)], vec![], "passes"),
+            (false, vec![(YES, jump())], vec![(YES, jump())], "passes"),
+        ] {
+            let rules = |list: &[(Option<bool>, Action)]| {
+                list.iter().map(|(matches, action)| rule(*matches, action.clone())).collect()
+            };
+            assert_eq!(fate(drops, rules(&first), rules(&second)), expected, "{drops} {first:?} {second:?}");
+        }
+    }
+}

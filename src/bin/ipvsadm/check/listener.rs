@@ -1,0 +1,146 @@
+//! Whether a real server serves the port: by a socket that takes the packets, or by a rule that gives them another
+//! address.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipvs::{Family, Protocol};
+
+use super::filters;
+use super::filters::rules::{Hook, Packet};
+use super::filters::ruleset::Ruleset;
+use super::finding::{Finding, Kind};
+use super::machine::{Listener, Machine};
+use super::real_server::sources;
+use super::set_sysctls;
+use crate::command::{Method, RealServer};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Whether a rule may change the destination of clients' packets. Without a port it is enough that there is one for the
+/// address.
+pub(crate) fn is_redirected(role: &RealServer, machine: &Machine, rules: &Ruleset) -> bool {
+    let of_protocol = |number| {
+        let packet = Packet {
+            to: Some(role.vip),
+            to_port: role.port,
+            state: Some("new"),
+            is_local: Some(machine.holders(role.vip).next().is_some()),
+            ..Packet::of(Family::from(role.vip), number)
+        };
+        rules.may_redirect(&[Hook::Prerouting], &packet)
+    };
+    match role.protocol {
+        Some(Protocol::Udp) => of_protocol(UDP),
+        Some(_) => of_protocol(TCP),
+        None => of_protocol(TCP) || of_protocol(UDP),
+    }
+}
+
+/// Nothing takes the packets for the port.
+pub(crate) fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Option<Finding> {
+    let port = role.port?;
+    // Either will do if the protocol is not known.
+    let is_of_protocol = |is_tcp: bool| match role.protocol {
+        Some(Protocol::Udp) => !is_tcp,
+        Some(_) => is_tcp,
+        None => true,
+    };
+    let listens = |address: IpAddr| {
+        [true, false].iter().any(|is_tcp| is_of_protocol(*is_tcp) && machine.listens(address, port, *is_tcp))
+    };
+    // Masqueraded packets arrive for the server's own address.
+    let is_own = |address: IpAddr| !address.is_loopback() && address.is_ipv4() == role.vip.is_ipv4();
+    let is_served = match role.method {
+        Method::Masquerade => machine.addresses.iter().any(|own| is_own(own.address) && listens(own.address)),
+        _ => listens(role.vip),
+    };
+    if is_served || is_redirected(role, machine, rules) {
+        return None;
+    }
+    let served_address =
+        if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
+    let (elsewhere, fix) = instead(role, machine, rules, port);
+    let what = format!("nothing listens on port {port} of {served_address}{elsewhere}");
+    Some(Kind::NoListener.at(&port, what, fix))
+}
+
+/// Ports that are probably not meant.
+const SYSTEM: [u16; 4] = [22, 25, 53, 111];
+
+const RESTART: &str = "systemctl restart SERVICE";
+
+/// What listens instead, and the fix.
+fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> (String, String) {
+    let is_tcp = role.protocol != Some(Protocol::Udp);
+    let restart = || RESTART.to_owned();
+    let mut of_port = machine.listeners.iter().filter(|it| it.port == port);
+    if let Some(other) = of_port.clone().find(|it| it.is_tcp == is_tcp).or(of_port.next()) {
+        if other.is_tcp != is_tcp {
+            let protocol = if other.is_tcp { "TCP" } else { "UDP" };
+            return (format!(", only with {protocol}"), restart());
+        }
+        if other.is_v6only {
+            let path = "net/ipv6/bindv6only";
+            let is_default = machine.sysctl(path) == Some(1);
+            let allow = is_default.then(|| set_sysctls(&[(path.to_owned(), 0)]) + " && ");
+            return (
+                ", only on :: without IPv4 (IPV6_V6ONLY)".to_owned(),
+                allow.unwrap_or_default() + RESTART,
+            );
+        }
+        let elsewhere = format!(", only on {}", other.address);
+        let is_reached = !other.address.is_loopback()
+            && !other.address.is_unspecified()
+            && machine.holders(other.address).next().is_some();
+        let is_family = other.address.is_ipv4() == role.vip.is_ipv4();
+        if is_reached && is_family {
+            return (elsewhere, redirect(role, machine, rules, other, other.address));
+        }
+        return (elsewhere, restart());
+    }
+    // The only other port is probably meant.
+    let is_candidate = |it: &&Listener| {
+        it.is_tcp && is_tcp && !SYSTEM.contains(&it.port) && machine.listens(role.vip, it.port, true)
+    };
+    let mut others = machine.listeners.iter().filter(is_candidate);
+    match (others.next(), others.next()) {
+        (Some(other), None) => {
+            let to = if role.method == Method::Masquerade {
+                sources(role, machine).into_iter().flatten().next()
+            } else {
+                Some(role.vip)
+            };
+            let fix = to.map_or_else(restart, |to| redirect(role, machine, rules, other, to));
+            (format!(", but on port {}", other.port), fix)
+        }
+        _ => (String::new(), restart()),
+    }
+}
+
+/// The command that sends packets for the port to a socket.
+fn redirect(role: &RealServer, machine: &Machine, rules: &Ruleset, socket: &Listener, to: IpAddr) -> String {
+    let family = Family::from(role.vip);
+    let from = match role.method {
+        Method::Masquerade => sources(role, machine).into_iter().flatten().next().unwrap_or(role.vip),
+        _ => role.vip,
+    };
+    let port = role.port.unwrap_or(socket.port);
+    let protocol = if socket.is_tcp { "tcp" } else { "udp" };
+    let to = SocketAddr::new(to, socket.port);
+    match filters::tool(rules, family) {
+        filters::Tool::Nft => {
+            let ip = if family == Family::V4 { "ip" } else { "ip6" };
+            format!(
+                "nft 'add table {ip} ipvs; add chain {ip} ipvs redirect {{ type nat hook prerouting priority dstnat; }}; \
+                 add rule {ip} ipvs redirect {ip} daddr {from} {protocol} dport {port} dnat to {to}'"
+            )
+        }
+        filters::Tool::Iptables(tool) => {
+            let to = if family == Family::V4 { to.to_string() } else { format!("'{to}'") };
+            format!(
+                "{tool} -t nat -A PREROUTING -d {from} -p {protocol} --dport {port} -j DNAT --to-destination {to}"
+            )
+        }
+    }
+}

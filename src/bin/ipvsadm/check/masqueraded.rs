@@ -1,0 +1,136 @@
+//! What the director's connections show about masqueraded servers, both of whose directions it sees.
+
+use std::net::IpAddr;
+
+use ipvs::{DestinationEntry, Family, ForwardingMethod, Service};
+
+use super::address::Route;
+use super::director::Director;
+use super::filters::rules::Packet;
+use super::finding::{Finding, Kind, counted};
+use super::fixes::set_weight;
+use super::machine::Machine;
+use super::{filters, servers, set_sysctls, settings};
+
+const TCP: u8 = 6;
+/// So many connections are no accident.
+const MANY: usize = 3;
+
+fn masqueraded(
+    director: &Director,
+) -> impl Iterator<Item = (&Service, &[DestinationEntry], &DestinationEntry)> {
+    let is_used = |server: &&DestinationEntry| {
+        server.destination.weight > 0 && server.destination.forwarding == ForwardingMethod::Masquerade
+    };
+    director
+        .services()
+        .flat_map(move |(service, all)| all.iter().filter(is_used).map(move |server| (service, all, server)))
+}
+
+/// Clients in the network of their server, which answers them directly.
+pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
+    let troubled = masqueraded(director).filter_map(|(service, _, server)| {
+        let (clients, network) = beside(director, service, server)?;
+        let first = clients.first()?;
+        let what = format!(
+            "{} from {first}, in the network of the server, in SYN_RECV",
+            counted(u64::try_from(clients.len()).unwrap_or(u64::MAX), "connection")
+        );
+        let id = server.destination.id;
+        let track = set_sysctls(&[("net/ipv4/vs/conntrack".to_owned(), 1)]);
+        let protocol = if matches!(service.id, ipvs::ServiceId::Address { protocol: ipvs::Protocol::Udp, .. }) {
+            "udp"
+        } else {
+            "tcp"
+        };
+        let translate = match filters::tool(&director.rules, Family::from(id.address)) {
+            filters::Tool::Nft => {
+                let ip = if id.address.is_ipv4() { "ip" } else { "ip6" };
+                format!(
+                    "nft 'add table {ip} ipvs; add chain {ip} ipvs beside {{ type nat hook postrouting priority srcnat; }}; \
+                     add rule {ip} ipvs beside {ip} saddr {network} {ip} daddr {} {protocol} dport {} masquerade'",
+                    id.address, id.port
+                )
+            }
+            filters::Tool::Iptables(tool) => format!(
+                "{tool} -t nat -A POSTROUTING -s {network} -d {} -p {protocol} --dport {} -j MASQUERADE",
+                id.address, id.port
+            ),
+        };
+        Some(Kind::ClientBeside.of_server(&service.id, &id, what, format!("{track} && {translate}")))
+    });
+    troubled.collect()
+}
+
+/// Clients in the network of a server that wait for it in vain, and that network.
+pub(crate) fn beside(
+    director: &Director,
+    service: &Service,
+    server: &DestinationEntry,
+) -> Option<(Vec<IpAddr>, String)> {
+    let machine = &director.machine;
+    if server.destination.forwarding != ForwardingMethod::Masquerade
+        || !settings::forwards(machine, server.destination.id.address)
+    {
+        return None;
+    }
+    let id = server.destination.id;
+    let network = network_of(machine, id.address)?;
+    let is_near = |client: IpAddr| network.spans(client) && machine.holders(client).next().is_none();
+    let packet =
+        Packet { to: Some(id.address), to_port: Some(id.port), ..Packet::of(Family::from(id.address), TCP) };
+    if machine.sysctl("net/ipv4/vs/conntrack") == Some(1) && director.rules.may_translate(&packet) {
+        return None;
+    }
+    let waiting = director.connections.waiting(&service.id, &id, is_near);
+    (waiting.len() >= MANY).then(|| (waiting, format!("{}/{}", network.address, network.prefix)))
+}
+
+/// This machine's address in the network of a server.
+fn network_of(machine: &Machine, server: IpAddr) -> Option<super::address::Address> {
+    let Route::OnLink(link) = machine.route(server) else { return None };
+    let spans = |own: &&super::address::Address| own.link == link && !own.is_single() && own.spans(server);
+    machine.addresses.iter().find(spans).copied()
+}
+
+/// Servers that reset every connection: nothing listens on their port.
+pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let vips = director.vips();
+    for (service, all, server) in masqueraded(director) {
+        let Some((count, clients)) = refuses(director, service, server) else { continue };
+        let (number, of) = (|count| u64::try_from(count).unwrap_or(u64::MAX), server.destination.id);
+        let what = format!(
+            "it reset {} of {}, and has accepted none since",
+            counted(number(count), "connection"),
+            counted(number(clients), "client")
+        );
+        let works = |other: &DestinationEntry| {
+            other.destination.weight > 0 && refuses(director, service, other).is_none()
+        };
+        let fix = if all.iter().any(works) {
+            set_weight(&service.id, server, 0)
+        } else {
+            servers::remote_check(director, &vips, service, server)
+        };
+        findings.push(Kind::ServerRefuses.of_server(
+            &service.id,
+            &of,
+            servers::with_weight(&what, server),
+            fix,
+        ));
+    }
+    findings
+}
+
+/// How many connections a server reset, and of how many clients, if it does nothing else.
+fn refuses(director: &Director, service: &Service, server: &DestinationEntry) -> Option<(usize, usize)> {
+    // Clients that check whether a server answers, and then reset the connection, look the same; but they are few, and
+    // get longer answers than a reset, which is only headers.
+    const MANY_CLIENTS: usize = 5;
+    let (count, clients) = director.connections.reset(&service.id, &server.destination.id)?;
+    let reset = if server.destination.id.address.is_ipv4() { 40 } else { 60 };
+    let total = server.stats.total;
+    let only_resets = total.out_packets > 0 && total.out_bytes == total.out_packets.saturating_mul(reset);
+    (count >= MANY && (only_resets || clients >= MANY_CLIENTS)).then_some((count, clients))
+}

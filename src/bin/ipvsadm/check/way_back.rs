@@ -1,0 +1,64 @@
+//! Whether a real server's answers have a way to clients at all.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::address::Route;
+use super::finding::{Finding, Kind};
+use super::fixes::{ip_command, restore_route};
+use super::machine::{Connection, Machine, TcpState};
+use super::routes::RouteEntry;
+use crate::command::{Method, RealServer};
+
+/// The gateways of answers that do not answer themselves.
+pub(crate) fn silent_gateways(machine: &Machine) -> BTreeSet<(IpAddr, u32)> {
+    machine.routes.answers.iter().filter_map(|route| silent(machine, *route)).collect()
+}
+
+fn silent(machine: &Machine, route: Route) -> Option<(IpAddr, u32)> {
+    let Route::Via(gateway, link) = route else { return None };
+    let mut known = machine.neighbours.of(gateway).filter(|neighbour| neighbour.link == link);
+    known.next().filter(|neighbour| neighbour.is_silent).map(|_| (gateway, link))
+}
+
+/// Whether clients may be in this server's networks, as the VIP is, or it has routes to them.
+fn is_among_clients(role: &RealServer, machine: &Machine) -> bool {
+    let is_far = |route: &RouteEntry| route.gateway.is_some() && route.to.is_ipv4() == role.vip.is_ipv4();
+    machine.on_link(role.vip).is_some() || machine.routes.all.iter().any(is_far)
+}
+
+/// Whether clients are served, or were a while ago.
+fn is_serving(role: &RealServer, machine: &Machine) -> bool {
+    let is_served =
+        |connection: &Connection| connection.local.ip() == role.vip && connection.state != TcpState::Opening;
+    machine.connections.iter().any(is_served)
+}
+
+/// No route for answers to remote clients, or one through a gateway that does not answer. With masquerading the gateway
+/// is the director.
+pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
+    let answers = &machine.routes.answers;
+    if role.method == Method::Masquerade || answers.is_empty() {
+        return None;
+    }
+    let is_cut_off = role.director.is_some_and(|director| machine.route(director) == Route::Unreachable);
+    if answers.iter().all(|route| *route == Route::Unreachable)
+        && !is_among_clients(role, machine)
+        && (is_cut_off || !is_serving(role, machine))
+    {
+        let what = format!("there is no default route, and {} is in no network of this server", role.vip);
+        let fix = format!("{} route replace default via GATEWAY", ip_command(role.vip));
+        return Some(Kind::NoWayBack.at(&"default route", what, fix));
+    }
+    let (gateway, link) = answers.first().and_then(|route| silent(machine, *route))?;
+    if !answers.iter().all(|route| silent(machine, *route).is_some()) {
+        return None;
+    }
+    let is_it =
+        |route: &&RouteEntry| route.prefix == 0 && (route.gateway, route.link) == (Some(gateway), Some(link));
+    let route = machine.routes.all.iter().find(is_it)?;
+    // Nobody is logged in through it.
+    let fix = restore_route(route, machine.link(link)?).replace(&format!(" via {gateway} "), " via GATEWAY ");
+    let what = format!("the gateway {gateway} does not answer on {} (ip neigh)", machine.name(link));
+    Some(Kind::NoWayBack.at(&"default route", what, fix))
+}
