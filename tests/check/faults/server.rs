@@ -3,10 +3,11 @@
 use super::{Fault, ON_SERVER, SHARED};
 use crate::cluster::Kind;
 
-/// The web server of `rs1` is stopped.
+/// The web server of `rs1` is stopped; that for logins is not.
 macro_rules! stop_httpd {
     () => {
-        "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != httpd ] || kill $pid; done; sleep 0.2"
+        "for pid in $(ip netns pids rs1); do \
+         tr '\\0' ' ' </proc/$pid/cmdline | grep -v ' 22 ' | grep -q ^httpd && kill $pid; done; sleep 0.2"
     };
 }
 
@@ -244,6 +245,8 @@ pub(super) const FAULTS: [Fault; 31] = [
         id: "no-listener",
         stage: &[("rs1", "true")],
         make: concat!(stop_httpd!(), "; sysctl -w net.ipv6.bindv6only=1; ", start_httpd!("-p 80")),
+        // The setting is that of the login daemon, too.
+        cuts_off: true,
         blanks: &[(
             "systemctl restart SERVICE",
             concat!("{ ", stop_httpd!(), "; ", start_httpd!("-p 80"), "; }"),
