@@ -80,7 +80,7 @@ keep||||edit-service,edit-server|with -E and -e: options left out stay as they a
 netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
 quiet||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|no warnings about a change; IPVSADM_QUIET=1 in the environment does the same
 director||ADDRESS||check|with --check -r: the director's own address
-port||PORT||check|with --check -r: the port to serve
+port||PORT[/udp]||check|with --check -r: the port to serve
 client||ADDRESS[/PREFIX]||list|with -L -c: connections of this client, or network of clients
 state||STATE||list|with -L -c: connections in this state, such as ESTABLISHED
 summary||KEY||list|with -L -c: how many connections each client, server, service or state has, the largest first
