@@ -26,6 +26,17 @@ const SYSTEMDS: [&str; 11] = [
     "umount.target",
 ];
 
+/// The units of the packages.
+pub(crate) const PACKAGES: [&str; 7] = [
+    "ipvsadm.service",
+    "ipvsadm-metrics.service",
+    "ipvsadm-metrics.timer",
+    "ipvsadm-apply.path",
+    "ipvsadm-apply.service",
+    "ipvsadm-apply.timer",
+    "ipvsadm-etcd@.service",
+];
+
 /// The packages' unit folder, and the folder for links made by `systemctl enable`, below the machine's folder.
 const UNITS: &str = "usr/lib/systemd/system";
 const ENABLED: &str = "etc/systemd/system";
@@ -52,7 +63,7 @@ impl Machine {
         }
         symlink("multi-user.target", units.join("default.target")).unwrap();
         let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
-        for unit in ["ipvsadm.service", "ipvsadm-metrics.service", "ipvsadm-metrics.timer"] {
+        for unit in PACKAGES {
             fs::copy(packaging.join(unit), units.join(unit)).unwrap();
         }
         let helper = Path::new("/usr/libexec/ipvsadm-rs");

@@ -21,8 +21,9 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use machine::Machine;
+use machine::{Machine, PACKAGES};
 
 const RULES: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
 
@@ -214,10 +215,13 @@ fn systemd_has_no_complaint_about_the_units() {
     let verified = || {
         let mut analyze = Command::new("systemd-analyze");
         analyze.env("SYSTEMD_UNIT_PATH", machine.units()).arg("verify");
-        let units = ["ipvsadm.service", "ipvsadm-metrics.service", "ipvsadm-metrics.timer"];
-        let output = analyze.args(units.map(|unit| machine.units().join(unit))).output().unwrap();
+        let units = PACKAGES.map(|unit| machine.units().join(unit.replace('@', "@web")));
+        let output = analyze.args(units).output().unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
+    let said = verified().1;
+    assert!(PROGRAMS.iter().all(|name| said.contains(&format!("{name} is not executable"))), "{said}");
+    install_programs();
     assert_eq!(verified(), (true, String::new()));
     // It would report that.
     let wrong = machine.units().join("ipvsadm.service.d/wrong.conf");
@@ -298,6 +302,73 @@ fn metrics_are_written_where_node_exporter_reads_them() {
     assert!(metrics.contains("\nipvs_services 1\n"), "{metrics}");
     succeeds(&machine, "start ipvsadm-metrics.timer");
     assert_eq!(machine.systemctl("is-active ipvsadm-metrics.timer"), (0, "active\n".into()));
+}
+
+/// The programs of the units.
+const PROGRAMS: [&str; 2] = ["apply-changed", "follow-etcd"];
+
+/// Installs them as the packages do.
+fn install_programs() {
+    let folder = Path::new("/usr/libexec/ipvsadm");
+    fs::create_dir_all(folder).unwrap();
+    for name in PROGRAMS {
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name), folder.join(name))
+            .unwrap();
+    }
+}
+
+/// Waits until the table has these lines.
+fn until_table(lines: &str, machine: &Machine) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while ipvsadm("-Sn", "") != lines {
+        assert!(Instant::now() < end, "{}, not {lines}: {}", ipvsadm("-Sn", ""), machine.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_file_that_changes_is_applied() {
+    if is_host() {
+        return;
+    }
+    let mut machine = Machine::new("applied", None);
+    install_programs();
+    let rules = "/etc/ipvsadm.rules";
+    fs::write(rules, RULES).unwrap();
+    machine.boot();
+    let log = machine.units().join("ipvsadm-apply.service.d");
+    fs::create_dir_all(&log).unwrap();
+    fs::copy(machine.units().join("ipvsadm.service.d/zz-lab.conf"), log.join("zz-lab.conf")).unwrap();
+    // Not every 30 seconds, so that the test is short.
+    let often = machine.units().join("ipvsadm-apply.timer.d");
+    fs::create_dir_all(&often).unwrap();
+    fs::write(often.join("zz-lab.conf"), "[Timer]\nOnUnitInactiveSec=3s\n").unwrap();
+    succeeds(&machine, "daemon-reload");
+    succeeds(&machine, "start ipvsadm-apply.path");
+    until_table(RULES, &machine);
+    let wider = RULES.replace("-w 1", "-w 4");
+    fs::write(rules, &wider).unwrap();
+    until_table(&wider, &machine);
+    // As programs replace it that write files whole, while the first is perhaps still being applied.
+    fs::write("/etc/ipvsadm.new", RULES).unwrap();
+    fs::rename("/etc/ipvsadm.new", rules).unwrap();
+    until_table(RULES, &machine);
+    // A bad one changes nothing, and its line is named.
+    machine.log();
+    fs::write(rules, "-A -t bogus\n").unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while machine.systemctl("is-failed ipvsadm-apply").0 != 0 {
+        assert!(Instant::now() < end, "it does not fail");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let said = machine.log();
+    assert!(said.starts_with("line 1: illegal virtual server address[:port] specified: 'bogus'"), "{said}");
+    assert_eq!(ipvsadm("-Sn", ""), RULES);
+    // The next is applied again. Other options come from the settings: what is not in the file stays.
+    fs::write("/etc/default/ipvsadm", "IPVS_APPLY=\"--only-listed --json\"\n").unwrap();
+    ipvsadm("-A -f 7 -s rr", "");
+    fs::write(rules, ipvsadm("-S --json", "").replace("\"weight\":1", "\"weight\":9")).unwrap();
+    until_table(&(RULES.replace("-w 1", "-w 9") + "-A -f 7 -s rr\n"), &machine);
 }
 
 #[test]

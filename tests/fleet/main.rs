@@ -1,0 +1,244 @@
+//! Many directors with one table: three of them follow a key of a real etcd (`packaging/follow-etcd`), one is cut off or
+//! down while it changes, and a bad document changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+#[path = "../lab/network.rs"]
+mod network;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use network::{build, within};
+use nix::mount::{MsFlags, mount};
+
+const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const FOLDER: &str = "/run/fleet";
+const DIRECTORS: [&str; 3] = ["d1", "d2", "d3"];
+const KEY: &str = "/ipvsadm/web";
+
+/// A program that ends with the test, and so do those that it has started.
+struct Running(Child);
+
+impl Running {
+    fn start(host: &str, log: &str, command: &mut Command) -> Self {
+        let log = File::options().create(true).append(true).open(format!("{FOLDER}/{log}")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
+        Self(within(host, || command.spawn()).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program of a package that `tests/lab/run` has unpacked.
+fn program(package: &str, name: &str) -> PathBuf {
+    Path::new(ROOT).join("target/lab").join(package).join("usr/bin").join(name)
+}
+
+fn etcd() -> Running {
+    let mut etcd = Command::new(program("etcd-server", "etcd"));
+    etcd.args(["--data-dir", &format!("{FOLDER}/etcd"), "--listen-peer-urls", "http://127.0.0.1:2380"]);
+    etcd.args([
+        "--listen-client-urls",
+        "http://10.9.0.1:2379",
+        "--advertise-client-urls",
+        "http://10.9.0.1:2379",
+    ]);
+    Running::start("store", "etcd.log", &mut etcd)
+}
+
+fn etcdctl(line: &[&str]) -> (bool, String) {
+    let mut command = Command::new(program("etcd-client", "etcdctl"));
+    command.env("ETCDCTL_API", "3").env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").args(line);
+    let output = within("store", || command.output()).unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+fn put(document: &str) {
+    let (done, said) = etcdctl(&["put", "--", KEY, document]);
+    assert!(done, "{said}");
+}
+
+/// What the unit does: it starts the script again when it ends.
+fn follow(director: &str) -> Running {
+    let metrics = format!("{FOLDER}/{director}");
+    fs::create_dir_all(&metrics).unwrap();
+    let again = format!("while :; do {ROOT}/packaging/follow-etcd {KEY}; sleep 1; done");
+    let mut script = Command::new("/bin/sh");
+    script.args(["-c", &again]).env("IPVSADM", OURS).env("ETCDCTL", program("etcd-client", "etcdctl"));
+    script.env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").env("IPVS_METRICS", metrics);
+    Running::start(director, &format!("{director}.log"), &mut script)
+}
+
+/// The lines of a director's table.
+fn table(director: &str) -> String {
+    let output = Command::new(OURS).args(["-Sn", "--netns", director]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn log(director: &str) -> String {
+    fs::read_to_string(format!("{FOLDER}/{director}.log")).unwrap_or_default()
+}
+
+/// Waits until directors have a table.
+fn until_all_have(directors: &[&str], expected: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    for director in directors {
+        while table(director) != expected {
+            assert!(
+                Instant::now() < end,
+                "{director} has\n{}\nnot\n{expected}\n{}",
+                table(director),
+                log(director)
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// The value of a metric of a director.
+fn metric(director: &str, name: &str) -> String {
+    let file = fs::read_to_string(format!("{FOLDER}/{director}/ipvs-etcd--ipvsadm-web.prom")).unwrap();
+    let sample = format!("{name}{{key=\"{KEY}\"}} ");
+    file.lines().find_map(|line| line.strip_prefix(&sample)).unwrap_or_else(|| panic!("{file}")).to_owned()
+}
+
+/// The JSON of lines.
+fn document(lines: &str) -> String {
+    within("scratch", || {
+        let run = |words: &[&str], input: &str| {
+            let mut command = Command::new(OURS);
+            let mut child = command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run(&["-R", "--replace"], lines);
+        run(&["-S", "--json"], "")
+    })
+}
+
+const FIRST: &str = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
+
+/// The same with servers of these weights beside the first.
+fn with(weights: &[u32]) -> String {
+    let servers = weights
+        .iter()
+        .zip(2..)
+        .map(|(weight, last)| format!("-a -t 10.0.0.1:80 -r 10.1.0.{last}:80 -m -w {weight}\n"));
+    FIRST.to_owned() + &servers.collect::<String>()
+}
+
+#[test]
+fn three_directors_follow_one_key() {
+    lab::isolate();
+    fs::create_dir_all(FOLDER).unwrap();
+    mount(Some("lab"), FOLDER, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    build(&[
+        "store eth0@lan 10.9.0.1/24",
+        "d1 eth0@lan 10.9.0.11/24",
+        "d2 eth0@lan 10.9.0.12/24",
+        "d3 eth0@lan 10.9.0.13/24",
+        "scratch",
+    ]);
+    let store = etcd();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !etcdctl(&["endpoint", "health"]).0 {
+        assert!(Instant::now() < end, "etcd does not come up: {}", log("etcd"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // There is nothing yet: the tables stay, and it is said.
+    let mut followers: Vec<Option<Running>> = DIRECTORS.map(|director| Some(follow(director))).into();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !DIRECTORS.iter().all(|director| log(director).contains("there is no document at revision 1: ")) {
+        assert!(Instant::now() < end, "{}", log("d1"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    put(&document(&with(&[])));
+    until_all_have(&DIRECTORS, FIRST);
+
+    // A connection through one of them lasts whatever changes beside its server.
+    let (mut client, mut taken) = within("d1", || {
+        for address in ["10.0.0.1/32", "10.1.0.1/32"] {
+            assert!(
+                Command::new("ip").args(["addr", "add", address, "dev", "lo"]).status().unwrap().success()
+            );
+        }
+        let server = TcpListener::bind("10.1.0.1:80").unwrap();
+        let client = TcpStream::connect("10.0.0.1:80").unwrap();
+        (client, server.accept().unwrap().0)
+    });
+    // Lines are a document, too.
+    put(&with(&[2]));
+    until_all_have(&DIRECTORS, &with(&[2]));
+
+    // The third is cut off, and the second is down.
+    let cable = |way: &str| {
+        assert!(Command::new("ip").args(["link", "set", "d3-eth0", way]).status().unwrap().success());
+    };
+    cable("down");
+    followers[1] = None;
+    put(&document(&with(&[3, 4])));
+    until_all_have(&["d1"], &with(&[3, 4]));
+    assert_eq!([table("d2"), table("d3")], [with(&[2]), with(&[2])]);
+    cable("up");
+    followers[1] = Some(follow("d2"));
+    until_all_have(&DIRECTORS, &with(&[3, 4]));
+
+    // Bad documents: no JSON, and what the kernel refuses.
+    let bad = ["{\"services\": [", "-A -t 10.0.0.9:80 -s nosuch\n"];
+    for (number, document) in bad.iter().enumerate() {
+        let counts = DIRECTORS.map(|director| log(director).matches("not in effect").count());
+        put(document);
+        let end = Instant::now() + Duration::from_secs(60);
+        while DIRECTORS
+            .iter()
+            .zip(counts)
+            .any(|(director, count)| log(director).matches("not in effect").count() == count)
+        {
+            assert!(Instant::now() < end, "bad document {number}: {}", log("d1"));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        for director in DIRECTORS {
+            assert_eq!(
+                (table(director), metric(director, "ipvs_follow_applied").as_str()),
+                (with(&[3, 4]), "0")
+            );
+        }
+    }
+    // etcd starts again, and what was said then comes through.
+    drop(store);
+    let _store = etcd();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !etcdctl(&["put", "--", KEY, &with(&[5])]).0 {
+        assert!(Instant::now() < end, "etcd does not come up again");
+    }
+    until_all_have(&DIRECTORS, &with(&[5]));
+    for director in DIRECTORS {
+        let end = Instant::now() + Duration::from_secs(20);
+        while metric(director, "ipvs_follow_applied") != "1" {
+            assert!(Instant::now() < end, "{}", log(director));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    client.write_all(b"still there?").unwrap();
+    let mut heard = [0; 12];
+    taken.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still there?");
+}
