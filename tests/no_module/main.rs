@@ -7,7 +7,8 @@
 mod lab;
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 /// Runs a shell command, which must succeed.
 fn sh(line: &str) -> String {
@@ -60,6 +61,8 @@ fn without_the_module_the_fix_is_named() {
     assert_eq!(ours("-Ln"), (0, String::new()));
     assert!(fs::exists("/proc/net/ip_vs").unwrap());
 
+    a_view_survives_the_module();
+
     // Schedulers and engines are modules, too.
     let add = "-A -u 10.0.0.1:5060 -s rr -p --pe sip";
     let missing = |word: &str, fix: &str| {
@@ -78,4 +81,25 @@ fn without_the_module_the_fix_is_named() {
         "sip",
         "kernel.modules_disabled keeps ip_vs_pe_sip out until the next boot: load it before that is set",
     );
+}
+
+/// The frames of `--watch` while the module goes, stays away, and comes back.
+fn a_view_survives_the_module() {
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_ipvsadm"))
+        .args(["--watch", "0.1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let mut wait = |text: &str| assert!(lines.by_ref().take(2000).any(|line| line.contains(text)), "{text}");
+    wait(": 0 services");
+    sh("/run/modprobe -r ip_vs");
+    for _ in 0..3 {
+        wait("Can't initialize ipvs: Protocol not available; its module was unloaded meanwhile");
+    }
+    assert!(!fs::exists("/proc/net/ip_vs").unwrap(), "the view has loaded the module");
+    sh("modprobe ip_vs");
+    wait(": 0 services");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
 }
