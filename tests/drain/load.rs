@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::network::enter;
+use crate::network::{enter, within};
 
 /// What a client waits for at most: longer than any pause of a busy machine, shorter than TCP's second attempt to resend.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,6 +28,42 @@ pub(crate) struct Load {
     counts: Arc<Mutex<Counts>>,
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<()>>,
+}
+
+/// The load generator wrk, which runs until it is ended.
+pub(crate) struct Wrk(Child);
+
+impl Wrk {
+    /// Starts it on a host, with four connections that it keeps as long as the servers let it.
+    pub(crate) fn begin(host: &str, vip: SocketAddr) -> Self {
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/wrk/usr");
+        let mut wrk = Command::new(unpacked.join("bin/wrk"));
+        wrk.env("LD_LIBRARY_PATH", unpacked.join("lib/x86_64-linux-gnu"));
+        wrk.args([
+            "--threads",
+            "1",
+            "--connections",
+            "4",
+            "--duration",
+            "1h",
+            "--timeout",
+            "20s",
+            &format!("http://{vip}/page"),
+        ]);
+        Self(within(host, || wrk.stdout(Stdio::piped()).spawn()).unwrap())
+    }
+
+    /// Ends it, and returns how many requests it has made; a panic if one has failed.
+    pub(crate) fn end(self) -> usize {
+        assert!(Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap().success());
+        let output = self.0.wait_with_output().unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        let requests =
+            report.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
+        let is_good = !report.contains("Socket errors") && !report.contains("Non-2xx");
+        assert!(output.status.success() && is_good, "{report}");
+        requests.unwrap_or_else(|| panic!("{report}"))
+    }
 }
 
 /// How clients end a connection.
@@ -116,48 +154,63 @@ impl Client {
             Self::Reloads => (0..4)
                 .map(|_| {
                     std::thread::sleep(Duration::from_millis(20));
-                    ask(&stream, &mut reader, "page")
+                    ask(&stream, &mut reader, "/page")
                 })
                 .collect(),
-            Self::Downloads => ask(&stream, &mut reader, "large").map(|server| vec![server]),
+            Self::Downloads => ask(&stream, &mut reader, "/large").map(|server| vec![server]),
         };
         if close == Close::Reset {
-            // A byte that was not read makes it one.
-            (&stream).write_all(b"byte\n")?;
+            // An answer that was not read makes it one.
+            write!(&stream, "GET /page HTTP/1.1\r\n\r\n")?;
             stream.peek(&mut [0])?;
         }
         servers
     }
 }
 
-/// Asks for something, and reads all of it: the server's name, a length, and so many bytes.
+/// Asks for something, and reads all of it; the server's name is in the head.
 fn ask(mut stream: &TcpStream, reader: &mut impl BufRead, what: &str) -> std::io::Result<String> {
-    writeln!(stream, "{what}")?;
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let (server, length) = line.trim_end().split_once(' ').ok_or(ErrorKind::UnexpectedEof)?;
-    let length: u64 = length.parse().map_err(|_| ErrorKind::InvalidData)?;
+    stream.write_all(format!("GET {what} HTTP/1.1\r\nHost: vip\r\n\r\n").as_bytes())?;
+    let head = head(reader)?;
+    let value =
+        |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).ok_or(ErrorKind::UnexpectedEof);
+    let server = value("Server: ")?.to_owned();
+    let length: u64 = value("Content-Length: ")?.parse().map_err(|_| ErrorKind::InvalidData)?;
     let read = std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-    if read == length { Ok(server.to_owned()) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    if read == length { Ok(server) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Answers one client until it closes.
+/// The lines up to an empty one; none at the end.
+fn head(reader: &mut impl BufRead) -> std::io::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for line in reader.lines() {
+        match line? {
+            line if line.is_empty() => return Ok(lines),
+            line => lines.push(line),
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Answers one client until it closes, or has asked often: servers close connections that are kept alive.
 fn answer(host: &str, mut stream: &TcpStream) -> std::io::Result<()> {
-    for line in BufReader::new(stream).lines() {
-        match line?.as_str() {
-            "page" => {
-                let page = [b'.'; 1000];
-                stream.write_all(&[format!("{host} {}\n", page.len()).as_bytes(), &page].concat())?;
-            }
-            "large" => {
-                let part = [b'.'; 1000];
-                writeln!(stream, "{host} {}", 20 * part.len())?;
-                for _ in 0..20 {
-                    stream.write_all(&part)?;
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            }
-            _ => stream.write_all(b".")?,
+    const REQUESTS: usize = 20;
+    const PART: [u8; 1000] = [b'.'; 1000];
+    let mut reader = BufReader::new(stream);
+    for number in 1..=REQUESTS {
+        let request = head(&mut reader)?;
+        let Some(first) = request.first() else { return Ok(()) };
+        let parts = if first.starts_with("GET /large ") { 20 } else { 1 };
+        let connection = if number == REQUESTS { "close" } else { "keep-alive" };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nServer: {host}\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
+            parts * PART.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        for _ in 0..parts {
+            // A client alone would keep the processor busy.
+            std::thread::sleep(Duration::from_millis(if parts == 1 { 10 } else { 50 }));
+            stream.write_all(&PART)?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use load::{Close, Load};
+use load::{Close, Load, Wrk};
 use network::{build, within};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
@@ -51,7 +51,7 @@ impl Method {
         let clients = CLIENTS.iter().chain(&NEWCOMERS).enumerate().map(client);
         let hosts: Vec<String> = clients
             .chain(SERVERS.iter().enumerate().map(server))
-            .chain([format!("director {director}")])
+            .chain([format!("director {director}"), "wrk eth0@lan 192.168.1.30/24".to_owned()])
             .collect();
         build(&hosts.iter().map(String::as_str).collect::<Vec<_>>());
         run("director", "ip addr add 192.168.1.100/32 dev eth0");
@@ -120,17 +120,24 @@ fn no_request_fails(method: Method, persistence: &str) {
     run("director", "echo 1 >/proc/sys/net/ipv4/vs/expire_quiescent_template");
     Load::serve(&SERVERS, 80);
 
-    // A director that masquerades sees both sides close, and remembers for two minutes.
-    let close = if method == Method::Masquerade { Close::Reset } else { Close::Fin };
+    // A director that masquerades sees both sides close, and remembers for two minutes. wrk only closes like that: then
+    // inactive connections are ignored, and with persistence, which lasts as long as they do, it does not take part.
+    let (close, ignore) = match (method, persistence) {
+        (Method::Masquerade, "") => (Close::Fin, "--ignore-inactive"),
+        (Method::Masquerade, _) => (Close::Reset, ""),
+        (Method::DirectRouting | Method::Tunnel, _) => (Close::Fin, ""),
+    };
     let vip = "192.168.1.100:80".parse().unwrap();
     let load = Load::begin(&CLIENTS, vip, close);
+    let wrk = (close == Close::Fin).then(|| Wrk::begin("wrk", vip));
     for server in SERVERS {
         // With persistence, the one of twice the weight has two of the three clients.
         until(server, || load.answers(server) > 3 || !persistence.is_empty() && load.answers("rs2") > 3);
     }
     std::thread::sleep(each);
 
-    let drained = run("director", &format!("{OURS} --drain -r {} --wait 100 --quiet", method.server()));
+    let drained =
+        run("director", &format!("{OURS} --drain -r {} --wait 100 --quiet {ignore}", method.server()));
     assert!(drained.contains(" is drained and deleted; this brings it back: ipvsadm -a "), "{drained}");
     assert!(!run("director", &format!("{OURS} -Ln")).contains(method.server()));
     let answers = load.answers("rs2");
@@ -142,6 +149,9 @@ fn no_request_fails(method: Method, persistence: &str) {
     let newcomers = Load::begin(&NEWCOMERS, vip, close);
     until("rs2 answers again", || newcomers.answers("rs2") > 3);
     std::thread::sleep(each);
+    let requests = wrk.map_or(0, Wrk::end);
+    println!("{method:?} {persistence}: wrk made {requests} requests");
+    assert!(requests > 20 || close == Close::Reset, "{requests}");
     for counts in [load.end(), newcomers.end()] {
         assert_eq!(counts.failures, [""; 0], "{:?}", counts.answers);
         println!("{method:?} {persistence}: {:?}", counts.answers);
