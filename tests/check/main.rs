@@ -15,6 +15,7 @@ mod netns;
 #[path = "../lab/network.rs"]
 mod network;
 mod own_addresses;
+mod repaired;
 mod saved;
 mod standby;
 mod twins;
@@ -314,6 +315,9 @@ fn options_that_do_not_go_together_are_refused() {
             "--check -r 10.0.0.1 --director 10.0.0.1",
             "illegal director address specified: '10.0.0.1'; its own, not the VIP",
         ),
+        ("--check --fix --json", "--fix asks and tells a person: leave out --json"),
+        ("--check --yes", "the option 'yes' is about fixes: add --fix"),
+        ("--check -r 10.0.0.1 --persist", "the option 'persist' is about fixes: add --fix"),
         ("--check -n", "Illegal 'numeric' option with the 'check' command"),
         ("-Z --json", "Illegal 'json' option with the 'zero' command"),
     ] {

@@ -76,6 +76,17 @@ pub(crate) struct Check {
     pub(crate) json: bool,
     /// The saved table; none for the default path.
     pub(crate) file: Option<PathBuf>,
+    /// Carry out fixes.
+    pub(crate) fix: Option<Fix>,
+}
+
+/// `--fix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fix {
+    /// Without asking.
+    pub(crate) yes: bool,
+    /// Write what must outlive a reboot.
+    pub(crate) persist: bool,
 }
 
 /// A real server to check.

@@ -17,8 +17,10 @@ mod machine;
 mod marks;
 mod masqueraded;
 mod neighbours;
+mod persist;
 mod procfs;
 mod real_server;
+mod repair;
 mod routes;
 mod rtnetlink;
 mod saved;
@@ -28,6 +30,7 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod way_back;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -50,6 +53,7 @@ use connections::Expiry;
 use director::Director;
 use finding::Finding;
 use machine::{Machine, default_route_probe};
+use repair::{Seen, repair};
 use routes::{Packet, RoutingTables, Rule};
 use rtnetlink::Routing;
 
@@ -95,6 +99,14 @@ impl Director {
 
 /// Checks this machine as a director.
 pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write) -> Result<()> {
+    let mut look = || look_at_director(client, check);
+    match check.fix {
+        Some(fix) => repair(look, check, fix, out),
+        None => print(look()?.findings, check, out),
+    }
+}
+
+fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     let refused = |error: ipvs::Error| check_failure(messages::refused(&error, None).message);
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
@@ -117,7 +129,9 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     let mut findings = director.findings();
     let saved = saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
     findings.extend(saved.map_err(refused)?);
-    print(findings, check, out)
+    // What undoes a change is its difference.
+    let table = check.fix.map(|_| ipvs::Table::read(client)).transpose().map_err(refused)?;
+    Ok(Seen { findings: without_duplicates(findings), table })
 }
 
 /// All services with their servers, as in the kernel.
@@ -129,6 +143,14 @@ fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
 
 /// Checks this machine as a real server; needs no IPVS.
 pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write) -> Result<()> {
+    let look = || look_at_server(role);
+    match check.fix {
+        Some(fix) => repair(look, check, fix, out),
+        None => print(look()?.findings, check, out),
+    }
+}
+
+fn look_at_server(role: &RealServer) -> Result<Seen> {
     let destinations = [Some(role.vip), role.director].into_iter().flatten();
     let mut machine = read_machine(&destinations.collect(), Some(role))?;
     let silent = way_back::silent_gateways(&machine);
@@ -136,22 +158,28 @@ pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write
     let rules = filters::read();
     let mut findings = real_server::findings(role, &machine, &rules);
     findings.extend(filtered::on_server(role, &machine, &rules));
-    print(findings, check, out)
+    Ok(Seen { findings: without_duplicates(findings), table: None })
 }
 
-/// Prints the findings without duplicates.
+fn without_duplicates(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let mut known = HashSet::new();
+    findings.retain(|finding| known.insert((finding.id, finding.at.clone())));
+    findings
+}
+
 fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
-    let mut printed = HashSet::new();
-    findings.retain(|finding| printed.insert((finding.id, finding.at.clone())));
     for finding in &mut findings {
         finding.fix = netns::command(std::mem::take(&mut finding.fix));
     }
-    show::show(out, &findings, check.json, terminal_width()).and_then(|()| out.flush()).map_err(|error| {
-        let failure = messages::write_error(&error);
-        // Findings that could not be written must not look like findings.
-        if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
-    })?;
+    let written = show::show(out, &findings, check.json, terminal_width()).and_then(|()| out.flush());
+    written.map_err(|error| unwritten(&error))?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }
+}
+
+/// Findings that could not be written must not look like findings.
+fn unwritten(error: &io::Error) -> Failure {
+    let failure = messages::write_error(error);
+    if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
 }
 
 /// The width of the terminal that the output goes to, if it does.

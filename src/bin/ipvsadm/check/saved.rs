@@ -35,7 +35,7 @@ pub(crate) fn findings(
     if given.is_none() && supervisors.fill_table.is_some() {
         return Ok(Vec::new());
     }
-    let Some(path) = given.map(Path::to_owned).or_else(|| netns::etc().map(|etc| usual_place(&etc))) else {
+    let Some(path) = given.map(Path::to_owned).or_else(usual_place) else {
         return Ok(Vec::new());
     };
     let finding = match atomic_file::read(&path) {
@@ -57,7 +57,12 @@ fn found(kind: Kind, path: &Path, what: &str, fix: String) -> Finding {
     kind.at(&path.display(), what, fix)
 }
 
-fn usual_place(etc: &Path) -> PathBuf {
+/// The path that this system's scripts use; none in a network namespace without files of its own.
+pub(crate) fn usual_place() -> Option<PathBuf> {
+    netns::etc().map(|etc| place_below(&etc))
+}
+
+fn place_below(etc: &Path) -> PathBuf {
     let [debian, redhat] = PLACES.map(|place| etc.join(place));
     let is_redhat = !debian.exists() && redhat.parent().is_some_and(Path::is_dir);
     if is_redhat { redhat } else { debian }

@@ -124,10 +124,7 @@ impl<'a> Options<'a> {
                 let family = self.service.map_or(Family::V4, |service| service.family());
                 self.netmask = Some(value::netmask(word, family, resolver)?);
             }
-            OptionKey::Pe => {
-                let name = value::cut(word, PersistenceEngine::MAX_BYTES);
-                self.engine = PersistenceEngine::new(name).ok().filter(|_| !word.is_empty());
-            }
+            OptionKey::Pe => self.engine = engine(word),
             OptionKey::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
             OptionKey::RealServer => self.server = Some(self.server(word, resolver)?),
             OptionKey::Gatewaying | OptionKey::Ipip | OptionKey::Masquerading => {
@@ -181,6 +178,9 @@ impl<'a> Options<'a> {
             | OptionKey::DryRun
             | OptionKey::Keep
             | OptionKey::IgnoreInactive
+            | OptionKey::Fix
+            | OptionKey::Yes
+            | OptionKey::Persist
             | OptionKey::Force
             | OptionKey::OnlyListed
             | OptionKey::Json
@@ -247,6 +247,11 @@ impl<'a> Options<'a> {
 }
 
 const COUNTS: std::ops::RangeInclusive<u32> = 0..=2_147_483_647;
+
+/// A persistence engine, as much of its name as the kernel takes.
+fn engine(word: &[u8]) -> Option<PersistenceEngine> {
+    PersistenceEngine::new(value::cut(word, PersistenceEngine::MAX_BYTES)).ok().filter(|_| !word.is_empty())
+}
 
 fn fwmark(word: &[u8]) -> Result<ServiceId> {
     value::decimal(word, 1..=u32::MAX)

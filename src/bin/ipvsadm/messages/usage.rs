@@ -66,6 +66,9 @@ pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values
 /// The original prints an empty line after this one.
 pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
 pub(crate) const INCOMPLETE: &str = "the command lacks its object";
+pub(crate) const FIX_AS_JSON: &str = "--fix asks and tells a person: leave out --json";
+pub(crate) const FIX_WITHOUT_TERMINAL: &str =
+    "--fix asks before each change, and stdin is no terminal: add --yes";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
 pub(crate) const NAMESPACE_OF_A_LINE: &str =
@@ -119,6 +122,11 @@ pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
 /// An option of `--check` that needs `-r`.
 pub(crate) fn about_a_real_server(option: OptionKey) -> Failure {
     value(format!("the option '{}' is about a real server: add -r VIP", option.name()))
+}
+
+/// An option of `--check` that needs `--fix`.
+pub(crate) fn about_fixes(option: OptionKey) -> Failure {
+    value(format!("the option '{}' is about fixes: add --fix", option.name()))
 }
 
 /// An option of `-L` that needs `-c`.

@@ -2,8 +2,8 @@
 
 use crate::cli::value;
 use crate::command::{
-    Check, ConnectionFilter, Connections, Drain, Format, List, ListTarget, Method, RealServer, Summary, View,
-    Watch, Which,
+    Check, ConnectionFilter, Connections, Drain, Fix, Format, List, ListTarget, Method, RealServer, Summary,
+    View, Watch, Which,
 };
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
@@ -62,10 +62,20 @@ impl Options<'_> {
             Some(_) => Some(OptionKey::File).filter(|option| self.has(*option)),
             None => of_a_server.into_iter().find(|option| self.has(*option)),
         };
+        let wants_fix = self.has(OptionKey::Fix);
+        if wants_fix && self.has(OptionKey::Json) {
+            return Err(messages::value(messages::FIX_AS_JSON));
+        }
+        let of_fix = [OptionKey::Yes, OptionKey::Persist].into_iter().find(|option| self.has(*option));
+        if let Some(option) = of_fix.filter(|_| !wants_fix) {
+            return Err(messages::about_fixes(option));
+        }
+        let fix =
+            wants_fix.then(|| Fix { yes: self.has(OptionKey::Yes), persist: self.has(OptionKey::Persist) });
         match stray {
             Some(OptionKey::File) => Err(messages::value(messages::CHECK_SAVED_OF_SERVER)),
             Some(option) => Err(messages::about_a_real_server(option)),
-            None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file }),
+            None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file, fix }),
         }
     }
 
