@@ -58,6 +58,8 @@ impl Machine {
         fs::create_dir_all(&beside).unwrap();
         fs::create_dir_all(folder.join(ENABLED)).unwrap();
         own_etc(&folder);
+        // Those of the distribution's package, which this machine has.
+        let _ = fs::remove_file("/etc/default/ipvsadm");
         for unit in SYSTEMDS {
             fs::copy(Path::new("/lib/systemd/system").join(unit), units.join(unit)).unwrap();
         }
@@ -66,7 +68,7 @@ impl Machine {
         for unit in PACKAGES {
             fs::copy(packaging.join(unit), units.join(unit)).unwrap();
         }
-        let helper = Path::new("/usr/libexec/ipvsadm-rs");
+        let helper = Path::new("/usr/libexec/ipvsadm");
         fs::create_dir_all(helper).unwrap();
         fs::copy(packaging.join("service"), helper.join("service")).unwrap();
         if let Some(drop_in) = drop_in {
