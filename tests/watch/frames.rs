@@ -49,7 +49,7 @@ fn what_cannot_be_read_is_named_and_nothing_is_drawn() {
         ("--watch --count x", 2, "illegal count specified: 'x'; a number from 1 to 4294967295"),
         ("--watch 1 2", 2, "unexpected argument 2"),
         ("--watch --json", 2, "Illegal 'json' option with the 'watch' command"),
-        ("--watch -t 192.0.2.9:80", 1, "No such service"),
+        ("--watch -t 192.0.2.9:80", 1, "No such service: 'TCP 192.0.2.9:80'; these are there: ipvsadm -Ln"),
         ("-L --count 3", 2, "Illegal 'count' option with the 'list' command"),
     ] {
         let output = ours(line);

@@ -9,13 +9,13 @@ IPVS 1.2.1  3 services  by address  every 0.5 s
 connections/s       0
 packets/s           0
 bytes/s             0
-address                    weight active  inact conn/s  pkt/s bytes/s share
- ▾ TCP  192.0.2.1:80                   0      0      0      0       0
-     10.0.0.1:8080              3      0      0      0      0       0
-     10.0.0.2:8080              2      0      0      0      0       0
-!▾ UDP  192.0.2.1:53                   0      0      0      0       0
-     10.0.0.3:53                0      0      0      0      0       0
-!▾ FWM  7 IPv6                                       0      0       0
+address                      weight active inact conn/s pkt/s bytes/s share
+ ▾ TCP  192.0.2.1:80                     0     0      0     0       0
+    10.0.0.1:8080                 3      0     0      0     0       0
+    10.0.0.2:8080                 2      0     0      0     0       0
+!▾ UDP  192.0.2.1:53                     0     0      0     0       0
+    10.0.0.3:53                   0      0     0      0     0       0
+!▾ FWM  7 IPv6                                        0     0       0
 
 
 
@@ -103,9 +103,9 @@ fn a_table_that_changes_is_marked_and_one_that_is_cleared_is_empty() {
     let screen = terminal.wait_for("-▾ FWM  7 IPv6");
     for line in [
         "+▾ TCP  192.0.2.9:443",
-        "+    10.0.0.4:8080",
-        "-    10.0.0.1:8080",
-        "~    10.0.0.2:8080            2→5",
+        "+   10.0.0.4:8080",
+        "-   10.0.0.1:8080",
+        "~   10.0.0.2:8080               2→5",
     ] {
         assert_eq!(lines(&screen, line).len(), 1, "{line}:\n{screen}");
     }

@@ -33,8 +33,8 @@ pub(super) const COLUMNS: [Column; 9] =
 const BY_IMPORTANCE: [Column; 8] = [Active, Connections, Weight, Inactive, Bytes, Share, Packets, Method];
 
 /// The width of addresses: where columns are few, where they are many, and where there is room for all.
-const LEAST_ADDRESS: u16 = 24;
-const ADDRESS: u16 = 26;
+const LEAST_ADDRESS: u16 = 25;
+const ADDRESS: u16 = 28;
 const MOST_ADDRESS: u16 = 50;
 
 /// A wider bar tells nothing more.
@@ -67,7 +67,8 @@ impl Column {
         match self {
             Address => ADDRESS,
             Method | Bytes => 7,
-            Weight | Active | Inactive | Connections | Packets => 6,
+            Weight | Active | Connections => 6,
+            Inactive | Packets => 5,
             Share => 10,
         }
     }
@@ -99,7 +100,7 @@ impl Column {
         match self {
             Method => method(entry.destination.forwarding).to_owned(),
             Weight => match server.change() {
-                Some(Change::Weight(was)) => format!("{was}{arrow}{}", entry.destination.weight),
+                Some(Change::Weight(was)) => was_and_is(was, entry.destination.weight, arrow),
                 _ => number::count(entry.destination.weight.into()),
             },
             Active => number::count(entry.active_connections.into()),
@@ -116,6 +117,13 @@ impl Column {
             _ => rate.connections,
         }
     }
+}
+
+/// An old weight and the new one, where there is room for both.
+fn was_and_is(was: u32, is: u32, arrow: &str) -> String {
+    let is = number::count(is.into());
+    let both = format!("{was}{arrow}{is}");
+    if both.chars().count() > usize::from(Weight.width()) { is } else { both }
 }
 
 /// A name of the kernel's, which may be any bytes, without any that control a terminal.
@@ -227,6 +235,15 @@ impl Sort {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_weight_is_never_cut() {
+        for (was, is, text) in
+            [(1, 7, "1→7"), (100, 99, "100→99"), (1000, 99, "99"), (0, 2_147_483_647, "2.15G")]
+        {
+            assert_eq!(was_and_is(was, is, "→"), text);
+        }
+    }
 
     #[test]
     fn columns_fit_into_any_width() {

@@ -10,6 +10,9 @@ use super::rate::{Meter, Rate};
 /// How many rates of all services together are kept.
 const HISTORY: usize = 240;
 
+/// For how many readings servers that are not on the screen are kept, so that their rates are known when they return.
+const KEPT: u64 = 30;
+
 /// How long a change is marked, unless readings are further apart.
 const MARKED: Duration = Duration::from_secs(10);
 
@@ -218,10 +221,10 @@ impl Model {
         self.begin_reading();
     }
 
-    /// From now on servers have to be read again. Those that were not shown last are forgotten.
+    /// From now on servers have to be read again. Those that were not shown for long are forgotten.
     fn begin_reading(&mut self) {
         let last = self.reading;
-        self.servers.retain(|_, servers| servers.reading == last);
+        self.servers.retain(|_, servers| servers.reading + KEPT > last);
         self.reading += 1;
         self.failure = None;
     }

@@ -66,7 +66,7 @@ impl<'a> Kernel<'a> {
 
     /// Reads one service of many.
     pub(super) fn read_one(&mut self, id: &ServiceId, model: &mut Model) {
-        match self.asked(|client| client.service(id)) {
+        match self.service(id) {
             Ok(entry) => model.update_one(entry, Instant::now()),
             Err(failure) => model.failure = Some(failure.message),
         }
@@ -86,9 +86,17 @@ impl<'a> Kernel<'a> {
         }
     }
 
+    fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry> {
+        let found = self.asked(|client| match client.service(id) {
+            Err(error) if error.is_not_found() => Ok(None),
+            answer => answer.map(Some),
+        })?;
+        found.ok_or_else(|| messages::no_such_service(id))
+    }
+
     fn services_and_totals(&mut self) -> Result<(Vec<ServiceEntry>, Counters)> {
         if let Some(id) = self.only {
-            let entry = self.asked(|client| client.service(&id))?;
+            let entry = self.service(&id)?;
             return Ok((vec![entry], entry.stats.total));
         }
         let known = std::mem::take(&mut self.known);
@@ -109,7 +117,6 @@ impl<'a> Kernel<'a> {
             }
             match ask(self.session.client()?) {
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.is_not_found() => return Err(messages::refused(&error, None)),
                 // The module may have been loaded again.
                 Err(_) if !is_again => is_again = true,
                 Err(error) => return Err(messages::refused(&error, None)),

@@ -60,10 +60,10 @@ fn of_service(
     let is_unusable = !service.is_gone() && scene.model.is_unusable(id);
     let mark = if is_unusable { '!' } else { mark(service.change()) };
     let servers = scene.model.servers(id);
-    let cells = columns.iter().map(|(column, _)| match column {
+    let cells = columns.iter().map(|(column, width)| match column {
         Column::Address => {
             let fold = theme.fold(scene.view.is_folded(id));
-            Cell::new(format!("{mark}{fold} {}", text.service(id)))
+            Cell::new(theme.cut(format!("{mark}{fold} {}", text.service(id)), *width))
         }
         column => Cell::new(aligned(*column, column.of_service(service, servers))),
     });
@@ -83,7 +83,7 @@ fn of_server(
     let cells = columns.iter().map(|(column, width)| match column {
         Column::Address => {
             let address = text.endpoint(id.address, id.port, protocol_of(service));
-            Cell::new(format!("{}    {address}", mark(server.change())))
+            Cell::new(theme.cut(format!("{}   {address}", mark(server.change())), *width))
         }
         Column::Share => {
             let all = scene.model.servers(service).iter().map(connections).sum::<u64>();

@@ -128,14 +128,14 @@ impl<W: Write> Screen<W> {
     /// of the shell's job stop.
     pub(super) fn suspend(&mut self, is_key: bool) -> io::Result<()> {
         restore();
+        let signal = SigSet::from(Signal::SIGTSTP);
+        signal.thread_unblock()?;
         if is_key {
-            let signal = SigSet::from(Signal::SIGTSTP);
-            signal.thread_unblock()?;
             rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
-            signal.thread_block()?;
         } else {
-            raise(Signal::SIGSTOP)?;
+            raise(Signal::SIGTSTP)?;
         }
+        signal.thread_block()?;
         self.take()
     }
 

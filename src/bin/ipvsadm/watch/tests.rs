@@ -30,13 +30,13 @@ IPVS 1.2.1  2 services  by address  every 2 s
 connections/s      20                                                                  █
 packets/s         200                                                                  █
 bytes/s         20000                                                                  █
-address                    method  weight active  inact conn/s  pkt/s bytes/s share
- ▾ TCP  192.0.2.1:80       wrr                 3      9      -      -       -
-     10.0.1.1:80           Masq         1      3      6     20    200   20000 ███▊   75%
-     10.0.1.2:80           Masq         1      0      3      -      -       - █▎     25%
- ▾ TCP  192.0.2.2:80       wrr                 0      0      -      -       -
-     10.0.2.1:80           Masq         1      0      0      -      -       -
-     10.0.2.2:80           Masq         1      0      0      -      -       -
+address                      method  weight active inact conn/s pkt/s bytes/s share
+ ▾ TCP  192.0.2.1:80         wrr                 3     9      -     -       -
+    10.0.1.1:80              Masq         1      3     6     20   200   20000 ███▊   75%
+    10.0.1.2:80              Masq         1      0     3      -     -       - █▎     25%
+ ▾ TCP  192.0.2.2:80         wrr                 0     0      -     -       -
+    10.0.2.1:80              Masq         1      0     0      -     -       -
+    10.0.2.2:80              Masq         1      0     0      -     -       -
 
 
 
@@ -48,7 +48,7 @@ address                    method  weight active  inact conn/s  pkt/s bytes/s sh
 q quit  ? help  / filter  s sort  Enter service  c connections  Space fold  f fold all";
     assert_eq!(screen.trim_end(), expected, "\n{screen}");
     world.read(3, 190);
-    assert!(world.line("10.0.1.2:80").contains(" 0      0       0 █"), "{}", world.screen());
+    assert!(world.line("10.0.1.2:80").contains(" 0     0       0 █"), "{}", world.screen());
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn changes_are_marked_for_a_while_with_colours_or_without() {
     world.client.add_service(&Service::new(id("TCP 192.0.2.4:80"), "rr".parse().unwrap())).unwrap();
     world.read(2, 0);
     for (text, start) in [
-        ("10.0.1.3:80", "+    10.0.1.3:80"),
-        ("10.0.1.2:80", "~    10.0.1.2:80"),
-        ("10.0.1.1:80", "-    10.0.1.1:80"),
+        ("10.0.1.3:80", "+   10.0.1.3:80"),
+        ("10.0.1.2:80", "~   10.0.1.2:80"),
+        ("10.0.1.1:80", "-   10.0.1.1:80"),
         ("192.0.2.2:80", "-▾ TCP  192.0.2.2:80"),
         ("192.0.2.3:80", "!▾ TCP  192.0.2.3:80"),
         ("192.0.2.4:80", "!▾ TCP  192.0.2.4:80"),
@@ -105,7 +105,7 @@ fn changes_are_marked_for_a_while_with_colours_or_without() {
     }
     let screen = world.screen();
     assert!(!screen.contains("10.0.1.1:80") && !screen.contains("192.0.2.2:80"), "{screen}");
-    assert!(world.line("10.0.1.3:80").starts_with("     10.0.1.3"), "{screen}");
+    assert!(world.line("10.0.1.3:80").starts_with("    10.0.1.3"), "{screen}");
     assert!(world.line("192.0.2.3:80").starts_with('!'), "{screen}");
 }
 
@@ -280,6 +280,22 @@ fn other_pages_open_over_the_table() {
 }
 
 #[test]
+fn rates_are_known_at_once_when_servers_return_to_the_screen() {
+    let mut world = World::new(80, 24).with_services(40, 2);
+    world.read(0, 0);
+    world.screen();
+    world.press("G");
+    for _ in 0..3 {
+        world.read(2, 0);
+        world.screen();
+    }
+    world.traffic("TCP 192.0.2.1:80", "10.0.1.1:80", 0, 0, 80);
+    world.press("g");
+    world.read(2, 0);
+    assert!(world.line("10.0.1.1:80").contains(" 10   100   10000"), "{}", world.screen());
+}
+
+#[test]
 fn a_failure_is_shown_until_a_reading_succeeds() {
     let mut world = World::new(40, 10).with_services(1, 1);
     world.read(0, 0);
@@ -303,11 +319,11 @@ IPVS 1.2.1  3 services  by address  ever
 - conn/s  - pkt/s  - bytes/s
 address                    active conn/s
  ▾ TCP  192.0.2.1:80            3      -
-     10.0.1.1:80                3      -
-     10.0.1.2:80                0      -
+    10.0.1.1:80                 3      -
+    10.0.1.2:80                 0      -
  ▾ TCP  192.0.2.2:80            0      -
-     10.0.2.1:80                0      -
-     10.0.2.2:80                0      -
+    10.0.2.1:80                 0      -
+    10.0.2.2:80                 0      -
 q quit  ? help  / filter  s sort  Enter";
     assert_eq!(screen, expected, "\n{screen}");
     for (columns, rows) in [(39, 10), (40, 9), (7, 1)] {

@@ -91,6 +91,16 @@ impl Theme {
         text
     }
 
+    /// A text that fits into a width. If it was cut, that is seen: a part of an address looks like another one.
+    pub(super) fn cut(self, text: String, width: u16) -> String {
+        let width = usize::from(width);
+        if text.chars().count() <= width {
+            return text;
+        }
+        let start = text.chars().take(width.saturating_sub(1));
+        start.chain([if self.is_ascii { '>' } else { '…' }]).collect()
+    }
+
     /// In front of a service whose servers are not shown, and of one whose servers are.
     pub(super) fn fold(self, is_folded: bool) -> char {
         match (self.is_ascii, is_folded) {
@@ -110,6 +120,15 @@ impl Theme {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_cut_says_so() {
+        for (text, width, cut) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 0, ""), ("äöü", 2, "ä…")]
+        {
+            assert_eq!(Theme::new(true, false).cut(text.to_owned(), width), cut);
+        }
+        assert_eq!(Theme::new(true, true).cut("10.0.0.1:8080".to_owned(), 12), "10.0.0.1:80>");
+    }
 
     #[test]
     fn a_bar_is_as_long_as_its_share() {
