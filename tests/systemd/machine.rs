@@ -70,7 +70,9 @@ impl Machine {
         }
         let helper = Path::new("/usr/libexec/ipvsadm");
         fs::create_dir_all(helper).unwrap();
-        fs::copy(packaging.join("service"), helper.join("service")).unwrap();
+        for program in ["service", "apply-changed", "follow-etcd"] {
+            fs::copy(packaging.join(program), helper.join(program)).unwrap();
+        }
         if let Some(drop_in) = drop_in {
             fs::copy(packaging.join(drop_in), beside.join(drop_in)).unwrap();
         }
