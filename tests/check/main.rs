@@ -225,6 +225,39 @@ fn the_guide_leads_from_nothing_to_a_checked_cluster() {
     assert_eq!(cluster.run("director", "ipvsadm --check"), (0, String::new()));
 }
 
+/// The commands that another guide shows, block by block.
+fn blocks(guide: &'static str) -> Vec<Vec<&'static str>> {
+    let commands = |block: &'static str| block.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    guide.split("```").skip(1).step_by(2).map(commands).collect()
+}
+
+#[test]
+fn the_other_guides_lead_to_checked_clusters() {
+    let nat = blocks(include_str!("../../docs/nat.md"));
+    let tunnels = blocks(include_str!("../../docs/tunnels.md"));
+    let works = [(Kind::Masquerade, [&nat[0], &nat[1]]), (Kind::Tunnel, [&tunnels[1], &tunnels[0]])];
+    each(&works, |(kind, [on_director, on_servers])| {
+        let mut cluster = Cluster::bare(*kind);
+        if *kind == Kind::Tunnel {
+            cluster.succeed("router", "sysctl -w net.ipv4.ip_forward=1");
+        }
+        for server in ["rs1", "rs2"] {
+            cluster.serve(server);
+        }
+        let hosts = [("rs1", on_servers), ("rs2", on_servers), ("director", on_director)];
+        for (host, commands) in hosts {
+            for command in commands.iter().filter(|command| !command.contains("--check")) {
+                cluster.succeed(host, &command.replace("/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"));
+            }
+        }
+        settles(&cluster, ("client", &cluster.fetch()), "rs1 rs1 rs2 rs2", "by the guide");
+        for (host, commands) in hosts {
+            let check = commands.iter().find(|command| command.contains("--check")).expect(host);
+            assert_eq!(cluster.run(host, check), (0, String::new()), "{kind:?} {host}");
+        }
+    });
+}
+
 #[test]
 fn findings_that_cannot_be_written_are_no_findings() {
     lab::isolate();

@@ -198,5 +198,13 @@ mod tests {
             guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
         let ids: Vec<&str> = Kind::ALL.iter().map(|kind| kind.texts().0).collect();
         assert_eq!(headings, ids);
+        // The other guides refer to it.
+        let others = [include_str!("../../../../docs/nat.md"), include_str!("../../../../docs/tunnels.md")];
+        let links: Vec<&str> =
+            others.iter().flat_map(|guide| guide.split("(direct-routing.md#").skip(1)).collect();
+        assert!(
+            links.len() > 12
+                && links.iter().all(|link| link.split(')').next().is_some_and(|id| ids.contains(&id)))
+        );
     }
 }
