@@ -92,6 +92,16 @@ const TWINS: &[Twin] = &[
     // Servers that redirect the VIP's packets to themselves do not have it.
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], ..ON_SERVER },
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], options: "-r 192.168.1.100:80", ..ON_SERVER },
+    // The address is on another interface, and that of its network answers for it.
+    Twin {
+        stage: &[(
+            "director",
+            "ip addr del 192.168.1.100/32 dev eth0 && ip addr add 192.168.1.100/32 dev eth1",
+        )],
+        at: "director",
+        options: "",
+        ..ON_SERVER
+    },
     // Firewalls that let the service pass, on all machines.
     Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], ..ON_SERVER },
     Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], at: "director", options: "", ..ON_SERVER },

@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 28] = [
+pub(super) const FAULTS: [Fault; 29] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -61,6 +61,12 @@ pub(super) const FAULTS: [Fault; 28] = [
         id: "vip-on-loopback",
         kind: Kind::Routing6,
         make: "ip addr del 2001:db8::100/128 dev eth0 && ip addr add 2001:db8::100/128 dev lo",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "vip-on-other-link",
+        make: "sysctl -w net.ipv4.conf.all.arp_ignore=1 && ip addr del 192.168.1.100/32 dev eth0 && \
+               ip addr add 192.168.1.100/32 dev eth1",
         ..ON_DIRECTOR
     },
     Fault {

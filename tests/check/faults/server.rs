@@ -47,7 +47,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 31] = [
+pub(super) const FAULTS: [Fault; 33] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -169,6 +169,27 @@ pub(super) const FAULTS: [Fault; 31] = [
         options: "-r 192.0.2.100 -i --port 80 --director 192.0.2.1",
         blanks: &[("GATEWAY", "198.51.100.254")],
         ..TUNNEL
+    },
+    // The interface has a route to the network, and no address in it.
+    Fault {
+        id: "rp-filter",
+        stage: &[("rs1", "true")],
+        make: "ip addr flush dev eth0 && ip addr add 192.168.1.11/32 dev eth0 && ip route add 192.168.1.0/24 dev eth0 && \
+               ip route replace default via 198.51.100.254 && sysctl -w net.ipv4.conf.eth0.rp_filter=1",
+        ..BEHIND_ROUTER
+    },
+    // Both interfaces are in the director's network.
+    Fault {
+        id: "arp-ignore",
+        stage: &[("rs1", "true")],
+        make: "sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.eth1.arp_ignore=1 && \
+               ip addr add 203.0.113.11/24 dev eth0 && ip addr add 203.0.113.12/24 dev eth1 && ip route replace 203.0.113.0/24 dev eth1 && \
+               ip addr del 192.168.1.11/24 dev eth0 && ip addr add 192.168.1.11/32 dev eth0 && ip route add 192.168.1.0/24 dev eth0",
+        options: "-r 192.168.1.100 --director 203.0.113.1",
+        probe: Some(ANSWERS_TO_ROUTER),
+        healthy: "1",
+        fixed: "1",
+        ..BEHIND_ROUTER
     },
     Fault {
         id: "no-way-back",

@@ -63,6 +63,7 @@ kinds! {
     VipLinkDown: "vip-link-down", "an interface that is down answers for none of its addresses";
     VipVoid: "vip-void", "this machine does not answer for an address that another machine has or had";
     VipOnLoopback: "vip-on-loopback", "ARP requests for the address get no reply";
+    VipOnOtherLink: "vip-on-other-link", "ARP requests for the address get no reply";
     NoServer: "no-server", "every client is refused";
     AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";
     WeightsIgnored: "weights-ignored", "connections are not distributed by weight";

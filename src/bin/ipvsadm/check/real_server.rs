@@ -8,6 +8,7 @@ use super::finding::{Finding, Kind};
 use super::fixes::{add_address, bring_up, ip_command, move_address, route_from};
 use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
+use super::routes::{RouteEntry, RouteEntryKind};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
 use super::way_back::way_back;
@@ -28,7 +29,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
         findings.extend(vip(role, machine));
     }
     if role.method != Method::Masquerade {
-        findings.extend(strict_rp_filter(machine, role.vip));
+        findings.extend(wire(role, machine).and_then(|link| strict_rp_filter(machine, role.vip, link)));
     }
     if role.method == Method::Tunnel {
         findings.extend(tunnel(role, machine));
@@ -39,12 +40,37 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
     findings
 }
 
+/// The interface on which the director's packets arrive.
+fn wire<'a>(role: &RealServer, machine: &'a Machine) -> Option<&'a Link> {
+    let by_director =
+        role.director.filter(|_| role.method != Method::Tunnel).map(|director| machine.route(director));
+    let by_director = match by_director {
+        Some(Route::OnLink(link)) => machine.link(link).filter(|link| link.kind == LinkKind::Ethernet),
+        _ => None,
+    };
+    by_director.or_else(|| machine.on_link(role.vip)).or_else(|| {
+        // An interface may have a route to the network, and no address in it.
+        let spans = |route: &&RouteEntry| {
+            route.prefix > 0
+                && route.gateway.is_none()
+                && route.kind == RouteEntryKind::Unicast
+                && Address::network(route.to, route.prefix).spans(role.vip)
+        };
+        let mut routes = machine.routes.all.iter().filter(spans);
+        routes.find_map(|route| {
+            machine.link(route.link?).filter(|link| link.is_up && link.kind == LinkKind::Ethernet)
+        })
+    })
+}
+
 /// The interfaces on which ARP requests for the address arrive.
 fn arp_interfaces<'a>(role: &RealServer, machine: &'a Machine) -> Vec<&'a Link> {
     let mut indices: Vec<u32> = machine.on_links(role.vip).map(|link| link.index).collect();
     // With a tunnel, the address belongs to another network.
     if role.method != Method::Tunnel {
         indices.extend(role.director.and_then(|director| machine.route(director).link()));
+        let near = role.director.into_iter().flat_map(|director| machine.on_links(director));
+        indices.extend(near.map(|link| link.index));
         if indices.is_empty() {
             indices.extend(machine.default_route(role.vip).link());
         }

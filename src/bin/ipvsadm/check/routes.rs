@@ -6,6 +6,8 @@ use super::address::{Address, Route};
 
 /// The main table, which routes are in by default.
 pub(crate) const MAIN: u32 = 254;
+/// The tables of the rules that the kernel begins with.
+pub(crate) const STANDARD_TABLES: [u32; 3] = [253, MAIN, 255];
 
 /// A packet of this machine whose route is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

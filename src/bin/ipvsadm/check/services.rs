@@ -80,8 +80,11 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     let is_answered = vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"));
     let is_on_wire = machine.holders(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
     let (place, holder) = machine.holders(vip).next()?;
-    if is_on_wire || is_answered {
+    if is_answered {
         return None;
+    }
+    if is_on_wire {
+        return wrong_link(machine, vip, elsewhere);
     }
     let what = with_reason(format!(
         "{vip} is only on {}, and {} does not answer ARP for it",
@@ -89,6 +92,28 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     ));
     let move_it = || move_address(machine, place, holder, &link.name);
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
+}
+
+/// An address on an interface whose network does not contain it, where those that it belongs to do not answer for it.
+fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option<Finding> {
+    let has_it = |link: &Link| machine.holders(vip).any(|(_, holder)| holder.index == link.index);
+    let answers = |link: &Link| {
+        has_it(link) || vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"))
+    };
+    if machine.on_links(vip).any(answers) {
+        return None;
+    }
+    let (right, (_, wrong)) = (machine.on_link(vip)?, machine.holders(vip).next()?);
+    let reason = elsewhere.map_or(String::new(), |reason| format!("; {reason}"));
+    let what = format!(
+        "{vip} is on {}, and belongs to the network of {}, which does not answer ARP for it{reason}",
+        wrong.name, right.name
+    );
+    let fix = match elsewhere {
+        Some(_) => format!("ssh DIRECTOR ip addr show to {vip}"),
+        None => add_address(vip, &right.name),
+    };
+    Some(Kind::VipOnOtherLink.at(&vip, what, fix))
 }
 
 /// A command that takes an address, and first asks for it: never take one that another machine has, whatever is known

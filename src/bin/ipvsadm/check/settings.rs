@@ -12,6 +12,7 @@ use super::director::Director;
 use super::finding::{Finding, Kind, counted};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine};
+use super::routes::STANDARD_TABLES;
 use super::{address, command_line, set_sysctls};
 
 /// Whether a server's answers would be forwarded.
@@ -83,17 +84,24 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
 
 /// `rp_filter` that drops clients' packets.
 pub(crate) fn reverse_path(director: &Director) -> Vec<Finding> {
+    let machine = &director.machine;
+    // With rules for sources, the route back is not the default route.
+    if machine.routes.rules.iter().any(|rule| !STANDARD_TABLES.contains(&rule.table)) {
+        return Vec::new();
+    }
+    // Packets arrive where ARP for the address is answered.
+    let wire = |vip| {
+        let mut holders = machine.holders(vip).map(|(_, link)| link);
+        holders.find(|link| link.kind == LinkKind::Ethernet).or_else(|| machine.on_link(vip))
+    };
     let vips = director.table.iter().filter_map(|(entry, _)| address(&entry.service.id));
-    vips.filter_map(|vip| strict_rp_filter(&director.machine, vip)).collect()
+    vips.filter_map(|vip| strict_rp_filter(machine, vip, wire(vip)?)).collect()
 }
 
-/// The same for the interface on which packets for an address arrive, if answers would leave by another.
-pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr) -> Option<Finding> {
+/// The same for an interface on which packets for an address arrive, if answers would leave by another.
+pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr, link: &Link) -> Option<Finding> {
     const STRICT: u32 = 1;
     let back = machine.default_route(vip).link();
-    // Packets arrive where ARP for the address is answered.
-    let place = machine.holders(vip).map(|(_, link)| link).find(|link| link.kind == LinkKind::Ethernet);
-    let link = place.or_else(|| machine.on_link(vip))?;
     if !vip.is_ipv4()
         || machine.rp_filter_drops == 0
         || back == Some(link.index)
