@@ -8,7 +8,6 @@ use super::address::Route;
 use super::director::Director;
 use super::filters::rules::Packet;
 use super::finding::{Finding, Kind, counted};
-use super::fixes::set_weight;
 use super::machine::Machine;
 use super::{filters, servers, set_sysctls, settings};
 
@@ -109,7 +108,7 @@ pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
             other.destination.weight > 0 && refuses(director, service, other).is_none()
         };
         let fix = if all.iter().any(works) {
-            set_weight(&service.id, server, 0)
+            servers::take_out(director, service, server)
         } else {
             servers::remote_check(director, &vips, service, server)
         };

@@ -93,7 +93,15 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 22] = [
 
 impl Director {
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        CHECKS.iter().flat_map(|check| check(self)).collect()
+        let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(self)).collect();
+        for finding in &mut findings {
+            let of_table = finding.fix.starts_with("ipvsadm -");
+            if let Some(manager) = self.supervisors.fill_table.filter(|_| of_table) {
+                let advice = ["; ", manager, " fills the table, so change its configuration, too"];
+                finding.what.extend(advice);
+            }
+        }
+        findings
     }
 }
 
@@ -127,11 +135,12 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
         table,
     };
     let mut findings = director.findings();
+    let manager = director.supervisors.fill_table;
     let saved = saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
     findings.extend(saved.map_err(refused)?);
     // What undoes a change is its difference.
     let table = check.fix.map(|_| ipvs::Table::read(client)).transpose().map_err(refused)?;
-    Ok(Seen { findings: without_duplicates(findings), table })
+    Ok(Seen { findings: without_duplicates(findings), table, is_managed: manager.is_some() })
 }
 
 /// All services with their servers, as in the kernel.
@@ -158,7 +167,7 @@ fn look_at_server(role: &RealServer) -> Result<Seen> {
     let rules = filters::read();
     let mut findings = real_server::findings(role, &machine, &rules);
     findings.extend(filtered::on_server(role, &machine, &rules));
-    Ok(Seen { findings: without_duplicates(findings), table: None })
+    Ok(Seen { findings: without_duplicates(findings), table: None, is_managed: false })
 }
 
 fn without_duplicates(mut findings: Vec<Finding>) -> Vec<Finding> {

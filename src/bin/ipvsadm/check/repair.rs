@@ -17,6 +17,8 @@ use crate::netns;
 pub(crate) struct Seen {
     pub(crate) findings: Vec<Finding>,
     pub(crate) table: Option<ipvs::Table>,
+    /// A program fills the table by its own configuration, so nobody else changes it.
+    pub(crate) is_managed: bool,
 }
 
 /// A fix that was carried out.
@@ -39,7 +41,9 @@ pub(crate) fn repair(
     let (mut tried, mut done) = (HashSet::new(), Vec::new());
     loop {
         let is_new = |finding: &&Finding| !tried.contains(&(finding.id, finding.at.clone()));
-        let next = seen.findings.iter().filter(is_new).find_map(|it| Some((it.clone(), undo::of(&it.fix)?)));
+        let is_allowed = |undos: &Vec<Undo>| !(seen.is_managed && undos.contains(&Undo::Table));
+        let mut new = seen.findings.iter().filter(is_new);
+        let next = new.find_map(|it| Some((it.clone(), undo::of(&it.fix).filter(is_allowed)?)));
         let Some((finding, undos)) = next else { break };
         tried.insert((finding.id, finding.at.clone()));
         announce(&finding, out).map_err(written)?;

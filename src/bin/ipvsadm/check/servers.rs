@@ -15,7 +15,7 @@ use super::filtered;
 use super::finding::{Finding, Kind, counted};
 use super::fixes::set_weight;
 use super::machine::Machine;
-use super::masqueraded;
+use super::{masqueraded, services};
 use crate::shell;
 
 /// Routes to the servers that get connections.
@@ -80,7 +80,16 @@ fn fix(
         }
         // It may recover by itself, and then nobody would restore its weight.
         (Kind::ServerSilent, _) if !has_working_server(director, service, servers) => examine(kind, server),
-        _ => set_weight(&service.id, server, 0),
+        _ => take_out(director, service, server),
+    }
+}
+
+/// The command that gives a server weight 0. A supervisor decides that itself, and a weight that is set behind its back may
+/// stay when the server is back: then the command shows its log.
+pub(crate) fn take_out(director: &Director, service: &Service, server: &DestinationEntry) -> String {
+    match director.supervisors.fill_table {
+        Some(supervisor) => services::log_of(supervisor),
+        None => set_weight(&service.id, server, 0),
     }
 }
 
@@ -138,7 +147,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
                 stuck.count, stuck.all, stuck.newest
             );
             let fix = if works {
-                set_weight(&service.id, server, 0)
+                take_out(director, service, server)
             } else {
                 remote_check(director, &vips, service, server)
             };

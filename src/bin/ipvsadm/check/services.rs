@@ -217,7 +217,7 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
 }
 
 /// The command that shows why a supervisor, which decides this, removed servers.
-fn log_of(supervisor: &str) -> String {
+pub(crate) fn log_of(supervisor: &str) -> String {
     shell::line(["journalctl", "-n", "20", "-u", supervisor])
 }
 

@@ -207,3 +207,17 @@ fn silent_neighbours_are_asked_again_where_their_servers_are_judged() {
     silent(&mut director, &[]);
     assert!(silent_hops(&director.machine, &director.table).is_empty());
 }
+
+#[test]
+fn a_supervisor_decides_about_servers_itself() {
+    let mut director = director(table("rr", two_servers()));
+    director.supervisors.fill_table = Some("keepalived");
+    director.table[0].1[1].destination.weight = 3;
+    director.machine.lookups.remove(&ip("192.168.1.11"));
+    director.machine.addresses.retain(|own| own.prefix != 24);
+    let shown: Vec<_> = director.findings().into_iter().map(|it| (it.id, it.what, it.fix)).collect();
+    let [(weights, what, change), (unreachable, _, log)] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((*weights, change.as_str()), ("weights-ignored", "ipvsadm -E -t 192.168.1.100:80 -s wrr"));
+    assert!(what.ends_with("; keepalived fills the table, so change its configuration, too"), "{what}");
+    assert_eq!((*unreachable, log.as_str()), ("server-unreachable", "journalctl -n 20 -u keepalived"));
+}
