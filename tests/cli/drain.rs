@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::{Answer, OURS, as_nobody, feed, lab, rest, run, set_up, table, until};
+use ipvs::{Client, Destination, ForwardingMethod, ServiceId};
+
+use crate::{Answer, OURS, as_nobody, feed, lab, rest, run, services, set_up, table, until};
 
 const VIP: &str = "10.0.0.1:80";
 const FIRST: &str = "TCP 10.0.0.1:80 -> 10.1.0.1:80";
@@ -175,6 +177,11 @@ fn a_signal_ends_the_wait_and_says_what_is_in_effect() {
         assert_eq!(run(OURS, "--undrain").0, 0);
         assert_eq!(weights(), [Some(3), Some(1)]);
     }
+    // Nothing can be said about this one, but what it did is noted.
+    let waiting = Waiting::start("--drain -r 10.1.0.1");
+    waiting.signal("KILL");
+    assert_eq!(waiting.end(), (None, String::new(), String::new()));
+    assert_eq!((weights(), run(OURS, "--undrain").0, weights()), ([Some(0), Some(1)], 0, [Some(3), Some(1)]));
     // nohup protects from the end of a login.
     let mut command = Command::new("nohup");
     command
@@ -240,6 +247,85 @@ fn what_others_do_meanwhile_is_told() {
     assert_eq!(run(lab::ORIGINAL, "-C").0, 0);
     assert_eq!(waiting.end().0, Some(1));
     assert_eq!(run(OURS, "--undrain"), (255, String::new(), format!("{FIRST}: Service not defined\n")));
+}
+
+#[test]
+fn a_server_leaves_every_service_that_has_it() {
+    lab::isolate();
+    own_notes();
+    let lines = "-A -t 10.0.0.1:80 -s wrr -p 300 -M 255.255.255.0\n\
+        -a -t 10.0.0.1:80 -r 10.1.0.1:80 -i -w 7 --tun-type gue --tun-port 6080 --tun-csum\n\
+        -a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1\n\
+        -A -t 10.0.0.1:443 -s rr\n\
+        -a -t 10.0.0.1:443 -r 10.1.0.1:8443 -m -w 3 -x 100 -y 50\n\
+        -a -t 10.0.0.1:443 -r 10.1.0.2:8443 -m -w 1\n\
+        -A -u 10.0.0.1:53 -s rr\n\
+        -a -u 10.0.0.1:53 -r 10.1.0.2:53 -g -w 1\n\
+        -A -f 7 -s sh\n\
+        -a -f 7 -r 10.1.0.1:0 -g -w 5\n\
+        -a -f 7 -r 10.1.0.2:0 -g -w 1\n\
+        -A -t [2001:db8::1]:80 -s rr\n\
+        -a -t [2001:db8::1]:80 -r [2001:db8:1::1]:80 -g -w 2\n\
+        -a -t [2001:db8::1]:80 -r [2001:db8:1::2]:80 -g -w 1\n";
+    assert_eq!(feed(OURS, "-R", lines).0, 0);
+    let before = services();
+    let (status, out, said) = drain("--quiet");
+    assert_eq!((status, out.lines().count(), said.as_str()), (0, 3, ""), "{out}");
+    assert!(!table().contains("10.1.0.1"));
+    // Each of the lines brings one back; --undrain finds nothing more to do.
+    for line in out.lines() {
+        let words = line.split_once(": ipvsadm ").unwrap().1;
+        assert_eq!(run(OURS, &format!("{words} --quiet")), (0, String::new(), String::new()));
+    }
+    assert_eq!(services(), before);
+    assert_eq!(run(OURS, "--undrain").1.matches(", and is left as it is\n").count(), 3);
+    let six = run(OURS, "--drain -t [2001:db8::1]:80 -r 2001:db8:1::1");
+    assert_eq!((six.0, drain("--quiet -f 7").0, drain("--quiet -t 10.0.0.1:443").0), (0, 0, 0), "{six:?}");
+    assert_eq!(run(OURS, "--undrain").0, 0);
+    assert_eq!(services(), before);
+    // With a service or a port, no other.
+    assert_eq!(run(OURS, "--drain -r 10.1.0.1:8443").1.lines().count(), 1);
+    assert_eq!(run(OURS, "--undrain -r 10.1.0.1:80").0, 2);
+    assert_eq!(run(OURS, "--undrain -r 10.1.0.1:8443").0, 0);
+    assert_eq!(services(), before);
+}
+
+/// Another program has made it.
+#[test]
+fn a_server_that_no_line_can_make_comes_back_as_it_was() {
+    lab::isolate();
+    own_notes();
+    set_up("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.2 -g\n");
+    let mut client = Client::open().unwrap();
+    let web = ServiceId::tcp([10, 0, 0, 1].into(), 80);
+    let odd = Destination::new([10, 1, 0, 1].into(), 8080, ForwardingMethod::DirectRouting).with_weight(3);
+    client.add_destination(&web, &odd).unwrap();
+    let line = "TCP 10.0.0.1:80 -> 10.1.0.1:8080 is drained and deleted; this brings it back: \
+                ipvsadm --undrain -t 10.0.0.1:80 -r 10.1.0.1:8080\n";
+    assert_eq!(drain(""), (0, line.to_owned(), String::new()));
+    assert_eq!(run(OURS, "--undrain -t 10.0.0.1:80 -r 10.1.0.1:8080").0, 0);
+    let servers = client.destinations(&web).unwrap();
+    assert!(servers.iter().any(|entry| entry.destination == odd), "{servers:?}");
+}
+
+#[test]
+fn two_drains_at_once_leave_a_server() {
+    let _servers = servers(0);
+    for _ in 0..5 {
+        let both = ["10.1.0.1", "10.1.0.2"].map(|server| {
+            Command::new(OURS)
+                .args(["--drain", "-r", server])
+                .stderr(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        });
+        let mut statuses = both.map(|mut child| child.wait().unwrap().code());
+        statuses.sort_unstable();
+        assert_eq!(statuses, [Some(0), Some(2)], "{}", table());
+        assert_eq!(run(OURS, "--undrain").0, 0);
+        assert_eq!(weights(), [Some(3), Some(1)]);
+    }
 }
 
 #[test]
