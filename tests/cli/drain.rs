@@ -290,6 +290,19 @@ fn a_server_leaves_every_service_that_has_it() {
     assert_eq!(services(), before);
 }
 
+/// The line that brings a server back is said, wherever that goes.
+#[test]
+fn a_full_disk_loses_no_line() {
+    let _servers = servers(0);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(OURS).args(["--drain", "-r", "10.1.0.1"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = format!("{FIRST} is drained and deleted; this brings it back: ipvsadm -a {LINE}\n");
+    let expected = format!("{line}cannot write the output: No space left on device\n");
+    assert_eq!((output.status.code(), said), (Some(1), expected));
+    assert_eq!(weights(), [None, Some(1)]);
+}
+
 /// Another program has made it.
 #[test]
 fn a_server_that_no_line_can_make_comes_back_as_it_was() {

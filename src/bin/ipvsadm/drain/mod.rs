@@ -44,12 +44,12 @@ const STATUS_OF_SIGNALS: u8 = 128;
 pub(crate) fn drain(client: &mut Client, drain: &Drain, out: &mut impl Write) -> Result<()> {
     // From here on a signal ends the wait, and not the program without a word.
     let interruptions = Interruptions::catch().map_err(|error| messages::cannot_wait(&error))?;
-    let targets = begin(client, drain)?;
+    let (targets, refused) = begin(client, drain)?;
     let wait = Wait::new(drain, Progress::new(stderr_is_terminal(), drain.quiet));
     let (end, left) = wait.run(client, targets, &interruptions, out);
     let reason = match end {
-        End::Drained => return Ok(()),
-        End::OthersActed => return Err(Failure::reported(STATUS_NOT_DRAINED)),
+        End::Drained => return refused.map_or(Ok(()), Err),
+        End::Ended(failure) => return Err(failure),
         End::TimeOver(seconds) => messages::waited(seconds),
         End::Interrupted(_) => messages::INTERRUPTED.to_owned(),
         End::Failed(ref failure) => failure.message.clone(),
@@ -65,8 +65,9 @@ pub(crate) fn drain(client: &mut Client, drain: &Drain, out: &mut impl Write) ->
     })
 }
 
-/// Finds the servers, notes them, and gives them weight 0.
-fn begin(client: &mut Client, drain: &Drain) -> Result<Vec<Target>> {
+/// Finds the servers, notes them, and gives them weight 0. Those that the kernel refuses to change are reported, and the others
+/// are drained.
+fn begin(client: &mut Client, drain: &Drain) -> Result<(Vec<Target>, Option<Failure>)> {
     // Of two drains at once, each would take the other's server for one that remains.
     let lock = replace::lock()?;
     let table = targets::read(client, drain.which.service.as_ref())?;
@@ -93,22 +94,18 @@ fn begin(client: &mut Client, drain: &Drain) -> Result<Vec<Target>> {
         report(&messages::warning::not_noted(&why));
     }
     let edits: Vec<Change> = targets.iter().map(Target::stop).collect();
-    let refused = client.apply_all(&edits).map_err(|error| messages::refused(&error, None))?;
+    let refused = client.apply_all(&edits).map_err(|error| messages::perhaps_weightless(&error))?;
     drop(lock);
+    let mut targets: Vec<Option<Target>> = targets.into_iter().map(Some).collect();
     let mut first = None;
     for (at, error) in &refused {
         let failure = refusal::refused(error, edits.get(*at));
-        report(&messages::about(
-            &targets.get(*at).map_or(String::new(), Target::to_string),
-            &failure.message,
-        ));
-        first.get_or_insert(failure.status);
+        let target = targets.get_mut(*at).and_then(Option::take);
+        let name = target.map_or(String::new(), |target| target.to_string());
+        report(&messages::about(&name, &failure.message));
+        first.get_or_insert(Failure::reported(failure.status));
     }
-    match first {
-        // What has weight 0 now is noted, and --undrain brings it back.
-        Some(status) => Err(Failure::reported(status)),
-        None => Ok(targets),
-    }
+    Ok((targets.into_iter().flatten().collect(), first))
 }
 
 /// The command line that brings a server back.

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, DestinationEntry};
 
-use super::back;
 use super::interruption::Interruptions;
 use super::progress::{Connections, Progress};
 use super::targets::Target;
+use super::{STATUS_NOT_DRAINED, back};
 use crate::command::Drain;
 use crate::messages::{self, Failure, Result, report};
 use crate::refusal;
@@ -20,8 +20,8 @@ const STEP: Duration = Duration::from_secs(1);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Drained,
-    /// All that is left was changed by other programs, which was reported.
-    OthersActed,
+    /// Nothing is left to wait for, but not all is as it was to be, which was reported.
+    Ended(Failure),
     TimeOver(u32),
     /// By this signal.
     Interrupted(u8),
@@ -57,7 +57,8 @@ pub(super) struct Wait {
     /// The longest; none for any.
     seconds: Option<u32>,
     progress: Progress,
-    others_acted: bool,
+    /// Another program has acted, or a line could not be written: reported, and the wait goes on.
+    failure: Option<Failure>,
     /// Those that have connections, with what they had when they were last looked at.
     left: Vec<(Target, Connections)>,
 }
@@ -65,7 +66,7 @@ pub(super) struct Wait {
 impl Wait {
     pub(super) fn new(drain: &Drain, progress: Progress) -> Self {
         let (ignore_inactive, seconds) = (drain.ignore_inactive, drain.wait);
-        Self { ignore_inactive, seconds, progress, others_acted: false, left: Vec::new() }
+        Self { ignore_inactive, seconds, progress, failure: None, left: Vec::new() }
     }
 
     /// Waits, deletes each server when it has no connections, and returns those that are left in the table.
@@ -83,7 +84,7 @@ impl Wait {
                 break End::Failed(failure);
             }
             if self.left.is_empty() {
-                break if self.others_acted { End::OthersActed } else { End::Drained };
+                break self.failure.take().map_or(End::Drained, End::Ended);
             }
             let waited = begin.elapsed();
             let rest = self.seconds.map(|seconds| Duration::from_secs(seconds.into()).saturating_sub(waited));
@@ -150,12 +151,12 @@ impl Wait {
                 match client.apply(&delete) {
                     Err(error) if error.is_not_found() => self.gone(target, Connections::default()),
                     Err(error) => return Err(refusal::refused(&error, Some(&delete))),
-                    Ok(()) => self.drained(target, out)?,
+                    Ok(()) => self.drained(target, out),
                 }
             }
             Seen::Gone => self.gone(target, before),
             Seen::BackInUse(weight) => {
-                self.others_acted = true;
+                self.not_drained();
                 self.progress.clear();
                 report(&messages::back_in_use(&target.to_string(), weight));
             }
@@ -163,16 +164,26 @@ impl Wait {
         Ok(None)
     }
 
-    fn drained(&self, target: &Target, out: &mut impl Write) -> Result<()> {
+    fn drained(&mut self, target: &Target, out: &mut impl Write) {
         self.progress.clear();
         let line = messages::drained(&target.to_string(), &back(&target.add()));
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| messages::write_error(&error))
+        if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+            // The line is worth more than its place.
+            report(&line);
+            self.failure.get_or_insert(messages::write_error(&error));
+        }
+    }
+
+    fn not_drained(&mut self) {
+        self.failure.get_or_insert(Failure::reported(STATUS_NOT_DRAINED));
     }
 
     /// Another program has deleted it: with connections that were waited for, it is not drained.
     fn gone(&mut self, target: &Target, before: Connections) {
         let awaited = before.awaited(self.ignore_inactive);
-        self.others_acted |= awaited > 0;
+        if awaited > 0 {
+            self.not_drained();
+        }
         self.progress.clear();
         report(&messages::deleted_meanwhile(&target.to_string(), awaited, &back(&target.add())));
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use ipvs::{DestinationId, ServiceId};
+use ipvs::{DestinationId, Error, ServiceId};
 
 use super::{Failure, STATUS_REFUSED, path, reason, value};
 
@@ -15,6 +15,15 @@ pub(crate) fn waited(seconds: u32) -> String {
 
 pub(crate) fn cannot_wait(error: &io::Error) -> Failure {
     value(format!("cannot wait for signals: {}", reason(error)))
+}
+
+/// It is not known which servers have weight 0 now.
+pub(crate) fn perhaps_weightless(error: &Error) -> Failure {
+    let message = format!(
+        "{}; servers may have weight 0 now: ipvsadm --undrain brings them back",
+        super::refused(error, None).message
+    );
+    Failure { status: STATUS_REFUSED, message, continue_restore: false }
 }
 
 /// A sentence about one of several servers.
