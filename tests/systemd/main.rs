@@ -358,6 +358,61 @@ fn a_file_that_changes_is_applied() {
     until_table(&(RULES.replace("-w 1", "-w 9") + "-A -f 7 -s rr\n"), &machine);
 }
 
+/// The unit may do all that it needs, and starts again where etcd was away.
+#[test]
+fn a_key_of_etcd_is_followed() {
+    if is_host() {
+        return;
+    }
+    let program = |package: &str, name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab").join(package);
+        folder.join("usr/bin").join(name).display().to_string()
+    };
+    let mut machine = Machine::new("followed", None);
+    let log = machine.units().join("ipvsadm-etcd@.service.d");
+    fs::create_dir_all(&log).unwrap();
+    let settings = fs::read_to_string(machine.units().join("ipvsadm.service.d/zz-lab.conf")).unwrap();
+    fs::write(log.join("zz-lab.conf"), settings + "RestartSec=1\n").unwrap();
+    let etcdctl = program("etcd-client", "etcdctl");
+    fs::write(
+        "/etc/default/ipvsadm-etcd",
+        format!("ETCDCTL={etcdctl}\nETCDCTL_ENDPOINTS=http://127.0.0.1:2379\n"),
+    )
+    .unwrap();
+    machine.boot();
+    let metrics = machine.root().join("var/lib/prometheus/node-exporter");
+    fs::create_dir_all(&metrics).unwrap();
+    succeeds(&machine, "start ipvsadm-etcd@web");
+    let mut etcd = Command::new(program("etcd-server", "etcd"));
+    etcd.args(["--data-dir", "/run/followed/etcd"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut etcd = etcd.spawn().unwrap();
+    let put = |document: &str| {
+        let mut put = Command::new(&etcdctl);
+        let put = put.env("ETCDCTL_API", "3").args(["put", "--", "/ipvsadm/web", document]).output();
+        put.unwrap().status.success()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    while !put(RULES) {
+        assert!(Instant::now() < end, "etcd does not come up");
+    }
+    until_table(RULES, &machine);
+    let wider = RULES.replace("-w 1", "-w 4");
+    assert!(put(&wider));
+    until_table(&wider, &machine);
+    let file = metrics.join("ipvs-etcd--ipvsadm-web.prom");
+    let end = Instant::now() + Duration::from_secs(10);
+    while !fs::read_to_string(&file)
+        .unwrap_or_default()
+        .contains("\nipvs_follow_applied{key=\"/ipvsadm/web\"} 1\n")
+    {
+        assert!(Instant::now() < end, "{}", machine.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(machine.systemctl("is-active ipvsadm-etcd@web"), (0, "active\n".into()));
+    etcd.kill().unwrap();
+    etcd.wait().unwrap();
+}
+
 #[test]
 fn debians_paths() {
     if !is_host() {
