@@ -60,8 +60,8 @@ mcast-port||PORT||start-daemon|UDP port [default: 8848]
 mcast-ttl||TTL||start-daemon|time to live [default: 1]
 sync-maxlen||BYTES||start-daemon|the longest message [default: what the interface carries]
 tun-info||||list|tunnels
-tun-type||TYPE||add-server,edit-server|ipip, gue or gre [default: ipip]
-tun-port||PORT||add-server,edit-server|destination port of the encapsulation, with gue
+tun-type||TYPE||add-server,edit-server,check|ipip, gue or gre [default: ipip]
+tun-port||PORT||add-server,edit-server,check|destination port of the encapsulation, with gue
 tun-nocsum||||add-server,edit-server|no checksum, with gue and gre
 tun-csum||||add-server,edit-server|a checksum, with gue and gre
 tun-remcsum||||add-server,edit-server|a remote checksum, with gue

@@ -348,6 +348,8 @@ fn options_that_do_not_go_together_are_refused() {
             "--check -r 10.0.0.1 --director 10.0.0.1",
             "illegal director address specified: '10.0.0.1'; its own, not the VIP",
         ),
+        ("--check --tun-type gre", "the option 'tun-type' is about a real server: add -r VIP"),
+        ("--check -r 10.0.0.1 --tun-type gre", "--tun-type and --tun-port are about tunnels: add -i"),
         ("--check --fix --json", "--fix asks and tells a person: leave out --json"),
         ("--check --yes", "the option 'yes' is about fixes: add --fix"),
         ("--check -r 10.0.0.1 --persist", "the option 'persist' is about fixes: add --fix"),

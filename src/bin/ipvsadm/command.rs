@@ -100,6 +100,8 @@ pub(crate) struct RealServer {
     pub(crate) port: Option<u16>,
     /// The protocol of that port; none if it is not known.
     pub(crate) protocol: Option<Protocol>,
+    /// The kind of the director's tunnels, and the port with GUE; none if it is not known.
+    pub(crate) tunnel: Option<(TunnelKind, u16)>,
 }
 
 /// How the director forwards packets to a real server.

@@ -47,7 +47,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 33] = [
+pub(super) const FAULTS: [Fault; 35] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -157,6 +157,27 @@ pub(super) const FAULTS: [Fault; 33] = [
     },
     Fault { id: "server-vip-missing", make: "ip addr del 192.0.2.100/32 dev tunl0", ..TUNNEL },
     Fault { id: "tunnel-down", make: "ip link set tunl0 down", ..TUNNEL },
+    // The other end of the tunnel is of another kind.
+    Fault {
+        id: "tunnel-down",
+        stage: &[
+            ("rs1", "modprobe ip_gre && ip link set gre0 up"),
+            ("director", "ipvsadm -e -t 192.0.2.100:80 -r 198.51.100.11 -i --tun-type gre"),
+        ],
+        make: "ip link set gre0 down",
+        options: "-r 192.0.2.100 -i --tun-type gre --port 80",
+        ..TUNNEL
+    },
+    Fault {
+        id: "tunnel-down",
+        stage: &[
+            ("rs1", "modprobe fou && ip fou add port 5555 gue"),
+            ("director", "ipvsadm -e -t 192.0.2.100:80 -r 198.51.100.11 -i --tun-type gue --tun-port 5555"),
+        ],
+        make: "ip fou del port 5555",
+        options: "-r 192.0.2.100 -i --tun-type gue --tun-port 5555 --port 80",
+        ..TUNNEL
+    },
     Fault { id: "tunnel-rp-filter", make: "sysctl -w net.ipv4.conf.tunl0.rp_filter=1", ..TUNNEL },
     Fault {
         id: "rp-filter",

@@ -106,9 +106,19 @@ impl Count {
         // since than wait for it now.
         let accepted_since = counted.accepted.iter().filter(|age| **age < newest).count();
         let has_recovered = accepted_since > counted.opening;
-        // A few clients may have gone away.
-        let is_few = count < 3 || count * 4 < counted.all;
+        // A few clients may have gone away; one of several may have a trouble of its own.
+        let first = counted.waiting.first().map(|(client, _)| *client);
+        let is_one = counted.waiting.iter().all(|(client, _)| Some(*client) == first);
+        let others_are_served = counted.served.iter().any(|(client, _)| Some(*client) != first);
+        let is_few = count < 3 || count * 4 < counted.all || is_one && others_are_served;
         (!has_recovered && !is_few).then_some(Stuck { count, all: counted.all, newest })
+    }
+
+    /// Whether a server has accepted connections and none waits for it.
+    pub(crate) fn is_serving(&self, service: &ServiceId, server: &DestinationId) -> bool {
+        self.counted.get(&(*service, *server)).is_some_and(|counted| {
+            !counted.accepted.is_empty() && counted.stuck.is_empty() && counted.opening == 0
+        })
     }
 
     /// The clients of some kind that wait for a server in vain, if it has accepted none of that kind since.

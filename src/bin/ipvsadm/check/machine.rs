@@ -22,6 +22,8 @@ pub(crate) struct Machine {
     pub(crate) connections: Vec<Connection>,
     /// How many packets `rp_filter` has dropped.
     pub(crate) rp_filter_drops: u64,
+    /// The addresses of this machine's own virtual services; only on a real server.
+    pub(crate) scheduled: HashSet<IpAddr>,
     pub(crate) sysctls: Sysctls,
 }
 
@@ -47,7 +49,10 @@ pub(crate) enum LinkKind {
     Loopback,
     /// None, like a dummy interface.
     Dummy,
+    /// IP in IP, also inside of GUE.
     Tunnel,
+    Gre,
+    OtherTunnel,
     /// A network on which it answers ARP and neighbour discovery.
     Ethernet,
 }

@@ -30,6 +30,7 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod undo;
 mod way_back;
 
@@ -235,6 +236,7 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         listeners,
         connections,
         rp_filter_drops: procfs::rp_filter_drops(),
+        scheduled: role.map_or_else(HashSet::new, |_| procfs::scheduled()),
         sysctls: procfs::sysctls(),
     };
     // A new address of IPv6 is not used until nobody else turned out to have it.

@@ -111,6 +111,23 @@ fn end(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
+/// The addresses of the virtual services in the kernel's table, which anybody may read here.
+pub(crate) fn scheduled() -> HashSet<IpAddr> {
+    let text = fs::read_to_string("/proc/net/ip_vs").unwrap_or_default();
+    text.lines().filter_map(scheduled_row).collect()
+}
+
+/// The address of a row `TCP  C0A80164:0050 wlc` or `TCP  [2001:...]:0050 wlc`.
+fn scheduled_row(row: &str) -> Option<IpAddr> {
+    let mut words = row.split_whitespace();
+    let word =
+        words.next().filter(|word| matches!(*word, "TCP" | "UDP" | "SCTP")).and_then(|_| words.next())?;
+    match word.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?.parse().ok().map(IpAddr::V6),
+        None => u32::from_str_radix(word.split(':').next()?, 16).ok().map(|bits| Ipv4Addr::from(bits).into()),
+    }
+}
+
 /// How many packets `rp_filter` has dropped in this network namespace.
 pub(crate) fn rp_filter_drops() -> u64 {
     let text = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
@@ -147,6 +164,19 @@ mod tests {
         );
         assert_eq!(read("00000000:1F90", "0000000:0000", "0A"), None);
         assert_eq!(row_of_socket(""), None);
+    }
+
+    #[test]
+    fn services_of_the_table_are_read() {
+        for (row, expected) in [
+            ("TCP  C0A80164:0050 wlc  ", Some("192.168.1.100")),
+            ("UDP  [2001:0db8:0000:0000:0000:0000:0000:0001]:0035 rr ", Some("2001:db8::1")),
+            ("FWM  00000007 wlc ", None),
+            ("  -> C0A8010B:0050      Route   1      0          0", None),
+            ("Prot LocalAddress:Port Scheduler Flags", None),
+        ] {
+            assert_eq!(scheduled_row(row), expected.map(|address| address.parse().unwrap()), "{row}");
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use super::address::{Address, Route, full_prefix};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, bring_up, ip_command, move_address, route_from};
+use super::fixes::{add_address, ip_command, move_address, route_from};
 use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
 use super::routes::{RouteEntry, RouteEntryKind};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
+use super::tunnels;
 use super::way_back::way_back;
 use crate::command::{Method, RealServer};
 use crate::shell;
@@ -20,7 +21,9 @@ use crate::shell;
 pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A director that is also a real server has the VIP and answers for it.
-    let is_director = role.director.is_some_and(|director| machine.holders(director).next().is_some());
+    let on_wire = || machine.holders(role.vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
+    let is_director = role.director.is_some_and(|director| machine.holders(director).next().is_some())
+        || role.director.is_none() && machine.scheduled.contains(&role.vip) && on_wire();
     // A server that gives the VIP's packets another address needs no VIP.
     let is_held = machine.holders(role.vip).next().is_some();
     let is_redirected = !is_held && listener::is_redirected(role, machine, rules);
@@ -32,7 +35,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
         findings.extend(wire(role, machine).and_then(|link| strict_rp_filter(machine, role.vip, link)));
     }
     if role.method == Method::Tunnel {
-        findings.extend(tunnel(role, machine));
+        findings.extend(tunnels::tunnel(role, machine));
     }
     findings.extend(way_back(role, machine));
     findings.extend(gateway(role, machine));
@@ -110,7 +113,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 
 /// The interface for the address.
 fn vip_interface<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
-    let tunnel = machine.links.iter().find(|link| link.kind == LinkKind::Tunnel && link.is_up);
+    let tunnel = tunnels::usable(role, machine).find(|link| link.is_up);
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
 }
 
@@ -196,29 +199,6 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
         format!("ip addr change {vip}/128 dev INTERFACE preferred_lft 0")
     };
     Kind::ServerVipMissing.at(&vip, what, shell::line(["ssh", &director, &change]))
-}
-
-fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
-    let tunnels = || machine.links.iter().filter(|link| link.kind == LinkKind::Tunnel);
-    if !tunnels().any(|link| link.is_up) {
-        let (module, name) = if role.vip.is_ipv4() { ("ipip", "tunl0") } else { ("ip6_tunnel", "ip6tnl0") };
-        let has_it = tunnels().any(|link| link.name == name);
-        let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
-        let fix = load + &bring_up(name);
-        return vec![Kind::TunnelDown.at(&name, "no tunnel is up on this server", fix)];
-    }
-    let strict = tunnels()
-        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.effective(&link.name, "rp_filter") == 1);
-    strict
-        .map(|link| {
-            let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
-            let fix = match machine.default_route(role.vip) {
-                Route::Unreachable | Route::Local => set_sysctls(&[(path("all"), 0), (path(&link.name), 0)]),
-                _ => set_sysctls(&[(path(&link.name), 2)]),
-            };
-            Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
-        })
-        .collect()
 }
 
 /// The route of answers: through the director with masquerading, and around it otherwise.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipvs::{
     Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
+    Tunnel,
 };
 
 use super::address::{Route, full_prefix};
@@ -24,6 +25,11 @@ pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
     for (service, servers) in director.services() {
         for server in servers.iter().filter(|server| server.destination.weight > 0) {
             let Some((kind, what)) = problem(&director.machine, service, server) else { continue };
+            // The gateway may be the server itself.
+            let is_serving = || director.connections.is_serving(&service.id, &server.destination.id);
+            if kind == Kind::ServerBehindGateway && is_serving() {
+                continue;
+            }
             let fix = fix(director, kind, service, servers, server);
             let what = with_weight(&what, server);
             findings.push(kind.of_server(&service.id, &server.destination.id, what, fix));
@@ -193,6 +199,8 @@ pub(crate) fn remote_check(
 ) -> String {
     let method = match server.destination.forwarding {
         ForwardingMethod::Masquerade => "-m",
+        ForwardingMethod::Tunnel(Tunnel::Gre { .. }) => "-i --tun-type gre",
+        ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => &format!("-i --tun-type gue --tun-port {port}"),
         ForwardingMethod::Tunnel(_) => "-i",
         _ => "-g",
     };

@@ -59,6 +59,7 @@ pub(super) fn machine() -> Machine {
         listeners: Vec::new(),
         connections: Vec::new(),
         rp_filter_drops: 0,
+        scheduled: std::collections::HashSet::new(),
         sysctls: Box::new(|_| None),
     }
 }
@@ -282,6 +283,7 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
         director: None,
         port: None,
         protocol: None,
+        tunnel: None,
     };
     assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
     machine.lookups.insert(ip("192.168.1.2"), Route::OnLink(3));
@@ -303,6 +305,7 @@ fn a_director_that_serves_too_keeps_the_address() {
         director: Some(director),
         port: None,
         protocol: None,
+        tunnel: None,
     };
     let ids = |machine: &Machine| -> Vec<&str> {
         real_server::findings(&role, machine, &no_rules()).iter().map(|finding| finding.id).collect()
@@ -313,6 +316,26 @@ fn a_director_that_serves_too_keeps_the_address() {
     assert!(ids(&machine).contains(&"server-vip-on-wire"));
     machine.addresses.push(Address { address: director, prefix: 24, link: ETH0, is_void: false });
     assert_eq!(ids(&machine), Vec::<&str>::new());
+}
+
+#[test]
+fn an_active_director_is_known_by_its_table() {
+    let mut machine = machine();
+    let vip = ip("192.168.1.100");
+    let role = RealServer {
+        vip,
+        method: Method::DirectRouting,
+        director: None,
+        port: None,
+        protocol: None,
+        tunnel: None,
+    };
+    let takes_it_away = |machine: &Machine| {
+        real_server::findings(&role, machine, &no_rules()).iter().any(|it| it.id == "server-vip-on-wire")
+    };
+    assert!(takes_it_away(&machine));
+    machine.scheduled.insert(vip);
+    assert!(!takes_it_away(&machine));
 }
 
 #[test]
@@ -335,6 +358,7 @@ fn without_a_default_route_filters_are_turned_off() {
         director: None,
         port: None,
         protocol: None,
+        tunnel: None,
     };
     let fixes: Vec<_> = real_server::findings(&role, &machine, &no_rules())
         .into_iter()

@@ -78,7 +78,11 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
         Drain => (&[RealServer], &[ServiceAddress, Wait, IgnoreInactive, Force], &[]),
         Undrain => (&[], &[ServiceAddress, RealServer], &[]),
         Watch => (&[], &[Numeric, ServiceAddress, Count], &[]),
-        Check => (&[], &[RealServer, ForwardingMethod, File, Director, Port, Fix, Yes, Persist, Json], &[]),
+        Check => (
+            &[],
+            &[RealServer, ForwardingMethod, TunType, TunPort, File, Director, Port, Fix, Yes, Persist, Json],
+            &[],
+        ),
         _ if given.contains(&Connection) => (&[], CONNECTIONS, &[Connection, Timeout, Daemon]),
         _ => (&[], LIST, &[Connection, ServiceAddress, Timeout, Daemon]),
     };

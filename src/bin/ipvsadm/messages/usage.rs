@@ -66,6 +66,7 @@ pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values
 /// The original prints an empty line after this one.
 pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
 pub(crate) const INCOMPLETE: &str = "the command lacks its object";
+pub(crate) const CHECK_TUNNEL_OF_OTHER: &str = "--tun-type and --tun-port are about tunnels: add -i";
 pub(crate) const FIX_AS_JSON: &str = "--fix asks and tells a person: leave out --json";
 pub(crate) const FIX_WITHOUT_TERMINAL: &str =
     "--fix asks before each change, and stdin is no terminal: add --yes";

@@ -29,11 +29,9 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let kind = match message.header.link_layer_type {
         _ if flags.contains(LinkFlags::Loopback) => LinkKind::Loopback,
         _ if has_kind(&InfoKind::Dummy) => LinkKind::Dummy,
-        LinkLayerType::Tunnel
-        | LinkLayerType::Tunnel6
-        | LinkLayerType::Sit
-        | LinkLayerType::Ipgre
-        | LinkLayerType::Ip6gre => LinkKind::Tunnel,
+        LinkLayerType::Tunnel | LinkLayerType::Tunnel6 => LinkKind::Tunnel,
+        LinkLayerType::Ipgre | LinkLayerType::Ip6gre => LinkKind::Gre,
+        LinkLayerType::Sit => LinkKind::OtherTunnel,
         _ if flags.contains(LinkFlags::Noarp) => LinkKind::Dummy,
         _ => LinkKind::Ethernet,
     };

@@ -66,6 +66,7 @@ pub(super) fn server(method: Method) -> Server {
         director: Some(ip("192.168.1.1")),
         port: Some(80),
         protocol: None,
+        tunnel: None,
     };
     Server { role, machine }
 }

@@ -258,3 +258,39 @@ fn a_service_of_all_ports_has_the_connections_of_each() {
         assert_eq!(found(&director).len(), usize::from(is_found), "{port}");
     }
 }
+
+#[test]
+fn a_trouble_of_one_client_is_its_own() {
+    let of = |client: &str, lines: String| lines.replace("C0A8010A", client);
+    let stuck = rows(RS1, "SYN_RECV", 4, 20);
+    for (lines, is_found) in [
+        (stuck.clone(), true),
+        (stuck.clone() + &of("C0A80114", rows(RS1, "ESTABLISHED", 1, 30)), false),
+        (
+            stuck.clone() + &of("C0A80114", rows(RS1, "SYN_RECV", 1, 20) + &rows(RS1, "ESTABLISHED", 1, 30)),
+            true,
+        ),
+        (stuck.clone() + &rows(RS1, "ESTABLISHED", 1, 30), true),
+        (stuck.clone() + &of("C0A80114", rows(RS2, "ESTABLISHED", 1, 30)), true),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        director.connections = connections(&lines, &director.table, expiry());
+        assert_eq!(!found(&director).is_empty(), is_found, "{lines}");
+    }
+}
+
+#[test]
+fn a_gateway_may_be_the_server_itself() {
+    for (lines, is_found) in [
+        (String::new(), true),
+        (rows(RS1, "SYN_RECV", 1, 1), true),
+        (rows(RS1, "ESTABLISHED", 2, 5), false),
+        (rows(RS1, "ESTABLISHED", 2, 5) + &rows(RS1, "SYN_RECV", 1, 0), true),
+        (rows(RS2, "ESTABLISHED", 2, 5), true),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        director.machine.lookups.insert(ip("192.168.1.11"), super::Route::Via(ip("192.168.1.13"), ETH0));
+        director.connections = connections(&lines, &director.table, expiry());
+        assert_eq!(!found(&director).is_empty(), is_found, "{lines}");
+    }
+}

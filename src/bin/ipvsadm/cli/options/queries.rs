@@ -1,5 +1,6 @@
 //! The commands that are not changes.
 
+use crate::cli::matrix;
 use crate::cli::value;
 use crate::command::{
     Check, ConnectionFilter, Connections, Drain, Fix, Format, List, ListTarget, Method, RealServer, Summary,
@@ -48,6 +49,7 @@ impl Options<'_> {
             director: self.director,
             port: self.served.map(|(port, _)| port).or(Some(id.port)).filter(|port| *port != 0),
             protocol: self.served.and_then(|(_, protocol)| protocol),
+            tunnel: self.tunnel.map(|kind| (kind, self.tunnel_port)),
         });
         match role {
             Some(RealServer { vip, method: Method::DirectRouting | Method::Tunnel, .. })
@@ -57,11 +59,23 @@ impl Options<'_> {
             }
             _ => {}
         }
-        let of_a_server = [OptionKey::ForwardingMethod, OptionKey::Director, OptionKey::Port];
+        let of_a_server = [
+            OptionKey::ForwardingMethod,
+            OptionKey::TunType,
+            OptionKey::TunPort,
+            OptionKey::Director,
+            OptionKey::Port,
+        ];
         let stray = match role {
             Some(_) => Some(OptionKey::File).filter(|option| self.has(*option)),
             None => of_a_server.into_iter().find(|option| self.has(*option)),
         };
+        if role.is_some() && (self.has(OptionKey::TunType) || self.has(OptionKey::TunPort)) {
+            if method != Method::Tunnel {
+                return Err(messages::value(messages::CHECK_TUNNEL_OF_OTHER));
+            }
+            matrix::check_tunnel(self.tunnel.unwrap_or_default(), &self.given)?;
+        }
         let wants_fix = self.has(OptionKey::Fix);
         if wants_fix && self.has(OptionKey::Json) {
             return Err(messages::value(messages::FIX_AS_JSON));

@@ -1,0 +1,77 @@
+//! Whether a real server takes packets out of the director's tunnel.
+
+use ipvs::TunnelKind;
+
+use super::address::Route;
+use super::finding::{Finding, Kind};
+use super::fixes::bring_up;
+use super::machine::{Link, LinkKind, Machine};
+use super::set_sysctls;
+use crate::command::RealServer;
+
+/// The interfaces of the director's kind of tunnel; of any kind if it is not known.
+pub(crate) fn usable<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Link> {
+    let kind = role.tunnel.map(|(kind, _)| kind);
+    let is_usable = move |link: &&Link| match (kind, link.kind) {
+        (Some(TunnelKind::Gre), kind) => kind == LinkKind::Gre,
+        (Some(TunnelKind::Ipip | TunnelKind::Gue), kind) => kind == LinkKind::Tunnel,
+        (_, kind) => matches!(kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel),
+    };
+    machine.links.iter().filter(is_usable)
+}
+
+pub(crate) fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = closed_port(role, machine).into_iter().collect();
+    if !usable(role, machine).any(|link| link.is_up) {
+        findings.push(down(role, machine));
+    }
+    let strict = usable(role, machine)
+        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.effective(&link.name, "rp_filter") == 1);
+    findings.extend(strict.map(|link| {
+        let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
+        let fix = match machine.default_route(role.vip) {
+            Route::Unreachable | Route::Local => set_sysctls(&[(path("all"), 0), (path(&link.name), 0)]),
+            _ => set_sysctls(&[(path(&link.name), 2)]),
+        };
+        Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
+    }));
+    findings
+}
+
+/// No tunnel of the kind is up.
+fn down(role: &RealServer, machine: &Machine) -> Finding {
+    let is_gre = matches!(role.tunnel, Some((TunnelKind::Gre, _)));
+    let (module, name) = match (is_gre, role.vip.is_ipv4()) {
+        (false, true) => ("ipip", "tunl0"),
+        (false, false) => ("ip6_tunnel", "ip6tnl0"),
+        (true, true) => ("ip_gre", "gre0"),
+        (true, false) => ("ip6_gre", "ip6gre0"),
+    };
+    let has_it = machine.links.iter().any(|link| link.name == name);
+    let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
+    let mut others = machine.links.iter().filter(|link| {
+        link.is_up && matches!(link.kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel)
+    });
+    let what = match (others.next(), role.tunnel) {
+        (Some(other), Some((kind, _))) => {
+            format!(
+                "no tunnel of the director's kind, {kind}, is up on this server; {} is of another",
+                other.name
+            )
+        }
+        _ => "no tunnel is up on this server".to_owned(),
+    };
+    Kind::TunnelDown.at(&name, what, load + &bring_up(name))
+}
+
+/// Nothing takes GUE's packets from their port.
+fn closed_port(role: &RealServer, machine: &Machine) -> Option<Finding> {
+    let (TunnelKind::Gue, port) = role.tunnel? else { return None };
+    if machine.listeners.iter().any(|listener| !listener.is_tcp && listener.port == port) {
+        return None;
+    }
+    let six = if role.vip.is_ipv4() { "" } else { " -6" };
+    let what = format!("nothing takes GUE from UDP port {port} (ip fou show)");
+    let fix = format!("modprobe fou && ip fou add port {port} gue{six}");
+    Some(Kind::TunnelDown.at(&format_args!("UDP port {port}"), what, fix))
+}
