@@ -220,7 +220,7 @@ fn the_last_server_stays_unless_it_is_forced_out() {
 
 #[test]
 fn what_others_do_meanwhile_is_told() {
-    let _servers = servers(1);
+    let mut servers = servers(1);
     let waiting = Waiting::start("--drain -r 10.1.0.1");
     assert_eq!(run(lab::ORIGINAL, "-e -t 10.0.0.1:80 -r 10.1.0.1 -m -w 7").0, 0);
     let (status, out, said) = waiting.end();
@@ -242,6 +242,16 @@ fn what_others_do_meanwhile_is_told() {
     let waiting = Waiting::start("--drain -r 10.1.0.1 --quiet");
     assert_eq!(run(OURS, "--undrain").1, format!("{FIRST} is back with weight 7\n"));
     assert_eq!(waiting.end().0, Some(1));
+    // What it changes beside the weight is kept.
+    let mut waiting = Waiting::start("--drain -r 10.1.0.1 --quiet --ignore-inactive");
+    assert_eq!(run(lab::ORIGINAL, "-e -t 10.0.0.1:80 -r 10.1.0.1 -m -w 0 -x 9 -y 4").0, 0);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(waiting.child.try_wait().unwrap().is_none());
+    servers.end_one();
+    let (_, out, _) = waiting.end();
+    assert!(out.ends_with("-m -w 7 -x 9 -y 4\n"), "{out}");
+    assert_eq!(run(OURS, "--undrain").0, 0);
+    assert!(run(OURS, "-S --full").1.contains("-r 10.1.0.1:80 -m -w 7 -x 9 -y 4\n"));
     // The table is cleared.
     let waiting = Waiting::start("--drain -r 10.1.0.1");
     assert_eq!(run(lab::ORIGINAL, "-C").0, 0);

@@ -11,7 +11,7 @@ use ipvs::{Change, Destination, DestinationId, Service, ServiceId, Table};
 use super::with;
 use crate::json;
 use crate::messages;
-use crate::rules::{atomic_file, document};
+use crate::rules::{atomic_file, document, replace};
 
 const FOLDER: &str = "/run/ipvsadm";
 
@@ -53,6 +53,15 @@ impl Notes {
         };
         atomic_file::write_whole(&self.path, fill)
             .map_err(|error| atomic_file::failure(error, &self.path).message)
+    }
+
+    /// Notes a server again, which others have changed. Where that cannot be written, the first note stays.
+    pub(super) fn renew(service: &Service, destination: Destination) {
+        let Ok(_lock) = replace::lock() else { return };
+        if let Ok(mut notes) = Self::read() {
+            notes.add(service, destination);
+            let _ = notes.write();
+        }
     }
 
     /// Where they are.

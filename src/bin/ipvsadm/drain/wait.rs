@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ipvs::{Change, Client, DestinationEntry};
 
 use super::interruption::Interruptions;
+use super::notes::Notes;
 use super::progress::{Connections, Progress};
 use super::targets::Target;
 use super::{STATUS_NOT_DRAINED, back};
@@ -140,9 +141,13 @@ impl Wait {
         let servers = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
         let entry = servers.iter().find(|entry| entry.destination.id == target.id());
         let seen = see(entry, self.ignore_inactive);
-        if let Some(entry) = entry {
-            // What others change meanwhile, but for the weight, is kept when it is brought back.
-            target.noted = entry.destination.with_weight(target.noted.weight);
+        if let (Some(entry), Seen::Waiting(_) | Seen::Free) = (entry, seen) {
+            // What others change meanwhile is kept when it is brought back.
+            let now = entry.destination.with_weight(target.noted.weight);
+            if now != target.noted {
+                target.noted = now;
+                Notes::renew(&target.service, now);
+            }
         }
         match seen {
             Seen::Waiting(connections) => return Ok(Some(connections)),
