@@ -23,7 +23,10 @@ fn protocol(is_udp: bool) -> &'static str {
 
 /// The first IPv4 address of a host.
 pub(crate) fn address(name: &str) -> Option<Ipv4Addr> {
-    getent("ahostsv4", &[name.to_owned()]).iter().find_map(|line| line.first()?.parse().ok())
+    // The first finds nothing while no interface but lo has an address, the second no IPv4 address beside an IPv6 one.
+    ["ahostsv4", "hosts"].into_iter().find_map(|database| {
+        getent(database, &[name.to_owned()]).iter().find_map(|line| line.first()?.parse().ok())
+    })
 }
 
 /// The port of a service, over UDP or over TCP.
