@@ -68,7 +68,11 @@ fn mandoc_and_groff_have_no_complaint_about_the_pages() {
         let mut typeset = Command::new(groff.join("groff"));
         // As man does, with the macros of the page's language.
         let is_chinese = page.components().any(|part| part.as_os_str() == "zh");
-        typeset.arg("-man").args(is_chinese.then_some("-mzh")).args(["-Tutf8", "-Kutf8", "-ww", "-z"]).arg(page);
+        typeset
+            .arg("-man")
+            .args(is_chinese.then_some("-mzh"))
+            .args(["-Tutf8", "-Kutf8", "-ww", "-z"])
+            .arg(page);
         typeset
             .env("GROFF_TMAC_PATH", &tmac)
             .env("GROFF_FONT_PATH", share.join("font"))
