@@ -81,6 +81,7 @@ netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-
 quiet||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|no warnings about a change; IPVSADM_QUIET=1 in the environment does the same
 director||ADDRESS||check|with --check -r: the director's own address
 port||PORT[/udp]||check|with --check -r: the port to serve
+probe||||check|with --check, on a director: ask by ARP whether other machines answer for its addresses, too
 fix||||check|with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it
 yes||||check|with --fix: without asking
 persist||||check|with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table

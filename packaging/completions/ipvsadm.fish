@@ -209,6 +209,7 @@ complete -c ipvsadm-restore -l netns -x -a '(__ipvsadm_values netns)' -d 'with e
 complete -c ipvsadm -n '__ipvsadm_with add-service edit-service delete-service clear add-server edit-server delete-server zero set restore start-daemon stop-daemon' -l quiet -d 'no warnings about a change; IPVSADM_QUIET=1 in the environment does the same'
 complete -c ipvsadm -n '__ipvsadm_with check' -l director -x -a '(__ipvsadm_values director)' -d 'with --check -r: the director\'s own address'
 complete -c ipvsadm -n '__ipvsadm_with check' -l port -x -a '(__ipvsadm_values port)' -d 'with --check -r: the port to serve'
+complete -c ipvsadm -n '__ipvsadm_with check' -l probe -d 'with --check, on a director: ask by ARP whether other machines answer for its addresses, too'
 complete -c ipvsadm -n '__ipvsadm_with check' -l fix -d 'with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it'
 complete -c ipvsadm -n '__ipvsadm_with check' -l yes -d 'with --fix: without asking'
 complete -c ipvsadm -n '__ipvsadm_with check' -l persist -d 'with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table'

@@ -71,7 +71,7 @@ fn a_healthy_cluster_gives_no_finding() {
             );
             assert_eq!(cluster.run("backup", "ipvsadm --check"), nothing, "the standby");
         }
-        assert_eq!(cluster.run("director", "ipvsadm --check --json"), (0, "[]".to_owned()));
+        assert_eq!(cluster.run("director", "ipvsadm --check --json --probe"), (0, "[]".to_owned()));
     });
 }
 
@@ -350,6 +350,7 @@ fn options_that_do_not_go_together_are_refused() {
         ),
         ("--check --tun-type gre", "the option 'tun-type' is about a real server: add -r VIP"),
         ("--check -r 10.0.0.1 --tun-type gre", "--tun-type and --tun-port are about tunnels: add -i"),
+        ("--check -r 10.0.0.1 --probe", "only the director asks for its addresses: leave out --probe"),
         ("--check --fix --json", "--fix asks and tells a person: leave out --json"),
         ("--check --yes", "the option 'yes' is about fixes: add --fix"),
         ("--check -r 10.0.0.1 --persist", "the option 'persist' is about fixes: add --fix"),

@@ -76,6 +76,8 @@ pub(crate) struct Check {
     pub(crate) json: bool,
     /// The saved table; none for the default path.
     pub(crate) file: Option<PathBuf>,
+    /// Ask other machines for the virtual addresses.
+    pub(crate) probe: bool,
     /// Carry out fixes.
     pub(crate) fix: Option<Fix>,
 }

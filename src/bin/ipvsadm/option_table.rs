@@ -97,6 +97,7 @@ options! {
     Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
     Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
+    Probe: option(Extensions, "", "probe", Nothing, "with --check, on a director: ask by ARP whether other machines answer for its addresses, too"),
     Fix: option(Extensions, "", "fix", Nothing, "with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it"),
     Yes: option(Extensions, "", "yes", Nothing, "with --fix: without asking"),
     Persist: option(Extensions, "", "persist", Nothing, "with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table"),

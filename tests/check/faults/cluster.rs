@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 29] = [
+pub(super) const FAULTS: [Fault; 30] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -67,6 +67,24 @@ pub(super) const FAULTS: [Fault; 29] = [
         id: "vip-on-other-link",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=1 && ip addr del 192.168.1.100/32 dev eth0 && \
                ip addr add 192.168.1.100/32 dev eth1",
+        ..ON_DIRECTOR
+    },
+    // A real server answers for the address.
+    Fault {
+        id: "vip-twice",
+        make: "busybox nsenter --net=/run/netns/rs1 sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.eth0.arp_ignore=0",
+        options: "--probe",
+        probe: Some((
+            "client",
+            "busybox arping -c 2 -w 2 -I eth0 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l",
+        )),
+        healthy: "1",
+        fixed: "1",
+        // That check prints the fix there.
+        blanks: &[(
+            "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -g --port 80 --director 192.168.1.1",
+            "busybox nsenter --net=/run/netns/rs1 sysctl -w net.ipv4.conf.all.arp_ignore=1",
+        )],
         ..ON_DIRECTOR
     },
     Fault {

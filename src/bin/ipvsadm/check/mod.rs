@@ -67,8 +67,9 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 22] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 23] = [
     services::vips,
+    services::twice,
     services::no_server,
     services::all_weights_zero,
     services::weights_ignored,
@@ -120,6 +121,9 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
     let mut machine = read_machine(&addresses_of(&table), None)?;
+    if check.probe {
+        neighbours::ask_for_addresses(&mut machine, &table);
+    }
     let silent = neighbours::silent_hops(&machine, &table);
     neighbours::probe_again(&mut machine, &silent);
     let timeouts = client.timeouts().map_err(refused)?;
@@ -236,6 +240,7 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         listeners,
         connections,
         rp_filter_drops: procfs::rp_filter_drops(),
+        twice: Vec::new(),
         scheduled: role.map_or_else(HashSet::new, |_| procfs::scheduled()),
         sysctls: procfs::sysctls(),
     };

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use ipvs::DestinationEntry;
 
-use super::Table;
+use super::address::{Address, Route};
 use super::machine::Machine;
 use super::rtnetlink::Routing;
+use super::{Table, address};
 
 /// The kernel probes a neighbour each second: there is time for two probes.
 const TIMEOUT: Duration = Duration::from_millis(1500);
@@ -34,6 +35,54 @@ pub(crate) fn silent_hops(machine: &Machine, table: &Table) -> BTreeSet<(IpAddr,
         servers.iter().filter(move |server| all_out || is_used(server))
     });
     used.filter_map(|server| machine.silent_hop(server.destination.id.address)).collect()
+}
+
+/// Asks on the networks of the virtual addresses whether other machines answer for them, and for the servers, by whose
+/// Ethernet addresses the others are known. Only IPv4: with IPv6 the kernel itself asks before it uses an address.
+pub(crate) fn ask_for_addresses(machine: &mut Machine, table: &Table) {
+    const MOST: usize = 256;
+    let vips: BTreeSet<IpAddr> = table.iter().filter_map(|(entry, _)| address(&entry.service.id)).collect();
+    // The question names another address of this machine as sender: one from the VIP would claim it.
+    let has_other = |vip: IpAddr, link: u32| {
+        let is_other =
+            |own: &Address| own.link == link && own.address != vip && !own.is_single() && own.spans(vip);
+        machine.addresses.iter().any(is_other)
+    };
+    let four = vips.into_iter().filter(IpAddr::is_ipv4);
+    let placed = four.filter_map(|vip| Some((vip, machine.on_link(vip)?.index)));
+    let asked: BTreeSet<(IpAddr, u32)> =
+        placed.filter(|(vip, link)| has_other(*vip, *link)).take(MOST).collect();
+    let on_link = |server: &DestinationEntry| match machine.route(server.destination.id.address) {
+        Route::OnLink(link) => Some((server.destination.id.address, link)),
+        _ => None,
+    };
+    let servers: BTreeSet<(IpAddr, u32)> =
+        table.iter().flat_map(|(_, servers)| servers.iter().filter_map(on_link)).take(MOST).collect();
+    let _ = ask(machine, &asked, &servers); // what is not answered is not known
+    let answered = |(vip, link): &(IpAddr, u32)| {
+        let mut known = machine.neighbours.of(*vip).filter(|it| it.link == *link && it.has_answered);
+        Some((*vip, *link, known.find_map(|it| it.ethernet)?))
+    };
+    machine.twice = asked.iter().filter_map(answered).collect();
+}
+
+fn ask(
+    machine: &mut Machine,
+    asked: &BTreeSet<(IpAddr, u32)>,
+    servers: &BTreeSet<(IpAddr, u32)>,
+) -> io::Result<()> {
+    let mut routing = Routing::open()?;
+    for (address, link) in asked {
+        // What was known of another machine may be old.
+        routing.forget(*address, *link)?;
+        routing.resolve(*address, *link)?;
+    }
+    for (address, link) in servers {
+        routing.resolve(*address, *link)?;
+    }
+    sleep(TIMEOUT);
+    machine.neighbours = routing.neighbours()?.into();
+    Ok(())
 }
 
 fn wait_for_answers(machine: &mut Machine, hops: &BTreeSet<(IpAddr, u32)>) -> io::Result<()> {

@@ -72,6 +72,15 @@ impl Routing {
         self.send(std::iter::once(request), NLM_F_CREATE).map(drop)
     }
 
+    /// Makes the kernel forget what it knows of a neighbour.
+    pub(crate) fn forget(&mut self, address: IpAddr, link: u32) -> io::Result<()> {
+        let mut neighbour = NeighbourMessage::default();
+        neighbour.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        neighbour.header.ifindex = link;
+        neighbour.attributes.push(NeighbourAttribute::Destination(address.into()));
+        self.send(std::iter::once(RouteNetlinkMessage::DelNeighbour(neighbour)), 0).map(drop)
+    }
+
     pub(crate) fn routes(&mut self) -> io::Result<Vec<RouteEntry>> {
         let routes = self.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
         Ok(routes.into_iter().filter_map(values::route).collect())

@@ -94,6 +94,29 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     Some(Kind::VipOnLoopback.at(&vip, what, elsewhere.map_or_else(move_it, |_| ask_other())))
 }
 
+/// Addresses that another machine answers for, too.
+pub(crate) fn twice(director: &Director) -> Vec<Finding> {
+    let machine = &director.machine;
+    let vips = director.vips();
+    let held = machine.twice.iter().filter(|(vip, ..)| machine.holders(*vip).next().is_some());
+    held.map(|(vip, link, ethernet)| {
+        let mac = ethernet.map(|byte| format!("{byte:02x}")).join(":");
+        let name = machine.name(*link);
+        let what = format!("another machine, {mac}, answers ARP for {vip} on {name}, too");
+        let is_it = |server: &DestinationEntry| {
+            machine.neighbours.of(server.destination.id.address).any(|it| it.ethernet == Some(*ethernet))
+        };
+        let known =
+            director.servers().find(|(service, server)| address(&service.id) == Some(*vip) && is_it(server));
+        let fix = known.map_or_else(
+            || format!("ip neigh show dev {} | grep {mac}", shell::quoted(name)),
+            |(service, server)| servers::remote_check(director, &vips, service, server),
+        );
+        Kind::VipTwice.at(vip, what, fix)
+    })
+    .collect()
+}
+
 /// An address on an interface whose network does not contain it, where those that it belongs to do not answer for it.
 fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option<Finding> {
     let has_it = |link: &Link| machine.holders(vip).any(|(_, holder)| holder.index == link.index);

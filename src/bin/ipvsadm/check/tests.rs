@@ -59,6 +59,7 @@ pub(super) fn machine() -> Machine {
         listeners: Vec::new(),
         connections: Vec::new(),
         rp_filter_drops: 0,
+        twice: Vec::new(),
         scheduled: std::collections::HashSet::new(),
         sysctls: Box::new(|_| None),
     }

@@ -178,6 +178,7 @@ impl<'a> Options<'a> {
             | OptionKey::DryRun
             | OptionKey::Keep
             | OptionKey::IgnoreInactive
+            | OptionKey::Probe
             | OptionKey::Fix
             | OptionKey::Yes
             | OptionKey::Persist

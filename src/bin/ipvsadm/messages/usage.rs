@@ -70,6 +70,7 @@ pub(crate) const CHECK_TUNNEL_OF_OTHER: &str = "--tun-type and --tun-port are ab
 pub(crate) const FIX_AS_JSON: &str = "--fix asks and tells a person: leave out --json";
 pub(crate) const FIX_WITHOUT_TERMINAL: &str =
     "--fix asks before each change, and stdin is no terminal: add --yes";
+pub(crate) const CHECK_PROBE_OF_SERVER: &str = "only the director asks for its addresses: leave out --probe";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
 pub(crate) const NAMESPACE_OF_A_LINE: &str =

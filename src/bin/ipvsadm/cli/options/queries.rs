@@ -67,7 +67,7 @@ impl Options<'_> {
             OptionKey::Port,
         ];
         let stray = match role {
-            Some(_) => Some(OptionKey::File).filter(|option| self.has(*option)),
+            Some(_) => [OptionKey::File, OptionKey::Probe].into_iter().find(|option| self.has(*option)),
             None => of_a_server.into_iter().find(|option| self.has(*option)),
         };
         if role.is_some() && (self.has(OptionKey::TunType) || self.has(OptionKey::TunPort)) {
@@ -88,8 +88,15 @@ impl Options<'_> {
             wants_fix.then(|| Fix { yes: self.has(OptionKey::Yes), persist: self.has(OptionKey::Persist) });
         match stray {
             Some(OptionKey::File) => Err(messages::value(messages::CHECK_SAVED_OF_SERVER)),
+            Some(OptionKey::Probe) => Err(messages::value(messages::CHECK_PROBE_OF_SERVER)),
             Some(option) => Err(messages::about_a_real_server(option)),
-            None => Ok(Check { role, json: self.has(OptionKey::Json), file: self.file, fix }),
+            None => Ok(Check {
+                role,
+                json: self.has(OptionKey::Json),
+                probe: self.has(OptionKey::Probe),
+                file: self.file,
+                fix,
+            }),
         }
     }
 
