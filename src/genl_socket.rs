@@ -220,12 +220,12 @@ impl Conversation {
     ) -> Result<Dump> {
         let (asked, room) = (self.sequence, self.chunk);
         let (mut unread, mut dump, mut largest) = (None, Dump { is_whole: true, bytes: 0 }, 0);
-        self.send(datagram.as_bytes())?;
+        self.ask(datagram.as_bytes())?;
         for chunk in 0.. {
             if chunk == SMALL_CHUNKS {
                 self.grown();
             }
-            self.receive(operation)?;
+            self.receive_answer(operation)?;
             dump.bytes += self.received.len();
             for message in messages(&self.received) {
                 let message = message.map_err(|error| Error::malformed(operation, &error))?;
@@ -327,6 +327,18 @@ impl Conversation {
         }
     }
 
+    /// Sends a question, which may be asked twice: memory for it may be there a moment later.
+    fn ask(&mut self, datagram: &[u8]) -> Result<()> {
+        self.send(datagram).or_else(|error| if passes(&error) { self.send(datagram) } else { Err(error) })
+    }
+
+    /// Receives an answer to a question. The socket may have had no memory for it, and have it a moment later: the kernel
+    /// goes on with a dump where it was. What the kernel dropped is missed when the answer does not end.
+    fn receive_answer(&mut self, operation: Operation) -> Result<()> {
+        self.receive(operation)
+            .or_else(|error| if passes(&error) { self.receive(operation) } else { Err(error) })
+    }
+
     fn receive(&mut self, operation: Operation) -> Result<()> {
         loop {
             self.received.clear();
@@ -343,6 +355,13 @@ impl Conversation {
             }
         }
     }
+}
+
+/// Whether an error may be over the next moment.
+fn passes(error: &Error) -> bool {
+    const ENOBUFS: i32 = 105;
+    const EAGAIN: i32 = 11;
+    matches!(error, Error::NoReply { .. }) || matches!(error.errno(), Some(ENOBUFS | EAGAIN))
 }
 
 /// What ends the replies to a question.

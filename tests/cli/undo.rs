@@ -327,12 +327,13 @@ mod a_fault_leaves_the_old_table_or_the_new_one_or_is_told_of {
 
     #[test]
     fn requests() {
-        assert_eq!(met(1), [(2, false), (2, true), (3, true), (255, false)]);
+        // A question is asked twice, if memory was short.
+        assert_eq!(met(1), [(0, false), (2, false), (2, true), (3, true), (255, false)]);
     }
 
     #[test]
     fn answers() {
-        assert_eq!(met(2), [(0, false), (2, false), (2, true), (3, true), (255, false)]);
+        assert_eq!(met(2), [(0, false), (2, true), (3, true), (255, false)]);
     }
 }
 
@@ -344,8 +345,15 @@ fn a_fault_is_no_difference() {
         let input = format!("{input}--set 10 20 30\n--start-daemon master\n");
         let all = calls("-R --diff", &input);
         let faults = CALLS.into_iter().zip(all).flat_map(|(call, to)| faults(call, 0, to));
-        for (fault, _) in faults.filter(|(_, is_lasting)| !is_lasting) {
+        let good = feed(OURS, "-R --diff", &input);
+        assert_eq!(good.0, 1);
+        for (fault, is_lasting) in faults {
             let (status, shown, said) = injected(&fault, "-R --diff", &input);
+            // What passes is survived: the tool asks again.
+            if !is_lasting && ["ENOBUFS", "EAGAIN"].iter().any(|errno| fault.contains(errno)) {
+                assert_eq!((status, shown, said), good, "{fault}");
+                continue;
+            }
             assert_eq!((status, shown.as_str(), said.lines().count()), (2, "", 1), "{fault}: {said}");
             assert_ne!(said, "\n", "{fault}");
         }

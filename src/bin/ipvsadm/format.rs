@@ -131,7 +131,7 @@ pub(crate) fn destination(
     service_id(out, service, formatter)?;
     let server = formatter.endpoint(id.address, id.port, protocol_of(service));
     write!(out, " -r {server} {} -w {}", method_option(forwarding), signed(weight))?;
-    if thresholds && upper_threshold != 0 {
+    if thresholds && (upper_threshold, lower_threshold) != (0, 0) {
         write!(out, " -x {upper_threshold} -y {lower_threshold}")?;
     }
     if let ForwardingMethod::Tunnel(tunnel) = forwarding {

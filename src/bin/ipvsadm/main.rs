@@ -2,6 +2,8 @@
 //!
 //! From words to exit status: `cli` parses the words into a `Command`, `run` carries it out.
 
+#![cfg_attr(fuzzing, no_main)]
+
 mod change;
 mod check;
 mod cli;
@@ -10,6 +12,8 @@ mod common;
 mod connect;
 mod drain;
 mod format;
+#[cfg(fuzzing)]
+mod fuzz;
 mod json;
 mod list;
 mod lookup;

@@ -22,7 +22,7 @@ impl Session {
         Self { client: None, info: None, resolver, program }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn with_client(client: Client, info: Info, program: String, resolver: Resolver) -> Self {
         Self { client: Some(client), info: Some(info), resolver, program }
     }

@@ -1,7 +1,11 @@
 //! Running programs that manage a director by their own configuration.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use rustix::fs::Dir;
 
 /// What the running programs manage, each with the name of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,10 +56,13 @@ impl Supervisors {
         let network = |process: &Path| fs::read_link(process.join("ns/net")).ok();
         let own = network(&proc.join("self"));
         let mut all = Self::default();
-        for process in fs::read_dir(proc).into_iter().flatten().flatten() {
-            let comm = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        // Not `fs::read_dir`, which panics if the directory cannot be closed.
+        let folder = fs::File::open(proc).ok().and_then(|folder| Dir::read_from(folder).ok());
+        for entry in folder.into_iter().flatten().flatten() {
+            let process = proc.join(OsStr::from_bytes(entry.file_name().to_bytes()));
+            let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
             let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
-            let known = known.filter(|_| network(&process.path()) == own);
+            let known = known.filter(|_| network(&process) == own);
             if let Some(Program { name, fills_table, moves_addresses }) = known {
                 all.fill_table = all.fill_table.or(fills_table.then_some(name));
                 all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));

@@ -142,7 +142,8 @@ impl Routing {
         for _ in 0..=RETRIES {
             let sequence = self.send(std::iter::once(request.clone()), NLM_F_DUMP)?;
             let mut dump = Dump { sequence, objects: Vec::new(), is_complete: true };
-            while !dump.take(&self.receive()?)? {}
+            // The kernel goes on with a dump where it was, once it has memory again.
+            while !dump.take(&self.receive().or_else(|error| self.again(error, &[libc::ENOBUFS]))?)? {}
             if dump.is_complete {
                 return Ok(dump.objects);
             }
@@ -170,6 +171,18 @@ impl Routing {
 
     /// The next datagram. The kernel replies inside `send`, so this never blocks.
     fn receive(&mut self) -> io::Result<Vec<u8>> {
+        self.receive_once().or_else(|error| self.again(error, &[libc::EINTR, libc::EAGAIN]))
+    }
+
+    /// Receives once more, if the error is one that may be over the next moment.
+    fn again(&mut self, error: io::Error, passing: &[i32]) -> io::Result<Vec<u8>> {
+        match error.raw_os_error() {
+            Some(errno) if passing.contains(&errno) => self.receive_once(),
+            _ => Err(error),
+        }
+    }
+
+    fn receive_once(&mut self) -> io::Result<Vec<u8>> {
         const MSG_DONTWAIT_TRUNC: i32 = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
         let mut datagram = Vec::with_capacity(ipvs::RECEIVE_BUFFER);
         if self.socket.recv(&mut datagram, MSG_DONTWAIT_TRUNC)? > datagram.len() {
