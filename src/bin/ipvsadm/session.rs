@@ -32,6 +32,10 @@ impl Session {
         self.client_and_resolver().map(|(client, _)| client)
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Closes the client; the next use opens another.
     pub(crate) fn close(&mut self) {
         self.client = None;

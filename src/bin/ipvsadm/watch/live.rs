@@ -86,7 +86,7 @@ impl<W: Write> Live<'_, W> {
             }
             Page::Service(id) => {
                 self.kernel.read_one(&id, &mut self.model);
-                self.kernel.read_servers(&id, &mut self.model);
+                self.kernel.read_servers(&id, &mut self.model, Instant::now());
                 self.view.arrange(&self.model);
             }
             Page::Connections(service, server) => {
@@ -111,7 +111,8 @@ impl<W: Write> Live<'_, W> {
         let height = self.height();
         let is_small = draw::is_too_small(self.screen.area());
         let kernel = &mut self.kernel;
-        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model);
+        let now = Instant::now();
+        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model, now);
         let (rows, selected) = match self.view.page() {
             Page::Table if !is_small => rows::visible(&mut self.view, &mut self.model, &mut read, height),
             _ => (Vec::new(), 0),
@@ -158,7 +159,8 @@ impl<W: Write> Live<'_, W> {
     fn press(&mut self, key: Key) -> Then {
         let height = self.height();
         let kernel = &mut self.kernel;
-        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model);
+        let now = Instant::now();
+        let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model, now);
         let before = self.view.scroll;
         let then = input::press(key, &mut self.view, &mut self.model, &mut read, height);
         // Of connections only those on the screen are kept.

@@ -33,8 +33,9 @@ pub(super) fn run(
     loop {
         let ids: Vec<_> =
             model.services().iter().filter(|one| !one.is_gone()).map(|one| one.entry.service.id).collect();
+        let now = Instant::now();
         for id in ids {
-            kernel.read_servers(&id, &mut model);
+            kernel.read_servers(&id, &mut model, now);
         }
         frame(out, &model, info).and_then(|()| out.flush()).map_err(|error| messages::write_error(&error))?;
         if watch.count == Some(frames) {

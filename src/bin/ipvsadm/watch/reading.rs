@@ -73,14 +73,14 @@ impl<'a> Kernel<'a> {
     }
 
     /// Reads the servers of a service, unless they are of this reading.
-    pub(super) fn read_servers(&mut self, id: &ServiceId, model: &mut Model) {
+    pub(super) fn read_servers(&mut self, id: &ServiceId, model: &mut Model, now: Instant) {
         if model.failure.is_some() || !model.lacks_servers(id) {
             return;
         }
         match self.asked(|client| client.destinations(id)) {
             Ok(mut servers) => {
                 servers.sort_unstable_by_key(|entry| entry.destination.id);
-                model.update_servers(*id, servers, Instant::now());
+                model.update_servers(*id, servers, now);
             }
             Err(failure) => model.failure = Some(failure.message),
         }
@@ -111,8 +111,7 @@ impl<'a> Kernel<'a> {
     fn asked<T>(&mut self, ask: impl Fn(&mut Client) -> ipvs::Result<T>) -> Result<T> {
         let mut is_again = false;
         loop {
-            if !Path::new(LOADED).exists() {
-                self.session.close();
+            if !self.session.is_open() && !Path::new(LOADED).exists() {
                 return Err(messages::unavailable("Protocol not available", messages::UNLOADED));
             }
             match ask(self.session.client()?) {
