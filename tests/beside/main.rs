@@ -88,7 +88,7 @@ fn configure(host: &str, priority: u8, weight: u8) {
     };
     let text = format!(
         "global_defs {{\n  router_id {host}\n  lvs_sync_daemon eth0 VI_1 id 51\n  vrrp_garp_master_delay 1\n}}\n\
-         vrrp_instance VI_1 {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  advert_int 1\n  \
+         vrrp_instance VI_1 {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  advert_int 2\n  \
          virtual_ipaddress {{\n    {VIP}/32 dev eth0\n  }}\n}}\n\
          virtual_server {VIP} 80 {{\n  delay_loop 1\n  lb_algo rr\n  lb_kind DR\n  protocol TCP\n{}{}}}\n",
         server(11),
@@ -178,9 +178,9 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
         run(host, "echo '1 3' >/proc/sys/net/ipv4/vs/sync_threshold");
     }
     let (first, second) = (keepalived("d1", 150), keepalived("d2", 100));
-    until("the first has the address", 20, || has_vip("d1"));
+    until("the first has the address", 60, || has_vip("d1"));
     for host in ["d1", "d2"] {
-        until(&format!("{host} has a table"), 20, || table(host) == BOTH);
+        until(&format!("{host} has a table"), 60, || table(host) == BOTH);
     }
     assert!(!has_vip("d2"), "{}", second.log());
 
@@ -209,7 +209,7 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
     fs::write(format!("{FOLDER}/own"), own).unwrap();
     let applied = ours(&format!("-R --apply --only-listed --file {FOLDER}/own --netns d1"));
     assert_eq!(applied, (0, String::new(), String::new()));
-    until("both are there", 5, || table("d1") == format!("{BOTH}{own}"));
+    until("both are there", 60, || table("d1") == format!("{BOTH}{own}"));
 
     // A drain warns, and keepalived does not bring the server back by itself.
     let (status, out, said) = ours("--drain -r 192.168.1.12 --wait 10 --netns d1");
@@ -225,7 +225,7 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
     assert_eq!(ours("--drain -r 192.168.1.12 --wait 10 --quiet --netns d1").2, "");
     configure("d1", 150, 7);
     first.signal("-HUP");
-    until("the new weights", 20, || table("d1") == format!("{}{own}", BOTH.replace("-w 3", "-w 7")));
+    until("the new weights", 60, || table("d1") == format!("{}{own}", BOTH.replace("-w 3", "-w 7")));
     let stays = "TCP 192.168.1.100:80 -> 192.168.1.12:80 has weight 7 already, and is left as it is\n";
     assert_eq!(ours("--undrain --netns d1").1, stays);
 
@@ -235,18 +235,18 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
     for number in 0..4 {
         assert_eq!(say(&mut stream, &format!("{number}")).unwrap(), format!("{server} {number}"));
     }
-    until("the connection is synchronized", 10, || {
+    until("the connection is synchronized", 60, || {
         ours("-Lnc --netns d2").1.contains("ESTABLISHED 192.168.1.10:")
     });
     first.signal("-TERM");
-    until("the second has the address", 20, || has_vip("d2"));
+    until("the second has the address", 60, || has_vip("d2"));
     assert_eq!(say(&mut stream, "still there?").unwrap(), format!("{server} still there?"));
     let mut new = connect();
     assert!(say(&mut new, "new").unwrap().ends_with(" new"));
-    until("it is the master", 10, || ours("-L --daemon --netns d2").1.contains("master sync daemon"));
+    until("it is the master", 60, || ours("-L --daemon --netns d2").1.contains("master sync daemon"));
     assert_eq!(ours("--check --netns d2"), (0, String::new(), String::new()));
     // What keepalived did not make it does not take with it.
-    until("keepalived has taken its service with it", 10, || table("d1") == own);
+    until("keepalived has taken its service with it", 60, || table("d1") == own);
     stop.store(true, Ordering::Relaxed);
     for reader in readers {
         reader.join().unwrap();
@@ -300,14 +300,14 @@ fn ldirectord_leaves_a_drain_alone_until_a_check_changes() {
     let checks = |what: &str| ldirectord.log().matches(what).count();
     let failed = checks("Deactivated service 192.168.1.12");
     run("rs2", "ip link set eth0 down");
-    until("the check fails", 30, || checks("Deactivated service 192.168.1.12") > failed);
+    until("the check fails", 60, || checks("Deactivated service 192.168.1.12") > failed);
     run("rs2", "ip link set eth0 up");
-    until("it is back", 30, || table("d1") == format!("{BOTH}{own}"));
+    until("it is back", 60, || table("d1") == format!("{BOTH}{own}"));
     // Its folder takes a server out, as long as the file is there.
     fs::write(format!("{FOLDER}/maintenance/192.168.1.12"), "").unwrap();
-    until("it is out", 30, || !table("d1").contains("192.168.1.12"));
+    until("it is out", 60, || !table("d1").contains("192.168.1.12"));
     fs::remove_file(format!("{FOLDER}/maintenance/192.168.1.12")).unwrap();
-    until("it is in", 30, || table("d1") == format!("{BOTH}{own}"));
+    until("it is in", 60, || table("d1") == format!("{BOTH}{own}"));
     ldirectord.signal("-TERM");
-    until("it has taken its service with it", 30, || table("d1") == own);
+    until("it has taken its service with it", 60, || table("d1") == own);
 }

@@ -1,5 +1,6 @@
 //! `-R --diff` and `-R --apply`: from the kernel's table to that of the lines, changing only what differs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -58,7 +59,7 @@ pub(crate) fn reach(
     commands: &[(usize, Command)],
     out: &mut impl Write,
 ) -> Result<()> {
-    let desired = &limited(desired, &restore.only);
+    let desired = &*limited(desired, &restore.only);
     if restore.mode == RestoreMode::Apply && !restore.dry {
         let _lock = replace::lock()?;
         return apply(client, desired, commands);
@@ -68,11 +69,11 @@ pub(crate) fn reach(
 }
 
 /// The table that speaks of the services alone that are to be touched.
-fn limited(desired: &Table, only: &Only) -> Table {
+fn limited<'a>(desired: &'a Table, only: &Only) -> Cow<'a, Table> {
     match only {
-        Only::All => desired.clone(),
-        Only::Listed => desired.clone().only(desired.services().map(|service| service.id)),
-        Only::Named(services) => desired.clone().only(services.iter().copied()),
+        Only::All => Cow::Borrowed(desired),
+        Only::Listed => Cow::Owned(desired.clone().only(desired.services().map(|service| service.id))),
+        Only::Named(services) => Cow::Owned(desired.clone().only(services.iter().copied())),
     }
 }
 
