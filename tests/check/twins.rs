@@ -103,6 +103,21 @@ const TWINS: &[Twin] = &[
         options: "",
         ..ON_SERVER
     },
+    // The addresses are on bridges.
+    Twin { stage: &[("director", BRIDGED), ("rs1", BRIDGED)], ..ON_SERVER },
+    Twin { stage: &[("director", BRIDGED), ("rs1", BRIDGED)], at: "director", options: "", ..ON_SERVER },
+    // Packets were dropped before a rule routed the answers back.
+    Twin {
+        kind: Kind::RoutingBehindRouter,
+        stage: &[(
+            "director",
+            "sysctl -w net.ipv4.conf.eth0.rp_filter=1 && ip route replace default via 198.51.100.254 && \
+             busybox nsenter --net=/run/netns/client get 192.168.1.100 80 1 && \
+             ip rule add from 192.168.1.100 lookup 7 && ip route add default via 192.168.1.254 table 7",
+        )],
+        at: "director",
+        options: "",
+    },
     // Firewalls that let the service pass, on all machines.
     Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], ..ON_SERVER },
     Twin { stage: &[("director", FIREWALL), ("rs1", FIREWALL)], at: "director", options: "", ..ON_SERVER },
@@ -154,6 +169,9 @@ const ON_SERVER: Twin = Twin {
     options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
 };
 
+const BRIDGED: &str = "ip link add br0 type bridge && own=$(ip -o -4 addr show dev eth0 | awk '{ print $4 }') && \
+    ip addr flush dev eth0 && ip link set eth0 master br0 && ip link set br0 up && sleep 0.2 && \
+    for one in $own; do ip addr add $one dev br0; done";
 const REDIRECTED: &str = "ip addr del 192.168.1.100/32 dev lo && sysctl -w net.ipv4.conf.all.arp_ignore=0 && \
     iptables-legacy -t nat -A PREROUTING -d 192.168.1.100 -p tcp --dport 80 -j REDIRECT";
 const FIREWALL: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT && \

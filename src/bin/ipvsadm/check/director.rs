@@ -29,6 +29,12 @@ pub(crate) struct Director {
 }
 
 impl Director {
+    /// Whether the services are those of a Kubernetes cluster: one without endpoints is as it should be, and their addresses
+    /// are on a dummy interface, for which other programs answer ARP.
+    pub(crate) fn is_of_kubernetes(&self) -> bool {
+        matches!(self.supervisors.fill_table, Some("kube-proxy" | "kube-router"))
+    }
+
     /// Every server with its service.
     pub(crate) fn servers(&self) -> impl Iterator<Item = (&Service, &DestinationEntry)> {
         self.table

@@ -80,7 +80,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     let is_answered = vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"));
     let is_on_wire = machine.holders(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
     let (place, holder) = machine.holders(vip).next()?;
-    if is_answered {
+    if is_answered || holder.kind == LinkKind::Dummy && director.is_of_kubernetes() {
         return None;
     }
     if is_on_wire {
@@ -178,7 +178,7 @@ fn missing(
 }
 
 pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
-    let empty = director.services().filter(|(_, servers)| servers.is_empty());
+    let empty = director.services().filter(|(_, servers)| servers.is_empty() && !director.is_of_kubernetes());
     empty
         .map(|(service, _)| {
             // Servers of another port of the address may serve this one too.
@@ -219,7 +219,7 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
     let all_zero = |servers: &[DestinationEntry]| {
         !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
     };
-    let idle = director.services().filter(|(_, servers)| all_zero(servers));
+    let idle = director.services().filter(|(_, servers)| all_zero(servers) && !director.is_of_kubernetes());
     let finding = |(service, servers): (&Service, &[DestinationEntry])| {
         let problem = |server: &DestinationEntry| servers::problem(&director.machine, service, server);
         let usable = servers.iter().filter(|server| problem(server).is_none());

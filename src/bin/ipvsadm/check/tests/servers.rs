@@ -221,3 +221,32 @@ fn a_supervisor_decides_about_servers_itself() {
     assert!(what.ends_with("; keepalived fills the table, so change its configuration, too"), "{what}");
     assert_eq!((*unreachable, log.as_str()), ("server-unreachable", "journalctl -n 20 -u keepalived"));
 }
+
+#[test]
+fn the_services_of_kubernetes_are_as_they_should_be() {
+    let of = |supervisor: &'static str, change: fn(&mut Director)| {
+        let mut director = director(table("rr", two_servers()));
+        director.supervisors.fill_table = Some(supervisor);
+        change(&mut director);
+        found(&director).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    let cases: [super::gallery::Twin<Director>; 3] = [
+        ("no-server", |director| director.table[0].1.clear()),
+        ("all-weights-zero", |director| {
+            director.table[0].1.iter_mut().for_each(|entry| entry.destination.weight = 0);
+        }),
+        ("vip-on-loopback", |director| {
+            let kind = super::super::machine::LinkKind::Dummy;
+            let mut dummy = director.machine.links[1].clone();
+            (dummy.index, dummy.name, dummy.kind) = (9, "kube-ipvs0".to_owned(), kind);
+            director.machine.links.push(dummy);
+            let held = |own: &&mut super::Address| own.address == ip("192.168.1.100");
+            director.machine.addresses.iter_mut().find(held).unwrap().link = 9;
+            director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
+        }),
+    ];
+    for (id, change) in cases {
+        assert_eq!(of("keepalived-like", change), [id]);
+        assert_eq!(of("kube-proxy", change), Vec::<&str>::new(), "{id}");
+    }
+}
