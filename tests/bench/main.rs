@@ -87,7 +87,7 @@ fn long() -> Vec<Group> {
             works::connections(100_000, Rounds { original: 2, ours: 5 }, rows);
         }),
         ("some-connections", |rows| {
-            works::some_connections(1_000_000, Rounds { original: 0, ours: 5 }, rows);
+            works::some_connections(100_000, Rounds { original: 0, ours: 5 }, rows);
         }),
         ("formats", |rows| works::formats(3000, Rounds { original: 0, ours: 11 }, rows)),
         ("commands", |rows| works::commands(20, 20, rows)),

@@ -106,12 +106,12 @@ pub(crate) fn connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     });
 }
 
-/// Connections of a hundredth as many clients, counted by client, and those of one client; beside them the kernel's file,
+/// Connections of a tenth as many clients, counted by client, and those of one client; beside them the kernel's file,
 /// only read.
 pub(crate) fn some_connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let rounds = Rounds { original: 0, ..rounds };
     fresh(|| {
-        made::make(count, count / 100);
+        made::make(count, count / 10);
         let size = usize::try_from(count).unwrap();
         for (work, words) in [
             ("summary by client", "-Lc --summary client"),

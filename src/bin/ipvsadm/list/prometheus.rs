@@ -156,16 +156,20 @@ fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn sample(out: &mut impl Write, name: &str, labels: &str, value: impl Display) -> io::Result<()> {
-    if labels.is_empty() {
-        writeln!(out, "{name} {value}")
-    } else {
-        writeln!(out, "{name}{{{labels}}} {value}")
+fn sample(out: &mut impl Write, name: &str, labels: &str, value: impl itoa::Integer) -> io::Result<()> {
+    out.write_all(name.as_bytes())?;
+    if !labels.is_empty() {
+        out.write_all(b"{")?;
+        out.write_all(labels.as_bytes())?;
+        out.write_all(b"}")?;
     }
+    out.write_all(b" ")?;
+    out.write_all(itoa::Buffer::new().format(value).as_bytes())?;
+    out.write_all(b"\n")
 }
 
 /// A gauge without labels.
-fn one(out: &mut impl Write, name: &str, help: &str, value: impl Display) -> io::Result<()> {
+fn one(out: &mut impl Write, name: &str, help: &str, value: impl itoa::Integer) -> io::Result<()> {
     head(out, name, "gauge", help)?;
     sample(out, name, "", value)
 }
