@@ -40,7 +40,7 @@ pub(crate) struct Link {
     pub(crate) is_up: bool,
     /// It is connected: the cable is plugged in, and the interface below it is up.
     pub(crate) has_carrier: bool,
-    /// The interface below a VLAN.
+    /// The interface below, of one that shares its wire: a VLAN or macvlan.
     pub(crate) parent: Option<u32>,
     pub(crate) kind: LinkKind,
 }

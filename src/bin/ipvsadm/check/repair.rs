@@ -62,6 +62,7 @@ pub(crate) fn repair(
         }
         let is_run = run(&finding.fix);
         let after = look()?;
+        let undos = without_unchanged(undos, &finding.fix);
         let back = commands_back(&undos, files, &seen, &after);
         let is_there = after.findings.iter().any(|it| (it.id, &it.at) == (finding.id, &finding.at));
         seen = after;
@@ -118,6 +119,18 @@ pub(crate) fn run(line: &str) -> bool {
     command.args(["-c", line]).env("PATH", folder.unwrap_or_default() + &path).env("IPVSADM_QUIET", "1");
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// What is to be undone: an address, a route or an interface that is as it was needs nothing.
+fn without_unchanged(mut undos: Vec<Undo>, fix: &str) -> Vec<Undo> {
+    for (undo, now) in undos.iter_mut().zip(undo::of(fix).unwrap_or_default()) {
+        let of_ip =
+            matches!(undo, Undo::Commands(all) if all.iter().all(|command| command.starts_with("ip ")));
+        if of_ip && *undo == now {
+            *undo = Undo::Commands(Vec::new());
+        }
+    }
+    undos
 }
 
 /// The commands that undo a fix, the last part first.

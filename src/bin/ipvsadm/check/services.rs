@@ -123,7 +123,9 @@ fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option
     let answers = |link: &Link| {
         has_it(link) || vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"))
     };
-    if machine.on_links(vip).any(answers) {
+    // One that shares the wire answers itself.
+    let shares = |link: &Link| machine.holders(vip).any(|(_, holder)| holder.parent == Some(link.index));
+    if machine.on_links(vip).any(|link| answers(link) || shares(link)) {
         return None;
     }
     let (right, (_, wrong)) = (machine.on_link(vip)?, machine.holders(vip).next()?);

@@ -21,6 +21,7 @@ use crate::supervisors::Supervisors;
 mod addresses;
 mod answers;
 mod gallery;
+mod links;
 mod real_servers;
 mod servers;
 mod settings;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::address::Route;
 use super::finding::{Finding, Kind};
 use super::fixes::{ip_command, restore_route};
-use super::machine::{Connection, Machine, TcpState};
+use super::machine::Machine;
 use super::routes::RouteEntry;
 use crate::command::{Method, RealServer};
 
@@ -27,13 +27,6 @@ fn is_among_clients(role: &RealServer, machine: &Machine) -> bool {
     machine.on_link(role.vip).is_some() || machine.routes.all.iter().any(is_far)
 }
 
-/// Whether clients are served, or were a while ago.
-fn is_serving(role: &RealServer, machine: &Machine) -> bool {
-    let is_served =
-        |connection: &Connection| connection.local.ip() == role.vip && connection.state != TcpState::Opening;
-    machine.connections.iter().any(is_served)
-}
-
 /// No route for answers to remote clients, or one through a gateway that does not answer. With masquerading the gateway
 /// is the director.
 pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
@@ -44,9 +37,12 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
     let is_cut_off = role.director.is_some_and(|director| machine.route(director) == Route::Unreachable);
     if answers.iter().all(|route| *route == Route::Unreachable)
         && !is_among_clients(role, machine)
-        && (is_cut_off || !is_serving(role, machine))
+        && is_cut_off
     {
-        let what = format!("there is no default route, and {} is in no network of this server", role.vip);
+        let what = format!(
+            "there is no default route, {} is in no network of this server, and the director cannot be reached",
+            role.vip
+        );
         let fix = format!("{} route replace default via GATEWAY", ip_command(role.vip));
         return Some(Kind::NoWayBack.at(&"default route", what, fix));
     }

@@ -148,13 +148,15 @@ fn action(target: &str, options: &[String]) -> Action {
         "DROP" | "REJECT" => Action::Drop,
         "RETURN" => Action::Return,
         "DNAT" | "REDIRECT" | "TPROXY" | "NETMAP" => Action::Redirect,
+        "CT" | "NOTRACK" => Action::Untrack,
         "MARK" => mark(options),
         "CONNMARK" if options.iter().any(|option| option == "--restore-mark") => Action::Mark(None),
         "HMARK" | "SET" | "CLUSTERIP" | "NFQUEUE" | "QUEUE" | "SYNPROXY" => Action::Unknown,
         "SNAT" | "MASQUERADE" => Action::Translate,
-        "LOG" | "NFLOG" | "ULOG" | "CONNMARK" | "CT" | "NOTRACK" | "TRACE" | "TCPMSS" | "CHECKSUM"
-        | "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "HL" | "AUDIT" | "ECN" | "TEE" | "SECMARK"
-        | "CONNSECMARK" | "RATEEST" => Action::Continue,
+        "LOG" | "NFLOG" | "ULOG" | "CONNMARK" | "TRACE" | "TCPMSS" | "CHECKSUM" | "CLASSIFY" | "DSCP"
+        | "TOS" | "TTL" | "HL" | "AUDIT" | "ECN" | "TEE" | "SECMARK" | "CONNSECMARK" | "RATEEST" => {
+            Action::Continue
+        }
         chain => Action::Jump(chain.to_owned()),
     }
 }
@@ -336,6 +338,19 @@ mod tests {
         // IPVS takes packets before chains of a higher priority, and another family has other tables.
         assert!(ruleset.drops(&hooks, 0, &request(81)).is_none());
         assert!(ruleset.drops(&hooks, 98, &Packet { family: Family::V6, ..request(81) }).is_none());
+    }
+
+    #[test]
+    fn packets_may_be_kept_out_of_the_connection_tracking() {
+        for (target, is_dropped) in [("CT --notrack", false), ("NOTRACK", false), ("LOG", true)] {
+            let printed = format!(
+                "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.168.1.100/32 -j {target}\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n\
+                 -A INPUT -m conntrack --ctstate UNTRACKED -j ACCEPT\nCOMMIT\n"
+            );
+            let ruleset = Ruleset::new(tables(&printed, "iptables", Family::V4));
+            let found = ruleset.drops(&[Hook::Prerouting, Hook::Input], 98, &request(80)).is_some();
+            assert_eq!(found, is_dropped, "{target}");
+        }
     }
 
     proptest::proptest! {

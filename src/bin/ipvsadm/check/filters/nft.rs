@@ -99,7 +99,8 @@ fn add_rule(table: &mut RuleTable, object: &Value) {
         match kind.as_str() {
             "match" => rule.tests.extend(tests(value)),
             "vmap" => rules.extend(verdicts(value, &rule)),
-            "counter" | "log" | "comment" | "notrack" | "set" | "meter" | "ct helper" => {}
+            "counter" | "log" | "comment" | "set" | "meter" | "ct helper" => {}
+            "notrack" => rule.action = Action::Untrack,
             "mangle" => rule.action = mark(value),
             "limit" | "quota" => rule.tests.push((Condition::Unknown, true)),
             kind => {

@@ -137,6 +137,8 @@ pub(crate) enum Action {
     Mark(Option<(u32, u32)>),
     /// It looks, or changes something that matters to nobody here.
     Continue,
+    /// It keeps the packet out of the connection tracking.
+    Untrack,
     /// It changes the destination.
     Redirect,
     /// It changes the source, and accepts.

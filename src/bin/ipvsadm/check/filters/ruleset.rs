@@ -42,6 +42,10 @@ impl Ruleset {
     /// What certainly drops a packet at some hooks; only chains below a priority count.
     pub(crate) fn drops(&self, hooks: &[Hook], below: i32, packet: &Packet) -> Option<Dropped<'_>> {
         let of_family = |table: &&RuleTable| table.family.is_none_or(|family| family == packet.family);
+        // Rules may have kept it out of the connection tracking.
+        let mut rules = self.tables.iter().flat_map(|table| table.chains.values().flatten());
+        let untracked = rules.any(|rule| rule.action == Action::Untrack);
+        let packet = &Packet { state: packet.state.filter(|_| !untracked), ..packet.clone() };
         for hook in hooks {
             let bases = self.tables.iter().filter(of_family).flat_map(|table| {
                 let passed = move |base: &&Base| base.hook == *hook && base.priority < below;
@@ -122,7 +126,7 @@ impl RuleTable {
             match &rule.action {
                 Action::Redirect => return Walk::Redirects,
                 Action::Drop if is_sure => return dropped(may_pass, may_return, rule),
-                Action::Drop | Action::Continue | Action::Mark(_) => {}
+                Action::Drop | Action::Continue | Action::Untrack | Action::Mark(_) => {}
                 Action::Return if is_sure => break,
                 Action::Return => may_return = true,
                 Action::Accept | Action::Translate | Action::Unknown => may_pass = true,

@@ -39,6 +39,8 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
         LinkAttribute::IfName(name) => Some(name.clone()),
         _ => None,
     })?;
+    // A cable between namespaces names its other end.
+    let is_child = [InfoKind::Vlan, InfoKind::MacVlan, InfoKind::IpVlan].iter().any(has_kind);
     let parent = message.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Link(parent) => Some(*parent),
         _ => None,
@@ -48,7 +50,7 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
         name,
         is_up: flags.contains(LinkFlags::Up),
         has_carrier: flags.contains(LinkFlags::LowerUp),
-        parent: parent.filter(|_| has_kind(&InfoKind::Vlan)),
+        parent: parent.filter(|_| is_child),
         kind,
     })
 }
