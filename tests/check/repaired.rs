@@ -18,7 +18,7 @@ fn undo(shown: &str) -> Vec<String> {
 fn a_server_is_mended_and_what_was_done_can_be_undone() {
     let cluster = Cluster::new(Kind::Routing);
     let state = "sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.all.arp_announce net.ipv4.conf.eth0.arp_ignore \
-                 net.ipv4.conf.eth0.arp_announce; ip -o addr show";
+                 net.ipv4.conf.eth0.arp_announce; ip -4 -o addr show";
     cluster.succeed(
         "rs1",
         "mount -t tmpfs lab /etc/sysctl.d && sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.all.arp_announce=0 && \
