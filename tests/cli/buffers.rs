@@ -114,7 +114,7 @@ fn a_check_finds_the_same_where_buffers_are_small() {
     }
     let look = || {
         set_up(&rules);
-        run(OURS, "--check")
+        run(OURS, "--check --json")
     };
     let found = std::thread::scope(|scope| {
         let normal = scope.spawn(|| {
@@ -124,7 +124,7 @@ fn a_check_finds_the_same_where_buffers_are_small() {
         normal.join().unwrap()
     });
     assert_eq!(found.0, 1);
-    assert!(found.1.lines().filter(|line| line.contains("-> 10.1.0.")).count() >= 100, "{}", found.1);
+    assert_eq!(found.1.matches(r#""at":"TCP 10.0.0.1:80 -> 10.1.0."#).count(), 100, "{}", found.1);
     with_small_buffers(|| assert_eq!(look(), found));
 }
 
