@@ -126,12 +126,15 @@ fn long_rows_are_whole() {
 
 #[test]
 fn the_help_is_free_after_the_version() {
-    let help = |text: &str| shows(&format!("{VERSION}{text}"));
+    let own = concat!("ipvsadm-rs ", env!("CARGO_PKG_VERSION"), " (Rust)\n");
+    let original = |text: &str| shows(&format!("{VERSION}{text}"));
+    let ours = |text: &str| shows(&format!("{VERSION}{own}{text}"));
     let call = case("-h", None);
-    assert!(passes(&call, &help("@@USAGE@@"), &help("Usage:\n  ipvsadm --diff\n")));
-    assert!(passes(&call, &help("Usage:\n  old\n"), &help("Usage:\n  new\n")));
-    assert!(!passes(&call, &help("@@USAGE@@"), &shows("Usage:\n  ipvsadm --diff\n")));
-    assert!(!passes(&call, &help("@@USAGE@@"), &help("")));
+    assert!(passes(&call, &original("@@USAGE@@"), &ours("Usage:\n  ipvsadm --diff\n")));
+    assert!(passes(&call, &original("Usage:\n  old\n"), &ours("Usage:\n  new\n")));
+    assert!(!passes(&call, &original("@@USAGE@@"), &original("Usage:\n  ipvsadm --diff\n")));
+    assert!(!passes(&call, &original("@@USAGE@@"), &shows("Usage:\n  ipvsadm --diff\n")));
+    assert!(!passes(&call, &original("@@USAGE@@"), &ours("")));
 }
 
 #[test]

@@ -80,12 +80,10 @@ fn a_key_of_etcd_is_followed() {
     fs::create_dir_all(&log).unwrap();
     let settings = fs::read_to_string(machine.units().join("ipvsadm.service.d/zz-lab.conf")).unwrap();
     fs::write(log.join("zz-lab.conf"), settings + "RestartSec=1\n").unwrap();
-    let etcdctl = program("etcd-client", "etcdctl");
-    fs::write(
-        "/etc/default/ipvsadm-etcd",
-        format!("ETCDCTL={etcdctl}\nETCDCTL_ENDPOINTS=http://127.0.0.1:2379\n"),
-    )
-    .unwrap();
+    // The unit has a /tmp of its own, and this project may lie there.
+    let etcdctl = "/usr/bin/etcdctl";
+    fs::copy(program("etcd-client", "etcdctl"), etcdctl).unwrap();
+    fs::write("/etc/default/ipvsadm-etcd", "ETCDCTL_ENDPOINTS=http://127.0.0.1:2379\n").unwrap();
     machine.boot();
     let metrics = machine.root().join("var/lib/prometheus/node-exporter");
     fs::create_dir_all(&metrics).unwrap();
@@ -94,7 +92,7 @@ fn a_key_of_etcd_is_followed() {
     etcd.args(["--data-dir", "/run/followed/etcd"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut etcd = etcd.spawn().unwrap();
     let put = |document: &str| {
-        let mut put = Command::new(&etcdctl);
+        let mut put = Command::new(etcdctl);
         let put = put.env("ETCDCTL_API", "3").args(["put", "--", "/ipvsadm/web", document]).output();
         put.unwrap().status.success()
     };
