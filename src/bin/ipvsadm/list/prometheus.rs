@@ -2,19 +2,28 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
+use std::ops::Range;
 
 use ipvs::{
     Client, Counters, Destination, DestinationEntry, DestinationId, Family, Info, ServiceEntry, ServiceId,
     Totals,
 };
 
-use super::{ListedServer, destinations, services};
+use super::{destinations, services};
 use crate::command::{List, ListTarget};
 
-/// A service, or a real server, with its labels.
+/// A service, or a real server, and where its own labels are in the text of all labels. A first touch of memory is most of
+/// the cost of metrics, so no more is kept than is shown.
 struct Labelled<T> {
-    labels: String,
-    value: T,
+    labels: Range<usize>,
+    counters: Counters,
+    more: T,
+}
+
+/// The rest of a real server: where its service is among the services, and its gauges.
+struct Server {
+    service: usize,
+    gauges: [u32; GAUGES.len()],
 }
 
 /// The name of a metric, what it says, and its value.
@@ -50,19 +59,28 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
         ListTarget::Service(id) => vec![client.service(&id)?],
         _ => services(client, list.sorted)?,
     };
-    let mut all_services = Vec::with_capacity(entries.len());
-    let mut all_servers: Vec<Labelled<ListedServer>> = Vec::new();
+    let mut text = String::new();
+    let mut all_services: Vec<Labelled<()>> = Vec::with_capacity(entries.len());
+    let mut all_servers: Vec<Labelled<Server>> = Vec::with_capacity(2 * entries.len());
     let mut unusable = 0;
-    for entry in entries {
-        let servers = destinations(client, &entry.service.id, list.sorted, true)?;
+    for ServiceEntry { service, stats } in entries {
+        let servers = destinations(client, &service.id, list.sorted, true)?;
         unusable += u32::from(servers.iter().all(|server| server.destination.weight == 0));
-        let labels = service_labels(&entry.service.id);
-        all_servers.extend(servers.into_iter().map(|server| Labelled {
-            labels: labels.clone() + &server_labels(&server.destination),
-            value: server,
-        }));
-        all_services.push(Labelled { labels, value: entry });
+        for server in servers {
+            let labels = append(&mut text, &server_labels(&server.destination));
+            let entry = server.entry();
+            let more =
+                Server { service: all_services.len(), gauges: GAUGES.map(|(_, _, value)| value(&entry)) };
+            all_servers.push(Labelled { labels, counters: entry.stats.total, more });
+        }
+        let labels = append(&mut text, &service_labels(&service.id));
+        all_services.push(Labelled { labels, counters: stats.total, more: () });
     }
+    let labels = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+    let of_server = |server: &Labelled<Server>| {
+        let service = all_services.get(server.more.service).map_or("", |service| labels(&service.labels));
+        [service, labels(&server.labels)]
+    };
     if is_whole {
         director(out, client, info)?;
         one(out, "ipvs_services", "Virtual services.", all_services.len())?;
@@ -72,50 +90,57 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_service_{name}_total");
         head(out, &name, "counter", help)?;
-        for Labelled { labels, value: ServiceEntry { service: _, stats } } in &all_services {
-            sample(out, &name, labels, value(&stats.total))?;
+        for service in &all_services {
+            sample(out, &name, &[labels(&service.labels)], value(&service.counters))?;
         }
     }
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_server_{name}_total");
         head(out, &name, "counter", help)?;
-        for Labelled { labels, value: server } in &all_servers {
-            sample(out, &name, labels, value(&server.entry().stats.total))?;
+        for server in &all_servers {
+            sample(out, &name, &of_server(server), value(&server.counters))?;
         }
     }
-    for (name, help, value) in GAUGES {
+    for (at, (name, help, _)) in GAUGES.into_iter().enumerate() {
         let name = format!("ipvs_server_{name}");
         head(out, &name, "gauge", help)?;
-        for Labelled { labels, value: server } in &all_servers {
-            sample(out, &name, labels, value(&server.entry()))?;
+        for server in &all_servers {
+            sample(out, &name, &of_server(server), server.more.gauges.get(at).copied().unwrap_or_default())?;
         }
     }
     Ok(())
 }
 
+/// Appends labels to the text of all, and returns where they are.
+fn append(text: &mut String, labels: &str) -> Range<usize> {
+    let start = text.len();
+    text.push_str(labels);
+    start..text.len()
+}
+
 /// The metrics of the director as a whole.
 fn director(out: &mut impl Write, client: &mut Client, info: Info) -> anyhow::Result<()> {
     head(out, "ipvs_info", "gauge", "The version of IPVS.")?;
-    sample(out, "ipvs_info", &format!(r#"version="{}""#, info.version), 1)?;
+    sample(out, "ipvs_info", &[&format!(r#"version="{}""#, info.version)], 1)?;
     let size = info.connection_table_size;
     one(out, "ipvs_connection_table_size", "Hash buckets of the connection table.", size)?;
     let Totals { stats, .. } = Totals::read()?;
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_{name}_total");
         head(out, &name, "counter", help)?;
-        sample(out, &name, "", value(&stats.total))?;
+        sample(out, &name, &[], value(&stats.total))?;
     }
     let timeouts = client.timeouts()?;
     head(out, "ipvs_timeout_seconds", "gauge", "How long an idle connection is kept.")?;
     for (state, seconds) in [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)] {
-        sample(out, "ipvs_timeout_seconds", &format!(r#"state="{state}""#), seconds)?;
+        sample(out, "ipvs_timeout_seconds", &[&format!(r#"state="{state}""#)], seconds)?;
     }
     head(out, "ipvs_sync_daemon_running", "gauge", "The sync daemons that run.")?;
     for daemon in client.daemons()? {
         let interface = String::from_utf8_lossy(daemon.interface.as_bytes());
         let (state, interface, id) = (daemon.state, Escaped(&interface), daemon.sync_id);
         let labels = format!(r#"state="{state}",interface="{interface}",sync_id="{id}""#);
-        sample(out, "ipvs_sync_daemon_running", &labels, 1)?;
+        sample(out, "ipvs_sync_daemon_running", &[&labels], 1)?;
     }
     Ok(())
 }
@@ -156,11 +181,11 @@ fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn sample(out: &mut impl Write, name: &str, labels: &str, value: impl itoa::Integer) -> io::Result<()> {
+fn sample(out: &mut impl Write, name: &str, labels: &[&str], value: impl itoa::Integer) -> io::Result<()> {
     out.write_all(name.as_bytes())?;
     if !labels.is_empty() {
         out.write_all(b"{")?;
-        out.write_all(labels.as_bytes())?;
+        labels.iter().try_for_each(|labels| out.write_all(labels.as_bytes()))?;
         out.write_all(b"}")?;
     }
     out.write_all(b" ")?;
@@ -171,5 +196,5 @@ fn sample(out: &mut impl Write, name: &str, labels: &str, value: impl itoa::Inte
 /// A gauge without labels.
 fn one(out: &mut impl Write, name: &str, help: &str, value: impl itoa::Integer) -> io::Result<()> {
     head(out, name, "gauge", help)?;
-    sample(out, name, "", value)
+    sample(out, name, &[], value)
 }
