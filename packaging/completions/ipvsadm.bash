@@ -88,9 +88,9 @@ persist||||check|with --fix: write what must outlive a reboot: /etc/sysctl.d, th
 client||ADDRESS[/PREFIX]||list|with -L -c: connections of this client, or network of clients
 state||STATE||list|with -L -c: connections in this state, such as ESTABLISHED
 summary||KEY||list|with -L -c: how many connections each client, server, service or state has, the largest first
-top||COUNT||list|with --summary: only so many
+top||COUNT||list|with --summary: only the first COUNT
 prometheus||||list|with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector
-count||NUMBER||watch|with --watch: end after so many frames
+count||NUMBER||watch|with --watch: end after NUMBER frames
 json||||list,save,restore,check|with -L, -S, -R and --check: JSON in one line
 # END OF THE TABLE
 TABLE

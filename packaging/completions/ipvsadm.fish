@@ -216,8 +216,8 @@ complete -c ipvsadm -n '__ipvsadm_with check' -l persist -d 'with --fix: write w
 complete -c ipvsadm -n '__ipvsadm_with list' -l client -x -a '(__ipvsadm_values client)' -d 'with -L -c: connections of this client, or network of clients'
 complete -c ipvsadm -n '__ipvsadm_with list' -l state -x -a '(__ipvsadm_values state)' -d 'with -L -c: connections in this state, such as ESTABLISHED'
 complete -c ipvsadm -n '__ipvsadm_with list' -l summary -x -a '(__ipvsadm_values summary)' -d 'with -L -c: how many connections each client, server, service or state has, the largest first'
-complete -c ipvsadm -n '__ipvsadm_with list' -l top -x -a '(__ipvsadm_values top)' -d 'with --summary: only so many'
+complete -c ipvsadm -n '__ipvsadm_with list' -l top -x -a '(__ipvsadm_values top)' -d 'with --summary: only the first COUNT'
 complete -c ipvsadm -n '__ipvsadm_with list' -l prometheus -d 'with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector'
-complete -c ipvsadm -n '__ipvsadm_with watch' -l count -x -a '(__ipvsadm_values count)' -d 'with --watch: end after so many frames'
+complete -c ipvsadm -n '__ipvsadm_with watch' -l count -x -a '(__ipvsadm_values count)' -d 'with --watch: end after NUMBER frames'
 complete -c ipvsadm -n '__ipvsadm_with list save restore check' -l json -d 'with -L, -S, -R and --check: JSON in one line'
 # END OF THE TABLE

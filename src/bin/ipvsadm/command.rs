@@ -58,7 +58,7 @@ pub(crate) struct Watch {
     pub(crate) service: Option<ServiceId>,
     /// Between two readings.
     pub(crate) interval: Duration,
-    /// After so many frames it ends; none for never.
+    /// The number of frames after which it ends; none for never.
     pub(crate) count: Option<u32>,
 }
 

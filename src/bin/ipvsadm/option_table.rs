@@ -104,9 +104,9 @@ options! {
     Client: option(Extensions, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
     State: option(Extensions, "", "state", Value("STATE"), "with -L -c: connections in this state, such as ESTABLISHED"),
     Summary: option(Extensions, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),
-    Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only so many"),
+    Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only the first COUNT"),
     Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
-    Count: option(Extensions, "", "count", Value("NUMBER"), "with --watch: end after so many frames"),
+    Count: option(Extensions, "", "count", Value("NUMBER"), "with --watch: end after NUMBER frames"),
     Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON in one line"),
 }
 

@@ -12,7 +12,7 @@ use super::Table;
 const ROWS: usize = 20_000;
 /// A connection in `SYN_RECV` that had no packet for this many seconds is stuck; others may have just begun.
 const STUCK: u64 = 2;
-/// For so many seconds the kernel keeps a connection that was reset.
+/// How many seconds the kernel keeps a connection that was reset.
 const CLOSE: u64 = 10;
 
 /// How many seconds after their last packet the kernel drops connections, by state.

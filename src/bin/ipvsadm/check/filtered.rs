@@ -11,7 +11,7 @@ use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::{Dropped, Ruleset};
 use super::finding::{Finding, Kind};
 use super::machine::{LinkKind, Machine};
-use super::real_server;
+use super::way_back;
 use crate::command::{Method, RealServer};
 use crate::shell;
 
@@ -211,7 +211,7 @@ pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -
     };
     // The addresses that clients' packets have here.
     let ends: Vec<IpAddr> = match role.method {
-        Method::Masquerade => real_server::sources(role, machine).into_iter().flatten().collect(),
+        Method::Masquerade => way_back::sources(role, machine).into_iter().flatten().collect(),
         _ => vec![role.vip],
     };
     let requests = ends.iter().map(|to| Packet {
@@ -222,7 +222,7 @@ pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -
         is_local: Some(true),
         ..packet()
     });
-    let outer = real_server::own(role, machine).filter(|_| tunnel.is_some()).map(|own| Packet {
+    let outer = way_back::own(role, machine).filter(|_| tunnel.is_some()).map(|own| Packet {
         to: Some(own.address),
         arrives: near.clone(),
         is_local: Some(true),

@@ -1,11 +1,16 @@
-//! Commands that change addresses and routes of a machine in use: the user may be logged in through any other address
+//! The commands of fixes. Those that change addresses and routes do it on a machine in use: the user may be logged in through any other address
 //! or route, so these stay as they are. A command that was interrupted can be repeated.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::process::{Command, Stdio};
 
-use ipvs::{Change, Destination, DestinationEntry, ServiceId};
+use ipvs::{
+    Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Service, ServiceId, Tunnel,
+};
 
 use super::address::{Address, full_prefix};
+use super::director::Director;
 use super::machine::{Link, LinkKind, Machine};
 use super::routes::{MAIN, RouteEntry, RouteEntryKind};
 use super::{command_line, set_sysctls};
@@ -127,4 +132,63 @@ pub(crate) fn set_weight(service: &ServiceId, server: &DestinationEntry, weight:
         service: *service,
         destination: Destination { weight, ..server.destination },
     })
+}
+
+/// The command that gives a server weight 0. A supervisor decides that itself, and a weight that is set behind its back may
+/// stay when the server is back: then the command shows its log.
+pub(crate) fn take_out(director: &Director, service: &Service, server: &DestinationEntry) -> String {
+    match director.supervisors.fill_table {
+        Some(supervisor) => log_of(supervisor),
+        None => set_weight(&service.id, server, 0),
+    }
+}
+
+/// Adds the weight of a server that gets weight 0, so that it can be restored.
+pub(crate) fn with_weight(what: &str, server: &DestinationEntry) -> String {
+    match server.destination.weight {
+        1 => what.to_owned(),
+        weight => format!("{what}; its weight is {weight}"),
+    }
+}
+
+/// The command that shows why a supervisor, which decides this, removed servers.
+pub(crate) fn log_of(supervisor: &str) -> String {
+    shell::line(["journalctl", "-n", "20", "-u", supervisor])
+}
+
+/// The command that runs the check on the server.
+pub(crate) fn remote_check(
+    director: &Director,
+    vips: &HashSet<IpAddr>,
+    service: &Service,
+    server: &DestinationEntry,
+) -> String {
+    let method = match server.destination.forwarding {
+        ForwardingMethod::Masquerade => "-m",
+        ForwardingMethod::Tunnel(Tunnel::Gre { .. }) => "-i --tun-type gre",
+        ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => &format!("-i --tun-type gue --tun-port {port}"),
+        ForwardingMethod::Tunnel(_) => "-i",
+        _ => "-g",
+    };
+    let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
+    let DestinationId { address, port } = server.destination.id;
+    let port = if port == 0 { String::new() } else { format!(" --port {port}") };
+    let own = director.machine.own_addresses(address, vips);
+    // Answers of masqueraded servers pass a gateway that a pair of directors may share; with several addresses, it is
+    // unknown which.
+    let own = own.first().filter(|_| method != "-m" || own.len() == 1);
+    let own = own.map_or(String::new(), |own| format!(" --director {own}"));
+    format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
+}
+
+/// Runs a command line, and returns whether it succeeded. This program is found as `ipvsadm` if it is called that.
+pub(crate) fn run(line: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let own =
+        std::env::current_exe().ok().filter(|exe| exe.file_name().is_some_and(|name| name == "ipvsadm"));
+    let folder = own.as_ref().and_then(|exe| exe.parent()).map(|folder| folder.display().to_string() + ":");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]).env("PATH", folder.unwrap_or_default() + &path).env("IPVSADM_QUIET", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

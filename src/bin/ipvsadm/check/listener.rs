@@ -10,8 +10,8 @@ use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
 use super::machine::{Listener, Machine};
-use super::real_server::sources;
 use super::set_sysctls;
+use super::way_back::sources;
 use crate::command::{Method, RealServer};
 
 const TCP: u8 = 6;

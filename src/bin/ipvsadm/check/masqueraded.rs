@@ -8,8 +8,9 @@ use super::address::Route;
 use super::director::Director;
 use super::filters::rules::Packet;
 use super::finding::{Finding, Kind, counted};
+use super::fixes::{remote_check, take_out, with_weight};
 use super::machine::Machine;
-use super::{filters, servers, set_sysctls, settings};
+use super::{filters, set_sysctls, settings};
 
 const TCP: u8 = 6;
 /// So many connections are no accident.
@@ -108,16 +109,11 @@ pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
             other.destination.weight > 0 && refuses(director, service, other).is_none()
         };
         let fix = if all.iter().any(works) {
-            servers::take_out(director, service, server)
+            take_out(director, service, server)
         } else {
-            servers::remote_check(director, &vips, service, server)
+            remote_check(director, &vips, service, server)
         };
-        findings.push(Kind::ServerRefuses.of_server(
-            &service.id,
-            &of,
-            servers::with_weight(&what, server),
-            fix,
-        ));
+        findings.push(Kind::ServerRefuses.of_server(&service.id, &of, with_weight(&what, server), fix));
     }
     findings
 }

@@ -281,7 +281,7 @@ fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io:
     let printed = |rule: &Rule| (rule.mark, role.port.or(rule.port));
     let kinds: BTreeSet<_> = rules.iter().map(printed).chain([(None, role.port)]).collect();
     let packet = |from, (mark, port)| Packet { to: default_route_probe(role.vip), from, port, mark };
-    let packets: Vec<Packet> = real_server::sources(role, machine)
+    let packets: Vec<Packet> = way_back::sources(role, machine)
         .into_iter()
         .flat_map(|from| kinds.iter().map(move |kind| packet(from, *kind)))
         .collect();

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::repair::{Done, run};
+use super::fixes::run;
 use super::{saved, undo};
 use crate::command::Check;
 use crate::messages::Result;
@@ -18,9 +18,9 @@ const SETTINGS: &str = "/etc/sysctl.d/99-zz-ipvsadm.conf";
 
 /// Writes the settings and the table of fixes that were carried out, and says which files, and what else is lost with a
 /// reboot.
-pub(crate) fn persist(done: &[Done], check: &Check, out: &mut impl Write) -> Result<()> {
+pub(crate) fn persist(done: &[String], check: &Check, out: &mut impl Write) -> Result<()> {
     let written = |error: io::Error| super::unwritten(&error);
-    let parts = || done.iter().flat_map(|done| done.fix.split(" && "));
+    let parts = || done.iter().flat_map(|fix| fix.split(" && "));
     let settings: Vec<&str> = parts()
         .filter_map(|part| part.strip_prefix("sysctl -w "))
         .flat_map(|settings| settings.split(' '))

@@ -12,7 +12,7 @@ use super::routes::{RouteEntry, RouteEntryKind};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
 use super::tunnels;
-use super::way_back::way_back;
+use super::way_back::{own, sources, way_back};
 use crate::command::{Method, RealServer};
 use crate::shell;
 
@@ -115,31 +115,6 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
 fn vip_interface<'a>(role: &RealServer, machine: &'a Machine) -> &'a str {
     let tunnel = tunnels::usable(role, machine).find(|link| link.is_up);
     tunnel.filter(|_| role.method == Method::Tunnel).map_or("lo", |link| &link.name)
-}
-
-/// The server's own addresses on Ethernet interfaces.
-pub(crate) fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
-    let vip = role.vip;
-    let is_local =
-        |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
-    machine.addresses.iter().filter(move |own| {
-        own.address != vip
-            && own.address.is_ipv4() == vip.is_ipv4()
-            && !is_local(own.address)
-            && machine.link(own.link).is_some_and(|link| link.kind == LinkKind::Ethernet)
-    })
-}
-
-/// The source addresses of answers to clients, as they leave this server; none if the kernel chooses.
-pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr>> {
-    if role.method != Method::Masquerade {
-        return vec![Some(role.vip).filter(|vip| machine.holders(*vip).next().is_some())];
-    }
-    let own: Vec<&Address> = own(role, machine).collect();
-    let is_near = |own: &&&Address| role.director.is_some_and(|director| own.spans(director));
-    let near: Vec<&Address> = own.iter().filter(is_near).copied().collect();
-    let chosen = if near.is_empty() { own } else { near };
-    chosen.into_iter().map(|own| Some(own.address)).collect()
 }
 
 fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {

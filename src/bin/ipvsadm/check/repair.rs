@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use super::finding::Finding;
+use super::fixes::run;
 use super::undo::{self, Undo};
 use super::{persist, show, terminal_width};
 use crate::command::{Check, Fix};
@@ -19,11 +19,6 @@ pub(crate) struct Seen {
     pub(crate) table: Option<ipvs::Table>,
     /// A program fills the table by its own configuration, so nobody else changes it.
     pub(crate) is_managed: bool,
-}
-
-/// A fix that was carried out.
-pub(crate) struct Done {
-    pub(crate) fix: String,
 }
 
 /// Carries out what it may, and prints what is left. The status is that of a check afterwards.
@@ -70,7 +65,7 @@ pub(crate) fn repair(
         if is_there || !is_run {
             break;
         }
-        done.push(Done { fix: finding.fix });
+        done.push(finding.fix);
     }
     if fix.persist {
         persist::persist(&done, check, out)?;
@@ -107,18 +102,6 @@ fn ask(out: &mut impl Write) -> io::Result<Answer> {
     }
     let is_yes = matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     Ok(if is_yes { Answer::Yes } else { Answer::No })
-}
-
-/// Runs a command line, and returns whether it succeeded. This program is found as `ipvsadm` if it is called that.
-pub(crate) fn run(line: &str) -> bool {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let own =
-        std::env::current_exe().ok().filter(|exe| exe.file_name().is_some_and(|name| name == "ipvsadm"));
-    let folder = own.as_ref().and_then(|exe| exe.parent()).map(|folder| folder.display().to_string() + ":");
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", line]).env("PATH", folder.unwrap_or_default() + &path).env("IPVSADM_QUIET", "1");
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 /// What is to be undone: an address, a route or an interface that is as it was needs nothing.

@@ -1,12 +1,6 @@
 //! The real servers as seen by the director.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
-
-use ipvs::{
-    Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
-    Tunnel,
-};
+use ipvs::{Change, Destination, DestinationEntry, ForwardingMethod, Protocol, Service, ServiceId};
 
 use super::address::{Route, full_prefix};
 use super::command_line;
@@ -14,9 +8,9 @@ use super::connections::Stuck;
 use super::director::Director;
 use super::filtered;
 use super::finding::{Finding, Kind, counted};
-use super::fixes::set_weight;
+use super::fixes::{remote_check, take_out, with_weight};
 use super::machine::Machine;
-use super::{masqueraded, services};
+use super::masqueraded;
 use crate::shell;
 
 /// Routes to the servers that get connections.
@@ -90,29 +84,12 @@ fn fix(
     }
 }
 
-/// The command that gives a server weight 0. A supervisor decides that itself, and a weight that is set behind its back may
-/// stay when the server is back: then the command shows its log.
-pub(crate) fn take_out(director: &Director, service: &Service, server: &DestinationEntry) -> String {
-    match director.supervisors.fill_table {
-        Some(supervisor) => services::log_of(supervisor),
-        None => set_weight(&service.id, server, 0),
-    }
-}
-
 /// The command that examines a server with a problem.
 pub(crate) fn examine(kind: Kind, server: &DestinationEntry) -> String {
     let address = server.destination.id.address;
     match kind {
         Kind::ServerSilent => format!("ping -c 1 -W 1 {address}; ip neigh"),
         _ => format!("ip route get {address}"),
-    }
-}
-
-/// Adds the weight of a server that gets weight 0, so that it can be restored.
-pub(crate) fn with_weight(what: &str, server: &DestinationEntry) -> String {
-    match server.destination.weight {
-        1 => what.to_owned(),
-        weight => format!("{what}; its weight is {weight}"),
     }
 }
 
@@ -188,31 +165,6 @@ fn has_working_server(director: &Director, service: &Service, servers: &[Destina
             && director.connections.stuck(&service.id, &other.destination.id).is_none()
             && !has_known_cause(director, service, other)
     })
-}
-
-/// The command that runs the check on the server.
-pub(crate) fn remote_check(
-    director: &Director,
-    vips: &HashSet<IpAddr>,
-    service: &Service,
-    server: &DestinationEntry,
-) -> String {
-    let method = match server.destination.forwarding {
-        ForwardingMethod::Masquerade => "-m",
-        ForwardingMethod::Tunnel(Tunnel::Gre { .. }) => "-i --tun-type gre",
-        ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => &format!("-i --tun-type gue --tun-port {port}"),
-        ForwardingMethod::Tunnel(_) => "-i",
-        _ => "-g",
-    };
-    let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
-    let DestinationId { address, port } = server.destination.id;
-    let port = if port == 0 { String::new() } else { format!(" --port {port}") };
-    let own = director.machine.own_addresses(address, vips);
-    // Answers of masqueraded servers pass a gateway that a pair of directors may share; with several addresses, it is
-    // unknown which.
-    let own = own.first().filter(|_| method != "-m" || own.len() == 1);
-    let own = own.map_or(String::new(), |own| format!(" --director {own}"));
-    format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
 }
 
 /// Servers that have reached their upper threshold.

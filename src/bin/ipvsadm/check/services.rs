@@ -13,7 +13,7 @@ use crate::shell;
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, bring_up, delete_address, move_address, set_weight};
+use super::fixes::{add_address, bring_up, delete_address, log_of, move_address, remote_check, set_weight};
 use super::machine::{Link, LinkKind, Machine, suppresses_arp};
 use super::{address, command_line, servers};
 
@@ -110,7 +110,7 @@ pub(crate) fn twice(director: &Director) -> Vec<Finding> {
             director.servers().find(|(service, server)| address(&service.id) == Some(*vip) && is_it(server));
         let fix = known.map_or_else(
             || format!("ip neigh show dev {} | grep {mac}", shell::quoted(name)),
-            |(service, server)| servers::remote_check(director, &vips, service, server),
+            |(service, server)| remote_check(director, &vips, service, server),
         );
         Kind::VipTwice.at(vip, what, fix)
     })
@@ -239,11 +239,6 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
         )
     };
     idle.map(finding).collect()
-}
-
-/// The command that shows why a supervisor, which decides this, removed servers.
-pub(crate) fn log_of(supervisor: &str) -> String {
-    shell::line(["journalctl", "-n", "20", "-u", supervisor])
 }
 
 pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {

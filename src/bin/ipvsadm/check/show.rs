@@ -36,9 +36,9 @@ pub(crate) fn show(
     }
 }
 
-/// Up to so many findings of a kind are printed one by one.
+/// How many findings of a kind are printed one by one at most.
 const EACH: usize = 4;
-/// Of more, so many are shown as examples.
+/// How many are shown as examples if there are more.
 const EXAMPLES: usize = 3;
 
 /// Findings of one kind, as they are printed.

@@ -1,14 +1,39 @@
-//! Whether a real server's answers have a way to clients at all.
+//! The answers of a real server: where they come from, and whether they have a way to clients at all.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::address::Route;
+use super::address::{Address, Route};
 use super::finding::{Finding, Kind};
 use super::fixes::{ip_command, restore_route};
-use super::machine::Machine;
+use super::machine::{LinkKind, Machine};
 use super::routes::RouteEntry;
 use crate::command::{Method, RealServer};
+
+/// The server's own addresses on Ethernet interfaces.
+pub(crate) fn own<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Address> {
+    let vip = role.vip;
+    let is_local =
+        |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    machine.addresses.iter().filter(move |own| {
+        own.address != vip
+            && own.address.is_ipv4() == vip.is_ipv4()
+            && !is_local(own.address)
+            && machine.link(own.link).is_some_and(|link| link.kind == LinkKind::Ethernet)
+    })
+}
+
+/// The source addresses of answers to clients, as they leave this server; none if the kernel chooses.
+pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr>> {
+    if role.method != Method::Masquerade {
+        return vec![Some(role.vip).filter(|vip| machine.holders(*vip).next().is_some())];
+    }
+    let own: Vec<&Address> = own(role, machine).collect();
+    let is_near = |own: &&&Address| role.director.is_some_and(|director| own.spans(director));
+    let near: Vec<&Address> = own.iter().filter(is_near).copied().collect();
+    let chosen = if near.is_empty() { own } else { near };
+    chosen.into_iter().map(|own| Some(own.address)).collect()
+}
 
 /// The gateways of answers that do not answer themselves.
 pub(crate) fn silent_gateways(machine: &Machine) -> BTreeSet<(IpAddr, u32)> {

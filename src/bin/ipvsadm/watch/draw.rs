@@ -16,7 +16,7 @@ use super::view::Page;
 /// The least columns and rows.
 const LEAST: (u16, u16) = (40, 10);
 
-/// From so many rows on each total has a line of its own.
+/// The number of rows from which on each total has a line of its own.
 const TALL: u16 = 20;
 
 /// Where the parts are.

@@ -40,7 +40,7 @@ enum Next {
     EndBy(Signal),
 }
 
-/// Runs the view until it is quit, or so many frames were shown.
+/// Runs the view until it is quit, or the number of frames was shown.
 pub(super) fn run(
     kernel: Kernel<'_>,
     model: Model,

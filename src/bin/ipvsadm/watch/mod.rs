@@ -30,7 +30,7 @@ use crate::command::Watch;
 use crate::messages::Result;
 use crate::session::Session;
 
-/// Shows the table until somebody ends it, or for so many frames.
+/// Shows the table until somebody ends it, or for a number of frames.
 pub(crate) fn watch(session: &mut Session, watch: &Watch, out: &mut impl Write) -> Result<()> {
     let info = session.info()?;
     let mut kernel = Kernel::new(session, watch.service);

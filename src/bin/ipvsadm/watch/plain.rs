@@ -20,7 +20,7 @@ use crate::text::{AddressFormatter, protocol_of};
 /// Between two frames.
 const FORM_FEED: &str = "\x0c";
 
-/// Writes frames without end, or so many.
+/// Writes frames without end, or a number of them.
 pub(super) fn run(
     mut kernel: Kernel<'_>,
     mut model: Model,

@@ -2,8 +2,8 @@
 
 use super::super::address::Route;
 use super::super::machine::{Connection, Listener, Neighbour, TcpState};
-use super::super::real_server::sources;
 use super::super::routes::{RouteEntry, Rule};
+use super::super::way_back::sources;
 use super::addresses::route;
 use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
 use super::{ETH0, ip};
