@@ -30,6 +30,9 @@ const LEAST_CHUNK: usize = 3_072;
 /// What it puts into a chunk at most: a little less than the room that it makes use of.
 const LARGEST_CHUNK: usize = RECEIVE_BUFFER - 320;
 
+/// The socket had no memory, or has lost an answer.
+const ENOBUFS: i32 = 105;
+
 /// By so much one object may be longer than another of its kind.
 const MORE: usize = 64;
 
@@ -270,7 +273,6 @@ impl Conversation {
         changes: &[Change],
         mut refused: impl FnMut(usize, Error),
     ) -> Result<bool> {
-        const ENOBUFS: i32 = 105;
         let Some(operation) = changes.last().map(Change::operation) else { return Ok(true) };
         let (mut answered, mut is_whole) = (0, true);
         loop {
@@ -359,7 +361,6 @@ impl Conversation {
 
 /// Whether an error may be over the next moment.
 fn passes(error: &Error) -> bool {
-    const ENOBUFS: i32 = 105;
     const EAGAIN: i32 = 11;
     matches!(error, Error::NoReply { .. }) || matches!(error.errno(), Some(ENOBUFS | EAGAIN))
 }

@@ -13,6 +13,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+#[path = "../lab/points.rs"]
 mod points;
 mod table;
 

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use ipvs::{Connection, Protocol};
+use ipvs::Connection;
 
 use super::columns::{blanks, left};
-use super::filter::FilteredConnections;
+use super::filter::{FilteredConnections, protocol_of};
 use crate::text::AddressFormatter;
 
 /// The two heading lines.
@@ -34,12 +34,7 @@ fn row(
     formatter: &mut AddressFormatter<'_>,
 ) -> std::io::Result<()> {
     let Connection { protocol, client, service, destination, state, expires, engine } = connection;
-    let named = match *protocol {
-        "TCP" => Some(Protocol::Tcp),
-        "UDP" => Some(Protocol::Udp),
-        "SCTP" => Some(Protocol::Sctp),
-        _ => None,
-    };
+    let named = protocol_of(connection);
     left(out, protocol, 3)?;
     out.write_all(b" ")?;
     let (minutes, seconds) = (expires / 60, expires % 60);

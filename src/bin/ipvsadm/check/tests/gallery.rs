@@ -35,7 +35,7 @@ fn listener(address: &str, port: u16, is_tcp: bool) -> Listener {
     Listener { address: ip(address), port, is_tcp, is_v6only: false }
 }
 
-fn link(index: u32, name: &str) -> Link {
+pub(super) fn link(index: u32, name: &str) -> Link {
     Link {
         index,
         name: name.to_owned(),

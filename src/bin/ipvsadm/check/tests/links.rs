@@ -2,23 +2,12 @@
 
 use super::super::address::Address;
 use super::super::director::Director;
-use super::super::machine::{Link, LinkKind};
-use super::gallery::{assert_healthy, assert_one, with, without_vip};
+use super::super::machine::Link;
+use super::gallery::{assert_healthy, assert_one, link, with, without_vip};
 use super::{ETH0, ip};
 
 const ETH1: u32 = 3;
 const VIP: &str = "192.168.1.100";
-
-fn link(index: u32, name: &str) -> Link {
-    Link {
-        index,
-        name: name.to_owned(),
-        is_up: true,
-        has_carrier: true,
-        parent: None,
-        kind: LinkKind::Ethernet,
-    }
-}
 
 /// The address is on another interface, and that of its network does not answer for it.
 fn elsewhere(director: &mut Director) {

@@ -1,4 +1,5 @@
-//! Points to kill a program at: its system calls.
+//! Points at which a program is killed, or meets a fault: its system calls.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,7 +15,7 @@ const POINTS: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Point {
     pub(crate) call: String,
-    number: usize,
+    pub(crate) number: usize,
     /// The call as shown in the trace.
     pub(crate) line: String,
 }
@@ -39,7 +40,7 @@ pub(crate) fn from(program: impl Fn(Command) -> Command, is_first: impl Fn(&Poin
 }
 
 /// Every point, found by running the program.
-fn all(program: impl Fn(Command) -> Command) -> Vec<Point> {
+pub(crate) fn all(program: impl Fn(Command) -> Command) -> Vec<Point> {
     let trace = format!("/run/trace-{:?}", std::thread::current().id());
     let ended = program(strace(&["-o", &trace])).status().unwrap();
     assert_eq!(ended.signal(), None);
@@ -58,6 +59,12 @@ fn all(program: impl Fn(Command) -> Command) -> Vec<Point> {
 }
 
 impl Point {
+    /// A runner that does something to this call.
+    pub(crate) fn with(&self, fault: &str) -> Command {
+        let inject = format!("inject={}:{fault}:when={}", self.call, self.number);
+        strace(&["-o", "/dev/null", "-e", &format!("trace={}", self.call), "-e", &inject])
+    }
+
     /// Runs the program up to here.
     pub(crate) fn kill(&self, program: impl Fn(Command) -> Command) {
         self.end(program, Signal::SIGKILL);
@@ -65,9 +72,7 @@ impl Point {
 
     /// Sends the program a signal here, which ends it here or later.
     pub(crate) fn end(&self, program: impl Fn(Command) -> Command, signal: Signal) {
-        let inject = format!("inject={}:signal={signal}:when={}", self.call, self.number);
-        let trace = format!("trace={}", self.call);
-        let ended = program(strace(&["-o", "/dev/null", "-e", &trace, "-e", &inject])).status().unwrap();
+        let ended = program(self.with(&format!("signal={signal}"))).status().unwrap();
         assert_eq!(ended.signal(), Some(signal as i32), "{self:?}, {signal}: {ended}");
     }
 }
