@@ -106,6 +106,23 @@ const TWINS: &[Twin] = &[
     // The addresses are on bridges.
     Twin { stage: &[("director", BRIDGED), ("rs1", BRIDGED)], ..ON_SERVER },
     Twin { stage: &[("director", BRIDGED), ("rs1", BRIDGED)], at: "director", options: "", ..ON_SERVER },
+    // Marks are set in several steps, and for interfaces of which one is down.
+    Twin {
+        kind: Kind::Marked,
+        stage: &[(
+            "director",
+            "iptables-legacy -t mangle -F && iptables-legacy -t mangle -N web && ip link set eth1 down && \
+             iptables-legacy -t mangle -A PREROUTING -i eth1 -p tcp -j MARK --set-mark 1 && \
+             iptables-legacy -t mangle -A PREROUTING -d 192.168.1.200 -p tcp -j MARK --set-mark 1 && \
+             iptables-legacy -t mangle -A PREROUTING -p tcp -j web && \
+             iptables-legacy -t mangle -A PREROUTING -p tcp -j MARK --set-mark 2 && \
+             iptables-legacy -t mangle -A web -p tcp --dport 22 -j RETURN && \
+             iptables-legacy -t mangle -A web -p tcp --dport 80 -j MARK --set-mark 1 && \
+             iptables-legacy -t mangle -A web -p tcp --dport 80 -j ACCEPT",
+        )],
+        at: "director",
+        options: "",
+    },
     // Packets were dropped before a rule routed the answers back.
     Twin {
         kind: Kind::RoutingBehindRouter,

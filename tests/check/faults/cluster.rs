@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 30] = [
+pub(super) const FAULTS: [Fault; 32] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -138,6 +138,26 @@ pub(super) const FAULTS: [Fault; 30] = [
         kind: Kind::Marked,
         stage: &[("director", "true")],
         make: "iptables-legacy -t mangle -F && iptables-legacy -t mangle -A PREROUTING -d 192.168.1.200 -p tcp -j MARK --set-mark 1",
+        ..ON_DIRECTOR
+    },
+    // Another rule sets another mark afterwards.
+    Fault {
+        id: "mark-unset",
+        kind: Kind::Marked,
+        stage: &[("director", "true")],
+        make: "iptables-legacy -t mangle -F && \
+               iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp --dport 80 -j MARK --set-mark 1 && \
+               iptables-legacy -t mangle -A PREROUTING -d 192.168.1.100 -p tcp -j MARK --set-mark 2",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "syn-recv",
+        kind: Kind::Marked,
+        stage: &[("rs1", "true")],
+        make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
+        probe: Some(("client", CROWD)),
+        healthy: "4 rs1 4 rs2",
+        fixed: "8 rs2",
         ..ON_DIRECTOR
     },
     Fault {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
 use std::net::{IpAddr, SocketAddr};
 
-use ipvs::{Connection, Connections, DestinationEntry, DestinationId, Protocol, ServiceId, Timeouts};
+use ipvs::{Connection, Connections, DestinationId, Protocol, ServiceId, Timeouts};
 
 use super::Table;
 
@@ -152,12 +152,7 @@ impl Count {
         self.orphans.iter().map(|((service, server), count)| (service, server, *count))
     }
 
-    fn add_row(
-        &mut self,
-        row: &Connection<'_>,
-        expiry: Expiry,
-        table: &HashMap<ServiceId, Vec<DestinationId>>,
-    ) {
+    fn add_row(&mut self, row: &Connection<'_>, expiry: Expiry, services: &Services) {
         let protocol = match row.protocol {
             "TCP" => Protocol::Tcp,
             "UDP" => Protocol::Udp,
@@ -170,12 +165,20 @@ impl Count {
         }
         let service = |port| ServiceId::Address { protocol, address: row.service.ip(), port };
         let known = [service(row.service.port()), service(0)];
-        let Some((service, servers)) = known.iter().find_map(|id| table.get_key_value(id)) else { return };
-        let is_whole = service.port() != 0;
-        let is_it = |id: &&DestinationId| {
-            id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port())
+        let known = known.iter().find_map(|id| services.by_address.get_key_value(id));
+        let Some((service, server)) = known
+            .map(|(service, servers)| {
+                let is_whole = service.port() != 0;
+                let is_it = |id: &&DestinationId| {
+                    id.address == row.destination.ip() && (!is_whole || id.port == row.destination.port())
+                };
+                (service, servers.iter().find(is_it))
+            })
+            .or_else(|| services.by_mark(row.destination).map(|(service, server)| (service, Some(server))))
+        else {
+            return;
         };
-        if let Some(server) = servers.iter().find(is_it) {
+        if let Some(server) = server {
             let counted = self.counted.entry((*service, *server)).or_default();
             counted.all += 1;
             match expiry.waiting(row) {
@@ -202,12 +205,46 @@ pub(crate) fn count_rows(
     expiry: Expiry,
     mut rows: Connections<impl BufRead>,
 ) -> ipvs::Result<Count> {
-    let ids = |servers: &[DestinationEntry]| servers.iter().map(|server| server.destination.id).collect();
-    let table = table.iter().map(|(entry, servers)| (entry.service.id, ids(servers))).collect();
+    let services = Services::of(table);
     let mut count = Count::default();
     for _ in 0..ROWS {
         let Some(row) = rows.next_row()? else { break };
-        count.add_row(&row, expiry, &table);
+        count.add_row(&row, expiry, &services);
     }
     Ok(count)
+}
+
+/// The services of a table with their servers.
+#[derive(Debug, Default)]
+struct Services {
+    by_address: HashMap<ServiceId, Vec<DestinationId>>,
+    /// The servers of firewall marks, by their addresses.
+    by_mark: HashMap<IpAddr, Vec<(ServiceId, DestinationId)>>,
+}
+
+impl Services {
+    fn of(table: &Table) -> Self {
+        let mut services = Self::default();
+        for (entry, servers) in table {
+            let (id, servers) = (entry.service.id, servers.iter().map(|server| server.destination.id));
+            match id {
+                ServiceId::Address { .. } => {
+                    services.by_address.insert(id, servers.collect());
+                }
+                ServiceId::Fwmark { .. } => servers.for_each(|server| {
+                    services.by_mark.entry(server.address).or_default().push((id, server));
+                }),
+            }
+        }
+        services
+    }
+
+    /// The service by firewall mark of a connection that no address explains: the only one that has the server. The
+    /// kernel does not show the mark.
+    fn by_mark(&self, server: SocketAddr) -> Option<(&ServiceId, &DestinationId)> {
+        let is_it = |id: &DestinationId| id.port == 0 || id.port == server.port();
+        let mut all = self.by_mark.get(&server.ip())?.iter().filter(|(_, id)| is_it(id));
+        let (service, id) = all.next()?;
+        all.next().is_none().then_some((service, id))
+    }
 }

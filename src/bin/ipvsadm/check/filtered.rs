@@ -7,6 +7,7 @@ use ipvs::{DestinationEntry, Family, ForwardingMethod, Protocol, Service, Servic
 use super::address;
 use super::address::Route;
 use super::director::Director;
+use super::filters::SCHEDULED;
 use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::{Dropped, Ruleset};
 use super::finding::{Finding, Kind};
@@ -24,8 +25,6 @@ const SCTP: u8 = 132;
 /// "Fragmentation needed".
 const TOO_LONG: (u8, u8) = (3, 4);
 
-/// IPVS takes requests at INPUT before chains of this priority.
-const SCHEDULED: i32 = 98;
 /// All chains.
 const ALL: i32 = i32::MAX;
 

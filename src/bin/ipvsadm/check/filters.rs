@@ -2,7 +2,7 @@
 //! masqueraded servers pass FORWARD.
 
 mod iptables;
-mod marked;
+pub(crate) mod marked;
 mod nft;
 pub(crate) mod rules;
 pub(crate) mod ruleset;
@@ -13,6 +13,7 @@ use std::path::Path;
 use ipvs::Family;
 
 use super::marks::output;
+pub(crate) use marked::SCHEDULED;
 use ruleset::Ruleset;
 
 /// The rules of all packet filters on this machine, as far as their tools may read them. A filter that the kernel does

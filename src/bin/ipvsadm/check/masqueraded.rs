@@ -43,18 +43,20 @@ pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
         } else {
             "tcp"
         };
+        let port = if id.port == 0 { String::new() } else { format!(" --dport {}", id.port) };
         let translate = match filters::tool(&director.rules, Family::from(id.address)) {
             filters::Tool::Nft => {
                 let ip = if id.address.is_ipv4() { "ip" } else { "ip6" };
+                let to = if id.port == 0 { format!("meta l4proto {protocol}") } else { format!("{protocol} dport {}", id.port) };
                 format!(
                     "nft 'add table {ip} ipvs; add chain {ip} ipvs beside {{ type nat hook postrouting priority srcnat; }}; \
-                     add rule {ip} ipvs beside {ip} saddr {network} {ip} daddr {} {protocol} dport {} masquerade'",
-                    id.address, id.port
+                     add rule {ip} ipvs beside {ip} saddr {network} {ip} daddr {} {to} masquerade'",
+                    id.address
                 )
             }
             filters::Tool::Iptables(tool) => format!(
-                "{tool} -t nat -A POSTROUTING -s {network} -d {} -p {protocol} --dport {} -j MASQUERADE",
-                id.address, id.port
+                "{tool} -t nat -A POSTROUTING -s {network} -d {} -p {protocol}{port} -j MASQUERADE",
+                id.address
             ),
         };
         Some(Kind::ClientBeside.of_server(&service.id, &id, what, format!("{track} && {translate}")))
@@ -77,8 +79,11 @@ pub(crate) fn beside(
     let id = server.destination.id;
     let network = network_of(machine, id.address)?;
     let is_near = |client: IpAddr| network.spans(client) && machine.holders(client).next().is_none();
-    let packet =
-        Packet { to: Some(id.address), to_port: Some(id.port), ..Packet::of(Family::from(id.address), TCP) };
+    let packet = Packet {
+        to: Some(id.address),
+        to_port: Some(id.port).filter(|port| *port != 0),
+        ..Packet::of(Family::from(id.address), TCP)
+    };
     if machine.sysctl("net/ipv4/vs/conntrack") == Some(1) && director.rules.may_translate(&packet) {
         return None;
     }

@@ -120,7 +120,10 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     let refused = |error: ipvs::Error| check_failure(messages::refused(&error, None).message);
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
-    let mut machine = read_machine(&addresses_of(&table), None)?;
+    let rules = filters::read();
+    let mut addresses = addresses_of(&table);
+    addresses.extend(rules.marked_addresses());
+    let mut machine = read_machine(&addresses, None)?;
     if check.probe {
         neighbours::ask_for_addresses(&mut machine, &table);
     }
@@ -134,7 +137,7 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
         connections: connections::count(&table, expiry).map_err(refused)?,
         marks: marks::read(&table),
         supervisors: Supervisors::running(Path::new("/proc")),
-        rules: filters::read(),
+        rules,
         filters: filters::show,
         machine,
         table,

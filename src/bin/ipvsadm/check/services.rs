@@ -12,6 +12,7 @@ use crate::shell;
 
 use super::address::Route;
 use super::director::Director;
+use super::filters::marked::Misplaced;
 use super::finding::{Finding, Kind};
 use super::fixes::{add_address, bring_up, delete_address, log_of, move_address, remote_check, set_weight};
 use super::machine::{Link, LinkKind, Machine, suppresses_arp};
@@ -301,13 +302,16 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (service, _) in director.services() {
         let ServiceId::Fwmark { mark, family } = service.id else { continue };
-        let what = if marks.may_be_set(mark.get(), family) {
+        let is_set = marks.may_be_set(mark.get(), family);
+        let nowhere =
+            || Misplaced { what: format!("no rule of the packet filter sets the mark {mark}"), fix: None };
+        let misplaced = if is_set {
             director.rules.misplaced(mark.get(), family, &director.machine)
         } else {
-            Some(format!("no rule of the packet filter sets the mark {mark}"))
+            Some(nowhere())
         };
-        if let Some(what) = what {
-            let fix = marks.rule(mark.get(), family, &director.machine);
+        if let Some(Misplaced { what, fix }) = misplaced {
+            let fix = fix.unwrap_or_else(|| marks.rule(mark.get(), family, &director.machine));
             findings.push(Kind::MarkUnset.of_service(&service.id, what, fix));
         }
     }

@@ -65,7 +65,11 @@ fn of_part(part: &str) -> Option<Undo> {
         ["ip", "route", "replace", to, ..] => commands(vec![old_route("ip", "-4", to, &words)?]),
         ["ip", "-6", "route", "replace", to, ..] => commands(vec![old_route("ip -6", "-6", to, &words)?]),
         [tool, "-t", "mangle" | "nat", "-A", ..] if tool.starts_with("ip") => {
-            commands(vec![part.replacen(" -A ", " -D ", 1)])
+            // The command would remove the first of two rules that are the same.
+            let is_there = part.replacen(" -A ", " -C ", 1);
+            let is_there: Vec<&str> = is_there.split(' ').skip(1).collect();
+            let undo = vec![part.replacen(" -A ", " -D ", 1)];
+            if output(tool, &is_there).is_some() { None } else { commands(undo) }
         }
         ["ipvsadm", "-e" | "-E" | "-a" | "--set", ..] => Some(Undo::Table),
         ["ipvsadm", "-S", "--full", "--file", path] => Some(Undo::File(PathBuf::from(path))),

@@ -52,7 +52,7 @@ fn add_chain(table: &mut RuleTable, line: &str) {
 }
 
 /// The words of a line; those in double quotes may contain blanks.
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let (mut is_quoted, mut characters) = (false, line.chars());
     while let Some(character) = characters.next() {

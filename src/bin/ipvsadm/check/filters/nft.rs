@@ -105,6 +105,10 @@ fn add_rule(table: &mut RuleTable, object: &Value) {
             "limit" | "quota" => rule.tests.push((Condition::Unknown, true)),
             kind => {
                 let action = verdict(kind, value);
+                // `meta mark set 1 accept`
+                if matches!(rule.action, Action::Mark(_)) {
+                    rules.push(rule.clone());
+                }
                 rule.tests.extend(action.is_none().then_some((Condition::Unknown, true)));
                 rule.action = action.unwrap_or(Action::Unknown);
             }

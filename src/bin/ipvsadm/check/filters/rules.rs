@@ -118,7 +118,7 @@ impl Condition {
     }
 }
 
-fn is_named(name: &str, pattern: &str) -> bool {
+pub(super) fn is_named(name: &str, pattern: &str) -> bool {
     match pattern.strip_suffix(['+', '*']) {
         Some(front) => name.starts_with(front),
         None => name == pattern,

@@ -260,6 +260,32 @@ fn a_service_of_all_ports_has_the_connections_of_each() {
 }
 
 #[test]
+fn a_connection_belongs_to_the_only_mark_that_has_its_server() {
+    let mark = |number| ipvs::ServiceId::Fwmark {
+        mark: std::num::NonZeroU32::new(number).unwrap(),
+        family: ipvs::Family::V4,
+    };
+    for (marks, port, is_found) in
+        [(&[7][..], 0, true), (&[7], 80, true), (&[7], 81, false), (&[7, 8], 0, false), (&[], 80, false)]
+    {
+        let mut director = director(Table::new());
+        for number in marks {
+            let mut of_mark = table("rr", two_servers());
+            of_mark[0].0.service.id = mark(*number);
+            of_mark[0].1.iter_mut().for_each(|server| server.destination.id.port = port);
+            director.table.extend(of_mark);
+        }
+        director.connections = connections(&rows(RS1, "SYN_RECV", 3, 3), &director.table, expiry());
+        let fix = format!("ipvsadm -e -f 7 -r 192.168.1.11:{port} -g -w 0");
+        assert_eq!(
+            found(&director),
+            Vec::from_iter(is_found.then_some(("syn-recv", fix))),
+            "{marks:?} {port}"
+        );
+    }
+}
+
+#[test]
 fn a_trouble_of_one_client_is_its_own() {
     let of = |client: &str, lines: String| lines.replace("C0A8010A", client);
     let stuck = rows(RS1, "SYN_RECV", 4, 20);
