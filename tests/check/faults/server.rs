@@ -47,7 +47,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 35] = [
+pub(super) const FAULTS: [Fault; 36] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -210,6 +210,13 @@ pub(super) const FAULTS: [Fault; 35] = [
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
         fixed: "1",
+        ..BEHIND_ROUTER
+    },
+    // It has the VIP's network, and so a way to some clients.
+    Fault {
+        id: "no-way-back",
+        make: "ip route del default",
+        blanks: &[("GATEWAY", "192.168.1.254")],
         ..BEHIND_ROUTER
     },
     Fault {

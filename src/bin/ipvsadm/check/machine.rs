@@ -22,6 +22,8 @@ pub(crate) struct Machine {
     pub(crate) connections: Vec<Connection>,
     /// How many packets `rp_filter` has dropped.
     pub(crate) rp_filter_drops: u64,
+    /// How many connections of clients it has dropped because no route leads back; only on a real server.
+    pub(crate) without_route: u64,
     /// Its addresses that others answered for when they were asked, with the interface and the Ethernet address.
     pub(crate) twice: Vec<(IpAddr, u32, [u8; 6])>,
     /// The addresses of this machine's own virtual services; only on a real server.

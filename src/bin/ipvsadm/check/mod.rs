@@ -243,6 +243,7 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         listeners,
         connections,
         rp_filter_drops: procfs::rp_filter_drops(),
+        without_route: role.map_or(0, |role| procfs::connections_without_route(role.vip.is_ipv4())),
         twice: Vec::new(),
         scheduled: role.map_or_else(HashSet::new, |_| procfs::scheduled()),
         sysctls: procfs::sysctls(),

@@ -130,11 +130,35 @@ fn scheduled_row(row: &str) -> Option<IpAddr> {
 
 /// How many packets `rp_filter` has dropped in this network namespace.
 pub(crate) fn rp_filter_drops() -> u64 {
-    let text = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
-    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    counter(&read("netstat"), "TcpExt:", "IPReversePathFilter")
+}
+
+/// How many connections of clients listeners here have dropped because no route leads back: fewer than they have dropped
+/// for other reasons than too many clients, and than there were packets of the family without a route.
+pub(crate) fn connections_without_route(is_ipv4: bool) -> u64 {
+    let tcp = read("netstat");
+    let of = |name| counter(&tcp, "TcpExt:", name);
+    let crowded = of("ListenOverflows").saturating_add(of("TCPReqQFullDrop"));
+    let without_route = if is_ipv4 {
+        counter(&read("snmp"), "Ip:", "OutNoRoutes")
+    } else {
+        let six = read("snmp6");
+        let mut values = six.lines().filter_map(|line| line.strip_prefix("Ip6OutNoRoutes"));
+        values.next().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    };
+    of("ListenDrops").saturating_sub(crowded).min(without_route)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default()
+}
+
+/// A counter of a group, which has a line of names and one of values.
+fn counter(text: &str, group: &str, name: &str) -> u64 {
+    let mut lines = text.lines().filter(|line| line.starts_with(group));
     let (Some(names), Some(values)) = (lines.next(), lines.next()) else { return 0 };
     let mut pairs = names.split(' ').zip(values.split(' '));
-    let value = pairs.find(|(name, _)| *name == "IPReversePathFilter");
+    let value = pairs.find(|(other, _)| *other == name);
     value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
 }
 
@@ -177,6 +201,14 @@ mod tests {
         ] {
             assert_eq!(scheduled_row(row), expected.map(|address| address.parse().unwrap()), "{row}");
         }
+    }
+
+    #[test]
+    fn counters_are_found_by_their_names() {
+        let text =
+            "TcpExt: SyncookiesSent ListenDrops\nTcpExt: 5 17\nIpExt: InNoRoutes ListenDrops\nIpExt: 3 4\n";
+        assert_eq!([counter(text, "TcpExt:", "ListenDrops"), counter(text, "IpExt:", "InNoRoutes")], [17, 3]);
+        assert_eq!([counter(text, "TcpExt:", "InNoRoutes"), counter("TcpExt: a\n", "TcpExt:", "a")], [0, 0]);
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub(super) fn machine() -> Machine {
         listeners: Vec::new(),
         connections: Vec::new(),
         rp_filter_drops: 0,
+        without_route: 0,
         twice: Vec::new(),
         scheduled: std::collections::HashSet::new(),
         sysctls: Box::new(|_| None),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::address::{Address, Route};
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, Kind, counted};
 use super::fixes::{ip_command, restore_route};
 use super::machine::{LinkKind, Machine};
 use super::routes::RouteEntry;
@@ -52,6 +52,21 @@ fn is_among_clients(role: &RealServer, machine: &Machine) -> bool {
     machine.on_link(role.vip).is_some() || machine.routes.all.iter().any(is_far)
 }
 
+/// How it is known that a server without a default route has clients outside its networks; none if it is not.
+fn why_far_clients_matter(role: &RealServer, machine: &Machine) -> Option<String> {
+    let dropped = machine.without_route;
+    if dropped > 0 {
+        let dropped = counted(dropped, "connection");
+        return Some(format!(
+            "and this server has dropped {dropped} of clients because no route leads to them (nstat -az TcpExtListenDrops)"
+        ));
+    }
+    let is_cut_off = role.director.is_some_and(|director| machine.route(director) == Route::Unreachable);
+    let vip = role.vip;
+    (!is_among_clients(role, machine) && is_cut_off)
+        .then(|| format!("{vip} is in no network of this server, and the director cannot be reached"))
+}
+
 /// No route for answers to remote clients, or one through a gateway that does not answer. With masquerading the gateway
 /// is the director.
 pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
@@ -59,16 +74,10 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
     if role.method == Method::Masquerade || answers.is_empty() {
         return None;
     }
-    let is_cut_off = role.director.is_some_and(|director| machine.route(director) == Route::Unreachable);
-    if answers.iter().all(|route| *route == Route::Unreachable)
-        && !is_among_clients(role, machine)
-        && is_cut_off
-    {
-        let what = format!(
-            "there is no default route, {} is in no network of this server, and the director cannot be reached",
-            role.vip
-        );
+    if answers.iter().all(|route| *route == Route::Unreachable) {
+        let what = why_far_clients_matter(role, machine)?;
         let fix = format!("{} route replace default via GATEWAY", ip_command(role.vip));
+        let what = format!("there is no default route, {what}");
         return Some(Kind::NoWayBack.at(&"default route", what, fix));
     }
     let (gateway, link) = answers.first().and_then(|route| silent(machine, *route))?;

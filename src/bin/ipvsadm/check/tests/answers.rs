@@ -29,6 +29,29 @@ fn answers_are_from_an_address_that_is_there() {
 }
 
 #[test]
+fn a_missing_default_route_matters_where_clients_were_dropped() {
+    let without = |server: &mut Server| server.machine.routes.answers = vec![Route::Unreachable];
+    let what = "there is no default route, and this server has dropped 2 connections of clients because no route leads to \
+                them (nstat -az TcpExtListenDrops)";
+    for method in [Method::DirectRouting, Method::Tunnel] {
+        let found = found(method, |server| {
+            without(server);
+            server.machine.without_route = 2;
+        });
+        assert_one(&found, ["no-way-back", "default route", what, "ip route replace default via GATEWAY"]);
+        assert_healthy(
+            method,
+            &[
+                ("no client of another network came", |server| {
+                    server.machine.routes.answers = vec![Route::Unreachable];
+                }),
+                ("there is a route since", |server| server.machine.without_route = 2),
+            ],
+        );
+    }
+}
+
+#[test]
 fn answers_past_the_director() {
     let by_director = |server: &mut Server| server.machine.routes.answers = vec![by("192.168.1.1")];
     let fix = "ip route replace default via GATEWAY dev eth0 table 100 && \
