@@ -6,6 +6,8 @@
 mod cluster;
 mod faults;
 mod interrupted;
+#[path = "../lab/kernel.rs"]
+mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod logins;
@@ -14,6 +16,7 @@ mod names;
 mod netns;
 #[path = "../lab/network.rs"]
 mod network;
+mod nftables;
 mod own_addresses;
 mod repaired;
 mod saved;

@@ -35,7 +35,7 @@ pub(crate) struct Fault {
 }
 
 /// On the director of a cluster in which two servers share four requests.
-const ON_DIRECTOR: Fault = Fault {
+pub(crate) const ON_DIRECTOR: Fault = Fault {
     id: "",
     kind: Kind::Routing,
     stage: &[],
@@ -51,7 +51,7 @@ const ON_DIRECTOR: Fault = Fault {
 };
 
 /// On a real server of that cluster.
-const ON_SERVER: Fault =
+pub(crate) const ON_SERVER: Fault =
     Fault { at: "rs1", options: "-r 192.168.1.100 --port 80 --director 192.168.1.1", ..ON_DIRECTOR };
 
 const SHARED: &str = "rs1 rs1 rs2 rs2";

@@ -3,6 +3,7 @@
 
 mod iptables;
 pub(crate) mod marked;
+mod named_sets;
 mod nft;
 pub(crate) mod rules;
 pub(crate) mod ruleset;

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use super::super::address::Address;
 use super::iptables::{network, protocol_number};
+use super::named_sets::NamedSets;
 use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable};
 
 /// The tables of the ruleset.
 pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
     let whole: Value = serde_json::from_str(printed).unwrap_or_default();
     let mut tables: Vec<RuleTable> = Vec::new();
+    let mut sets = NamedSets::default();
     for object in whole.get("nftables").and_then(Value::as_array).into_iter().flatten() {
         let Some((kind, object)) = object.as_object().and_then(|object| object.iter().next()) else {
             continue;
@@ -35,7 +37,8 @@ pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
         };
         match kind.as_str() {
             "chain" => add_chain(table, object),
-            "rule" => add_rule(table, object),
+            "set" | "map" => sets.add(&name, object),
+            "rule" => add_rule(table, &sets.resolve(&name, object)),
             _ => {}
         }
     }

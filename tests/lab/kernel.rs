@@ -1,0 +1,29 @@
+//! What this kernel can do, asked of itself: a test that needs more says that it is skipped, and why.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+/// Whether a shell command succeeds on this kernel. If not, the calling test says that it is skipped for want of what
+/// the command needs.
+pub(crate) fn has(what: &str, command: &str) -> bool {
+    let mut shell = Command::new("/bin/sh");
+    let tried = shell.args(["-c", command]).stdin(Stdio::null()).output().expect("a shell");
+    if !tried.status.success() {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let thread = std::thread::current();
+        // Written past libtest, which would keep it to itself.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}: skipped: the kernel {} has no {what}",
+            thread.name().unwrap_or_default(),
+            release.trim_end()
+        );
+    }
+    tried.status.success()
+}
+
+/// Whether nftables filters IP packets here.
+pub(crate) fn has_nftables() -> bool {
+    has("nftables for IP", "unshare --net nft add table inet probe")
+}
