@@ -5,6 +5,8 @@
 //! the output. Each runs with the original first: a failure there means that the text is wrong.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
+#[path = "../lab/kernel.rs"]
+mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
 
@@ -54,6 +56,13 @@ fn original_marks() {
 #[test]
 fn original_marks_nftables() {
     play("marks-nftables", lab::ORIGINAL);
+}
+
+#[test]
+fn original_nftables() {
+    if kernel::has_nftables() {
+        play("nftables", lab::ORIGINAL);
+    }
 }
 
 #[test]
@@ -119,6 +128,13 @@ fn ours_marks() {
 #[test]
 fn ours_marks_nftables() {
     play("marks-nftables", OURS);
+}
+
+#[test]
+fn ours_nftables() {
+    if kernel::has_nftables() {
+        play("nftables", OURS);
+    }
 }
 
 #[test]
