@@ -20,11 +20,13 @@ pub(crate) fn undrain(client: &mut Client, which: &Which, out: &mut impl Write) 
         return Err(messages::nothing_noted(&which.word(), notes.path()));
     }
     let mut any_refused = false;
+    let mut written = Ok(());
     for (service, server) in servers {
         match bring_back(client, &service, server) {
             Ok(line) => {
                 notes.remove(&service, &server.id);
-                writeln!(out, "{line}").map_err(|error| messages::write_error(&error))?;
+                // The others are brought back, and what is back is noted no more, even if nobody can be told.
+                written = written.and_then(|()| writeln!(out, "{line}"));
             }
             Err(failure) => {
                 any_refused = true;
@@ -32,10 +34,12 @@ pub(crate) fn undrain(client: &mut Client, which: &Which, out: &mut impl Write) 
             }
         }
     }
-    if let Err(why) = notes.write() {
-        report(&messages::warning::notes_stay(&why));
+    if any_refused {
+        notes.write().unwrap_or_else(|why| report(&messages::notes_stay(&why).message));
+        return Err(Failure::reported(STATUS_REFUSED));
     }
-    if any_refused { Err(Failure::reported(STATUS_REFUSED)) } else { Ok(()) }
+    notes.write().map_err(|why| messages::notes_stay(&why))?;
+    written.map_err(|error| messages::write_error(&error))
 }
 
 /// Brings back a server, and returns the line that says so.

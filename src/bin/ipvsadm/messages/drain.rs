@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ipvs::{DestinationId, Error, ServiceId};
 
-use super::{Failure, STATUS_REFUSED, path, reason, value};
+use super::{Failure, STATUS_LIST, STATUS_REFUSED, path, reason, value};
 
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
@@ -81,6 +81,14 @@ pub(crate) fn deleted_meanwhile(server: &str, left: u32, back: &str) -> String {
 
 pub(crate) fn unreadable_notes(error: &io::Error) -> Failure {
     value(format!("cannot read what drains have noted: {}; ipvsadm -a brings a server back", reason(error)))
+}
+
+/// Servers are back, but the notes were not changed.
+pub(crate) fn notes_stay(why: &str) -> Failure {
+    let message = format!(
+        "the servers are back, but still noted as drained: {why}; ipvsadm --undrain again clears the notes"
+    );
+    Failure { status: STATUS_LIST, message, continue_restore: false }
 }
 
 /// No drain has noted it.

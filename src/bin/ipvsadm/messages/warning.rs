@@ -79,8 +79,3 @@ pub(crate) fn ports_are_reused(fix: &str) -> String {
 pub(crate) fn not_noted(why: &str) -> String {
     format!("warning: --undrain will not know of this drain: {why}; the line that brings it back is printed")
 }
-
-/// Servers are back, but the notes were not changed.
-pub(crate) fn notes_stay(why: &str) -> String {
-    format!("warning: the drains are still noted: {why}")
-}
