@@ -143,7 +143,7 @@ impl Routing {
             let sequence = self.send(std::iter::once(request.clone()), NLM_F_DUMP)?;
             let mut dump = Dump { sequence, objects: Vec::new(), is_complete: true };
             // The kernel goes on with a dump where it was, once it has memory again.
-            while !dump.take(&self.receive().or_else(|error| self.again(error, &[libc::ENOBUFS]))?)? {}
+            while !dump.take(&again(&[libc::ENOBUFS], || self.receive())?)? {}
             if dump.is_complete {
                 return Ok(dump.objects);
             }
@@ -165,21 +165,13 @@ impl Routing {
             datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
             message.serialize(datagram.get_mut(start..).unwrap_or_default());
         }
-        self.socket.send(&datagram, 0)?;
+        again(&[libc::EINTR, libc::EAGAIN, libc::ENOBUFS], || self.socket.send(&datagram, 0))?;
         Ok(first)
     }
 
     /// The next datagram. The kernel replies inside `send`, so this never blocks.
     fn receive(&mut self) -> io::Result<Vec<u8>> {
-        self.receive_once().or_else(|error| self.again(error, &[libc::EINTR, libc::EAGAIN]))
-    }
-
-    /// Receives once more, if the error is one that may be over the next moment.
-    fn again(&mut self, error: io::Error, passing: &[i32]) -> io::Result<Vec<u8>> {
-        match error.raw_os_error() {
-            Some(errno) if passing.contains(&errno) => self.receive_once(),
-            _ => Err(error),
-        }
+        again(&[libc::EINTR, libc::EAGAIN], || self.receive_once())
     }
 
     fn receive_once(&mut self) -> io::Result<Vec<u8>> {
@@ -190,6 +182,14 @@ impl Routing {
         }
         Ok(datagram)
     }
+}
+
+/// Sends or receives, and once more if the error is one that may be over the next moment.
+fn again<T>(passing: &[i32], mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    work().or_else(|error| match error.raw_os_error() {
+        Some(errno) if passing.contains(&errno) => work(),
+        _ => Err(error),
+    })
 }
 
 /// The state of a dump.
