@@ -1,15 +1,10 @@
-//! Fuzzing, built by `tests/fuzz/run` only: no input makes the program panic or hang, and what it has read it writes so
-//! that it reads the same again. The variable `FUZZ_TARGET` says what the input is.
+//! Fuzzing: no input makes the program panic or hang, and what it has read it writes so that it reads the same again.
+//! `tests/fuzz/run` builds it with libFuzzer, and the variable `FUZZ_TARGET` says what the input is; the unit test has the
+//! inputs that were of interest before.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::OnceLock;
-
-use ipvs::{
-    Change, Client, Connections, Destination, FakeKernel, ForwardingMethod, Service, ServiceId, Table,
-    Transport,
-};
-use libfuzzer_sys::fuzz_target;
 
 use crate::cli::parse;
 use crate::command::Command;
@@ -18,19 +13,48 @@ use crate::rules::{document, lines};
 use crate::session::Session;
 use crate::text::AddressFormatter;
 use crate::{format, json, run};
+use ipvs::{Change, Client, Connections, FakeKernel, Table, Transport};
 
-fuzz_target!(|input: &[u8]| {
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     static TARGET: OnceLock<String> = OnceLock::new();
-    let target = TARGET.get_or_init(|| std::env::var("FUZZ_TARGET").unwrap_or_default());
-    match target.as_str() {
+    try_input(TARGET.get_or_init(|| std::env::var("FUZZ_TARGET").unwrap_or_default()), input);
+});
+
+fn try_input(target: &str, input: &[u8]) {
+    match target {
         "argv" => argv(input),
         "lines" => restore_lines(input),
         "json" => json_document(input),
         "proc" => connections(input),
         "netlink" => netlink(input),
-        other => panic!("FUZZ_TARGET is '{other}'; it is argv, lines, json, proc or netlink"),
+        other => panic!("the target is '{other}'; it is argv, lines, json, proc or netlink"),
     }
-});
+}
+
+/// The inputs of the corpus, each with its target: a tar archive has a block before each file, with its path and size.
+#[cfg(test)]
+#[test]
+fn what_was_of_interest_before_is_no_defect() {
+    use std::process::Command as Program;
+    const BLOCK: usize = 512;
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus.tar.xz");
+    let output = Program::new("busybox").args(["xzcat", corpus]).output().expect("busybox starts");
+    let mut left = output.stdout.as_slice();
+    let mut inputs = std::collections::BTreeMap::<&str, usize>::new();
+    while let Some((head, behind)) = left.split_at_checked(BLOCK).filter(|(head, _)| head[0] != 0) {
+        let text = |range| str::from_utf8(&head[range]).expect("text").trim_end_matches('\0');
+        let size = usize::from_str_radix(text(124..136), 8).expect("a size");
+        if let [_, target, _] = text(0..100).split('/').collect::<Vec<_>>()[..] {
+            if size > 0 {
+                try_input(target, &behind[..size]);
+                *inputs.entry(target).or_default() += 1;
+            }
+        }
+        left = &behind[size.next_multiple_of(BLOCK)..];
+    }
+    assert!(inputs.len() == 5 && inputs.values().all(|count| *count > 100), "{inputs:?}");
+}
 
 /// Words, each ended by a NUL, as those of a program.
 fn argv(input: &[u8]) {

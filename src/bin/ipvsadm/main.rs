@@ -12,7 +12,14 @@ mod common;
 mod connect;
 mod drain;
 mod format;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::big_endian_bytes,
+    reason = "a test ends where it fails"
+)]
 mod fuzz;
 mod json;
 mod list;
