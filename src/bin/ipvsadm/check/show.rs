@@ -4,8 +4,7 @@ use std::io::{self, Write};
 
 use tabled::Table;
 use tabled::builder::Builder;
-use tabled::settings::object::Columns;
-use tabled::settings::{Modify, Style, Width};
+use tabled::settings::Style;
 
 use super::finding::Finding;
 use crate::json;
@@ -109,11 +108,11 @@ fn table(groups: &[Group]) -> Table {
     let mut builder = Builder::default();
     builder.push_record(["finding", "at", "what is wrong, and why it matters", "fix"]);
     for Group { id, at, text, commands } in groups {
-        builder.push_record([*id, &at.join("\n"), text, &commands.join("\n")]);
+        // Commands are not wrapped, so that they can be copied.
+        builder.push_record([*id, &at.join("\n"), &wrapped(text, PROSE).join("\n"), &commands.join("\n")]);
     }
     let mut table = builder.build();
-    // Commands are not wrapped, so that they can be copied.
-    table.with(Style::psql()).with(Modify::new(Columns::one(2)).with(Width::wrap(PROSE).keep_words(true)));
+    table.with(Style::psql());
     table
 }
 
@@ -237,6 +236,16 @@ mod tests {
         (finding.what, finding.fix) = ("word ".repeat(40), "command ".repeat(40).trim_end().to_owned());
         let text = shown(&[finding.clone()], false);
         assert!(text.lines().count() > 5 && text.contains(&finding.fix), "{text}");
+        // A word that ends where the column ends leaves no blank at the beginning of the next line.
+        finding.what = "192.168.1.11 does not answer on eth0 (ip neigh)".to_owned();
+        let text = shown(&[finding], false);
+        let prose =
+            text.lines().filter(|line| line.contains(" | ")).filter_map(|line| line.split('|').nth(2));
+        let prose: Vec<&str> = prose.collect();
+        assert!(
+            prose.len() > 2 && !prose.iter().any(|cell| cell.starts_with("  ") && !cell.trim().is_empty()),
+            "{text}"
+        );
     }
 
     #[test]
