@@ -22,6 +22,7 @@ mod repaired;
 mod saved;
 mod standby;
 mod twins;
+mod walk;
 mod ways_in;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -194,39 +195,6 @@ fn what_makes_clients_suffer_is_found_and_mended(part: Part) {
 }
 
 const GUIDE: &str = include_str!("../../docs/direct-routing.md");
-
-/// The commands that the guide shows between two headings.
-fn guide(from: &str, to: &str) -> Vec<&'static str> {
-    let section = GUIDE.split(from).nth(1).and_then(|rest| rest.split(to).next()).expect(from);
-    let blocks = section.split("```").skip(1).step_by(2);
-    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("# ")).collect()
-}
-
-#[test]
-fn the_guide_leads_from_nothing_to_a_checked_cluster() {
-    let mut cluster = Cluster::bare(Kind::Routing);
-    let on_servers = guide("### The real servers\n", "### The director\n");
-    let on_director = guide("### The director\n", "### The client\n");
-    assert_eq!((on_servers.len(), on_director.len()), (3, 6));
-    for server in ["rs1", "rs2"] {
-        let [.., check] = on_servers[..] else { panic!("{on_servers:?}") };
-        let (status, text) = cluster.run(server, &format!("{check} --json"));
-        assert_eq!(status, 1, "nothing is done yet: {text}");
-        for id in ["arp-ignore", "arp-announce", "server-vip-missing", "no-listener"] {
-            assert!(text.contains(id), "{id}: {text}");
-        }
-        cluster.serve(server);
-        for command in &on_servers {
-            cluster.succeed(server, command);
-        }
-        assert_eq!(cluster.run(server, check), (0, String::new()));
-    }
-    for command in &on_director {
-        cluster.succeed("director", &command.replace("/etc/ipvsadm.rules", "/etc/sysconfig/ipvsadm"));
-    }
-    settles(&cluster, ("client", &cluster.fetch()), "rs1 rs1 rs2 rs2", "by the guide");
-    assert_eq!(cluster.run("director", "ipvsadm --check"), (0, String::new()));
-}
 
 /// The commands that another guide shows, block by block.
 fn blocks(guide: &'static str) -> Vec<Vec<&'static str>> {
