@@ -28,7 +28,7 @@ use nix::sys::signal::Signal;
 
 use lab::{Part, parts};
 use traced::Way;
-use work::{Outcome, Work, is_all, row, work};
+use work::{Outcome, State, Work, is_all, row, work};
 
 /// What is done to a call; none is the signal SIGTERM.
 const FAULTS: [Option<Errno>; 8] = [
@@ -74,7 +74,7 @@ fn try_part(work: &Work, part: Part) {
     let step = step(calls.len());
     let mut tried: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
     let mut defects = String::new();
-    let mut state = before.clone();
+    let mut state = State::read();
     for at in (0..calls.len()).filter(|at| at * part.of / calls.len() == part.number) {
         for (number, fault) in FAULTS.into_iter().enumerate() {
             if NEVER_REFUSED.contains(&calls[at])
