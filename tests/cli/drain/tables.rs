@@ -62,6 +62,24 @@ fn a_full_disk_loses_no_line() {
     assert_eq!(weights(), [None, Some(1)]);
 }
 
+/// Servers that are back, and noted as drained for ever, are no success.
+#[test]
+fn notes_that_stay_are_told() {
+    let _servers = servers(0);
+    assert_eq!(drain("").0, 0);
+    let remount = |flags| {
+        mount(None::<&str>, "/run/ipvsadm", None::<&str>, MsFlags::MS_REMOUNT | flags, None::<&str>).unwrap();
+    };
+    remount(MsFlags::MS_RDONLY);
+    let (status, shown, said) = run(OURS, "--undrain");
+    assert_eq!((status, shown), (1, format!("{FIRST} is back with weight 3\n")));
+    assert!(said.starts_with("the servers are back, but still noted as drained: cannot write "), "{said}");
+    assert!(said.ends_with("; ipvsadm --undrain again clears the notes\n"), "{said}");
+    remount(MsFlags::empty());
+    assert_eq!(run(OURS, "--undrain").0, 0);
+    assert_eq!(run(OURS, "--undrain").0, 2);
+}
+
 /// Another program has made it.
 #[test]
 fn a_server_that_no_line_can_make_comes_back_as_it_was() {
