@@ -144,6 +144,17 @@ fn a_server_that_is_taken_out_keeps_its_weight_in_the_file() {
     load(&FIRST.replace("-w 1", "-w 0"));
     let (id, command) = finding().unwrap();
     assert_eq!((id.as_str(), command.starts_with(LOOK)), ("save-stale", true), "{command}");
+    // It says so itself that it is drained, also when it is gone.
+    load(&(heavy.clone() + "-a -t 10.0.0.1:80 -r 10.1.0.9:80 -g -w 1\n"));
+    write(&(heavy.clone() + "-a -t 10.0.0.1:80 -r 10.1.0.9:80 -g -w 1\n"));
+    succeed("ipvsadm --drain -r 10.1.0.1 --quiet --wait 5");
+    assert!(!succeed("ipvsadm -S -n").contains("10.1.0.1:80"));
+    assert_eq!(finding(), None, "it is drained");
+    succeed("ipvsadm -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 0");
+    assert_eq!(finding(), None, "it is being drained");
+    succeed("ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 0");
+    assert!(finding().unwrap().1.starts_with(LOOK), "it is another");
+    write(&heavy);
     // Another weight must be kept.
     load(&FIRST.replace("-w 1", "-w 2"));
     assert!(finding().unwrap().1.starts_with(SAVE_WITH_COPY));

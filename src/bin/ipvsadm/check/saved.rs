@@ -8,10 +8,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ipvs::{Change, Client};
+use ipvs::{Change, Client, Destination, DestinationId, ServiceId};
 
 use super::Table;
 use super::finding::{Finding, Kind};
+use crate::drain;
 use crate::format;
 use crate::messages;
 use crate::netns;
@@ -133,7 +134,9 @@ fn examine(
         current.put(entry.service, servers.iter().map(|entry| entry.destination));
     }
     current.read_settings(client, &saved.table)?;
-    let steps = current.diff(&saved.table);
+    let mut steps = current.diff(&saved.table);
+    let drained = drain::noted();
+    steps.retain(|step| !is_drained(step, table, &drained));
     let difference = Difference::of(&steps, table);
     let Some((kind, what)) = &saved.fault else {
         let first = steps.first().map(format::line);
@@ -213,17 +216,40 @@ const RESTORES: &str =
     "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
 const SAVES: &str =
     "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
-const DRAINING: &str = "servers of weight 0 are being drained; restore their weights, or save the table with ipvsadm -S --full if \
-                       they are to stay out";
+const DRAINING: &str = "servers have weight 0, and another in the file, and no --drain has noted them: if nobody is working on \
+                       them, restore their weights; if they are to stay out, save the table with ipvsadm -S --full";
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
+
+/// Whether a change only brings back a server that `--drain` took out.
+fn is_drained(change: &Change, table: &Table, drained: &[(ServiceId, Destination)]) -> bool {
+    let is_noted = |id: &ServiceId, server: &Destination| {
+        drained.iter().any(|(service, noted)| (service, noted.id) == (id, server.id))
+    };
+    match change {
+        Change::AddDestination { service, destination } => is_noted(service, destination),
+        Change::EditDestination { service, destination } => {
+            let now = find(table, service, destination.id);
+            let only_weight = now.is_some_and(|now| {
+                now.weight == 0 && Destination { weight: destination.weight, ..now } == *destination
+            });
+            only_weight && is_noted(service, destination)
+        }
+        _ => false,
+    }
+}
+
+/// A server of a table.
+fn find(table: &Table, service: &ServiceId, server: DestinationId) -> Option<Destination> {
+    let servers =
+        table.iter().filter(|(entry, _)| entry.service.id == *service).flat_map(|(_, servers)| servers);
+    servers.map(|entry| entry.destination).find(|entry| entry.id == server)
+}
 
 /// Whether a change gives a server of weight 0 a weight again.
 fn is_draining(change: &Change, table: &Table) -> bool {
     let Change::EditDestination { service: id, destination: desired } = change else { return false };
-    let servers = table.iter().filter(|(entry, _)| entry.service.id == *id).flat_map(|(_, servers)| servers);
-    let mut now = servers.map(|server| server.destination).filter(|server| server.id == desired.id);
-    desired.weight > 0 && now.any(|server| server.weight == 0)
+    desired.weight > 0 && find(table, id, desired.id).is_some_and(|now| now.weight == 0)
 }
 
 impl fmt::Display for Difference {

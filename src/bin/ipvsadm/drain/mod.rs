@@ -40,6 +40,11 @@ const STATUS_NOT_DRAINED: u8 = 1;
 /// What a shell adds to the number of the signal that ended a program.
 const STATUS_OF_SIGNALS: u8 = 128;
 
+/// The servers that `--drain` has noted, as they are to come back; none if the notes cannot be read.
+pub(crate) fn noted() -> Vec<(ServiceId, Destination)> {
+    Notes::read().map_or_else(|_| Vec::new(), |notes| notes.all())
+}
+
 /// Drains servers: weight 0, wait, delete.
 pub(crate) fn drain(client: &mut Client, drain: &Drain, out: &mut impl Write) -> Result<()> {
     // From here on a signal ends the wait, and not the program without a word.
