@@ -90,6 +90,27 @@ const TWINS: &[Twin] = &[
         options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
         ..ONE_ARM
     },
+    // Answers are spread over two gateways that both answer.
+    Twin {
+        kind: Kind::RoutingBehindRouter,
+        stage: &[
+            ("router", "ip addr add 192.168.1.253/24 dev eth1"),
+            (
+                "rs1",
+                "ip route replace default mtu lock 1400 nexthop via 192.168.1.254 nexthop via 192.168.1.253 weight 3",
+            ),
+        ],
+        options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+        ..ONE_ARM
+    },
+    // IPv6 in tunnels of IPv4.
+    Twin { kind: Kind::Tunnel, stage: MIXED, at: "director", options: "--probe" },
+    Twin {
+        kind: Kind::Tunnel,
+        stage: MIXED,
+        options: "-r 2001:db8::100 -i --port 80 --director 192.0.2.1",
+        ..ON_SERVER
+    },
     // Servers that redirect the VIP's packets to themselves do not have it.
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], ..ON_SERVER },
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], options: "-r 192.168.1.100:80", ..ON_SERVER },
@@ -186,6 +207,32 @@ const ON_SERVER: Twin = Twin {
     options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
 };
 
+/// A second service of the cluster of tunnels, whose clients have IPv6.
+pub(crate) const MIXED: &[(&str, &str)] = &[
+    ("client", "ip addr add 2001:db8::10/64 dev eth0 nodad"),
+    (
+        "router",
+        "sysctl -w net.ipv6.conf.all.forwarding=1 && ip addr add 2001:db8::254/64 dev eth0 nodad && \
+         ip addr add 2001:db8:f::254/64 dev eth1 nodad",
+    ),
+    (
+        "rs1",
+        "modprobe sit && ip addr add 2001:db8:f::11/64 dev eth0 nodad && ip -6 route add default via 2001:db8:f::254 && \
+         ip addr add 2001:db8::100/128 dev lo && ip link set sit0 up",
+    ),
+    (
+        "rs2",
+        "modprobe sit && ip addr add 2001:db8:f::12/64 dev eth0 nodad && ip -6 route add default via 2001:db8:f::254 && \
+         ip addr add 2001:db8::100/128 dev lo && ip link set sit0 up",
+    ),
+    (
+        "director",
+        "ip addr add 2001:db8::1/64 dev eth0 nodad && ip addr add 2001:db8::100/128 dev eth0 nodad preferred_lft 0 && \
+         printf '%s\n' '-A -t [2001:db8::100]:80 -s rr' '-a -t [2001:db8::100]:80 -r 198.51.100.11 -i' \
+         '-a -t [2001:db8::100]:80 -r 198.51.100.12 -i' | ipvsadm -R && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+    ),
+    ("client", "get 2001:db8::100 80 4 | grep 'rs1 rs1 rs2 rs2'"),
+];
 const BRIDGED: &str = "ip link add br0 type bridge && own=$(ip -o -4 addr show dev eth0 | awk '{ print $4 }') && \
     ip addr flush dev eth0 && ip link set eth0 master br0 && ip link set br0 up && sleep 0.2 && \
     for one in $own; do ip addr add $one dev br0; done";

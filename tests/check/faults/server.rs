@@ -2,6 +2,7 @@
 
 use super::{Fault, ON_SERVER, SHARED};
 use crate::cluster::Kind;
+use crate::twins::MIXED;
 
 /// The web server of `rs1` is stopped; that for logins is not.
 macro_rules! stop_httpd {
@@ -47,7 +48,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 36] = [
+pub(super) const FAULTS: [Fault; 38] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -178,6 +179,15 @@ pub(super) const FAULTS: [Fault; 36] = [
         options: "-r 192.0.2.100 -i --tun-type gue --tun-port 5555 --port 80",
         ..TUNNEL
     },
+    // IPv6 in IPv4 is taken by an interface of its own.
+    Fault {
+        id: "tunnel-down",
+        stage: MIXED,
+        make: "ip link set sit0 down",
+        options: "-r 2001:db8::100 -i --port 80 --director 192.0.2.1",
+        probe: Some(("client", "ip neigh flush dev eth0; get 2001:db8::100 80 4")),
+        ..TUNNEL
+    },
     Fault { id: "tunnel-rp-filter", make: "sysctl -w net.ipv4.conf.tunl0.rp_filter=1", ..TUNNEL },
     Fault {
         id: "rp-filter",
@@ -212,9 +222,10 @@ pub(super) const FAULTS: [Fault; 36] = [
         fixed: "1",
         ..BEHIND_ROUTER
     },
-    // It has the VIP's network, and so a way to some clients.
+    // It has the VIP's network, and so a way to some clients. The fix of another fault may have left `rp_filter` on.
     Fault {
         id: "no-way-back",
+        stage: &[("rs1", "true")],
         make: "ip route del default",
         blanks: &[("GATEWAY", "192.168.1.254")],
         ..BEHIND_ROUTER
@@ -223,6 +234,13 @@ pub(super) const FAULTS: [Fault; 36] = [
         id: "no-way-back",
         make: "ip route replace default via 192.168.1.250",
         blanks: &[("GATEWAY", "192.168.1.254")],
+        ..BEHIND_ROUTER
+    },
+    // Of two gateways, one is gone; nearly all connections take it.
+    Fault {
+        id: "no-way-back",
+        stage: &[("rs1", "sysctl -w net.ipv4.fib_multipath_hash_policy=1")],
+        make: "ip route replace default mtu 1400 nexthop via 192.168.1.254 weight 1 nexthop via 192.168.1.250 weight 200",
         ..BEHIND_ROUTER
     },
     Fault {

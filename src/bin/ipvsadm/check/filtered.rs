@@ -19,6 +19,7 @@ use crate::shell;
 const IPIP: u8 = 4;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const IPV6: u8 = 41;
 const GRE: u8 = 47;
 const ICMP: u8 = 1;
 const SCTP: u8 = 132;
@@ -109,10 +110,12 @@ pub(crate) fn to_server(
     let packet = match server.destination.forwarding {
         ForwardingMethod::Tunnel(tunnel) => {
             let (protocol, to_port) = match tunnel {
-                Tunnel::Ipip if to.is_ipv4() && service.id.family() == Family::V4 => (IPIP, None),
+                // What is inside decides: IPv4 or IPv6.
+                Tunnel::Ipip if service.id.family() == Family::V4 => (IPIP, None),
+                Tunnel::Ipip => (IPV6, None),
                 Tunnel::Gre { .. } => (GRE, None),
                 Tunnel::Gue { port, .. } => (UDP, Some(port)),
-                _ => return None,
+                Tunnel::Other { .. } => return None,
             };
             Packet { to: Some(to), to_port, leaves, ..Packet::of(Family::from(to), protocol) }
         }

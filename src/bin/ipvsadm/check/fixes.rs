@@ -53,32 +53,43 @@ fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<Stri
             commands.insert(0, shell::line(["ip", "addr", "replace", &single, "dev", &holder.name]));
         }
         let is_removed = |route: &&RouteEntry| {
-            route.link == Some(holder.index)
+            route.leaves_by(holder.index)
                 && route.to.is_ipv4() == is_four
                 && route.kind == RouteEntryKind::Unicast
                 && (is_last || same_network.is_empty() && route.is_of(place))
         };
         let mut lost: Vec<&RouteEntry> = machine.routes.all.iter().filter(is_removed).collect();
         // Routes to networks first, because gateways are reached through them.
-        lost.sort_by_key(|route| route.gateway.is_some());
-        commands.extend(lost.into_iter().map(|route| restore_route(route, holder)));
+        lost.sort_by_key(|route| route.gateway.is_some() || !route.hops.is_empty());
+        commands.extend(lost.into_iter().map(|route| restore_route(machine, route)));
     }
     commands
 }
 
-pub(crate) fn restore_route(route: &RouteEntry, link: &Link) -> String {
+/// The command that makes a route as it is.
+pub(crate) fn restore_route(machine: &Machine, route: &RouteEntry) -> String {
+    let by = |gateway: Option<IpAddr>, link: u32| {
+        let gateway = gateway.map_or(String::new(), |gateway| format!("via {gateway} "));
+        format!("{gateway}dev {}", shell::quoted(machine.name(link)))
+    };
     let mut words = vec![format!("{} route replace", ip_command(route.to))];
     words.push(match route.prefix {
         0 => "default".to_owned(),
         prefix => format!("{}/{prefix}", route.to),
     });
-    words.extend(route.gateway.map(|gateway| format!("via {gateway}")));
-    words.push(format!("dev {}", shell::quoted(&link.name)));
+    words.extend(route.link.map(|link| by(route.gateway, link)));
     let source = route.source.filter(|_| !route.is_automatic);
     words.extend(source.map(|source| format!("src {source}")));
     words.extend(route.metric.map(|metric| format!("metric {metric}")));
     words.extend(Some(route.table).filter(|table| *table != MAIN).map(|table| format!("table {table}")));
     words.extend(route.is_onlink.then(|| "onlink".to_owned()));
+    words.extend(
+        route.mtu.map(|(mtu, is_locked)| format!("mtu {}{mtu}", if is_locked { "lock " } else { "" })),
+    );
+    words.extend(route.hops.iter().map(|hop| {
+        let onlink = if hop.is_onlink { " onlink" } else { "" };
+        format!("nexthop {} weight {}{onlink}", by(hop.gateway, hop.link), hop.weight)
+    }));
     words.join(" ")
 }
 

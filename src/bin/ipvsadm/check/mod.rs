@@ -261,12 +261,13 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
     let (own, others): (Vec<_>, Vec<_>) =
         destinations.iter().partition(|to| machine.holders(**to).next().is_some() && !machine.is_void(**to));
     machine.lookups.extend(own.into_iter().map(|to| (to, Route::Local)));
-    let far: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
-    let from = role.map(|role| role.vip).filter(|vip| machine.holders(*vip).next().is_some());
+    let probes: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
+    let vip = role.map(|role| role.vip).filter(|vip| machine.holders(*vip).next().is_some());
+    let from = |to: &IpAddr| vip.filter(|vip| vip.is_ipv4() == to.is_ipv4());
     let packets: Vec<Packet> = others
         .into_iter()
         .map(Packet::to)
-        .chain(far.into_iter().map(|to| Packet { from, ..Packet::to(to) }))
+        .chain(probes.iter().map(|to| Packet { from: from(to), ..Packet::to(*to) }))
         .collect();
     let found = routing.look_up(&packets).map_err(unread)?;
     machine.lookups.extend(packets.iter().map(|packet| packet.to).zip(found));

@@ -8,7 +8,7 @@ use super::finding::{Finding, Kind};
 use super::fixes::{add_address, ip_command, move_address, route_from};
 use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
-use super::routes::{RouteEntry, RouteEntryKind};
+use super::routes::{Hop, RouteEntry, RouteEntryKind};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
 use super::tunnels;
@@ -188,14 +188,25 @@ fn gateway(role: &RealServer, machine: &Machine) -> Option<Finding> {
 fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {
     let vip = role.vip;
     let is_director = |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same_machine(*gateway, director));
-    let link = machine.routes.answers.first().filter(|route| is_director(route))?.link()?;
-    if !machine.routes.answers.iter().all(is_director) {
-        return None;
-    }
+    // Of several gateways, one may be another.
+    let spread = machine.routes.spread().map_or(&[][..], |route| &route.hops);
+    let is_other = |hop: &&Hop| !is_director(&hop.route());
+    let other = spread.iter().find(is_other);
+    let is_bad = match other {
+        Some(_) => !spread.iter().all(|hop| is_other(&hop)),
+        None => machine.routes.answers.iter().all(is_director),
+    };
+    let link = machine.routes.answers.first().filter(|_| is_bad)?.link()?;
+    let gateway = other.and_then(|hop| Some((hop.gateway?, hop.link)));
+    let (gateway, link) =
+        gateway.map_or_else(|| ("GATEWAY".to_owned(), link), |(gateway, link)| (gateway.to_string(), link));
     // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
-    let steered = route_from(machine, &[vip], None, "GATEWAY", machine.name(link));
+    let steered = route_from(machine, &[vip], None, &gateway, machine.name(link));
     let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip_command(vip));
-    let what = format!("the default route is via the director, {director}");
+    let what = match other {
+        Some(_) => format!("one of the gateways of the default route is the director, {director}"),
+        None => format!("the default route is via the director, {director}"),
+    };
     Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
 }
 
@@ -216,13 +227,19 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     let sources: Vec<IpAddr> = sources(role, machine).into_iter().flatten().collect();
     let is_hop =
         |route: &Route| matches!(route, Route::Via(gateway, _) if machine.is_same_machine(*gateway, hop));
+    let spread = machine.routes.spread().map_or(&[][..], |route| &route.hops);
+    let is_spread = spread.iter().any(|one| !is_hop(&one.route()));
     if sources.is_empty()
-        || machine.routes.answers.iter().any(is_hop)
+        || machine.routes.answers.iter().any(is_hop) && !is_spread
         || is_translated(role, machine, director)
     {
         return None;
     }
-    let what = format!("the default route is not via the director, {director}");
+    let what = if is_spread {
+        format!("the default route has other gateways than the director, {director}")
+    } else {
+        format!("the default route is not via the director, {director}")
+    };
     let name = machine.name(link);
     let fix = match machine.default_route(director) {
         // The user may be logged in through this route: it stays, and only clients' answers leave it.

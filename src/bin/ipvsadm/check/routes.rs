@@ -36,6 +36,13 @@ pub(crate) struct RoutingTables {
 }
 
 impl RoutingTables {
+    /// The default route of answers, if they are spread over several gateways.
+    pub(crate) fn spread(&self) -> Option<&RouteEntry> {
+        let Route::Via(gateway, link) = *self.answers.first()? else { return None };
+        let is_hop = |hop: &Hop| (hop.gateway, hop.link) == (Some(gateway), link);
+        self.all.iter().find(|route| route.prefix == 0 && route.hops.iter().any(is_hop))
+    }
+
     /// A table without routes, to which no rule refers.
     pub(crate) fn free_table(&self) -> u32 {
         const FIRST: u32 = 100;
@@ -48,7 +55,7 @@ impl RoutingTables {
 }
 
 /// A route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RouteEntry {
     pub(crate) to: IpAddr,
     pub(crate) prefix: u8,
@@ -63,6 +70,25 @@ pub(crate) struct RouteEntry {
     pub(crate) is_automatic: bool,
     /// The gateway is on the link, whatever the other routes say.
     pub(crate) is_onlink: bool,
+    /// The longest packets that take it, and whether that is fixed.
+    pub(crate) mtu: Option<(u32, bool)>,
+    /// The ways that packets are spread over, if there are several; then `gateway` and `link` are unset.
+    pub(crate) hops: Vec<Hop>,
+}
+
+/// One of the ways of a route that has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) link: u32,
+    pub(crate) weight: u16,
+    pub(crate) is_onlink: bool,
+}
+
+impl Hop {
+    pub(crate) fn route(&self) -> Route {
+        self.gateway.map_or(Route::OnLink(self.link), |gateway| Route::Via(gateway, self.link))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,5 +112,24 @@ impl RouteEntry {
     /// Whether it was added with an address, and leads to its network.
     pub(crate) fn is_of(&self, place: &Address) -> bool {
         self.is_automatic && self.prefix == place.prefix && place.spans(self.to)
+    }
+
+    /// Whether it leaves by an interface, at least in part.
+    pub(crate) fn leaves_by(&self, link: u32) -> bool {
+        self.link == Some(link) || self.hops.iter().any(|hop| hop.link == link)
+    }
+
+    /// The same route with only some of its ways.
+    pub(crate) fn with_hops(&self, hops: &[Hop]) -> Self {
+        match hops {
+            [hop] => Self {
+                gateway: hop.gateway,
+                link: Some(hop.link),
+                is_onlink: hop.is_onlink,
+                hops: Vec::new(),
+                ..self.clone()
+            },
+            hops => Self { hops: hops.to_vec(), ..self.clone() },
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::address::{Address, Route};
 use super::finding::{Finding, Kind, counted};
 use super::fixes::{ip_command, restore_route};
 use super::machine::{LinkKind, Machine};
-use super::routes::RouteEntry;
+use super::routes::{Hop, RouteEntry};
 use crate::command::{Method, RealServer};
 
 /// The server's own addresses on Ethernet interfaces.
@@ -37,7 +37,9 @@ pub(crate) fn sources(role: &RealServer, machine: &Machine) -> Vec<Option<IpAddr
 
 /// The gateways of answers that do not answer themselves.
 pub(crate) fn silent_gateways(machine: &Machine) -> BTreeSet<(IpAddr, u32)> {
-    machine.routes.answers.iter().filter_map(|route| silent(machine, *route)).collect()
+    let hops = machine.routes.spread().into_iter().flat_map(|route| &route.hops);
+    let answers = machine.routes.answers.iter().filter_map(|route| silent(machine, *route));
+    answers.chain(hops.filter_map(|hop| silent_hop(machine, *hop))).collect()
 }
 
 fn silent(machine: &Machine, route: Route) -> Option<(IpAddr, u32)> {
@@ -46,9 +48,35 @@ fn silent(machine: &Machine, route: Route) -> Option<(IpAddr, u32)> {
     known.next().filter(|neighbour| neighbour.is_silent).map(|_| (gateway, link))
 }
 
+fn silent_hop(machine: &Machine, hop: Hop) -> Option<(IpAddr, u32)> {
+    silent(machine, Route::Via(hop.gateway?, hop.link))
+}
+
+/// One of several gateways does not answer: the answers to some clients are lost.
+fn silent_among_others(machine: &Machine) -> Option<Finding> {
+    let route = machine.routes.spread()?;
+    // With this setting the kernel leaves out gateways that do not answer.
+    if route.to.is_ipv4() && machine.sysctl("net/ipv4/fib_multipath_use_neigh") == Some(1) {
+        return None;
+    }
+    let answers = |hop: &Hop| silent_hop(machine, *hop).is_none();
+    let (good, bad): (Vec<Hop>, Vec<Hop>) = route.hops.iter().partition(|hop| answers(hop));
+    let (gateway, link) = silent_hop(machine, *bad.first()?)?;
+    good.first()?;
+    let what = format!(
+        "of {} gateways, {gateway} does not answer on {} (ip neigh)",
+        route.hops.len(),
+        machine.name(link)
+    );
+    let fix = restore_route(machine, &route.with_hops(&good));
+    Some(Kind::NoWayBack.at(&"default route", what, fix))
+}
+
 /// Whether clients may be in this server's networks, as the VIP is, or it has routes to them.
 fn is_among_clients(role: &RealServer, machine: &Machine) -> bool {
-    let is_far = |route: &RouteEntry| route.gateway.is_some() && route.to.is_ipv4() == role.vip.is_ipv4();
+    let is_far = |route: &RouteEntry| {
+        (route.gateway.is_some() || !route.hops.is_empty()) && route.to.is_ipv4() == role.vip.is_ipv4()
+    };
     machine.on_link(role.vip).is_some() || machine.routes.all.iter().any(is_far)
 }
 
@@ -80,6 +108,9 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
         let what = format!("there is no default route, {what}");
         return Some(Kind::NoWayBack.at(&"default route", what, fix));
     }
+    if let Some(finding) = silent_among_others(machine) {
+        return Some(finding);
+    }
     let (gateway, link) = answers.first().and_then(|route| silent(machine, *route))?;
     if !answers.iter().all(|route| silent(machine, *route).is_some()) {
         return None;
@@ -88,7 +119,7 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
         |route: &&RouteEntry| route.prefix == 0 && (route.gateway, route.link) == (Some(gateway), Some(link));
     let route = machine.routes.all.iter().find(is_it)?;
     // Nobody is logged in through it.
-    let fix = restore_route(route, machine.link(link)?).replace(&format!(" via {gateway} "), " via GATEWAY ");
+    let fix = restore_route(machine, route).replace(&format!(" via {gateway} "), " via GATEWAY ");
     let what = format!("the gateway {gateway} does not answer on {} (ip neigh)", machine.name(link));
     Some(Kind::NoWayBack.at(&"default route", what, fix))
 }

@@ -6,14 +6,15 @@ use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteProtocol, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMetric, RouteNextHop, RouteNextHopFlags, RouteProtocol,
+    RouteType, RouteVia,
 };
 use netlink_packet_route::rule::RuleAttribute;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::super::address::{Address, Route};
 use super::super::machine::{Link, LinkKind, Neighbour};
-use super::super::routes::{RouteEntry, RouteEntryKind, Rule};
+use super::super::routes::{Hop, RouteEntry, RouteEntryKind, Rule};
 
 pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(message) = message else { return None };
@@ -101,6 +102,7 @@ pub(super) fn neighbour(message: RouteNetlinkMessage) -> Option<Neighbour> {
 
 pub(super) fn lookup(message: RouteNetlinkMessage) -> Option<Route> {
     let route = route(message)?;
+    let route = route.hops.first().map_or_else(|| route.clone(), |hop| route.with_hops(&[*hop]));
     Some(match route.kind {
         RouteEntryKind::Local => Route::Local,
         RouteEntryKind::Other => Route::Unreachable,
@@ -134,6 +136,8 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<RouteEntry> {
         },
         is_automatic: header.protocol == RouteProtocol::Kernel,
         is_onlink: header.flags.contains(RouteFlags::Onlink),
+        mtu: None,
+        hops: Vec::new(),
     };
     for attribute in &message.attributes {
         match attribute {
@@ -145,10 +149,37 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<RouteEntry> {
             RouteAttribute::Oif(index) => route.link = Some(*index),
             RouteAttribute::Priority(metric) => route.metric = Some(*metric),
             RouteAttribute::Table(table) => route.table = *table,
+            RouteAttribute::Metrics(metrics) => route.mtu = mtu(metrics),
+            RouteAttribute::MultiPath(hops) => route.hops = hops.iter().map(hop).collect(),
             _ => {}
         }
     }
     Some(route)
+}
+
+fn mtu(metrics: &[RouteMetric]) -> Option<(u32, bool)> {
+    const LOCKED: u32 = 1 << 2; // RTAX_MTU
+    let is_locked =
+        metrics.iter().any(|metric| matches!(metric, RouteMetric::Lock(bits) if bits & LOCKED != 0));
+    metrics.iter().find_map(|metric| match metric {
+        RouteMetric::Mtu(mtu) => Some((*mtu, is_locked)),
+        _ => None,
+    })
+}
+
+fn hop(hop: &RouteNextHop) -> Hop {
+    let gateway = hop.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(gateway) => ip(gateway),
+        RouteAttribute::Via(RouteVia::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Via(RouteVia::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    });
+    Hop {
+        gateway,
+        link: hop.interface_index,
+        weight: u16::from(hop.hops) + 1,
+        is_onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
+    }
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

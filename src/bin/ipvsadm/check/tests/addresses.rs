@@ -2,7 +2,7 @@
 
 use super::super::address::{Address, Route};
 use super::super::machine::{Connection, LinkKind, TcpState};
-use super::super::routes::{RouteEntry, RouteEntryKind};
+use super::super::routes::{Hop, RouteEntry, RouteEntryKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};
 use crate::command::{Method, RealServer};
@@ -19,6 +19,8 @@ pub(super) fn route(to: &str, prefix: u8) -> RouteEntry {
         kind: RouteEntryKind::Unicast,
         is_automatic: false,
         is_onlink: false,
+        mtu: None,
+        hops: Vec::new(),
     }
 }
 
@@ -173,9 +175,9 @@ fn routes_that_go_with_an_address_are_put_back() {
     let network = RouteEntry { is_automatic: true, source: Some(ip(VIP)), ..route("192.168.1.0", 24) };
     let default = RouteEntry { gateway: Some(ip("192.168.1.254")), ..route("0.0.0.0", 0) };
     let routes = [
-        RouteEntry { metric: Some(100), is_onlink: true, table: 7, source: Some(ip(VIP)), ..default },
-        default,
-        network,
+        RouteEntry { metric: Some(100), is_onlink: true, table: 7, source: Some(ip(VIP)), ..default.clone() },
+        default.clone(),
+        network.clone(),
         RouteEntry { kind: RouteEntryKind::Local, ..route(VIP, 32) },
         RouteEntry { kind: RouteEntryKind::Other, ..route("192.168.1.255", 32) },
         RouteEntry { link: Some(ETH1), ..route("10.0.0.0", 24) },
@@ -208,6 +210,19 @@ fn routes_that_go_with_an_address_are_put_back() {
     assert_eq!(fix(&[own("172.16.0.1", 24, ETH0)], &routes), format!("{moved} && {put_back}"));
     assert_eq!(fix(&[own("192.168.1.11", 25, ETH0)], &routes), format!("{moved} && {put_back}"));
     assert_eq!(fix(&[own("192.168.1.11", 24, ETH0)], &routes), moved);
+    // A route of several gateways leaves by the interface too.
+    let hop =
+        |gateway: &str, link, weight, is_onlink| Hop { gateway: Some(ip(gateway)), link, weight, is_onlink };
+    let spread = RouteEntry {
+        link: None,
+        gateway: None,
+        mtu: Some((1400, true)),
+        hops: vec![hop("192.168.1.254", ETH0, 2, false), hop("10.0.0.1", ETH1, 1, true)],
+        ..default
+    };
+    let again = "ip route replace default mtu lock 1400 nexthop via 192.168.1.254 dev eth0 weight 2 \
+                 nexthop via 10.0.0.1 dev eth1 weight 1 onlink";
+    assert_eq!(fix(&[], &[spread, network.clone()]), format!("{named} && {put_back} && {again}"));
     // Routes to other networks stay, and those that were added manually.
     let others = [
         network,

@@ -2,7 +2,7 @@
 
 use super::super::address::Route;
 use super::super::machine::{Connection, Listener, Neighbour, TcpState};
-use super::super::routes::{RouteEntry, Rule};
+use super::super::routes::{Hop, RouteEntry, Rule};
 use super::super::way_back::sources;
 use super::addresses::route;
 use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
@@ -49,6 +49,59 @@ fn a_missing_default_route_matters_where_clients_were_dropped() {
             ],
         );
     }
+}
+
+/// Answers are spread over gateways, of which the first is taken where it was looked up.
+fn spread(server: &mut Server, gateways: &[&str]) {
+    let hop = |gateway: &&str| Hop { gateway: Some(ip(gateway)), link: ETH0, weight: 1, is_onlink: false };
+    server.machine.routes.answers = vec![by(gateways[0])];
+    let hops = gateways.iter().map(hop).collect();
+    server.machine.routes.all = vec![RouteEntry { link: None, hops, ..route("0.0.0.0", 0) }];
+}
+
+#[test]
+fn answers_that_are_spread_over_gateways() {
+    let silent = |server: &mut Server, gateway| {
+        let silent = Neighbour { is_silent: true, has_answered: false, ..neighbour(gateway, None) };
+        server.machine.neighbours.push(silent);
+    };
+    for silent_one in ["192.168.1.253", "192.168.1.254"] {
+        let other = if silent_one.ends_with('3') { "192.168.1.254" } else { "192.168.1.253" };
+        let what = format!("of 2 gateways, {silent_one} does not answer on eth0 (ip neigh)");
+        let fix = format!("ip route replace default via {other} dev eth0");
+        let found = found(Method::DirectRouting, |server| {
+            spread(server, &["192.168.1.254", "192.168.1.253"]);
+            silent(server, silent_one);
+        });
+        assert_one(&found, ["no-way-back", "default route", &what, &fix]);
+    }
+    let steered = "ip route replace default via 192.168.1.254 dev eth0 table 100 && \
+        ip rule add from 192.168.1.100 lookup 100 && \
+        ip rule add from 192.168.1.100 lookup main suppress_prefixlength 0";
+    let what = "one of the gateways of the default route is the director, 192.168.1.1";
+    for gateways in [["192.168.1.1", "192.168.1.254"], ["192.168.1.254", "192.168.1.1"]] {
+        let found = found(Method::DirectRouting, |server| spread(server, &gateways));
+        assert_one(&found, ["gateway-is-director", "default route", what, steered]);
+        let found = super::real_servers::found(Method::Masquerade, |server| spread(server, &gateways));
+        let what = "the default route has other gateways than the director, 192.168.1.1";
+        assert_eq!(
+            found.iter().map(|it| (it.id, it.what.as_str())).collect::<Vec<_>>(),
+            [("gateway-not-director", what)]
+        );
+    }
+    assert_healthy(
+        Method::DirectRouting,
+        &[
+            ("both answer", |server| spread(server, &["192.168.1.254", "192.168.1.253"])),
+            ("the kernel leaves out the silent one", |server| {
+                spread(server, &["192.168.1.254", "192.168.1.253"]);
+                let one = neighbour("192.168.1.253", None);
+                server.machine.neighbours.push(Neighbour { is_silent: true, has_answered: false, ..one });
+                let set = [("fib_multipath_use_neigh", 1), ("arp_ignore", 1), ("arp_announce", 2)];
+                super::real_servers::set_all(&mut server.machine, &set);
+            }),
+        ],
+    );
 }
 
 #[test]
