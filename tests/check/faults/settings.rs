@@ -26,7 +26,7 @@ send $icmp, $advertisement, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, 'ff02::1
 END
 chmod +x /run/check/bin/router";
 
-pub(super) const FAULTS: [Fault; 16] = [
+pub(super) const FAULTS: [Fault; 17] = [
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade,
@@ -84,6 +84,17 @@ pub(super) const FAULTS: [Fault; 16] = [
         id: "rp-filter",
         kind: Kind::RoutingBehindRouter,
         make: "sysctl -w net.ipv4.conf.eth0.rp_filter=1 && ip route replace default via 198.51.100.254",
+        ..ON_DIRECTOR
+    },
+    // The kernel drops the router's ARP requests, and does not count them.
+    Fault {
+        id: "rp-filter",
+        kind: Kind::RoutingBehindRouter,
+        make: "sysctl -w net.ipv4.conf.eth0.rp_filter=1 net.ipv4.conf.all.arp_ignore=1 && ip route add 192.168.1.254/32 dev eth1",
+        probe: Some((
+            "router",
+            "ip neigh flush all; busybox nsenter --net=/run/netns/client get 192.168.1.100 80 4",
+        )),
         ..ON_DIRECTOR
     },
     Fault {

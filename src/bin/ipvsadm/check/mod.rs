@@ -67,7 +67,7 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 23] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 24] = [
     services::vips,
     services::twice,
     services::no_server,
@@ -87,6 +87,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 23] = [
     servers::thresholds,
     settings::forwarding,
     settings::reverse_path,
+    settings::dropped_arp,
     settings::dropped_connections,
     settings::second_scheduling,
     settings::draining,
@@ -271,6 +272,14 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         .collect();
     let found = routing.look_up(&packets).map_err(unread)?;
     machine.lookups.extend(packets.iter().map(|packet| packet.to).zip(found));
+    // The default route may leave by another interface than packets to its gateway itself.
+    let gateway = |probe: &IpAddr| match machine.route(*probe) {
+        Route::Via(gateway, _) if !machine.lookups.contains_key(&gateway) => Some(Packet::to(gateway)),
+        _ => None,
+    };
+    let gateways: Vec<Packet> = probes.iter().filter_map(gateway).collect();
+    let found = routing.look_up(&gateways).map_err(unread)?;
+    machine.lookups.extend(gateways.iter().map(|packet| packet.to).zip(found));
     machine.routes = match role {
         Some(role) => routes_of(role, &machine, &mut routing).map_err(unread)?,
         // All routes may be as many as the Internet has.

@@ -5,7 +5,10 @@ use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDa
 use super::super::address::{Address, Route};
 use super::super::director::Director;
 use super::super::machine::{Link, LinkKind};
-use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
+use super::super::routes::Rule;
+use super::gallery::{
+    FIRST, Twin, assert_healthy, assert_one, first, link, service, set_all, with, without_vip,
+};
 use super::{ETH0, ip};
 
 const REDIRECTS: &[(&str, u32)] =
@@ -66,6 +69,64 @@ fn settings() {
     });
     assert_healthy(&apart, "clients and servers are behind two interfaces");
     assert_healthy(&with(|director| set_all(director, REDIRECTS)), "direct routing causes no redirects");
+}
+
+#[test]
+fn requests_for_the_address_that_are_dropped() {
+    const ETH1: u32 = 3;
+    const STRICT: &[(&str, u32)] =
+        &[("net/ipv4/conf/eth0/rp_filter", 1), ("net/ipv4/conf/eth1/arp_ignore", 1)];
+    const FILTERED: &[(&str, u32)] =
+        &[("net/ipv4/conf/all/arp_filter", 1), ("net/ipv4/conf/all/arp_ignore", 1)];
+    let by_eth1 = |director: &mut Director| {
+        director.machine.links.push(link(ETH1, "eth1"));
+        director.machine.lookups.insert(ip("192.168.1.254"), Route::OnLink(ETH1));
+    };
+    for (settings, setting, fix) in [
+        (STRICT, "rp_filter", "sysctl -w net.ipv4.conf.eth0.rp_filter=2"),
+        (FILTERED, "arp_filter", "sysctl -w net.ipv4.conf.all.arp_filter=0 net.ipv4.conf.eth0.arp_filter=0"),
+    ] {
+        let what = format!(
+            "{setting} drops ARP requests on eth0 from 192.168.1.254, the router in the network of 192.168.1.100, whose \
+             route leaves by eth1"
+        );
+        let dropped = with(|director| {
+            by_eth1(director);
+            set_all(director, settings);
+        });
+        assert_one(&dropped, ["rp-filter", "eth0", &what, fix]);
+    }
+    let twins: [Twin<Director>; 6] = [
+        ("the route leaves by the same interface", |director| {
+            director.machine.lookups.insert(ip("192.168.1.254"), Route::OnLink(ETH0));
+        }),
+        ("the other interface answers", |director| {
+            set_all(director, &[("net/ipv4/conf/eth0/rp_filter", 1)]);
+        }),
+        ("it is loose", |director| {
+            set_all(director, &[("net/ipv4/conf/eth0/rp_filter", 2), ("net/ipv4/conf/eth1/arp_ignore", 1)]);
+        }),
+        ("the other interface has the address, too", |director| {
+            let too = Address { link: ETH1, ..Address::network(ip("192.168.1.100"), 32) };
+            director.machine.addresses.push(too);
+        }),
+        ("the router is elsewhere", |director| {
+            let far = Route::Via(ip("10.0.0.254"), ETH0);
+            director.machine.lookups.insert(ip("240.0.0.1"), far);
+            director.machine.lookups.insert(ip("10.0.0.254"), Route::OnLink(ETH1));
+        }),
+        ("a rule may route answers back", |director| {
+            director.machine.routes.rules.push(Rule { mark: None, port: None, table: 7 });
+        }),
+    ];
+    for (twin, change) in twins {
+        let healthy = with(|director| {
+            by_eth1(director);
+            set_all(director, STRICT);
+            change(director);
+        });
+        assert_healthy(&healthy, twin);
+    }
 }
 
 #[test]
