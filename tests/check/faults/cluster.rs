@@ -27,7 +27,7 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
-pub(super) const FAULTS: [Fault; 32] = [
+pub(super) const FAULTS: [Fault; 33] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -228,6 +228,20 @@ pub(super) const FAULTS: [Fault; 32] = [
         stage: &[("rs1", "true")],
         make: "ip -n rs1 addr del 192.168.1.100/32 dev lo",
         probe: Some(("client", CROWD)),
+        healthy: "4 rs1 4 rs2",
+        fixed: "8 rs2",
+        ..ON_DIRECTOR
+    },
+    // Its answers take another gateway; it answers the director.
+    Fault {
+        id: "syn-recv",
+        kind: Kind::Masquerade,
+        stage: &[("rs1", "true")],
+        make: "get 10.0.0.11 8080 1 && ip -n rs1 route replace default via 10.0.0.12",
+        probe: Some((
+            "client",
+            "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5",
+        )),
         healthy: "4 rs1 4 rs2",
         fixed: "8 rs2",
         ..ON_DIRECTOR

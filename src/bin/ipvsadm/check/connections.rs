@@ -138,6 +138,20 @@ impl Count {
         waiting.into_iter().map(|(client, _)| client).collect()
     }
 
+    /// Whether some server of a service has accepted connections of some clients since the oldest of those that wait for any.
+    pub(crate) fn has_served(
+        &self,
+        service: &ServiceId,
+        is_meant: impl Fn(DestinationId, IpAddr) -> bool,
+    ) -> bool {
+        let of_service = || self.counted.iter().filter(|((of, _), _)| of == service);
+        let waiting = of_service().flat_map(|(_, counted)| &counted.waiting);
+        let oldest = waiting.map(|(_, age)| *age).max().unwrap_or(u64::MAX);
+        of_service().any(|((_, server), counted)| {
+            counted.served.iter().any(|(client, age)| *age <= oldest && is_meant(*server, *client))
+        })
+    }
+
     /// How many connections to a server were reset, and of how many clients, if it has accepted none since the first.
     pub(crate) fn reset(&self, service: &ServiceId, server: &DestinationId) -> Option<(usize, usize)> {
         let counted = self.counted.get(&(*service, *server))?;

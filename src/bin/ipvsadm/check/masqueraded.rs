@@ -1,20 +1,12 @@
 //! What the director's connections show about masqueraded servers, both of whose directions it sees.
 
-use std::net::IpAddr;
-
 use ipvs::{DestinationEntry, Family, ForwardingMethod, Service};
 
-use super::address::Route;
+use super::beside::{MANY, beside};
 use super::director::Director;
-use super::filters::rules::Packet;
 use super::finding::{Finding, Kind, counted};
 use super::fixes::{remote_check, take_out, with_weight};
-use super::machine::Machine;
-use super::{filters, set_sysctls, settings};
-
-const TCP: u8 = 6;
-/// So many connections are no accident.
-const MANY: usize = 3;
+use super::{filters, servers, set_sysctls};
 
 fn masqueraded(
     director: &Director,
@@ -30,6 +22,9 @@ fn masqueraded(
 /// Clients in the network of their server, which answers them directly.
 pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
     let troubled = masqueraded(director).filter_map(|(service, _, server)| {
+        if servers::problem(&director.machine, service, server).is_some() {
+            return None;
+        }
         let (clients, network) = beside(director, service, server)?;
         let first = clients.first()?;
         let what = format!(
@@ -62,40 +57,6 @@ pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
         Some(Kind::ClientBeside.of_server(&service.id, &id, what, format!("{track} && {translate}")))
     });
     troubled.collect()
-}
-
-/// Clients in the network of a server that wait for it in vain, and that network.
-pub(crate) fn beside(
-    director: &Director,
-    service: &Service,
-    server: &DestinationEntry,
-) -> Option<(Vec<IpAddr>, String)> {
-    let machine = &director.machine;
-    if server.destination.forwarding != ForwardingMethod::Masquerade
-        || !settings::forwards(machine, server.destination.id.address)
-    {
-        return None;
-    }
-    let id = server.destination.id;
-    let network = network_of(machine, id.address)?;
-    let is_near = |client: IpAddr| network.spans(client) && machine.holders(client).next().is_none();
-    let packet = Packet {
-        to: Some(id.address),
-        to_port: Some(id.port).filter(|port| *port != 0),
-        ..Packet::of(Family::from(id.address), TCP)
-    };
-    if machine.sysctl("net/ipv4/vs/conntrack") == Some(1) && director.rules.may_translate(&packet) {
-        return None;
-    }
-    let waiting = director.connections.waiting(&service.id, &id, is_near);
-    (waiting.len() >= MANY).then(|| (waiting, format!("{}/{}", network.address, network.prefix)))
-}
-
-/// This machine's address in the network of a server.
-fn network_of(machine: &Machine, server: IpAddr) -> Option<super::address::Address> {
-    let Route::OnLink(link) = machine.route(server) else { return None };
-    let spans = |own: &&super::address::Address| own.link == link && !own.is_single() && own.spans(server);
-    machine.addresses.iter().find(spans).copied()
 }
 
 /// Servers that reset every connection: nothing listens on their port.

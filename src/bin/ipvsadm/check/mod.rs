@@ -5,6 +5,7 @@
 //! `real_server`, compute findings from the state; `show` prints them.
 
 mod address;
+mod beside;
 mod connections;
 mod director;
 mod filtered;

@@ -3,6 +3,7 @@
 use ipvs::{Change, Destination, DestinationEntry, ForwardingMethod, Protocol, Service, ServiceId};
 
 use super::address::{Route, full_prefix};
+use super::beside;
 use super::command_line;
 use super::connections::Stuck;
 use super::director::Director;
@@ -10,7 +11,6 @@ use super::filtered;
 use super::finding::{Finding, Kind, counted};
 use super::fixes::{remote_check, take_out, with_weight};
 use super::machine::Machine;
-use super::masqueraded;
 use crate::shell;
 
 /// Routes to the servers that get connections.
@@ -125,10 +125,16 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
             findings.extend(own_filter(director, service));
         }
         for (server, stuck) in suspects {
-            let what = format!(
+            let mut what = format!(
                 "{} of {} connections are in SYN_RECV, the newest for {} s",
                 stuck.count, stuck.all, stuck.newest
             );
+            let (id, method) = (server.destination.id, server.destination.forwarding);
+            if method == ForwardingMethod::Masquerade
+                && beside::answers_director(&director.machine, id) == Some(true)
+            {
+                what += "; it answers this director itself, so its answers to clients probably take another gateway";
+            }
             let fix = if works {
                 take_out(director, service, server)
             } else {
@@ -153,7 +159,7 @@ fn has_known_cause(director: &Director, service: &Service, server: &DestinationE
     problem(&director.machine, service, server).is_some()
         || filtered::to_server(director, service, server).is_some()
         || filtered::from_server(director, service, server).is_some()
-        || masqueraded::beside(director, service, server).is_some()
+        || beside::beside(director, service, server).is_some()
         || server.destination.forwarding == ForwardingMethod::Masquerade
             && !super::settings::forwards(&director.machine, server.destination.id.address)
 }

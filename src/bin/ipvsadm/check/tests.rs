@@ -12,7 +12,9 @@ use super::connections::Count;
 use super::director::Director;
 use super::filters::rules::RuleTable;
 use super::filters::ruleset::Ruleset;
-use super::machine::{Link, LinkKind, Listener, Machine, Neighbour, default_route_probe};
+use super::machine::{
+    Connection, Link, LinkKind, Listener, Machine, Neighbour, TcpState, default_route_probe,
+};
 use super::routes::RoutingTables;
 use super::{Table, real_server, set_sysctls};
 use crate::command::{Method, RealServer};

@@ -202,6 +202,45 @@ fn a_look_at_a_server_says_how_it_serves() {
 }
 
 #[test]
+fn clients_beside_a_server_are_told_from_a_server_that_fails() {
+    const NEAR: &str = "C0A8010A";
+    const FAR: &str = "C0000209";
+    let of = |client: &str, server, state, age| rows(server, state, 3, age).replacen(NEAR, client, 3);
+    let stuck = of(NEAR, RS1, "SYN_RECV", 20);
+    let own = |state| super::Connection {
+        local: "192.168.1.1:40000".parse().unwrap(),
+        remote: "192.168.1.11:80".parse().unwrap(),
+        state,
+    };
+    for (lines, health, expected) in [
+        (stuck.clone(), None, "client-beside"),
+        (stuck.clone(), Some(super::TcpState::Closed), "client-beside"),
+        (stuck.clone(), Some(super::TcpState::Opening), "syn-recv"),
+        (stuck.clone() + &of(FAR, RS1, "ESTABLISHED", 10), None, "client-beside"),
+        (stuck.clone() + &of(FAR, RS1, "SYN_RECV", 10), None, "syn-recv"),
+        (stuck.clone() + &of(NEAR, RS2, "FIN_WAIT", 10), None, "syn-recv"),
+        (stuck.clone() + &of(NEAR, RS2, "FIN_WAIT", 40), None, "client-beside"),
+    ] {
+        let mut director = director(table("rr", two_servers()));
+        for server in &mut director.table[0].1 {
+            server.destination.forwarding = ipvs::ForwardingMethod::Masquerade;
+        }
+        director.connections = connections(&lines, &director.table, expiry());
+        director.machine.connections = health.into_iter().map(own).collect();
+        let found: Vec<_> = director.findings().into_iter().map(|it| (it.id, it.what)).collect();
+        assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [expected], "{lines}");
+    }
+    // It answers the director, and no client from elsewhere.
+    let mut director = director(table("rr", two_servers()));
+    director.table[0].1[0].destination.forwarding = ipvs::ForwardingMethod::Masquerade;
+    director.connections = connections(&of(FAR, RS1, "SYN_RECV", 20), &director.table, expiry());
+    director.machine.connections = vec![own(super::TcpState::Closed)];
+    let what = "3 of 3 connections are in SYN_RECV, the newest for 20 s; it answers this director itself, so its answers to \
+                clients probably take another gateway";
+    assert_eq!(director.findings()[0].what, what);
+}
+
+#[test]
 fn a_server_is_not_suspected_where_the_cause_is_known_or_it_is_out() {
     const CLOSED: &[(&str, u32)] = &[("net/ipv4/ip_forward", 0), ("net/ipv4/conf/eth0/forwarding", 0)];
     for (forwarding, ids) in [
