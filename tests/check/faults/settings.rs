@@ -90,6 +90,7 @@ pub(super) const FAULTS: [Fault; 17] = [
     Fault {
         id: "rp-filter",
         kind: Kind::RoutingBehindRouter,
+        stage: &[("director", "true")],
         make: "sysctl -w net.ipv4.conf.eth0.rp_filter=1 net.ipv4.conf.all.arp_ignore=1 && ip route add 192.168.1.254/32 dev eth1",
         probe: Some((
             "router",

@@ -55,8 +55,8 @@ fn silent_hop(machine: &Machine, hop: Hop) -> Option<(IpAddr, u32)> {
 /// One of several gateways does not answer: the answers to some clients are lost.
 fn silent_among_others(machine: &Machine) -> Option<Finding> {
     let route = machine.routes.spread()?;
-    // With this setting the kernel leaves out gateways that do not answer.
-    if route.to.is_ipv4() && machine.sysctl("net/ipv4/fib_multipath_use_neigh") == Some(1) {
+    // The kernel leaves out gateways that do not answer: with IPv6, and with this setting.
+    if route.to.is_ipv6() || machine.sysctl("net/ipv4/fib_multipath_use_neigh") == Some(1) {
         return None;
     }
     let answers = |hop: &Hop| silent_hop(machine, *hop).is_none();

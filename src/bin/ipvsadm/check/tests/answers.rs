@@ -93,6 +93,12 @@ fn answers_that_are_spread_over_gateways() {
         Method::DirectRouting,
         &[
             ("both answer", |server| spread(server, &["192.168.1.254", "192.168.1.253"])),
+            ("with IPv6 the kernel leaves out the silent one", |server| {
+                spread(server, &["fe80::1", "fe80::2"]);
+                server.machine.routes.all[0].to = ip("::");
+                let one = neighbour("fe80::2", None);
+                server.machine.neighbours.push(Neighbour { is_silent: true, has_answered: false, ..one });
+            }),
             ("the kernel leaves out the silent one", |server| {
                 spread(server, &["192.168.1.254", "192.168.1.253"]);
                 let one = neighbour("192.168.1.253", None);
