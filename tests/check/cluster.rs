@@ -1,6 +1,7 @@
 //! Healthy clusters of each kind: hosts are network namespaces, segments are bridges.
 
-use std::net::IpAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::Duration;
@@ -293,9 +294,22 @@ impl Cluster {
         }
     }
 
-    /// The command of a new client: it fetches the page four times, and shows which servers answered.
+    /// What a new client gets that fetches the page four times: which servers answered, `-` for none. It is like
+    /// `ip neigh flush dev eth0; get VIP 80 4` there, without the start of three programs.
     pub(crate) fn fetch(&self) -> String {
-        format!("ip neigh flush dev eth0; get {} 80 4", self.kind.vip())
+        let flush = ["ip", "neigh", "flush", "dev", "eth0"];
+        let flushed = spawn("client", Command::new("busybox").args(flush).stdout(Stdio::null()));
+        assert!(flushed.wait_with_output().unwrap().status.success());
+        let vip = SocketAddr::new(self.kind.vip().parse().unwrap(), 80);
+        let page = || page(vip).ok().filter(|page| !page.is_empty()).unwrap_or_else(|| "-".to_owned());
+        let mut pages = within("client", || [(); 4].map(|()| page()));
+        pages.sort();
+        pages.join(" ")
+    }
+
+    /// What a probe shows, a command on a host; without one, a new client.
+    pub(crate) fn probe(&self, probe: Probe) -> String {
+        probe.map_or_else(|| self.fetch(), |(host, command)| self.run(host, command).1)
     }
 }
 
@@ -306,6 +320,20 @@ impl Drop for Cluster {
             let _ = daemon.wait();
         }
     }
+}
+
+/// A host, and a command that shows how it fares.
+pub(crate) type Probe<'a> = Option<(&'a str, &'a str)>;
+
+/// The last line of a page, fetched within about a second by the calling thread's host.
+fn page(address: SocketAddr) -> std::io::Result<String> {
+    let second = Duration::from_secs(1);
+    let mut stream = TcpStream::connect_timeout(&address, second)?;
+    stream.set_read_timeout(Some(second))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page.lines().last().unwrap_or_default().to_owned())
 }
 
 /// Runs a command that must succeed.

@@ -28,6 +28,8 @@ pub(crate) struct Fault {
     pub(crate) fixed: &'static str,
     /// The values for words in capitals.
     pub(crate) blanks: &'static [(&'static str, &'static str)],
+    /// How many commands the fix has, one after another: it may be interrupted between them.
+    pub(crate) commands: usize,
     /// Nobody can log in to the host while the fault is present.
     pub(crate) cuts_off: bool,
     /// Further commands with the fix, as the guide says.
@@ -46,6 +48,7 @@ pub(crate) const ON_DIRECTOR: Fault = Fault {
     healthy: SHARED,
     fixed: SHARED,
     blanks: &[],
+    commands: 1,
     cuts_off: false,
     then: &[],
 };

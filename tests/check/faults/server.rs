@@ -99,6 +99,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         probe: Some(ANSWERS),
         healthy: "1",
         fixed: "1",
+        commands: 2,
         ..ON_SERVER
     },
     // It was there before.
@@ -108,6 +109,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         probe: Some(ANSWERS),
         healthy: "1",
         fixed: "1",
+        commands: 2,
         ..ON_SERVER
     },
     // The server's own address is the second of the VIP's network, and is removed with it.
@@ -118,6 +120,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
         fixed: "1",
+        commands: 3,
         ..BEHIND_ROUTER
     },
     // With the last address of an interface, all its routes are removed.
@@ -128,6 +131,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         probe: Some(ANSWERS_TO_ROUTER),
         healthy: "1",
         fixed: "1",
+        commands: 5,
         ..BEHIND_ROUTER
     },
     Fault {
@@ -140,12 +144,14 @@ pub(super) const FAULTS: [Fault; 38] = [
             "client",
             "for i in 1 2 3; do ip neigh flush dev eth0; get 2001:db8::100 80 4; done | sort -u",
         )),
+        commands: 2,
         ..ON_SERVER
     },
     Fault {
         id: "server-vip-mask",
         make: "ip addr del 192.168.1.100/32 dev lo && ip addr add 192.168.1.100/24 dev lo",
         cuts_off: true,
+        commands: 2,
         ..ON_SERVER
     },
     Fault { id: "server-vip-missing", make: "ip addr del 192.168.1.100/32 dev lo", ..ON_SERVER },
@@ -247,6 +253,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         id: "gateway-is-director",
         make: "ip route replace default via 192.168.1.1",
         blanks: &[("GATEWAY", "192.168.1.254")],
+        commands: 3,
         ..BEHIND_ROUTER
     },
     // The gateway is another address of the director; the rule of the previous fault would help.
@@ -264,6 +271,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         make: "ip route replace default via 192.168.1.254",
         options: "-r 192.168.1.100 -m --director 192.168.1.1",
         blanks: &[("PORT", "8080")],
+        commands: 2,
         ..ON_SERVER
     },
     // The director forwards only connections that began with it: logins use the default route.
@@ -276,6 +284,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         )],
         make: "ip route replace default via 192.168.1.254",
         options: "-r 192.168.1.100 -m --port 8080 --director 192.168.1.1",
+        commands: 2,
         ..ON_SERVER
     },
     Fault {
@@ -290,6 +299,7 @@ pub(super) const FAULTS: [Fault; 38] = [
         kind: Kind::Masquerade6,
         make: "ip -6 route replace default via 2001:db8:1::12",
         options: "-r 2001:db8::100 -m --port 8080 --director 2001:db8:1::1",
+        commands: 2,
         ..ON_SERVER
     },
     Fault {
