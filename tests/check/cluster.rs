@@ -6,8 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount};
+
 use crate::lab;
-use crate::network::{build, within};
+use crate::network::{build, set, within};
 
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 /// The programs by name: the tool, the client, and those of busybox.
@@ -137,49 +139,48 @@ impl Kind {
         }
     }
 
-    /// The commands that make a healthy cluster, by host, in the order of `docs/direct-routing.md`.
-    fn commands(self) -> Vec<(&'static str, String)> {
+    /// What `ip` does for a healthy cluster, by host: the virtual address where `docs/direct-routing.md` has it.
+    fn addresses_of_cluster(self) -> Vec<(&'static str, String)> {
         let vip = self.vip();
-        let mut commands = vec![("router", "sysctl -w net.ipv4.ip_forward=1".to_owned())];
-        let servers = |command: String| [("rs1", command.clone()), ("rs2", command)];
-        match self {
+        let servers = |line: String| vec![("rs1", line.clone()), ("rs2", line)];
+        let mut lines = match self {
             Self::Routing | Self::RoutingBehindRouter | Self::Marked => {
-                let quiet = "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2";
-                commands.extend(servers(format!("{quiet} && ip addr add {vip}/32 dev lo")));
-                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
+                servers(format!("addr add {vip}/32 dev lo"))
             }
-            Self::Routing6 => {
-                commands.extend(servers(format!("ip addr add {vip}/128 dev lo")));
-                // Otherwise the director's own connections would use it as source, because it has the longest prefix.
-                commands.push(("director", format!("ip addr add {vip}/128 dev eth0 nodad preferred_lft 0")));
-            }
-            Self::Masquerade => {
-                commands.push((
+            Self::Routing6 => servers(format!("addr add {vip}/128 dev lo")),
+            Self::Masquerade | Self::MasqueradeOneArm | Self::Masquerade6 => vec![],
+            Self::Tunnel => servers(format!("addr add {vip}/32 dev tunl0\nlink set tunl0 up")),
+        };
+        let director = match self {
+            // Otherwise the director's own connections would use it as source, because it has the longest prefix.
+            Self::Routing6 => format!("addr add {vip}/128 dev eth0 nodad preferred_lft 0"),
+            Self::Masquerade6 => format!("addr add {vip}/128 dev eth0 nodad"),
+            _ => format!("addr add {vip}/32 dev eth0"),
+        };
+        lines.push(("director", director));
+        lines
+    }
+
+    /// The settings of a healthy cluster, by host.
+    fn settings(self) -> Vec<(&'static str, &'static str)> {
+        const QUIET: &str = "net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2";
+        const DECAPSULATES: &str = "net.ipv4.conf.tunl0.rp_filter=0";
+        const FORWARDS: &str = "net.ipv4.ip_forward=1";
+        match self {
+            Self::Routing | Self::Marked => vec![("rs1", QUIET), ("rs2", QUIET)],
+            Self::RoutingBehindRouter => vec![("router", FORWARDS), ("rs1", QUIET), ("rs2", QUIET)],
+            Self::Routing6 => vec![],
+            Self::Masquerade => vec![("director", FORWARDS)],
+            Self::MasqueradeOneArm => vec![
+                ("router", FORWARDS),
+                (
                     "director",
-                    format!("sysctl -w net.ipv4.ip_forward=1 && ip addr add {vip}/32 dev eth0"),
-                ));
-            }
-            Self::MasqueradeOneArm => commands.push((
-                "director",
-                format!(
-                    "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
-                     net.ipv4.conf.eth0.send_redirects=0 && ip addr add {vip}/32 dev eth0"
+                    "net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
                 ),
-            )),
-            Self::Masquerade6 => commands.push((
-                "director",
-                format!("sysctl -w net.ipv6.conf.all.forwarding=1 && ip addr add {vip}/128 dev eth0 nodad"),
-            )),
-            Self::Tunnel => {
-                commands.extend(servers(format!(
-                    "modprobe ipip && ip addr add {vip}/32 dev tunl0 && ip link set tunl0 up && \
-                     sysctl -w net.ipv4.conf.tunl0.rp_filter=0"
-                )));
-                commands.push(("director", format!("ip addr add {vip}/32 dev eth0")));
-            }
+            ],
+            Self::Masquerade6 => vec![("director", "net.ipv6.conf.all.forwarding=1")],
+            Self::Tunnel => vec![("router", FORWARDS), ("rs1", DECAPSULATES), ("rs2", DECAPSULATES)],
         }
-        commands.push(("director", self.table()));
-        commands
     }
 
     fn table(self) -> String {
@@ -227,12 +228,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A healthy cluster.
     pub(crate) fn new(kind: Kind) -> Self {
-        let mut cluster = Self::bare(kind);
-        for (host, command) in kind.commands() {
-            if kind.has(host) {
-                cluster.succeed(host, &command);
-            }
+        let mut cluster = Self::built(kind, &kind.addresses_of_cluster());
+        for (host, settings) in kind.settings() {
+            set(host, settings);
         }
+        cluster.succeed("director", &kind.table());
         for server in ["rs1", "rs2"] {
             cluster.serve(server);
         }
@@ -241,9 +241,17 @@ impl Cluster {
 
     /// Hosts with only their own addresses.
     pub(crate) fn bare(kind: Kind) -> Self {
+        Self::built(kind, &[])
+    }
+
+    fn built(kind: Kind, more: &[(&str, String)]) -> Self {
         lab::isolate();
         prepare();
-        build(kind.hosts());
+        if kind == Kind::Tunnel {
+            static ONCE: Once = Once::new();
+            ONCE.call_once(|| done("modprobe ipip")); // from then on each host has tunl0
+        }
+        build(kind.hosts(), more);
         Self { kind, daemons: Vec::new(), open: Vec::new() }
     }
 
@@ -356,7 +364,8 @@ fn prepare() {
              for name in httpd ping sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
         ));
     });
-    done("mount -t tmpfs lab /etc/sysconfig");
+    let nothing = None::<&str>;
+    mount(Some("lab"), "/etc/sysconfig", Some("tmpfs"), MsFlags::empty(), nothing).unwrap();
 }
 
 /// Starts a program on a host.
@@ -364,10 +373,25 @@ fn spawn(host: &str, command: &mut Command) -> Child {
     within(host, || command.spawn()).unwrap()
 }
 
-fn shell(command: &str) -> Command {
+/// A command line. If it is only a program of the network's with plain words, it needs no shell, whose start takes 12 ms.
+fn shell(line: &str) -> Command {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:,@+=[] ".contains(char);
+    let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut command = match words[..] {
+        [name @ ("ip" | "ipvsadm" | "sysctl" | "iptables-legacy"), ref words @ ..]
+            if line.chars().all(plain) =>
+        {
+            let mut command = Command::new(name);
+            command.args(words);
+            command
+        }
+        _ => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", line]);
+            shell
+        }
+    };
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).stdin(Stdio::null());
-    shell.env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
-    shell
+    command.stdin(Stdio::null()).env("PATH", format!("{BIN}:{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    command
 }

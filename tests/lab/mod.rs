@@ -13,6 +13,9 @@ use nix::sched::{CloneFlags, unshare};
 /// The original tool, from the distribution's package `ipvsadm`.
 pub(crate) const ORIGINAL: &str = "/sbin/ipvsadm";
 
+/// `IFF_UP` of `<linux/if.h>`.
+const UP: &str = "1";
+
 /// A part of a long test, which guests share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
@@ -77,8 +80,9 @@ pub(crate) fn isolate() {
     let nothing = None::<&str>;
     mount(nothing, "/", nothing, MsFlags::MS_PRIVATE | MsFlags::MS_REC, nothing).expect("private mounts");
     mount(Some("lab"), "/run/netns", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/netns");
-    let lo = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip starts");
-    assert!(lo.success(), "lo comes up");
+    // Its own /sys, as `ip netns exec` gives. In it `lo` comes up without a program, which takes 20 ms to start.
+    mount(Some("lab"), "/sys", Some("sysfs"), MsFlags::empty(), nothing).expect("/sys");
+    fs::write("/sys/class/net/lo/flags", UP).expect("lo comes up");
 }
 
 /// Binds a file or folder over another, in the calling test's mounts.

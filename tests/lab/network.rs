@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, setns};
 
-/// Makes hosts, each a line `NAME INTERFACE@SEGMENT ADDRESS ... [via GATEWAY]`, with all commands for `ip` at once:
-/// starting a program is slow here.
-pub(crate) fn build(hosts: &[&str]) {
+/// Makes hosts, each a line `NAME INTERFACE@SEGMENT ADDRESS ... [via GATEWAY]`, and sets them up with further lines for
+/// `ip`, each with its host's name. All commands for `ip` are given at once: starting a program is slow here.
+pub(crate) fn build(hosts: &[&str], more: &[(&str, String)]) {
     let (mut outside, mut insides, mut segments) = (String::new(), Vec::new(), Vec::new());
     for host in hosts {
         let words: Vec<&str> = host.split(' ').collect();
@@ -32,6 +32,9 @@ pub(crate) fn build(hosts: &[&str]) {
             let now = if value.contains(':') { "nodad" } else { "" };
             writeln!(inside, "addr add {value} dev {interface} {now}\nlink set {interface} up").unwrap();
         }
+        for (_, line) in more.iter().filter(|(host, _)| *host == name) {
+            writeln!(inside, "{line}").unwrap();
+        }
         insides.push((vec!["-n", name], inside));
     }
     for (arguments, lines) in std::iter::once((vec![], outside)).chain(insides) {
@@ -39,6 +42,17 @@ pub(crate) fn build(hosts: &[&str]) {
         let mut ip = command.args(arguments).args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();
         ip.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         assert!(ip.wait().unwrap().success(), "{lines}");
+    }
+}
+
+/// Changes settings `NAME=VALUE` of a host.
+#[allow(dead_code, reason = "each test program uses its own part of this")]
+pub(crate) fn set(host: &str, settings: &str) {
+    for setting in settings.split_whitespace() {
+        let (name, value) = setting.split_once('=').unwrap();
+        let file = format!("/proc/sys/{}", name.replace('.', "/"));
+        within(host, || std::fs::write(file, value))
+            .unwrap_or_else(|error| panic!("{host}: {setting}: {error}"));
     }
 }
 

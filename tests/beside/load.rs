@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::network::{enter, within};
+use crate::running::unpacked;
 
 /// What a client waits for at most: longer than any pause of a busy machine, shorter than TCP's second attempt to resend.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,9 +36,9 @@ pub(crate) struct Wrk(Child);
 impl Wrk {
     /// Starts it on a host, with four connections that it keeps as long as the servers let it.
     pub(crate) fn begin(host: &str, vip: SocketAddr) -> Self {
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/wrk/usr");
-        let mut wrk = Command::new(unpacked.join("bin/wrk"));
-        wrk.env("LD_LIBRARY_PATH", unpacked.join("lib/x86_64-linux-gnu"));
+        let package = unpacked("wrk", "usr");
+        let mut wrk = Command::new(package.join("bin/wrk"));
+        wrk.env("LD_LIBRARY_PATH", package.join("lib/x86_64-linux-gnu"));
         wrk.args([
             "--threads",
             "1",

@@ -1,55 +1,22 @@
 //! Many directors with one table: three of them follow a key of a real etcd (`packaging/follow-etcd`), one is cut off or
 //! down while it changes, and a bad document changes nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-#[path = "../lab/network.rs"]
-mod network;
-
-use std::fs::{self, File};
+use std::fs::{self};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use network::{build, within};
-use nix::mount::{MsFlags, mount};
+use crate::network::{build, within};
+use crate::running::{FOLDER, Running, own_folder, unpacked};
+use crate::{OURS, lab};
 
-const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const FOLDER: &str = "/run/fleet";
 const DIRECTORS: [&str; 3] = ["d1", "d2", "d3"];
 const KEY: &str = "/ipvsadm/web";
 
-/// A program that ends with the test, and so do those that it has started.
-struct Running(Child);
-
-impl Running {
-    fn start(host: &str, log: &str, command: &mut Command) -> Self {
-        let log = File::options().create(true).append(true).open(format!("{FOLDER}/{log}")).unwrap();
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
-        Self(within(host, || command.spawn()).unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.0.wait();
-    }
-}
-
-/// A program of a package that `tests/lab/run` has unpacked.
-fn program(package: &str, name: &str) -> PathBuf {
-    Path::new(ROOT).join("target/lab").join(package).join("usr/bin").join(name)
-}
-
 fn etcd() -> Running {
-    let mut etcd = Command::new(program("etcd-server", "etcd"));
+    let mut etcd = Command::new(unpacked("etcd-server", "usr/bin/etcd"));
     etcd.args(["--data-dir", &format!("{FOLDER}/etcd"), "--listen-peer-urls", "http://127.0.0.1:2380"]);
     etcd.args([
         "--listen-client-urls",
@@ -57,11 +24,11 @@ fn etcd() -> Running {
         "--advertise-client-urls",
         "http://10.9.0.1:2379",
     ]);
-    Running::start("store", "etcd.log", &mut etcd)
+    within("store", || Running::start("etcd.log", &mut etcd))
 }
 
 fn etcdctl(line: &[&str]) -> (bool, String) {
-    let mut command = Command::new(program("etcd-client", "etcdctl"));
+    let mut command = Command::new(unpacked("etcd-client", "usr/bin/etcdctl"));
     command.env("ETCDCTL_API", "3").env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").args(line);
     let output = within("store", || command.output()).unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -79,9 +46,12 @@ fn follow(director: &str) -> Running {
     fs::create_dir_all(&metrics).unwrap();
     let again = format!("while :; do {ROOT}/packaging/follow-etcd {KEY}; sleep 1; done");
     let mut script = Command::new("/bin/sh");
-    script.args(["-c", &again]).env("IPVSADM", OURS).env("ETCDCTL", program("etcd-client", "etcdctl"));
+    script
+        .args(["-c", &again])
+        .env("IPVSADM", OURS)
+        .env("ETCDCTL", unpacked("etcd-client", "usr/bin/etcdctl"));
     script.env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").env("IPVS_METRICS", metrics);
-    Running::start(director, &format!("{director}.log"), &mut script)
+    within(director, || Running::start(&format!("{director}.log"), &mut script))
 }
 
 /// The lines of a director's table.
@@ -148,15 +118,17 @@ fn with(weights: &[u32]) -> String {
 #[test]
 fn three_directors_follow_one_key() {
     lab::isolate();
-    fs::create_dir_all(FOLDER).unwrap();
-    mount(Some("lab"), FOLDER, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
-    build(&[
-        "store eth0@lan 10.9.0.1/24",
-        "d1 eth0@lan 10.9.0.11/24",
-        "d2 eth0@lan 10.9.0.12/24",
-        "d3 eth0@lan 10.9.0.13/24",
-        "scratch",
-    ]);
+    own_folder();
+    build(
+        &[
+            "store eth0@lan 10.9.0.1/24",
+            "d1 eth0@lan 10.9.0.11/24",
+            "d2 eth0@lan 10.9.0.12/24",
+            "d3 eth0@lan 10.9.0.13/24",
+            "scratch",
+        ],
+        &[],
+    );
     let store = etcd();
     let end = Instant::now() + Duration::from_secs(60);
     while !etcdctl(&["endpoint", "health"]).0 {

@@ -1,38 +1,23 @@
 //! Proves that `-L --prometheus` is what Prometheus takes: `promtool` has no complaint, the values are those of the
 //! listing, and `node_exporter` and Prometheus bring them to every query of the dashboard in `docs/grafana.json`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where it fails"
-)]
-
-#[path = "../lab/mod.rs"]
-mod lab;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
+use crate::running::{FOLDER, Running, own_folder, unpacked};
+use crate::{OURS, lab};
 
 /// Runs the tool, which must succeed and say nothing.
 fn ours(line: &str) -> String {
     let output = Command::new(OURS).args(line.split(' ')).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// A program of a package that `tests/lab/run` has unpacked.
-fn program(package: &str, name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab").join(package).join("usr/bin").join(name)
 }
 
 /// A table of every kind, with connections to one service.
@@ -79,7 +64,7 @@ fn value(metrics: &str, sample: &str) -> u64 {
 fn promtool_takes_the_metrics_and_they_are_those_of_the_listing() {
     director();
     let metrics = ours("-L --prometheus");
-    let mut promtool = Command::new(program("prometheus", "promtool"))
+    let mut promtool = Command::new(unpacked("prometheus", "usr/bin/promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -142,21 +127,6 @@ fn promtool_takes_the_metrics_and_they_are_those_of_the_listing() {
     );
 }
 
-/// Ends when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(program: &Path, arguments: &[&str]) -> Running {
-    let child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    Running(child.unwrap())
-}
-
 /// What a path of a local server is, or none while it does not answer.
 fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -188,8 +158,8 @@ fn query(text: &str) -> Vec<Value> {
 #[test]
 fn prometheus_answers_the_queries_of_the_dashboard() {
     director();
-    let folder = "/run/metrics";
-    fs::create_dir_all(folder).unwrap();
+    own_folder();
+    let folder = FOLDER;
     // As packaging/ipvsadm-metrics.service does.
     let unit = include_str!("../../packaging/ipvsadm-metrics.service");
     let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/sbin/ipvsadm ")).unwrap();
@@ -197,31 +167,19 @@ fn prometheus_answers_the_queries_of_the_dashboard() {
     let line = format!("{options} {folder}/ipvs.prom");
     ours(&line);
 
-    let exporter = program("prometheus-node-exporter", "prometheus-node-exporter");
-    let textfile = format!("--collector.textfile.directory={folder}");
-    let _exporter = start(
-        &exporter,
-        &[
-            "--collector.disable-defaults",
-            "--collector.textfile",
-            &textfile,
-            "--web.listen-address=127.0.0.1:9100",
-        ],
-    );
+    let mut exporter = Command::new(unpacked("prometheus-node-exporter", "usr/bin/prometheus-node-exporter"));
+    exporter.args(["--collector.disable-defaults", "--collector.textfile"]);
+    exporter.arg(format!("--collector.textfile.directory={folder}"));
+    let _exporter = Running::start("exporter", exporter.arg("--web.listen-address=127.0.0.1:9100"));
     let config = format!("{folder}/prometheus.yml");
     fs::write(
         &config,
         "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: director\n    static_configs:\n      - targets: ['127.0.0.1:9100']\n",
     )
     .unwrap();
-    let _prometheus = start(
-        &program("prometheus", "prometheus"),
-        &[
-            &format!("--config.file={config}"),
-            &format!("--storage.tsdb.path={folder}/data"),
-            "--web.listen-address=127.0.0.1:9090",
-        ],
-    );
+    let mut prometheus = Command::new(unpacked("prometheus", "usr/bin/prometheus"));
+    prometheus.args([format!("--config.file={config}"), format!("--storage.tsdb.path={folder}/data")]);
+    let _prometheus = Running::start("prometheus", prometheus.arg("--web.listen-address=127.0.0.1:9090"));
     let found = query("ipvs_services");
     assert_eq!(found[0]["value"][1], "4");
     let error = query("node_textfile_scrape_error");

@@ -2,28 +2,15 @@
 //! direct routing, masquerading and tunnels, persistent or not.
 //!
 //! `IPVS_DRAIN_SECONDS` sets how long the clients go on before and after each step; 2 without it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout
-)]
-
-#[path = "../lab/mod.rs"]
-mod lab;
-mod load;
-#[path = "../lab/network.rs"]
-mod network;
 
 use std::fmt::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use load::{Close, Load, Wrk};
-use network::{build, within};
+use crate::load::{Close, Load, Wrk};
+use crate::network::{build, within};
+use crate::{OURS, lab};
 
-const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 const SERVERS: [&str; 3] = ["rs1", "rs2", "rs3"];
 const CLIENTS: [&str; 3] = ["client1", "client2", "client3"];
 /// Those that come when the server is back: with persistence the others stay where they are.
@@ -53,7 +40,7 @@ impl Method {
             .chain(SERVERS.iter().enumerate().map(server))
             .chain([format!("director {director}"), "wrk eth0@lan 192.168.1.30/24".to_owned()])
             .collect();
-        build(&hosts.iter().map(String::as_str).collect::<Vec<_>>());
+        build(&hosts.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
         run("director", "ip addr add 192.168.1.100/32 dev eth0");
         let quiet = "cd /proc/sys/net/ipv4/conf/all && echo 1 >arp_ignore && echo 2 >arp_announce && echo 0 >rp_filter";
         for server in SERVERS {
