@@ -130,12 +130,7 @@ impl Machines {
         self.cluster.succeed("director", "ipvsadm -d -t 192.168.1.100:80 -r 192.168.1.13");
         self.cluster.succeed("rs1", "ip link set eth0 down");
         self.cluster.succeed("director", "ip neigh flush all");
-        settles(
-            &self.cluster,
-            None,
-            "- - rs2 rs2",
-            "with a server that is down",
-        );
+        settles(&self.cluster, None, "- - rs2 rs2", "with a server that is down");
     }
 
     fn serves(&self, when: &str) {
