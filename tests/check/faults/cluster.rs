@@ -94,8 +94,16 @@ pub(super) const FAULTS: [Fault; 33] = [
         probe: Some(("client", "get 192.168.1.100 8080 4")),
         ..ON_DIRECTOR
     },
+    // The weights that are saved come back.
     Fault {
         id: "all-weights-zero",
+        stage: &[(
+            "director",
+            "ipvsadm -E -t 192.168.1.100:80 -s wrr && ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -w 3 && \
+             ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+        )],
+        healthy: "rs1 rs1 rs1 rs2",
+        fixed: "rs1 rs1 rs1 rs2",
         make: "printf '%s\n' '-e -t 192.168.1.100:80 -r 192.168.1.11 -w 0' '-e -t 192.168.1.100:80 -r 192.168.1.12 -w 0' | ipvsadm -R",
         ..ON_DIRECTOR
     },

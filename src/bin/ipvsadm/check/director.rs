@@ -1,9 +1,9 @@
 //! Everything known about a director.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use ipvs::{DestinationEntry, Family, Service, ServiceEntry, SyncDaemon, Timeouts};
+use ipvs::{DestinationEntry, DestinationId, Family, Service, ServiceEntry, ServiceId, SyncDaemon, Timeouts};
 
 use super::connections::Count;
 use super::filters::ruleset::Ruleset;
@@ -21,6 +21,8 @@ pub(crate) struct Director {
     /// The marks that the packet filter sets; none if its rules cannot be read.
     pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
+    /// The weights that servers of weight 0 had earlier, as far as they matter and are known.
+    pub(crate) weights: HashMap<(ServiceId, DestinationId), u32>,
     /// The rules of the packet filters.
     pub(crate) rules: Ruleset,
     /// The command that shows a family's packet filter, if that may drop forwarded packets.

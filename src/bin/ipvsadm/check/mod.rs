@@ -35,7 +35,7 @@ mod tunnels;
 mod undo;
 mod way_back;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -139,6 +139,11 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
         connections: connections::count(&table, expiry).map_err(refused)?,
         marks: marks::read(&table),
         supervisors: Supervisors::running(Path::new("/proc")),
+        weights: if table.iter().any(|(_, servers)| services::all_zero(servers)) {
+            saved::weights(check.file.as_deref())
+        } else {
+            HashMap::new()
+        },
         rules,
         filters: filters::show,
         machine,

@@ -3,12 +3,13 @@
 //! No fix loses a rule: before a file that has more than the table is overwritten, it is copied, and a table that has
 //! no more than the file is restored from it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ipvs::{Change, Client, Destination, DestinationId, ServiceId};
+use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
 use super::Table;
 use super::finding::{Finding, Kind};
@@ -56,6 +57,19 @@ pub(crate) fn findings(
 
 fn found(kind: Kind, path: &Path, what: &str, fix: String) -> Finding {
     kind.at(&path.display(), what, fix)
+}
+
+/// The weights above 0 that servers had: when `--drain` noted them, or else when the table was saved.
+pub(crate) fn weights(given: Option<&Path>) -> HashMap<(ServiceId, DestinationId), u32> {
+    let path = given.map(Path::to_owned).or_else(usual_place);
+    let whole = path.and_then(|path| atomic_file::read(&path).ok()).unwrap_or_default();
+    let table = Saved::read(&whole).table;
+    let of = |service: &Service| {
+        let id = service.id;
+        table.destinations(&id).map(move |server| (id, *server)).collect::<Vec<_>>()
+    };
+    let known = table.services().flat_map(of).chain(drain::noted()).filter(|(_, server)| server.weight > 0);
+    known.map(|(service, server)| ((service, server.id), server.weight)).collect()
 }
 
 /// The path that this system's scripts use; none in a network namespace without files of its own.

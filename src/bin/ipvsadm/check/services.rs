@@ -218,15 +218,21 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether no server of a service gets new connections.
+pub(crate) fn all_zero(servers: &[DestinationEntry]) -> bool {
+    !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
+}
+
 pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
-    let all_zero = |servers: &[DestinationEntry]| {
-        !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
-    };
     let idle = director.services().filter(|(_, servers)| all_zero(servers) && !director.is_of_kubernetes());
     let finding = |(service, servers): (&Service, &[DestinationEntry])| {
         let problem = |server: &DestinationEntry| servers::problem(&director.machine, service, server);
         let usable = servers.iter().filter(|server| problem(server).is_none());
-        let lines: Vec<String> = usable.map(|server| set_weight(&service.id, server, 1)).collect();
+        let earlier = |server: &DestinationEntry| {
+            director.weights.get(&(service.id, server.destination.id)).copied().unwrap_or(1)
+        };
+        let lines: Vec<String> =
+            usable.map(|server| set_weight(&service.id, server, earlier(server))).collect();
         let (what, fix) = match servers.first().and_then(|server| Some((server, problem(server)?))) {
             Some((server, (kind, what))) if lines.is_empty() => {
                 (format!("all real servers have weight 0, and {what}"), servers::examine(kind, server))

@@ -108,6 +108,7 @@ fn director(table: Table) -> Director {
         connections: Count::default(),
         marks: None,
         supervisors: Supervisors::default(),
+        weights: std::collections::HashMap::new(),
         rules: no_rules(),
         filters: |_| None,
         machine: machine(),

@@ -124,6 +124,14 @@ fn only_servers_that_can_serve_get_a_weight_again() {
     all_out(&mut servers);
     let mut director = director(table("rr", servers));
     assert_eq!(fixes(&director), [format!("{IN_1} && {IN_2}")]);
+    let second = director.table[0].1[1].destination.id;
+    director.weights.insert((director.table[0].0.service.id, second), 5);
+    assert_eq!(
+        fixes(&director),
+        [format!("{IN_1} && {}", IN_2.replace("-w 1", "-w 5"))],
+        "its earlier weight"
+    );
+    director.weights.clear();
     silent(&mut director, &["192.168.1.11"]);
     assert_eq!(fixes(&director), [IN_2]);
     silent(&mut director, &["192.168.1.11", "192.168.1.12"]);
