@@ -112,8 +112,13 @@ fn try_part(work: &Work, part: Part) {
 
 /// No kernel refuses these: the language's library panics, and the C library takes the errno of `brk` for an address. No call
 /// comes back from the last.
-const NEVER_REFUSED: [i64; 4] =
-    [libc::SYS_getrandom, libc::SYS_clock_gettime, libc::SYS_brk, libc::SYS_exit_group];
+const NEVER_REFUSED: [i64; 5] = [
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_brk,
+    libc::SYS_exit_group,
+];
 
 /// Runs a command with a fault at a call. Returns which that was, if there were so many and it can be refused.
 fn run(work: &Work, at: usize, fault: Option<Errno>) -> (Option<i64>, Outcome) {
