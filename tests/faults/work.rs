@@ -96,7 +96,7 @@ impl Work {
         assert_eq!((replaced.status.code(), replaced.stderr), (Some(0), Vec::new()));
         fs::write(FILE, self.input.unwrap_or(OLD)).unwrap();
         if let Some(words) = self.behind {
-            assert!(Command::new(OURS).args(words.split(' ')).status().unwrap().success());
+            assert!(Command::new(OURS).args(words.split(' ')).output().unwrap().status.success());
         }
         State::read()
     }
