@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 /// The original tool, from the distribution's package `ipvsadm`.
@@ -82,7 +82,7 @@ pub(crate) fn isolate() {
     // The network's own sysfs brings `lo` up without a program, which would take 20 ms to start.
     mount(Some("lab"), "/run/netns", Some("sysfs"), MsFlags::empty(), nothing).expect("sysfs");
     fs::write("/run/netns/class/net/lo/flags", IFF_UP).expect("lo comes up");
-    umount("/run/netns").expect("sysfs goes");
+    umount2("/run/netns", MntFlags::MNT_DETACH).expect("sysfs goes"); // even if another thread has just looked at it
     mount(Some("lab"), "/run/netns", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/netns");
 }
 
