@@ -133,9 +133,8 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
     let mut cluster = healthy(last, fault);
 
     cluster.succeed(fault.at, fault.make);
-    // A client's kernel may hold fast for a second to what it has just learned of a neighbour.
-    let suffering = (0..4).map(|_| cluster.probe(fault.probe)).find(|shown| shown != fault.fixed);
-    let suffering = suffering.unwrap_or_else(|| panic!("nobody suffers: {:?}", fault.probe));
+    let suffering = cluster.probe(fault.probe);
+    assert_ne!(suffering, fault.fixed, "nobody suffers: {:?}", fault.probe);
 
     let found = findings(&cluster, fault);
     let fix = found.iter().find(|(id, _)| id == fault.id).map(|(_, fix)| fix.clone());

@@ -33,10 +33,12 @@ const ANSWERS: (&str, &str) =
 const ANSWERS_TO_ROUTER: (&str, &str) =
     ("router", "busybox arping -c 2 -w 2 -I eth1 192.168.1.100 | grep -o '\\[.*\\]' | sort -u | wc -l");
 
-/// The servers send ARP requests to a client that knows the director.
+/// The servers send ARP requests to a client that knows the director, and whose kernel does not keep for a second what it has
+/// just learned.
 const LEARNS: (&str, &str) = (
     "client",
-    "get 192.168.1.100 80 1 >/dev/null; sleep 1.5; ip -n rs1 neigh flush dev eth0; ip -n rs2 neigh flush dev eth0
+    "sysctl -q -w net.ipv4.neigh.eth0.locktime=0; get 192.168.1.100 80 1 >/dev/null
+     ip -n rs1 neigh flush dev eth0; ip -n rs2 neigh flush dev eth0
      get 192.168.1.100 80 4",
 );
 
