@@ -27,6 +27,10 @@ const SECOND_PORT: &[(&str, &str)] = &[
 const CROWD: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.168.1.100 80 1 & done | sort | uniq -c | xargs; sleep 3";
 
+/// The same, outside.
+const CROWD_OUTSIDE: &str =
+    "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
+
 pub(super) const FAULTS: [Fault; 33] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
@@ -246,10 +250,7 @@ pub(super) const FAULTS: [Fault; 33] = [
         kind: Kind::Masquerade,
         stage: &[("rs1", "true")],
         make: "get 10.0.0.11 8080 1 && ip -n rs1 route replace default via 10.0.0.12",
-        probe: Some((
-            "client",
-            "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5",
-        )),
+        probe: Some(("client", CROWD_OUTSIDE)),
         healthy: "4 rs1 4 rs2",
         fixed: "8 rs2",
         ..ON_DIRECTOR
@@ -277,10 +278,7 @@ pub(super) const FAULTS: [Fault; 33] = [
         kind: Kind::Masquerade,
         stage: &[("rs1", "true")],
         make: "for pid in $(ip netns pids rs1); do [ $(cat /proc/$pid/comm) != httpd ] || kill $pid; done; ipvsadm -Z",
-        probe: Some((
-            "client",
-            "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5",
-        )),
+        probe: Some(("client", CROWD_OUTSIDE)),
         healthy: "4 rs1 4 rs2",
         fixed: "8 rs2",
         ..ON_DIRECTOR
