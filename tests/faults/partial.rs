@@ -203,14 +203,14 @@ fn disks_that_are_full_after_a_part() {
             File::create(format!("{SMALL}/filler")).unwrap();
         }
         row(&format!(
-            "part | a disk full after so many pages | `{}` | {} sizes | told, and no half file |",
+            "part | a disk that is full after some pages | `{}` | {} sizes | told, and no half file |",
             writer.words, pages
         ));
         nix::mount::umount(SMALL).unwrap();
     }
 }
 
-/// Fills the folder, but for so many pages.
+/// Fills the folder except for a number of pages.
 fn fill(free: usize) {
     let filler = format!("{SMALL}/filler");
     let mut written = 0;

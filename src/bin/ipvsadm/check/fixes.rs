@@ -1,5 +1,5 @@
-//! The commands of fixes. Those that change addresses and routes do it on a machine in use: the user may be logged in through any other address
-//! or route, so these stay as they are. A command that was interrupted can be repeated.
+//! The commands of fixes. Those that change addresses and routes do it on a machine in use: the user may be logged in
+//! through any other address or route, so these stay as they are. A command that was interrupted can be repeated.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
