@@ -82,7 +82,7 @@ fn the_module_is_loaded_where_the_kernel_does_not_load_it_itself() {
     // The one scheduler that is not a module.
     fs::write(RULES, "-A -t 10.0.0.1:80 -s none\n").unwrap();
     fs::create_dir_all("/lib/modules").unwrap();
-    lab::lay_over("/usr/lib/uml/modules", "/lib/modules");
+    lab::lay_over("/run/modules/lib/modules", "/lib/modules");
     machine.boot();
     let sh = |line: &str| {
         let output = Command::new("sh").args(["-ec", line]).output().unwrap();

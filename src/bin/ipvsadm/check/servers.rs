@@ -181,15 +181,15 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     });
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
-        let what = format!(
-            "it has {}, and its upper threshold is {upper}",
-            counted(server.active_connections.saturating_add(server.inactive_connections), "connection")
-        );
-        let room = upper
-            .max(server.active_connections.saturating_add(server.inactive_connections))
-            .saturating_mul(2)
-            .min(i32::MAX.unsigned_abs());
-        let wider = Destination { upper_threshold: room, ..server.destination };
+        let connections = server.active_connections.saturating_add(server.inactive_connections);
+        let what = format!("it has {}, and its upper threshold is {upper}", counted(connections, "connection"));
+        let room = upper.max(connections).saturating_mul(2).min(i32::MAX.unsigned_abs());
+        // Newer kernels give it no new ones before it is below the lower threshold, where none is set three quarters.
+        let lower_threshold = match server.destination.lower_threshold {
+            0 => 0,
+            lower => lower.max(room - room / 4),
+        };
+        let wider = Destination { upper_threshold: room, lower_threshold, ..server.destination };
         let fix = command_line(&Change::EditDestination { service: service.id, destination: wider });
         Kind::ThresholdReached.of_server(&service.id, &server.destination.id, what, fix)
     })

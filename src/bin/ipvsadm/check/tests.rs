@@ -221,6 +221,11 @@ fn limits_stay_within_what_the_kernel_takes() {
     servers[0].destination.upper_threshold = 2_000_000_000;
     (servers[0].active_connections, servers[0].inactive_connections) = (u32::MAX, u32::MAX);
     let fix = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
+    assert_eq!(found(&director(table("rr", servers.clone()))), vec![("threshold-reached", fix.to_owned())]);
+    // With one connection, which is below the lower threshold afterwards.
+    (servers[0].destination.upper_threshold, servers[0].destination.lower_threshold) = (1, 1);
+    (servers[0].active_connections, servers[0].inactive_connections) = (1, 0);
+    let fix = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2 -y 2";
     assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", fix.to_owned())]);
 }
 
