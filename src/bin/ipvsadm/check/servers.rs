@@ -182,7 +182,8 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
         let connections = server.active_connections.saturating_add(server.inactive_connections);
-        let what = format!("it has {}, and its upper threshold is {upper}", counted(connections, "connection"));
+        let what =
+            format!("it has {}, and its upper threshold is {upper}", counted(connections, "connection"));
         let room = upper.max(connections).saturating_mul(2).min(i32::MAX.unsigned_abs());
         // Newer kernels give it no new ones before it is below the lower threshold, where none is set three quarters.
         let lower_threshold = match server.destination.lower_threshold {
