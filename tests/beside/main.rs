@@ -11,6 +11,8 @@
 
 mod drain;
 mod fleet;
+#[path = "../lab/kernel.rs"]
+mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod load;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::running::{FOLDER, Running, own_folder, unpacked};
-use crate::{OURS, lab};
+use crate::{OURS, kernel, lab};
 
 /// Runs the tool, which must succeed and say nothing.
 fn ours(line: &str) -> String {
@@ -92,7 +92,7 @@ fn promtool_takes_the_metrics_and_they_are_those_of_the_listing() {
     assert_eq!((connections("active") + connections("inactive"), connections("persistent")), (3, 0));
     for (sample, expected) in [
         ("ipvs_info{version=\"1.2.1\"}", 1),
-        ("ipvs_connection_table_size", 4096),
+        ("ipvs_connection_table_size", kernel::connection_table_size().into()),
         ("ipvs_services", 4),
         // One has no server, and the only one of another has the weight 0.
         ("ipvs_services_without_usable_server", 2),

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::json::read;
-use crate::{OURS, lab, run, set_up};
+use crate::{OURS, kernel, lab, run, set_up};
 
 /// A director that forwards its own packets to its own addresses: two TCP connections, and six of UDP from three clients to
 /// three services, one of them persistent and one of a firewall mark.
@@ -76,6 +76,9 @@ fn rows(options: &str) -> Vec<String> {
 
 #[test]
 fn filters_keep_what_they_name() {
+    if !kernel::has_iptables() {
+        return;
+    }
     let _traffic = traffic();
     let all = rows("");
     // A template of each persistent service beside the eight connections.
@@ -119,6 +122,9 @@ fn filters_keep_what_they_name() {
 
 #[test]
 fn a_summary_counts_what_a_listing_shows() {
+    if !kernel::has_iptables() {
+        return;
+    }
     let _traffic = traffic();
     let summary = |options: &str| {
         let (status, shown, said) = run(OURS, &format!("-L -c {options}"));

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::apply::{AFTER, BEFORE, rules};
-use crate::{OURS, as_nobody, feed, lab, run, set_up, table};
+use crate::{OURS, as_nobody, feed, kernel, lab, run, set_up, table};
 
 const NOTHING: (i32, String, String) = (0, String::new(), String::new());
 
@@ -51,7 +51,7 @@ fn a_listing_has_everything_under_its_name() {
     lab::isolate();
     set_up(TABLE);
     let zero = json!({"connections": 0, "in_packets": 0, "out_packets": 0, "in_bytes": 0, "out_bytes": 0});
-    let expected = json!({"schema": 1, "ipvs": "1.2.1", "connection_table_size": 4096, "services": [
+    let expected = json!({"schema": 1, "ipvs": "1.2.1", "connection_table_size": kernel::connection_table_size(), "services": [
         {"protocol": "tcp", "address": "192.0.2.1", "port": 80, "scheduler": "wrr", "scheduler_flags": ["flag-1"],
          "persistence": {"timeout": 300, "netmask": "255.255.255.0"}, "stats": zero, "rates": zero, "servers": [
             {"address": "192.0.2.11", "port": 80, "forwarding": "direct_routing", "weight": 1, "upper_threshold": 0,

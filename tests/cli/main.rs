@@ -8,6 +8,8 @@
     reason = "a test ends where it fails"
 )]
 
+#[path = "../lab/kernel.rs"]
+mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
 

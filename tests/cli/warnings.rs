@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
-use crate::{Answer, OURS, answer, feed, lab, run, services, set_up};
+use crate::{Answer, OURS, answer, feed, kernel, lab, run, services, set_up};
 
 /// The initial table, the command, its warning, and the kernel's resulting table.
 const CASES: [[&str; 4]; 16] = [
@@ -223,6 +223,9 @@ fn spread(scheduler: &str, weights: [u32; 2]) -> String {
 
 #[test]
 fn the_schedulers_use_weights_as_the_warnings_say() {
+    if !kernel::has_iptables() {
+        return;
+    }
     // Of Linux's own schedulers, nq uses them only while all servers are busy, which they are not here.
     for scheduler in ["rr", "lc", "dh", "wrr", "wlc", "lblc", "lblcr", "sh", "mh", "sed", "fo", "ovf"] {
         let uses_weights = spread(scheduler, [1, 1]) != spread(scheduler, [9, 1]);
@@ -235,6 +238,9 @@ fn the_schedulers_use_weights_as_the_warnings_say() {
 
 #[test]
 fn a_port_behind_a_mark_has_no_effect() {
+    if !kernel::has_iptables() {
+        return;
+    }
     lab::isolate();
     let network = "addr add 10.0.0.1/32 dev lo\naddr add 10.1.0.1/32 dev lo\n";
     assert_eq!(feed("ip", "-batch -", network).0, 0);

@@ -139,8 +139,17 @@ pub fn call(tool: &Path, args: &[String], stdin: Option<&[u8]>) -> Outcome {
     let status = output.status;
     Outcome {
         code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()),
-        stdout: escaped(&output.stdout),
+        stdout: with_fixed_size(escaped(&output.stdout)),
         stderr: escaped(&output.stderr),
         state: String::new(),
+    }
+}
+
+/// A listing with the size of the connection table that most kernels have: on Linux 7.2 it grows and shrinks.
+fn with_fixed_size(listing: String) -> String {
+    let is_fixed = !Path::new("/proc/net/ip_vs_status").exists();
+    match listing.split_once("(size=").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1))) {
+        Some((before, after)) if !is_fixed => format!("{before}(size=4096){after}"),
+        _ => listing,
     }
 }

@@ -23,6 +23,18 @@ pub(crate) fn has(what: &str, command: &str) -> bool {
     tried.status.success()
 }
 
+/// Whether iptables, those of old, can be set here.
+pub(crate) fn has_iptables() -> bool {
+    has("iptables", "unshare --net iptables-legacy -t mangle -L")
+}
+
+/// The size of the connection table, as the kernel's own listing has it: on Linux 7.2 it grows and shrinks.
+pub(crate) fn connection_table_size() -> u32 {
+    let listing = std::fs::read_to_string("/proc/thread-self/net/ip_vs").expect("IPVS");
+    let size = listing.split_once("(size=").and_then(|(_, rest)| rest.split_once(')')).map(|(size, _)| size);
+    size.and_then(|size| size.parse().ok()).expect("a size")
+}
+
 /// Whether nftables filters IP packets here.
 pub(crate) fn has_nftables() -> bool {
     has("nftables for IP", "unshare --net nft add table inet probe")
