@@ -45,6 +45,25 @@ mod guest {
     tell!(a b c d e f);
 }
 
+mod kernel {
+    /// The first time the console gets what a kernel leaves that fails by itself, and the guest ends.
+    #[test]
+    fn fails_once() {
+        let command = std::fs::read_to_string("/proc/cmdline").unwrap();
+        let folder = command.split_whitespace().find_map(|word| word.strip_prefix("uml_dir=")).unwrap();
+        let mark = std::path::Path::new(folder).with_file_name("has-failed");
+        if std::fs::File::create_new(mark).is_ok() {
+            for line in ["Kernel panic - not syncing: Kernel mode fault", "[<6015f18a>] tlb_flush+0x19/0x5e"] {
+                std::fs::write("/dev/kmsg", format!("<0>{line}")).unwrap();
+            }
+            super::Command::new("busybox").args(["poweroff", "-f"]).status().unwrap();
+            std::thread::sleep(super::Duration::from_secs(60));
+        }
+    }
+    #[test]
+    fn passes() {}
+}
+
 mod end {
     #[test]
     fn a_passes() {}
