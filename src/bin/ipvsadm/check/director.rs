@@ -54,3 +54,8 @@ impl Director {
         self.table.iter().map(|(entry, servers): &(ServiceEntry, Vec<_>)| (&entry.service, &servers[..]))
     }
 }
+
+/// The connections of a server that its thresholds count.
+pub(crate) fn connections_of(server: &DestinationEntry) -> u32 {
+    server.active_connections.saturating_add(server.inactive_connections)
+}

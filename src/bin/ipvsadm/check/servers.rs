@@ -6,7 +6,7 @@ use super::address::{Route, full_prefix};
 use super::beside;
 use super::command_line;
 use super::connections::Stuck;
-use super::director::Director;
+use super::director::{Director, connections_of};
 use super::filtered;
 use super::finding::{Finding, Kind, counted};
 use super::fixes::{remote_check, take_out, with_weight};
@@ -177,11 +177,11 @@ fn has_working_server(director: &Director, service: &Service, servers: &[Destina
 pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
     let full = director.servers().filter(|(_, server)| {
         let upper = server.destination.upper_threshold;
-        upper > 0 && server.active_connections.saturating_add(server.inactive_connections) >= upper
+        upper > 0 && connections_of(server) >= upper
     });
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
-        let connections = server.active_connections.saturating_add(server.inactive_connections);
+        let connections = connections_of(server);
         let what =
             format!("it has {}, and its upper threshold is {upper}", counted(connections, "connection"));
         let room = upper.max(connections).saturating_mul(2).min(i32::MAX.unsigned_abs());

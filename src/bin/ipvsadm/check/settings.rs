@@ -9,7 +9,7 @@ use ipvs::{
 };
 
 use super::address::Route;
-use super::director::Director;
+use super::director::{Director, connections_of};
 use super::finding::{Finding, Kind, counted};
 use super::fixes::bring_up;
 use super::machine::{Link, LinkKind, Machine, suppresses_arp};
@@ -269,7 +269,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
                 on("expire_quiescent_template"),
             ));
         }
-        let connections = server.active_connections.saturating_add(server.inactive_connections);
+        let connections = connections_of(server);
         if is_off("conn_reuse_mode") && is_off("expire_nodest_conn") && connections > 0 {
             let what = format!(
                 "it has weight 0, and {} whose ports clients may reuse",
