@@ -198,6 +198,18 @@ const TWINS: &[Twin] = &[
         at: "director",
         options: "",
     },
+    // The director sends fragments, so nobody needs to be told how long packets may be.
+    Twin { kind: Kind::Tunnel, stage: FRAGMENTS, at: "director", options: "" },
+];
+
+const FRAGMENTS: &[(&str, &str)] = &[
+    ("router", "ip link set eth1 mtu 1400"),
+    (
+        "director",
+        "sysctl -w net.ipv4.vs.pmtu_disc=0 && iptables-legacy -A OUTPUT -p icmp -j DROP && \
+         iptables-legacy -A INPUT -p icmp -j DROP",
+    ),
+    ("client", "HEADERS=4000 get 192.0.2.100 80 4 | grep -q 'rs1 rs1 rs2 rs2'"),
 ];
 
 const ON_SERVER: Twin = Twin {

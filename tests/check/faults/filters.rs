@@ -9,7 +9,7 @@ const LONG: (&str, &str) =
 
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, ..ON_DIRECTOR };
 
-pub(super) const FAULTS: [Fault; 12] = [
+pub(super) const FAULTS: [Fault; 13] = [
     Fault {
         id: "filter-input",
         make: "iptables-legacy -A INPUT -p tcp -m multiport --dports 80,443 -j REJECT",
@@ -58,6 +58,14 @@ pub(super) const FAULTS: [Fault; 12] = [
     Fault {
         id: "filter-icmp",
         make: "iptables-legacy -A OUTPUT -p icmp -j DROP",
+        probe: Some(LONG),
+        ..TUNNEL
+    },
+    // Behind the router packets must be shorter still; the director has forgotten that the router said so.
+    Fault {
+        id: "filter-icmp",
+        stage: &[("router", "ip link set eth1 mtu 1400")],
+        make: "iptables-legacy -A INPUT -p icmp ! --icmp-type echo-request -j DROP && ip route flush cache",
         probe: Some(LONG),
         ..TUNNEL
     },
