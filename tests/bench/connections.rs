@@ -4,10 +4,13 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use ipvs::{Client, DaemonState, SyncDaemon};
+use ipvs::{Change, Client, DaemonState, Destination, ForwardingMethod, Service, ServiceId, SyncDaemon};
 
 /// The group and port of sync daemons.
 const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 81), 8848);
+
+const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
 
 /// As many as fit into an Ethernet frame.
 const PER_MESSAGE: u32 = 40;
@@ -22,11 +25,21 @@ pub(crate) fn make(count: u32, clients: u32) {
     ] {
         assert!(Command::new("ip").args(line.split(' ')).status().unwrap().success(), "ip {line}");
     }
+    let mut client = Client::open().unwrap();
     let backup = SyncDaemon::new(DaemonState::Backup, "bench".parse().unwrap(), 0);
-    Client::open().unwrap().start_daemon(&backup).unwrap();
+    client.start_daemon(&backup).unwrap();
+    // Their server counts them: reading them all takes minutes where there are many.
+    let service = ServiceId::tcp(SERVICE.into(), 80);
+    let server = Destination::new(SERVER.into(), 8080, ForwardingMethod::Masquerade);
+    client
+        .apply_all(&[
+            Change::AddService(Service::new(service, "rr".parse().unwrap())),
+            Change::AddDestination { service, destination: server },
+        ])
+        .unwrap();
     let master = UdpSocket::bind(("192.0.2.254", 0)).unwrap();
     // Messages that arrive too fast are lost: repeat until all were received.
-    while heard() < count {
+    while client.destinations(&service).unwrap()[0].active_connections < count {
         let firsts = (0..count).step_by(usize::try_from(PER_MESSAGE).unwrap());
         for (number, first) in firsts.enumerate() {
             master.send_to(&message(first, PER_MESSAGE.min(count - first), clients), GROUP).unwrap();
@@ -36,12 +49,8 @@ pub(crate) fn make(count: u32, clients: u32) {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    Client::open().unwrap().stop_daemon(DaemonState::Backup, 0).unwrap();
-}
-
-fn heard() -> u32 {
-    let table = std::fs::read("/proc/thread-self/net/ip_vs_conn").unwrap();
-    u32::try_from(table.split(|byte| *byte == b'\n').count()).unwrap() - 2 // the heading, and behind the last
+    client.stop_daemon(DaemonState::Backup, 0).unwrap();
+    client.delete_service(&service).unwrap();
 }
 
 /// A message of a sync daemon, in the format of version 1: established TCP connections, each from another client or port.
@@ -59,7 +68,7 @@ fn message(first: u32, count: u32, clients: u32) -> Vec<u8> {
         for short in [1, port, 80, 8080_u16] {
             message.extend(short.to_be_bytes()); // established; the ports of client, service and server
         }
-        for long in [0, 900, 0x0a01_0000 + number % clients, 0xc000_0201, 0x0a02_0001_u32] {
+        for long in [0, 900, 0x0a01_0000 + number % clients, SERVICE.to_bits(), SERVER.to_bits()] {
             message.extend(long.to_be_bytes()); // mark, seconds, the addresses
         }
     }

@@ -67,6 +67,7 @@ fn short() -> Vec<Group> {
         ("formats", |rows| works::formats(100, ONCE, rows)),
         ("commands", |rows| works::commands(10, 2, rows)),
         ("apply", |rows| works::apply(100, ONCE, rows)),
+        ("check", |rows| works::check(100, ONCE, rows)),
         ("memory", |rows| works::memory(1000, rows)),
         ("watch", |rows| watch::watch(100, 2, rows)),
     ]
@@ -92,6 +93,7 @@ fn long() -> Vec<Group> {
         ("formats", |rows| works::formats(3000, Rounds { original: 0, ours: 11 }, rows)),
         ("commands", |rows| works::commands(20, 20, rows)),
         ("apply", |rows| works::apply(3000, Rounds { original: 0, ours: 15 }, rows)),
+        ("check", |rows| works::check(5000, Rounds { original: 0, ours: 5 }, rows)),
         ("memory", |rows| works::memory(33_333, rows)),
         ("watch", |rows| watch::watch(10_000, 10, rows)),
     ]

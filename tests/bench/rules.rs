@@ -1,6 +1,7 @@
 //! Tables of any size, as lines of a save file and as changes.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use ipvs::{Change, Destination, ForwardingMethod, Service, ServiceId};
@@ -17,11 +18,16 @@ impl Table {
         usize::try_from(self.services * (1 + self.servers)).unwrap()
     }
 
+    /// Of the services.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
+        (0..self.services).map(|service| Ipv4Addr::from_bits(0x0a00_0001 + service))
+    }
+
     /// As changes, in the order of a save file.
     pub(crate) fn changes(self) -> Vec<Change> {
         let mut changes = Vec::with_capacity(self.lines());
-        for service in 0..self.services {
-            let id = ServiceId::tcp((0x0a00_0001 + service).to_be_bytes().into(), 80);
+        for (service, vip) in (0..).zip(self.addresses()) {
+            let id = ServiceId::tcp(vip.into(), 80);
             changes.push(Change::AddService(Service::new(id, "rr".parse().unwrap())));
             for server in 0..self.servers {
                 let address = 0x0a80_0001 + service * 2 + server;

@@ -1,5 +1,6 @@
 //! The tasks that are measured.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -200,6 +201,33 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
         });
         let memory = Some(call(Who::Ours, "-R --apply", Some(&files[0])).memory());
         keep(rows, Row { work: "apply 10, our list", size: table.lines(), times, calls: None, memory });
+        Client::open().unwrap().flush().unwrap();
+    });
+}
+
+/// `--check` of a healthy director; beside it a listing of this tool, in the column of the kernel's own part.
+pub(crate) fn check(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
+    let table = Table { services, servers: 2 };
+    let rules = table.file("bench-rules", 0);
+    let rounds = Rounds { original: 0, ..rounds };
+    fresh(|| {
+        assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        let mut links = "link add outside type dummy\nlink set outside up\nlink add inside type dummy\n\
+                         link set inside up\naddr add 10.255.255.254/9 dev inside\n"
+            .to_owned();
+        for vip in table.addresses() {
+            writeln!(links, "addr add {vip}/32 dev outside").unwrap();
+        }
+        std::fs::write("/run/bench-links", links).unwrap();
+        assert!(Command::new("ip").args(["-batch", "/run/bench-links"]).status().unwrap().success());
+        let words = format!("--check --file {}", rules.display());
+        let times = alternate(rounds, |who| {
+            call(Who::Ours, if who == Who::Kernel { "-Ln" } else { &words }, None).time()
+        });
+        let memory = Some(call(Who::Ours, &words, None).memory());
+        let size = usize::try_from(services).unwrap();
+        keep(rows, Row { work: "check, our list", size, times, calls: None, memory });
         Client::open().unwrap().flush().unwrap();
     });
 }
