@@ -114,6 +114,8 @@ const TWINS: &[Twin] = &[
     // Servers that redirect the VIP's packets to themselves do not have it.
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], ..ON_SERVER },
     Twin { stage: &[("rs1", REDIRECTED), ("rs2", REDIRECTED)], options: "-r 192.168.1.100:80", ..ON_SERVER },
+    // The address is of the host alone, and such addresses are not answered.
+    Twin { stage: &[("rs1", OF_HOST), ("rs2", OF_HOST)], ..ON_SERVER },
     // The address is on another interface, and that of its network answers for it.
     Twin {
         stage: &[(
@@ -254,6 +256,8 @@ const BRIDGED: &str = "ip link add br0 type bridge && own=$(ip -o -4 addr show d
     for one in $own; do ip addr add $one dev br0; done";
 const REDIRECTED: &str = "ip addr del 192.168.1.100/32 dev lo && sysctl -w net.ipv4.conf.all.arp_ignore=0 && \
     iptables-legacy -t nat -A PREROUTING -d 192.168.1.100 -p tcp --dport 80 -j REDIRECT";
+const OF_HOST: &str = "sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr del 192.168.1.100/32 dev lo && \
+    ip addr add 192.168.1.100/32 dev lo scope host";
 const FIREWALL: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT && \
     iptables-legacy -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && \
     iptables-legacy -A INPUT -m conntrack --ctstate INVALID -j DROP && iptables-legacy -N in && \

@@ -31,7 +31,7 @@ const CROWD: &str =
 const CROWD_OUTSIDE: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
 
-pub(super) const FAULTS: [Fault; 33] = [
+pub(super) const FAULTS: [Fault; 35] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -71,6 +71,13 @@ pub(super) const FAULTS: [Fault; 33] = [
         id: "vip-on-other-link",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=1 && ip addr del 192.168.1.100/32 dev eth0 && \
                ip addr add 192.168.1.100/32 dev eth1",
+        ..ON_DIRECTOR
+    },
+    Fault { id: "vip-unanswered", make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=8", ..ON_DIRECTOR },
+    Fault {
+        id: "vip-unanswered",
+        make: "sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr del 192.168.1.100/32 dev eth0 && \
+               ip addr add 192.168.1.100/32 dev eth0 scope host",
         ..ON_DIRECTOR
     },
     // A real server answers for the address.

@@ -11,6 +11,8 @@ pub(crate) struct Address {
     pub(crate) link: u32,
     /// It is not used, because another machine has it or may have it.
     pub(crate) is_void: bool,
+    /// Its scope is this machine (`scope host`).
+    pub(crate) is_of_host: bool,
 }
 
 impl Address {
@@ -33,7 +35,7 @@ impl Address {
 
     /// A network that is no interface's.
     pub(crate) fn network(address: IpAddr, prefix: u8) -> Self {
-        Self { address, prefix, link: 0, is_void: false }
+        Self { address, prefix, link: 0, is_void: false, is_of_host: false }
     }
 
     pub(crate) fn is_single(&self) -> bool {

@@ -64,6 +64,7 @@ kinds! {
     VipVoid: "vip-void", "this machine does not answer for an address that another machine has or had";
     VipOnLoopback: "vip-on-loopback", "ARP requests for the address get no reply";
     VipOnOtherLink: "vip-on-other-link", "ARP requests for the address get no reply";
+    VipUnanswered: "vip-unanswered", "ARP requests for the address get no reply";
     VipTwice: "vip-twice", "each client reaches one machine or the other, by chance and for minutes";
     NoServer: "no-server", "every client is refused";
     AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";

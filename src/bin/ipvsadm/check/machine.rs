@@ -227,6 +227,26 @@ impl Machine {
         of("all").max(of(link))
     }
 
+    /// Whether an interface does not answer ARP for an address of another interface.
+    pub(crate) fn is_quiet(&self, address: IpAddr, link: &Link) -> bool {
+        match self.effective(&link.name, "arp_ignore") {
+            1 | 2 => true,
+            _ => self.is_silent(address, link),
+        }
+    }
+
+    /// Whether an interface does not even answer ARP for an address of its own.
+    pub(crate) fn is_silent(&self, address: IpAddr, link: &Link) -> bool {
+        match self.effective(&link.name, "arp_ignore") {
+            3 => {
+                self.addresses.of(address).next().is_some()
+                    && self.addresses.of(address).all(|own| own.is_of_host)
+            }
+            8 => true,
+            _ => false,
+        }
+    }
+
     /// Whether there is a connection from an address to a listener of this machine.
     pub(crate) fn has_accepted(&self, from: IpAddr) -> bool {
         let open = self.connections.iter().filter(|connection| connection.state == TcpState::Established);
@@ -254,11 +274,6 @@ impl Machine {
             (listener.port, listener.is_tcp) == (port, is_tcp) && (any || listener.address == address)
         })
     }
-}
-
-/// Whether a value of `arp_ignore` stops an interface from answering ARP for addresses of others.
-pub(crate) fn suppresses_arp(arp_ignore: u32) -> bool {
-    matches!(arp_ignore, 1 | 2 | 8)
 }
 
 /// An unused address of the same family: its route is the default route.

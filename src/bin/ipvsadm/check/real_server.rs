@@ -7,7 +7,7 @@ use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
 use super::fixes::{add_address, ip_command, move_address, route_from};
 use super::listener;
-use super::machine::{Connection, Link, LinkKind, Machine, TcpState, suppresses_arp};
+use super::machine::{Connection, Link, LinkKind, Machine, TcpState};
 use super::routes::{Hop, RouteEntry, RouteEntryKind};
 use super::set_sysctls;
 use super::settings::strict_rp_filter;
@@ -93,7 +93,7 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     for link in arp_interfaces(role, machine) {
         let path = |name: &str, setting: &str| format!("net/ipv4/conf/{name}/{setting}");
         let ignore = machine.effective(&link.name, "arp_ignore");
-        if !suppresses_arp(ignore) {
+        if !machine.is_quiet(role.vip, link) {
             let what =
                 format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
             let fix = set_sysctls(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);

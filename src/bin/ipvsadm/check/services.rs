@@ -15,8 +15,8 @@ use super::director::Director;
 use super::filters::marked::Misplaced;
 use super::finding::{Finding, Kind};
 use super::fixes::{add_address, bring_up, delete_address, log_of, move_address, remote_check, set_weight};
-use super::machine::{Link, LinkKind, Machine, suppresses_arp};
-use super::{address, command_line, servers};
+use super::machine::{Link, LinkKind, Machine};
+use super::{address, command_line, servers, set_sysctls};
 
 /// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
 /// another machine may have them, no command adds them to this one: two would answer.
@@ -78,11 +78,14 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     }
     // If the address is in none of this machine's networks, a route leads here, and no ARP is needed.
     let link = on_link?;
-    let is_answered = vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"));
+    let is_answered = vip.is_ipv4() && !machine.is_quiet(vip, link);
     let is_on_wire = machine.holders(vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
     let (place, holder) = machine.holders(vip).next()?;
     if is_answered || holder.kind == LinkKind::Dummy && director.is_of_kubernetes() {
         return None;
+    }
+    if vip.is_ipv4() && holder.index == link.index {
+        return unanswered(machine, vip, link);
     }
     if is_on_wire {
         return wrong_link(machine, vip, elsewhere);
@@ -121,9 +124,7 @@ pub(crate) fn twice(director: &Director) -> Vec<Finding> {
 /// An address on an interface whose network does not contain it, where those that it belongs to do not answer for it.
 fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option<Finding> {
     let has_it = |link: &Link| machine.holders(vip).any(|(_, holder)| holder.index == link.index);
-    let answers = |link: &Link| {
-        has_it(link) || vip.is_ipv4() && !suppresses_arp(machine.effective(&link.name, "arp_ignore"))
-    };
+    let answers = |link: &Link| has_it(link) || vip.is_ipv4() && !machine.is_quiet(vip, link);
     // One that shares the wire answers itself.
     let shares = |link: &Link| machine.holders(vip).any(|(_, holder)| holder.parent == Some(link.index));
     if machine.on_links(vip).any(|link| answers(link) || shares(link)) {
@@ -140,6 +141,17 @@ fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option
         None => add_address(vip, &right.name),
     };
     Some(Kind::VipOnOtherLink.at(&vip, what, fix))
+}
+
+/// An address where it belongs, for which its interface does not answer.
+fn unanswered(machine: &Machine, vip: IpAddr, link: &Link) -> Option<Finding> {
+    if !machine.is_silent(vip, link) {
+        return None;
+    }
+    let path = |name: &str| format!("net/ipv4/conf/{name}/arp_ignore");
+    let value = machine.effective(&link.name, "arp_ignore");
+    let what = format!("arp_ignore is {value} on {}, the higher of its own and that of all", link.name);
+    Some(Kind::VipUnanswered.at(&vip, what, set_sysctls(&[(path("all"), 1), (path(&link.name), 1)])))
 }
 
 /// A command that takes an address, and first asks for it: never take one that another machine has, whatever is known

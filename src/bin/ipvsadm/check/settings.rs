@@ -12,7 +12,7 @@ use super::address::Route;
 use super::director::{Director, connections_of};
 use super::finding::{Finding, Kind, counted};
 use super::fixes::bring_up;
-use super::machine::{Link, LinkKind, Machine, suppresses_arp};
+use super::machine::{Link, LinkKind, Machine};
 use super::routes::{Rule, STANDARD_TABLES};
 use super::{address, command_line, set_sysctls};
 
@@ -144,7 +144,7 @@ fn router_elsewhere<'a>(machine: &'a Machine, vip: IpAddr, link: &Link) -> Optio
     let Route::OnLink(other) = machine.route(router) else { return None };
     let other = machine.link(other).filter(|other| other.index != link.index)?;
     let has_it = machine.holders(vip).any(|(_, holder)| holder.index == other.index);
-    let is_quiet = suppresses_arp(machine.effective(&other.name, "arp_ignore"));
+    let is_quiet = machine.is_quiet(vip, other);
     // One that shares the wire answers itself.
     let is_related = other.parent == Some(link.index) || link.parent == Some(other.index);
     (!has_it && is_quiet && !is_related).then_some((router, other))

@@ -45,7 +45,13 @@ pub(super) fn machine() -> Machine {
         parent: None,
         kind,
     };
-    let own = |address, prefix, link| Address { address: ip(address), prefix, link, is_void: false };
+    let own = |address, prefix, link| Address {
+        address: ip(address),
+        prefix,
+        link,
+        is_void: false,
+        is_of_host: false,
+    };
     let lookups = [
         ("192.168.1.100", Route::Local),
         ("192.168.1.11", Route::OnLink(ETH0)),
@@ -151,6 +157,7 @@ fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
         prefix: 32,
         link: 1,
         is_void: false,
+        is_of_host: false,
     });
     director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
     assert_eq!(found(&director)[0].0, "vip-on-loopback");
@@ -253,7 +260,7 @@ fn networks_span_what_their_prefix_says() {
         ("2001:db8::1", 0, "::1", true),
         ("2001:db8::1", 24, "192.168.1.1", false),
     ] {
-        let own = Address { address: ip(own), prefix, link: ETH0, is_void: false };
+        let own = Address { address: ip(own), prefix, link: ETH0, is_void: false, is_of_host: false };
         assert_eq!(own.spans(ip(other)), is_inside, "{own:?} {other}");
     }
 }
@@ -282,7 +289,13 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
         parent: None,
         kind: LinkKind::Ethernet,
     });
-    machine.addresses.push(Address { address: ip("172.17.0.1"), prefix: 16, link: 3, is_void: false });
+    machine.addresses.push(Address {
+        address: ip("172.17.0.1"),
+        prefix: 16,
+        link: 3,
+        is_void: false,
+        is_of_host: false,
+    });
     machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     machine.sysctls = Box::new(|path| {
         let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
@@ -325,7 +338,13 @@ fn a_director_that_serves_too_keeps_the_address() {
     machine.lookups.insert(director, Route::Local);
     machine.addresses.retain(|own| own.address != director);
     assert!(ids(&machine).contains(&"server-vip-on-wire"));
-    machine.addresses.push(Address { address: director, prefix: 24, link: ETH0, is_void: false });
+    machine.addresses.push(Address {
+        address: director,
+        prefix: 24,
+        link: ETH0,
+        is_void: false,
+        is_of_host: false,
+    });
     assert_eq!(ids(&machine), Vec::<&str>::new());
 }
 

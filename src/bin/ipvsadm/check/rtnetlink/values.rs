@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressScope};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{
@@ -74,6 +74,7 @@ pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
         prefix: message.header.prefix_len,
         link: message.header.index,
         is_void,
+        is_of_host: message.header.scope == AddressScope::Host,
     })
 }
 

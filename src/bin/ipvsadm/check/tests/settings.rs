@@ -65,6 +65,7 @@ fn settings() {
             prefix: 32,
             link: 1,
             is_void: false,
+            is_of_host: false,
         });
     });
     assert_healthy(&apart, "clients and servers are behind two interfaces");
@@ -276,6 +277,7 @@ fn forwarding_of_ipv6() {
                 prefix: 128,
                 link: ETH0,
                 is_void: false,
+                is_of_host: false,
             });
             machine.lookups.insert(ip("2001:db8::100"), Route::Local);
             machine.lookups.insert(ip("2001:db8::11"), Route::OnLink(ETH0));

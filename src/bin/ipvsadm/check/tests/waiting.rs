@@ -145,7 +145,13 @@ fn the_directors_own_filter_comes_first_where_no_server_answers() {
 #[test]
 fn a_server_is_told_the_address_of_this_director_that_it_sees() {
     let mut director = director(table("rr", two_servers()));
-    let own = |address, prefix| Address { address: ip(address), prefix, link: ETH0, is_void: false };
+    let own = |address, prefix| Address {
+        address: ip(address),
+        prefix,
+        link: ETH0,
+        is_void: false,
+        is_of_host: false,
+    };
     director.machine.addresses = vec![
         own("10.0.0.1", 8),
         own("192.168.1.7", 32),
@@ -189,6 +195,7 @@ fn a_look_at_a_server_says_how_it_serves() {
             prefix: 24,
             link: ETH0,
             is_void: false,
+            is_of_host: false,
         });
     };
     assert_eq!(look(shared), "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -m --port 80");
