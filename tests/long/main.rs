@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
-use readers::Reader;
+use readers::Table;
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
@@ -55,7 +55,13 @@ const CHANGING: u32 = 10;
 const WEIGHTS: u32 = 9;
 
 fn main() {
-    let words: Vec<u32> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &words[..]
+        && first == readers::READ
+    {
+        return readers::read(rest);
+    }
+    let words: Vec<u32> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let [minutes, services, connections] = words[..] else {
         println!("tests/long/run starts it");
         return;
@@ -67,7 +73,7 @@ fn main() {
     assert!(Client::open().unwrap().apply_all(&changes).unwrap().is_empty());
     drop(changes);
     let made_services = start.elapsed();
-    let start = Instant::now();
+    let (start, made) = (Instant::now(), readers::now());
     connections::make(connections, 50_000);
     let made_connections = start.elapsed();
     println!(
@@ -75,32 +81,31 @@ fn main() {
         made_services.as_secs(),
         made_connections.as_secs()
     );
-    work(Duration::from_secs(u64::from(minutes) * 60), services, connections, start);
+    work(Duration::from_secs(u64::from(minutes) * 60), Table { services, connections, made });
 }
 
 /// Changes and reads for so long.
-fn work(time: Duration, services: u32, connections: u32, made: Instant) {
+fn work(time: Duration, table: Table) {
     let mut watch = Command::new(OURS).args(["--watch", "2"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut readers = readers::COMMANDS.map(|command| table.start(command));
     let stop = AtomicBool::new(false);
-    let readers = readers::ALL.map(|read| Reader::new(read, services, connections, made));
     let (changed, memory) = std::thread::scope(|scope| {
         let writers: [_; 4] = std::array::from_fn(|number| {
             let stop = &stop;
-            scope.spawn(move || writers::write(u32::try_from(number).unwrap(), services, stop))
+            scope.spawn(move || writers::write(u32::try_from(number).unwrap(), table.services, stop))
         });
-        for reader in &readers {
-            scope.spawn(|| reader.read_until(&stop));
+        scope.spawn(|| table.read_by_library(&stop));
+        let memory = measure(time, &watch);
+        // While others change it, at least one reading by each.
+        for reader in &mut readers {
+            assert!(reader.wait().unwrap().success());
         }
-        let memory = measure(time, &watch, &readers, &stop);
         stop.store(true, Relaxed);
         (writers.map(|writer| writer.join().unwrap()).iter().sum::<usize>(), memory)
     });
     watch.kill().unwrap();
     watch.wait().unwrap();
     println!("{changed} changes in {} s", time.as_secs());
-    for reader in &readers {
-        println!("{}", reader.told());
-    }
     println!(
         "| resident, MiB | {} |",
         memory.iter().map(|(at, ..)| format!("{at} s")).collect::<Vec<_>>().join(" | ")
@@ -115,17 +120,13 @@ fn work(time: Duration, services: u32, connections: u32, made: Instant) {
 }
 
 /// The memory of this process and of the live view in MiB, ten times in this time.
-fn measure(time: Duration, watch: &Child, readers: &[Reader], stop: &AtomicBool) -> Vec<(u64, [u64; 2])> {
+fn measure(time: Duration, watch: &Child) -> Vec<(u64, [u64; 2])> {
     const TIMES: u32 = 10;
     let start = Instant::now();
     let mut measured = Vec::new();
     for number in 1..=TIMES {
         std::thread::sleep((time * number / TIMES).saturating_sub(start.elapsed()));
         measured.push((start.elapsed().as_secs(), [resident("self"), resident(&watch.id().to_string())]));
-    }
-    // At least one reading of each kind.
-    while !stop.load(Relaxed) && readers.iter().any(|reader| reader.count() == 0) {
-        std::thread::sleep(Duration::from_secs(1));
     }
     measured
 }

@@ -1,36 +1,31 @@
 //! What reads the table, and judges each reading.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::{Duration, Instant};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvs::{Client, ServiceId};
 
 use crate::{CHANGING, FIRST, FIRST_SERVER, OURS, WEIGHTS, id};
 
-/// How the table is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Read {
-    Library,
-    Tool(&'static str),
-    Connections,
-}
+/// The commands that read it, each in a process of its own, whose texts are not this one's memory.
+pub(crate) const COMMANDS: [&str; 3] = ["-L -n", "-S -n", CONNECTIONS];
+const CONNECTIONS: &str = "-L -n -c";
 
-pub(crate) const ALL: [Read; 4] =
-    [Read::Library, Read::Tool("-L -n"), Read::Tool("-S -n"), Read::Connections];
+/// The argument that makes this program read by a command until its input ends.
+pub(crate) const READ: &str = "--read";
 
-/// A reader, and what it has found.
-pub(crate) struct Reader {
-    read: Read,
-    services: u32,
-    connections: u32,
-    /// When connections began to be made.
-    made: Instant,
-    readings: AtomicUsize,
-    wrong: AtomicUsize,
+/// What everybody reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) services: u32,
+    pub(crate) connections: u32,
+    /// When connections began to be made, in seconds of the clock.
+    pub(crate) made: u64,
 }
 
 /// How often a reading has each service, and its server.
@@ -69,42 +64,53 @@ impl Seen {
     }
 }
 
-impl Reader {
-    pub(crate) fn new(read: Read, services: u32, connections: u32, made: Instant) -> Self {
-        let none = AtomicUsize::new(0);
-        Self { read, services, connections, made, readings: none, wrong: AtomicUsize::new(0) }
+/// Reads by a command, at least once, until this program's input ends.
+pub(crate) fn read(words: &[String]) {
+    let [command, numbers @ ..] = words else { unreachable!() };
+    let number = |at: usize| numbers[at].parse::<u64>().unwrap();
+    let table = Table {
+        services: number(0).try_into().unwrap(),
+        connections: number(1).try_into().unwrap(),
+        made: number(2),
+    };
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+            stop.store(true, Relaxed);
+        });
+        table.read_until(&stop, command, |table| {
+            if command == CONNECTIONS { table.connections() } else { table.by_tool(command) }
+        });
+    });
+}
+
+impl Table {
+    /// A process that reads by a command.
+    pub(crate) fn start(self, command: &str) -> Child {
+        let numbers = [u64::from(self.services), u64::from(self.connections), self.made];
+        let mut reader = Command::new("/proc/self/exe");
+        reader.args([READ, command]).args(numbers.map(|number| number.to_string()));
+        reader.stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.readings.load(Relaxed)
-    }
-
-    pub(crate) fn told(&self) -> String {
-        let name = match self.read {
-            Read::Library => "the library",
-            Read::Tool(words) => words,
-            Read::Connections => "-L -n -c",
-        };
-        let wrong = self.wrong.load(Relaxed);
-        assert_eq!(wrong, 0, "rows of {name}");
-        format!("{name}: {} readings, {wrong} rows wrong", self.count())
-    }
-
-    pub(crate) fn read_until(&self, stop: &AtomicBool) {
+    pub(crate) fn read_by_library(self, stop: &AtomicBool) {
         let mut client = Client::open().unwrap();
-        while !stop.load(Relaxed) {
-            let wrong = match self.read {
-                Read::Library => self.by_library(&mut client),
-                Read::Tool(words) => self.by_tool(words),
-                Read::Connections => self.connections(),
-            };
-            self.readings.fetch_add(1, Relaxed);
-            self.wrong.fetch_add(wrong, Relaxed);
+        self.read_until(stop, "the library", |table| table.by_library(&mut client));
+    }
+
+    fn read_until(self, stop: &AtomicBool, name: &str, mut read: impl FnMut(Self) -> usize) {
+        let (mut readings, mut wrong) = (0, 0);
+        while readings == 0 || !stop.load(Relaxed) {
+            wrong += read(self);
+            readings += 1;
         }
+        println!("{name}: {readings} readings, {wrong} rows wrong");
+        assert_eq!(wrong, 0, "rows of {name}");
     }
 
     /// All services, and of some the servers.
-    fn by_library(&self, client: &mut Client) -> usize {
+    fn by_library(self, client: &mut Client) -> usize {
         let mut seen = Seen::new(self.services);
         seen.servers.clear();
         for entry in client.services().unwrap() {
@@ -122,7 +128,7 @@ impl Reader {
         seen.wrong()
     }
 
-    fn by_tool(&self, words: &str) -> usize {
+    fn by_tool(self, words: &str) -> usize {
         let text = output(words);
         let mut seen = Seen::new(self.services);
         let mut service = u32::MAX;
@@ -141,16 +147,21 @@ impl Reader {
     }
 
     /// No connection is there twice, and none is gone before its time.
-    fn connections(&self) -> usize {
-        const LIFE: Duration = Duration::from_secs(890);
+    fn connections(self) -> usize {
+        const LIFE: u64 = 890; // seconds
         let text = output("-L -n -c");
         let rows: Vec<&str> = text.lines().skip(2).collect();
         // Without the time that is left.
         let key = |row: &str| row.split_whitespace().skip(2).collect::<Vec<_>>().join(" ");
         let different: HashSet<String> = rows.iter().map(|row| key(row)).collect();
         let lost = (self.connections as usize).abs_diff(rows.len());
-        rows.len() - different.len() + if self.made.elapsed() < LIFE { lost } else { 0 }
+        rows.len() - different.len() + if now() < self.made + LIFE { lost } else { 0 }
     }
+}
+
+/// The clock, in seconds.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn output(words: &str) -> String {
