@@ -43,6 +43,28 @@ const ROUNDS: [&[Fault]; 4] = [
             }'",
             ..ON_DIRECTOR
         },
+        // Packets after the first begin a connection again.
+        Fault {
+            id: "filter-input",
+            make: "nft flush ruleset && nft 'table inet filter {
+                chain input {
+                    type filter hook input priority filter;
+                    ct state new tcp flags & (fin|syn|rst|ack) != syn counter drop
+                }
+            }'",
+            ..ON_DIRECTOR
+        },
+        // Another destination.
+        Fault {
+            id: "filter-input",
+            make: "nft flush ruleset && nft 'table ip nat {
+                chain pre {
+                    type nat hook prerouting priority dstnat;
+                    ip daddr 192.168.1.90-192.168.1.110 tcp dport 80 redirect to :8080
+                }
+            }'",
+            ..ON_DIRECTOR
+        },
         // iptables, whose rules are those of nftables.
         Fault {
             id: "filter-input",

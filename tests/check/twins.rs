@@ -182,6 +182,64 @@ const TWINS: &[Twin] = &[
         at: "director",
         options: "",
     },
+    // The connection tracking is told of IPVS's connections, and of tunnels knows the outside.
+    Twin {
+        kind: Kind::Masquerade,
+        stage: &[(
+            "director",
+            concat!(
+                "sysctl -w net.ipv4.vs.conntrack=1 && ",
+                "iptables-legacy -A FORWARD -m state --state INVALID -j DROP && \
+             iptables-legacy -A OUTPUT -m state --state INVALID -j DROP && \
+             iptables-legacy -A INPUT -p tcp ! --syn -m state --state NEW -j DROP"
+            ),
+        )],
+        at: "director",
+        options: "",
+    },
+    Twin {
+        kind: Kind::Tunnel,
+        stage: &[(
+            "director",
+            "iptables-legacy -A OUTPUT -m state --state NEW,ESTABLISHED,RELATED -j ACCEPT && iptables-legacy -P OUTPUT DROP",
+        )],
+        at: "director",
+        options: "",
+    },
+    // Rules against scans, and destinations that are changed for others, or to the service.
+    Twin {
+        stage: &[(
+            "director",
+            "iptables-legacy -A INPUT -p tcp --tcp-flags ALL NONE -j DROP && iptables-legacy -A INPUT -p tcp --tcp-flags SYN,RST SYN,RST -j DROP && \
+             iptables-legacy -A INPUT -m state --state INVALID -j DROP && iptables-legacy -A INPUT -m iprange ! --dst-range 192.168.1.1-192.168.1.100 -j DROP && \
+             iptables-legacy -P FORWARD DROP && \
+             iptables-legacy -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 192.168.1.100:80 && \
+             iptables-legacy -t nat -A PREROUTING -d 192.168.1.1 -p tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80",
+        )],
+        at: "director",
+        options: "",
+        ..ON_SERVER
+    },
+    Twin {
+        kind: Kind::Routing6,
+        stage: &[(
+            "director",
+            "ip6tables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT && ip6tables-legacy -A INPUT -m state --state INVALID -j DROP && \
+             ip6tables-legacy -A INPUT -p ipv6-icmp -m hl --hl-eq 255 -j ACCEPT && ip6tables-legacy -P INPUT DROP && ip -6 neigh flush dev eth0",
+        )],
+        at: "director",
+        options: "",
+    },
+    // Of all ports that are marked, some are accepted.
+    Twin {
+        kind: Kind::Marked,
+        stage: &[(
+            "director",
+            "iptables-legacy -A INPUT -p tcp -m multiport --dports 22,79:81 -j ACCEPT && iptables-legacy -P INPUT DROP",
+        )],
+        at: "director",
+        options: "",
+    },
     Twin {
         kind: Kind::Tunnel,
         stage: &[

@@ -9,7 +9,18 @@ const LONG: (&str, &str) =
 
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, ..ON_DIRECTOR };
 
-pub(super) const FAULTS: [Fault; 13] = [
+/// Nobody's rules, and nothing that IPVS remembers, is left of the fault before.
+macro_rules! anew {
+    ($rules:expr) => {
+        concat!(
+            "for table in filter mangle nat; do iptables-legacy -t $table -F; done; \
+             for chain in INPUT OUTPUT FORWARD; do iptables-legacy -P $chain ACCEPT; done; ",
+            $rules
+        )
+    };
+}
+
+pub(super) const FAULTS: [Fault; 25] = [
     Fault {
         id: "filter-input",
         make: "iptables-legacy -A INPUT -p tcp -m multiport --dports 80,443 -j REJECT",
@@ -54,6 +65,93 @@ pub(super) const FAULTS: [Fault; 13] = [
                iptables-legacy -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && \
                iptables-legacy -A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
         ..ON_DIRECTOR
+    },
+    // To the connection tracking, packets to servers belong to no connection.
+    Fault {
+        id: "filter-output",
+        make: anew!(
+            "iptables-legacy -A OUTPUT -o lo -j ACCEPT && iptables-legacy -A OUTPUT -p tcp --sport 22 -j ACCEPT && \
+             iptables-legacy -A OUTPUT -m state --state NEW,ESTABLISHED,RELATED -j ACCEPT && iptables-legacy -P OUTPUT DROP"
+        ),
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-output",
+        make: anew!("iptables-legacy -t mangle -A POSTROUTING -p tcp -m multiport --dports 80,443 -j DROP"),
+        ..ON_DIRECTOR
+    },
+    // Answers belong to no connection either: a router's usual rules.
+    Fault {
+        id: "filter-forward",
+        kind: Kind::Masquerade,
+        make: anew!(
+            "iptables-legacy -A FORWARD -i eth0 -o eth1 -j ACCEPT && \
+             iptables-legacy -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && iptables-legacy -P FORWARD DROP"
+        ),
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-forward",
+        kind: Kind::Masquerade,
+        make: anew!("iptables-legacy -t mangle -A POSTROUTING ! -o eth1 -s 192.0.2.100 -j DROP"),
+        ..ON_DIRECTOR
+    },
+    // Packets after the first begin a connection again.
+    Fault {
+        id: "filter-input",
+        make: anew!("iptables-legacy -A INPUT -p tcp ! --syn -m state --state NEW -j DROP"),
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-input",
+        make: anew!("iptables-legacy -A INPUT -p tcp --syn -j REJECT"),
+        cuts_off: true,
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-input",
+        make: anew!("iptables-legacy -A INPUT -m iprange --dst-range 192.168.1.90-192.168.1.110 -j DROP"),
+        ..ON_DIRECTOR
+    },
+    // Another program's port, as Docker publishes it.
+    Fault {
+        id: "filter-input",
+        make: anew!(
+            "iptables-legacy -t nat -N DOCKER && iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && \
+             iptables-legacy -t nat -A DOCKER ! -i docker0 -p tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80"
+        ),
+        ..ON_DIRECTOR
+    },
+    // The packets of a mark, to any port but that of logins.
+    Fault {
+        id: "filter-input",
+        kind: Kind::Marked,
+        make: "iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT && iptables-legacy -P INPUT DROP",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-output",
+        kind: Kind::Marked,
+        make: "iptables-legacy -A OUTPUT -d 192.168.1.100 -p tcp -j DROP",
+        ..ON_DIRECTOR
+    },
+    // IPv6 finds neighbours by ICMP.
+    Fault {
+        id: "filter-input",
+        kind: Kind::Routing6,
+        stage: &[("client", "true")],
+        make: "ip6tables-legacy -A INPUT -p tcp -j ACCEPT && ip6tables-legacy -P INPUT DROP && ip -6 neigh flush dev eth0",
+        cuts_off: true,
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "server-filter",
+        kind: Kind::Routing6,
+        stage: &[("rs1", "true")],
+        make: "ip6tables-legacy -A OUTPUT -p ipv6-icmp -j REJECT && ip -6 neigh flush dev eth0 && ip -n director -6 neigh flush dev eth0",
+        options: "-r 2001:db8::100",
+        cuts_off: true,
+        ..ON_SERVER
     },
     Fault {
         id: "filter-icmp",

@@ -2,27 +2,21 @@
 
 use std::net::IpAddr;
 
-use ipvs::{DestinationEntry, Family, ForwardingMethod, Protocol, Service, ServiceId, Tunnel};
+use ipvs::{DestinationEntry, Family, ForwardingMethod, Service, ServiceId};
 
 use super::address;
-use super::address::Route;
 use super::director::Director;
+use super::dropped::{accept, chain, dropped, named};
 use super::filters::SCHEDULED;
-use super::filters::rules::{Hook, Packet};
+use super::filters::rules::{ACK, Hook, Packet, SYN, Target};
 use super::filters::ruleset::{Dropped, Ruleset};
 use super::finding::{Finding, Kind};
-use super::machine::{LinkKind, Machine};
+use super::machine::Machine;
+use super::packets::{self, ICMP, ICMP6, NEIGHBOURS, TCP, UDP, wires};
 use super::way_back;
 use crate::command::{Method, RealServer};
-use crate::shell;
 
 const IPIP: u8 = 4;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const IPV6: u8 = 41;
-const GRE: u8 = 47;
-const ICMP: u8 = 1;
-const SCTP: u8 = 132;
 /// "Fragmentation needed".
 const TOO_LONG: (u8, u8) = (3, 4);
 
@@ -31,35 +25,100 @@ const ALL: i32 = i32::MAX;
 
 const ARRIVING: [Hook; 2] = [Hook::Prerouting, Hook::Input];
 const FORWARDED: [Hook; 2] = [Hook::Prerouting, Hook::Forward];
-const LEAVING: [Hook; 1] = [Hook::Output];
+const SENT: [Hook; 1] = [Hook::Postrouting];
+const LEAVING: [Hook; 2] = [Hook::Output, Hook::Postrouting];
 
-/// Clients' packets that the director drops before they are scheduled.
+/// Clients' packets that do not get as far as IPVS.
 pub(crate) fn requests(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if director.rules.is_open(&ARRIVING) {
-        return findings;
-    }
-    let machine = &director.machine;
+    let rules = &director.rules;
+    let is_open = rules.is_open(&ARRIVING);
     for (service, _) in director.services() {
-        let ServiceId::Address { protocol, address: vip, port } = service.id else { continue };
-        let Some(protocol) = number(protocol).filter(|_| machine.route(vip) == Route::Local) else {
-            continue;
+        let mut packets = packets::requests(director, service);
+        packets.retain(|packet| packet.is_local == Some(true));
+        let drops = |packets: &[Packet]| {
+            if is_open { None } else { dropped(rules, &ARRIVING, SCHEDULED, packets) }
         };
-        let request = Packet {
-            to: Some(vip),
-            to_port: Some(port).filter(|port| *port != 0),
-            state: Some("new"),
-            is_local: Some(true),
-            ..Packet::of(service.id.family(), protocol)
-        };
-        let packets = wires(machine, vip).map(|arrives| Packet { arrives, ..request.clone() });
-        if let Some((what, fix)) =
-            dropped(&director.rules, &ARRIVING, SCHEDULED, &packets.collect::<Vec<_>>())
-        {
-            findings.push(Kind::FilterInput.of_service(&service.id, what, fix));
-        }
+        let later = || drops(&packets::later(&director.machine, &packets));
+        let found = drops(&packets).or_else(later).or_else(|| redirected(director, &packets));
+        findings.extend(found.map(|(what, fix)| Kind::FilterInput.of_service(&service.id, what, fix)));
     }
     findings
+}
+
+/// A rule that gives clients' packets another destination before IPVS sees them, unless that is another service.
+fn redirected(director: &Director, packets: &[Packet]) -> Option<(String, String)> {
+    let all: Option<Vec<(Dropped<'_>, Target)>> =
+        packets.iter().map(|packet| director.rules.redirects(packet)).collect();
+    let all = all?;
+    let is_service = |target: &Target, packet: &Packet| {
+        let port = target.port.or(packet.to_port);
+        director.table.iter().any(|(entry, _)| match entry.service.id {
+            ServiceId::Address { address, port: of, .. } => {
+                (of == 0 || port == Some(of)) && target.address.is_none_or(|to| to == address)
+            }
+            ServiceId::Fwmark { .. } => true,
+        })
+    };
+    if all.iter().zip(packets).any(|((_, target), packet)| is_service(target, packet)) {
+        return None;
+    }
+    let ((redirected, _), packet) = (all.first()?, packets.first()?);
+    let what = format!(
+        "{} gets another destination in {}: {}",
+        named(packet),
+        chain(redirected),
+        redirected.rule.map_or("", |rule| &rule.text)
+    );
+    Some((what, accept(*redirected, packet)))
+}
+
+/// Neighbour discovery of IPv6 that a packet filter drops: nobody learns who has an address.
+fn neighbours(rules: &Ruleset, wires: &[Option<String>]) -> Vec<(&'static str, String, String)> {
+    let mut findings = Vec::new();
+    for (at, hooks, is_in) in [("INPUT", &ARRIVING[..], true), ("OUTPUT", &LEAVING, false)] {
+        if rules.is_open(hooks) {
+            continue;
+        }
+        let found = NEIGHBOURS.iter().find_map(|kind| {
+            let packets: Vec<Packet> = wires
+                .iter()
+                .map(|link| Packet {
+                    icmp: Some(*kind),
+                    state: Some("untracked"),
+                    arrives: link.clone().filter(|_| is_in),
+                    leaves: link.clone().filter(|_| !is_in),
+                    ..Packet::of(Family::V6, ICMP6)
+                })
+                .collect();
+            dropped(rules, hooks, ALL, &packets)
+        });
+        findings.extend(found.map(|(what, fix)| {
+            (
+                at,
+                format!("{what}; IPv6 finds the Ethernet address of a neighbour by it, as IPv4 does by ARP"),
+                fix,
+            )
+        }));
+    }
+    findings
+}
+
+/// The same on the director, for addresses in its networks.
+pub(crate) fn neighbour_discovery(director: &Director) -> Vec<Finding> {
+    let machine = &director.machine;
+    let mut vips: Vec<IpAddr> = director.vips().into_iter().filter(IpAddr::is_ipv6).collect();
+    vips.sort();
+    let mut near = vips.iter().filter(|vip| machine.on_link(**vip).is_some());
+    let Some(vip) = near.next() else { return Vec::new() };
+    let wires: Vec<_> = wires(machine, *vip).collect();
+    let found = neighbours(&director.rules, &wires).into_iter();
+    found
+        .map(|(at, what, fix)| {
+            let kind = if at == "INPUT" { Kind::FilterInput } else { Kind::FilterOutput };
+            kind.at(&"ICMPv6", what, fix)
+        })
+        .collect()
 }
 
 /// Packets to servers that the director drops.
@@ -104,33 +163,7 @@ pub(crate) fn to_server(
     if director.rules.is_open(&LEAVING) {
         return None;
     }
-    let machine = &director.machine;
-    let to = server.destination.id.address;
-    let leaves = Some(machine.name(machine.route(to).link()?).to_owned());
-    let packet = match server.destination.forwarding {
-        ForwardingMethod::Tunnel(tunnel) => {
-            let (protocol, to_port) = match tunnel {
-                // What is inside decides: IPv4 or IPv6.
-                Tunnel::Ipip if service.id.family() == Family::V4 => (IPIP, None),
-                Tunnel::Ipip => (IPV6, None),
-                Tunnel::Gre { .. } => (GRE, None),
-                Tunnel::Gue { port, .. } => (UDP, Some(port)),
-                Tunnel::Other { .. } => return None,
-            };
-            Packet { to: Some(to), to_port, leaves, ..Packet::of(Family::from(to), protocol) }
-        }
-        method => {
-            let ServiceId::Address { protocol, address: vip, port } = service.id else { return None };
-            let (to, port) = if method == ForwardingMethod::Masquerade {
-                (to, server.destination.id.port)
-            } else {
-                (vip, port)
-            };
-            let to_port = Some(port).filter(|port| *port != 0);
-            Packet { to: Some(to), to_port, leaves, ..Packet::of(Family::from(to), number(protocol)?) }
-        }
-    };
-    dropped(&director.rules, &LEAVING, ALL, &[packet])
+    dropped(&director.rules, &LEAVING, ALL, &packets::to_server(director, service, server))
 }
 
 /// What drops the answers of a masqueraded server, and the fix.
@@ -139,27 +172,12 @@ pub(crate) fn from_server(
     service: &Service,
     server: &DestinationEntry,
 ) -> Option<(String, String)> {
-    let ServiceId::Address { protocol, address: vip, .. } = service.id else { return None };
-    if server.destination.forwarding != ForwardingMethod::Masquerade || director.rules.is_open(&FORWARDED) {
+    let rules = &director.rules;
+    if rules.is_open(&FORWARDED) && rules.is_open(&SENT) {
         return None;
     }
-    let machine = &director.machine;
-    let from = server.destination.id.address;
-    let arrives = Some(machine.name(machine.route(from).link()?).to_owned());
-    let from_port = Some(server.destination.id.port).filter(|port| *port != 0);
-    // Only with this setting does the connection tracking know both directions as one connection.
-    let state = (machine.sysctl("net/ipv4/vs/conntrack") == Some(1)).then_some("established");
-    let answer = Packet {
-        from: Some(from),
-        from_port,
-        arrives,
-        state,
-        is_local: Some(false),
-        ..Packet::of(Family::from(from), number(protocol)?)
-    };
-    let packets: Vec<Packet> =
-        wires(machine, vip).map(|leaves| Packet { leaves, ..answer.clone() }).collect();
-    dropped(&director.rules, &FORWARDED, ALL, &packets)
+    let (forwarded, sent) = packets::from_server(director, service, server);
+    dropped(rules, &FORWARDED, ALL, &forwarded).or_else(|| dropped(rules, &SENT, ALL, &sent))
 }
 
 /// The messages that say how long packets through a tunnel may be: to clients, and to this director.
@@ -199,7 +217,18 @@ pub(crate) fn too_long(director: &Director) -> Vec<Finding> {
 
 /// What a real server's own filter drops: what the director sends, and the answers.
 pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
-    let Some(port) = role.port else { return Vec::new() };
+    let mut findings = Vec::new();
+    if role.vip.is_ipv6() && role.director.is_none_or(|director| director.is_ipv6()) {
+        let to = role.director.unwrap_or(role.vip);
+        let near = machine.on_links(to).map(|link| Some(link.name.clone()));
+        let found = neighbours(rules, &near.collect::<Vec<_>>());
+        findings.extend(
+            found
+                .into_iter()
+                .map(|(at, what, fix)| Kind::ServerFilter.at(&format!("{at}, ICMPv6"), what, fix)),
+        );
+    }
+    let Some(port) = role.port else { return findings };
     let listens = |is_tcp| machine.listeners.iter().any(|it| it.port == port && it.is_tcp == is_tcp);
     let protocol = if !listens(true) && listens(false) { UDP } else { TCP };
     let packet = || Packet::of(Family::from(role.vip), protocol);
@@ -221,6 +250,7 @@ pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -
         to_port: Some(port),
         arrives: arrives.clone(),
         state: Some("new"),
+        flags: (protocol == TCP).then_some(SYN),
         is_local: Some(true),
         ..packet()
     });
@@ -241,10 +271,11 @@ pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -
             from: Some(*from),
             from_port: Some(port),
             leaves: leaves.clone(),
+            state: Some("established"),
+            flags: (protocol == TCP).then_some(SYN | ACK),
             ..packet()
         })
     });
-    let mut findings = Vec::new();
     for (at, hooks, packets) in [
         ("INPUT", &ARRIVING[..], outer.collect::<Vec<_>>()),
         ("INPUT", &ARRIVING, requests.collect()),
@@ -255,124 +286,4 @@ pub(crate) fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -
         }
     }
     findings
-}
-
-/// The names of the interfaces that clients of an address are behind: those that hold it, and that of the default
-/// route; none for one that is not known.
-fn wires(machine: &Machine, vip: IpAddr) -> impl Iterator<Item = Option<String>> {
-    let on_wire = machine.holders(vip).filter(|(_, link)| link.kind == LinkKind::Ethernet);
-    let mut names: Vec<Option<String>> = on_wire.map(|(_, link)| Some(link.name.clone())).collect();
-    names.extend(machine.default_route(vip).link().map(|link| Some(machine.name(link).to_owned())));
-    names.dedup();
-    if names.is_empty() {
-        names.push(None);
-    }
-    names.into_iter()
-}
-
-fn number(protocol: Protocol) -> Option<u8> {
-    match protocol {
-        Protocol::Tcp => Some(TCP),
-        Protocol::Udp => Some(UDP),
-        Protocol::Sctp => Some(SCTP),
-        Protocol::Other(_) => None,
-    }
-}
-
-/// What certainly drops packets, all of them, and the command that lets them pass.
-fn dropped(rules: &Ruleset, hooks: &[Hook], below: i32, packets: &[Packet]) -> Option<(String, String)> {
-    let all: Option<Vec<Dropped<'_>>> =
-        packets.iter().map(|packet| rules.drops(hooks, below, packet)).collect();
-    let (dropped, packet) = (*all?.first()?, packets.first()?);
-    let chain = format!("{} of {} ({})", dropped.base.chain, dropped.table.name, dropped.table.tool);
-    let what = match dropped.rule {
-        Some(rule) => format!("{} is dropped in {chain}: {}", named(packet), rule.text),
-        None => {
-            format!("{} is dropped in {chain}: its policy is DROP, and no rule accepts it", named(packet))
-        }
-    };
-    Some((what, accept(dropped, packet)))
-}
-
-/// A packet in words.
-fn named(packet: &Packet) -> String {
-    let mut words = vec![match packet.protocol {
-        TCP => "TCP".to_owned(),
-        UDP => "UDP".to_owned(),
-        SCTP => "SCTP".to_owned(),
-        ICMP => "ICMP 'fragmentation needed'".to_owned(),
-        other => format!("IP protocol {other}"),
-    }];
-    let end = |address: Option<IpAddr>, port: Option<u16>| match (address, port) {
-        (Some(address), Some(port)) => Some(std::net::SocketAddr::new(address, port).to_string()),
-        (Some(address), None) => Some(address.to_string()),
-        _ => None,
-    };
-    words.extend(end(packet.from, packet.from_port).map(|from| format!("from {from}")));
-    words.extend(end(packet.to, packet.to_port).map(|to| format!("to {to}")));
-    words.join(" ")
-}
-
-/// The command that puts a rule for a packet before all others of the chain.
-fn accept(dropped: Dropped<'_>, packet: &Packet) -> String {
-    let Dropped { table, base, .. } = dropped;
-    if table.name == "inet firewalld" && base.hook == Hook::Input {
-        return of_firewalld(packet);
-    }
-    let protocol = match packet.protocol {
-        TCP => "tcp".to_owned(),
-        UDP => "udp".to_owned(),
-        SCTP => "sctp".to_owned(),
-        ICMP => "icmp".to_owned(),
-        other => other.to_string(),
-    };
-    if table.tool == "nft" {
-        let ip = if packet.family == Family::V4 { "ip" } else { "ip6" };
-        let mut words = Vec::new();
-        words.extend(packet.from.map(|from| format!("{ip} saddr {from}")));
-        words.extend(packet.to.map(|to| format!("{ip} daddr {to}")));
-        words.push(match (packet.from_port, packet.to_port) {
-            (_, Some(port)) => format!("{protocol} dport {port}"),
-            (Some(port), None) => format!("{protocol} sport {port}"),
-            _ if packet.icmp.is_some() => "icmp type destination-unreachable".to_owned(),
-            _ => format!("meta l4proto {protocol}"),
-        });
-        return format!(
-            "nft insert rule {} {} {} accept",
-            table.name.split(' ').map(shell::quoted).collect::<Vec<_>>().join(" "),
-            shell::quoted(&base.chain),
-            words.join(" ")
-        );
-    }
-    let mut words = vec![table.tool.clone()];
-    if table.name != "filter" {
-        words.extend(["-t".to_owned(), table.name.clone()]);
-    }
-    words.extend(["-I".to_owned(), base.chain.clone()]);
-    let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
-    };
-    option("-s", packet.from.map(|from| from.to_string()));
-    option("-d", packet.to.map(|to| to.to_string()));
-    option("-p", Some(protocol));
-    option("--sport", packet.from_port.map(|port| port.to_string()));
-    option("--dport", packet.to_port.map(|port| port.to_string()));
-    option("--icmp-type", packet.icmp.map(|_| "fragmentation-needed".to_owned()));
-    option("-j", Some("ACCEPT".to_owned()));
-    shell::line(words)
-}
-
-/// The same by firewalld, which may let nobody else change its table.
-fn of_firewalld(packet: &Packet) -> String {
-    let what = match (packet.protocol, packet.to_port) {
-        (TCP, Some(port)) => format!("--add-port={port}/tcp"),
-        (UDP, Some(port)) => format!("--add-port={port}/udp"),
-        (SCTP, Some(port)) => format!("--add-port={port}/sctp"),
-        (protocol, _) => format!("--add-protocol={protocol}"),
-    };
-    let zone = packet.arrives.as_ref().map_or(String::new(), |link| {
-        let link = shell::quoted(format!("--get-zone-of-interface={link}"));
-        format!(" --zone=$(firewall-cmd {link} || firewall-cmd --get-default-zone)")
-    });
-    format!("firewall-cmd {what}{zone}")
 }

@@ -2,11 +2,13 @@
 //! masqueraded servers pass FORWARD.
 
 mod iptables;
+mod json;
 pub(crate) mod marked;
 mod named_sets;
 mod nft;
 pub(crate) mod rules;
 pub(crate) mod ruleset;
+mod values;
 
 use std::fs;
 use std::path::Path;

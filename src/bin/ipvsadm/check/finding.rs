@@ -72,7 +72,7 @@ kinds! {
     PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
     MaskOfAll: "mask-of-all", "all clients go to one server";
     MarkUnset: "mark-unset", "no packet carries the mark, so the service gets none";
-    FilterInput: "filter-input", "the director drops clients' packets before it schedules them: clients are not served";
+    FilterInput: "filter-input", "clients' packets do not get as far as the service: clients are not served";
     FilterOutput: "filter-output", "the director drops packets on their way to servers: clients time out";
     FilterForward: "filter-forward", "answers of masqueraded servers pass the director, which drops them: clients time out";
     FilterIcmp: "filter-icmp", "whoever sends packets that are too long for the tunnel is not told so: large requests hang";

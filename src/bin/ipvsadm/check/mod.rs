@@ -8,6 +8,7 @@ mod address;
 mod beside;
 mod connections;
 mod director;
+mod dropped;
 mod filtered;
 mod filters;
 mod finding;
@@ -18,6 +19,7 @@ mod machine;
 mod marks;
 mod masqueraded;
 mod neighbours;
+mod packets;
 mod persist;
 mod procfs;
 mod real_server;
@@ -68,7 +70,7 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 24] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 25] = [
     services::vips,
     services::twice,
     services::no_server,
@@ -77,6 +79,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 24] = [
     services::persistent_one_packet,
     services::masks,
     services::marks,
+    filtered::neighbour_discovery,
     filtered::requests,
     filtered::forwarded,
     filtered::answers,

@@ -1,11 +1,12 @@
 //! Reads the output of `iptables-save`.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use ipvs::Family;
 
-use super::super::address::Address;
-use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable};
+use super::rules::{ACK, Action, Base, Condition, FIN, Hook, RST, Rule, RuleTable, SYN, Target};
+use super::values::{flags, networks, protocol_number, range};
 
 /// The tables that `iptables-save` printed; `tool` is the program that changes them.
 pub(crate) fn tables(printed: &str, tool: &str, family: Family) -> Vec<RuleTable> {
@@ -72,7 +73,7 @@ pub(super) fn words(line: &str) -> Vec<String> {
 }
 
 /// Matches whose own options say everything, or that say nothing.
-const PLAIN_MATCHES: [&str; 11] = [
+const PLAIN_MATCHES: [&str; 12] = [
     "tcp",
     "udp",
     "sctp",
@@ -84,6 +85,7 @@ const PLAIN_MATCHES: [&str; 11] = [
     "state",
     "multiport",
     "addrtype",
+    "iprange",
 ];
 
 fn rule(words: &[String], line: &str) -> Rule {
@@ -121,6 +123,16 @@ fn rule(words: &[String], line: &str) -> Rule {
             "-d" | "--destination" => {
                 networks(value()).map_or(Some(Condition::Unknown), |all| Some(Condition::To(all)))
             }
+            "--src-range" => Some(range(value()).map_or(Condition::Unknown, Condition::From)),
+            "--dst-range" => Some(range(value()).map_or(Condition::Unknown, Condition::To)),
+            "--tcp-flags" => {
+                let mask = flags(value());
+                Some(
+                    mask.zip(flags(value()))
+                        .map_or(Condition::Unknown, |(mask, set)| Condition::Flags { mask, set }),
+                )
+            }
+            "--syn" => Some(Condition::Flags { mask: FIN | SYN | RST | ACK, set: SYN }),
             "-i" | "--in-interface" => Some(Condition::Arrives(vec![value().to_owned()])),
             "-o" | "--out-interface" => Some(Condition::Leaves(vec![value().to_owned()])),
             "--sport" | "--source-port" | "--sports" | "--source-ports" => {
@@ -147,7 +159,8 @@ fn action(target: &str, options: &[String]) -> Action {
         "ACCEPT" => Action::Accept,
         "DROP" | "REJECT" => Action::Drop,
         "RETURN" => Action::Return,
-        "DNAT" | "REDIRECT" | "TPROXY" | "NETMAP" => Action::Redirect,
+        "DNAT" | "REDIRECT" => Action::Redirect(target_of(options)),
+        "TPROXY" | "NETMAP" => Action::Redirect(None),
         "CT" | "NOTRACK" => Action::Untrack,
         "MARK" => mark(options),
         "CONNMARK" if options.iter().any(|option| option == "--restore-mark") => Action::Mark(None),
@@ -159,6 +172,24 @@ fn action(target: &str, options: &[String]) -> Action {
         }
         chain => Action::Jump(chain.to_owned()),
     }
+}
+
+/// The new destination, `--to-destination ADDRESS[:PORT]` or `--to-ports PORT`; none for ranges.
+fn target_of(options: &[String]) -> Option<Target> {
+    match options {
+        [option, word, ..] if option == "--to-destination" => destination(word),
+        [option, word, ..] if option == "--to-ports" => {
+            Some(Target { address: None, port: Some(word.parse().ok()?) })
+        }
+        [] => Some(Target { address: None, port: None }),
+        _ => None,
+    }
+}
+
+fn destination(word: &str) -> Option<Target> {
+    let of_socket = |it: SocketAddr| Target { address: Some(it.ip()), port: Some(it.port()) };
+    let of_address = |it| Target { address: Some(it), port: None };
+    word.parse().map(of_socket).or_else(|_| word.parse().map(of_address)).ok()
 }
 
 /// The value and the mask of a target `MARK`.
@@ -179,48 +210,6 @@ fn protocol(word: &str) -> Option<Condition> {
         other => protocol_number(other),
     };
     Some(number.map_or(Condition::Unknown, |number| Condition::Protocol(vec![number])))
-}
-
-/// A protocol by name or number.
-pub(super) fn protocol_number(word: &str) -> Option<u8> {
-    Some(match word {
-        "icmp" => 1,
-        "ipencap" | "ipip" | "ipv4" => 4,
-        "tcp" => 6,
-        "udp" => 17,
-        "ipv6" => 41,
-        "gre" => 47,
-        "esp" => 50,
-        "ah" => 51,
-        "ipv6-icmp" | "icmpv6" => 58,
-        "vrrp" => 112,
-        "sctp" => 132,
-        other => other.parse().ok()?,
-    })
-}
-
-/// Networks `ADDRESS[/PREFIX],...`.
-fn networks(list: &str) -> Option<Vec<Address>> {
-    list.split(',').map(network).collect()
-}
-
-/// A network `ADDRESS[/PREFIX]`, or with a netmask that is a prefix.
-pub(super) fn network(word: &str) -> Option<Address> {
-    let (address, prefix) =
-        word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
-    let address = address.parse().ok()?;
-    let full = super::super::address::full_prefix(address);
-    let prefix = match prefix {
-        None => full,
-        Some(prefix) => match prefix.parse::<std::net::Ipv4Addr>() {
-            Ok(mask) => {
-                let length = mask.to_bits().leading_ones();
-                (mask.to_bits().count_ones() == length).then_some(u8::try_from(length).ok()?)?
-            }
-            Err(_) => prefix.parse().ok().filter(|prefix| *prefix <= full)?,
-        },
-    };
-    Some(Address::network(address, prefix))
 }
 
 /// Ports `PORT[:PORT],...`.
@@ -256,6 +245,7 @@ mod tests {
             arrives: Some("eth0".to_owned()),
             state: Some("new"),
             is_local: Some(true),
+            flags: Some(SYN),
             ..Packet::of(Family::V4, 6)
         }
     }
@@ -285,6 +275,9 @@ mod tests {
             "INPUT -m addrtype --dst-type LOCAL -j DROP",
             "INPUT -m conntrack --ctstate INVALID,NEW -j DROP",
             "INPUT -s 0.0.0.0/0 -j DROP",
+            "INPUT -m iprange --dst-range 192.168.1.99-192.168.1.100 -j DROP",
+            "INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP",
+            "INPUT -p tcp -m tcp ! --tcp-flags ALL NONE -j DROP",
         ] {
             assert_eq!(dropped("ACCEPT", &[rule]).as_deref(), Some(rule));
             assert_eq!(
@@ -303,6 +296,10 @@ mod tests {
             "INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m limit --limit 5/sec -j DROP",
             "INPUT -m conntrack --ctstate INVALID -j DROP",
             "INPUT -i lo -j DROP",
+            "INPUT -m iprange ! --dst-range 192.168.1.99-192.168.1.100 -j DROP",
+            "INPUT -m iprange --dst-range 192.168.1.99-x -j DROP",
+            "INPUT -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW -j DROP",
+            "INPUT -p tcp -m tcp --tcp-flags SYN,RST SYN,RST -j DROP",
             "INPUT -m set --match-set bad src -j DROP",
             "INPUT -j LOG --log-prefix \"a -j DROP\"",
             "INPUT -j sub",

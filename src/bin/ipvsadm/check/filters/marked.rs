@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipvs::Family;
 
-use super::super::address::Route;
+use super::super::address::{Address, Route};
 use super::super::machine::Machine;
-use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable, is_named};
+use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, is_named};
 use super::ruleset::Ruleset;
 use crate::shell;
 
@@ -53,6 +54,15 @@ impl Ruleset {
         }
         let reasons: Option<Vec<Misplaced>> = right.iter().map(|it| it.why_unset(mark, machine)).collect();
         reasons?.into_iter().next()
+    }
+
+    /// Packets that certainly get a mark as they arrive, one for each address and port that rules name; none if a rule that may
+    /// set it does not say which protocol.
+    pub(crate) fn marked(&self, mark: u32, family: Family) -> Vec<Packet> {
+        let of_family = |table: &&RuleTable| table.family.is_none_or(|of| of == family);
+        let settings = self.tables.iter().filter(of_family).flat_map(|table| table.settings(mark));
+        let marked = settings.filter(|it| arrives(it.base)).map(|it| it.rule.packets(mark, family));
+        marked.collect::<Option<Vec<_>>>().unwrap_or_default().concat()
     }
 
     /// The single addresses for which marks are set.
@@ -198,6 +208,41 @@ impl RuleTable {
 }
 
 impl Rule {
+    /// The packets that it marks, as far as it says.
+    fn packets(&self, mark: u32, family: Family) -> Option<Vec<Packet>> {
+        let is_it = matches!(self.action, Action::Mark(Some((value, _))) if value == mark);
+        let wanted = || self.tests.iter().filter(|(_, wanted)| *wanted).map(|(condition, _)| condition);
+        let protocol = wanted().find_map(|condition| match condition {
+            Condition::Protocol(all) => all.first().filter(|_| all.len() == 1),
+            _ => None,
+        });
+        let packet = Packet::of(family, *protocol.filter(|_| is_it)?);
+        let single = |one: &Address| one.is_single().then_some(one.address);
+        let port = |range: &RangeInclusive<u16>| (range.start() == range.end()).then_some(*range.start());
+        let mut packets = vec![packet];
+        for condition in wanted() {
+            packets = packets
+                .into_iter()
+                .flat_map(|packet| match condition {
+                    Condition::To(all) => {
+                        all.iter().map(|to| Packet { to: single(to), ..packet.clone() }).collect()
+                    }
+                    Condition::ToPort(all) => {
+                        all.iter().map(|to| Packet { to_port: port(to), ..packet.clone() }).collect()
+                    }
+                    Condition::Arrives(names) => match names.as_slice() {
+                        [name] if !name.ends_with(['+', '*']) => {
+                            vec![Packet { arrives: Some(name.clone()), ..packet }]
+                        }
+                        _ => vec![packet],
+                    },
+                    _ => vec![packet],
+                })
+                .collect();
+        }
+        Some(packets)
+    }
+
     /// Whether another rule matches all packets that this one matches.
     fn implies(&self, other: &Self) -> bool {
         other.tests.iter().all(|test| test.0 != Condition::Unknown && self.tests.contains(test))

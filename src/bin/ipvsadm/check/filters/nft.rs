@@ -1,15 +1,12 @@
 //! Reads the output of `nft -j list ruleset`.
 
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
-
 use ipvs::Family;
 use serde_json::Value;
 
-use super::super::address::Address;
-use super::iptables::{network, protocol_number};
+use super::json::{all_of, networks, numbers, ranges, text, values, words};
 use super::named_sets::NamedSets;
-use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable};
+use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable, Target};
+use super::values::{flags, icmp_number, icmp6_number, protocol_number};
 
 /// The tables of the ruleset.
 pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
@@ -43,10 +40,6 @@ pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
         }
     }
     tables
-}
-
-fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get(key)?.as_str()
 }
 
 /// A table of another layer.
@@ -130,9 +123,23 @@ fn verdict(kind: &str, value: &Value) -> Option<Action> {
         "continue" => Action::Continue,
         "jump" => Action::Jump(target()?),
         "goto" => Action::Goto(target()?),
-        "dnat" | "redirect" | "tproxy" => Action::Redirect,
+        "dnat" | "redirect" => Action::Redirect(target_of(value)),
+        "tproxy" => Action::Redirect(None),
         _ => return None,
     })
+}
+
+/// The new destination, if it is one.
+fn target_of(value: &Value) -> Option<Target> {
+    let address = match value.get("addr") {
+        Some(address) => Some(address.as_str()?.parse().ok()?),
+        None => None,
+    };
+    let port = match value.get("port") {
+        Some(port) => Some(u16::try_from(port.as_u64()?).ok()?),
+        None => None,
+    };
+    Some(Target { address, port })
 }
 
 /// A statement that changes a field: the mark, if it is that.
@@ -198,6 +205,11 @@ fn conditions(left: &Value, right: &Value, wanted: bool) -> Vec<(Condition, bool
         {
             return (words(&values)? == ["local"]).then(|| one(Condition::Local));
         }
+        if at("/&/0/payload/field") == Some("flags") {
+            let mask = flags(&words(&all_of(left.pointer("/&/1")?))?.join(","))?;
+            let set = flags(&words(&all_of(right))?.join(","))?;
+            return Some(vec![protocols(6), (Condition::Flags { mask, set }, wanted)]);
+        }
         let (protocol, field) = (at("/payload/protocol")?, at("/payload/field")?);
         match (protocol, field) {
             ("ip" | "ip6", "saddr" | "daddr") => {
@@ -215,37 +227,20 @@ fn conditions(left: &Value, right: &Value, wanted: bool) -> Vec<(Condition, bool
                 let own = protocol_number(protocol).map(protocols);
                 Some(own.into_iter().chain([(condition, wanted)]).collect())
             }
-            ("icmp", "type") => {
-                let kind = |word: &String| Some((icmp_number(word)?, None));
+            ("icmp" | "icmpv6", "type") => {
+                let (number, own) = if protocol == "icmp" {
+                    (icmp_number as fn(&str) -> _, 1)
+                } else {
+                    (icmp6_number as _, 58)
+                };
+                let kind = |word: &String| Some((number(word)?, None));
                 let types = words(&values)?.iter().map(kind).collect::<Option<Vec<_>>>()?;
-                Some(vec![protocols(1), (Condition::Icmp(types), wanted)])
+                Some(vec![protocols(own), (Condition::Icmp(types), wanted)])
             }
             _ => None,
         }
     };
     known().unwrap_or_else(unknown)
-}
-
-/// The values of a set, or the one.
-fn values(right: &Value) -> Vec<&Value> {
-    let all = right.get("set").unwrap_or(right);
-    let elements = all.as_array().map_or_else(|| vec![all], |all| all.iter().collect());
-    elements.into_iter().map(|element| element.pointer("/elem/val").unwrap_or(element)).collect()
-}
-
-fn words(values: &[&Value]) -> Option<Vec<String>> {
-    let word = |value: &&Value| match value {
-        // A set by its name.
-        Value::String(text) if text.starts_with('@') => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    values.iter().map(word).collect()
-}
-
-fn numbers(values: &[&Value]) -> Option<Vec<u8>> {
-    words(values)?.iter().map(|word| protocol_number(word)).collect()
 }
 
 fn family(values: &[&Value]) -> Option<Condition> {
@@ -254,37 +249,6 @@ fn family(values: &[&Value]) -> Option<Condition> {
         [word] if matches!(word.as_str(), "ipv6" | "ip6") => Some(Condition::Family(Family::V6)),
         _ => None,
     }
-}
-
-fn networks(values: &[&Value]) -> Option<Vec<Address>> {
-    let one = |value: &&Value| match value.get("prefix") {
-        Some(prefix) => {
-            let address: IpAddr = text(prefix, "addr")?.parse().ok()?;
-            Some(Address::network(address, u8::try_from(prefix.get("len")?.as_u64()?).ok()?))
-        }
-        None => network(value.as_str()?),
-    };
-    values.iter().map(one).collect()
-}
-
-fn ranges(values: &[&Value]) -> Option<Vec<RangeInclusive<u16>>> {
-    let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
-    let one = |value: &&Value| match value.get("range").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([first, last]) => Some(port(first)?..=port(last)?),
-        _ => port(value).map(|port| port..=port),
-    };
-    values.iter().map(one).collect()
-}
-
-fn icmp_number(word: &str) -> Option<u8> {
-    Some(match word {
-        "echo-reply" => 0,
-        "destination-unreachable" => 3,
-        "redirect" => 5,
-        "echo-request" => 8,
-        "time-exceeded" => 11,
-        other => other.parse().ok()?,
-    })
 }
 
 #[cfg(test)]
@@ -310,6 +274,7 @@ mod tests {
             arrives: Some("eth0".to_owned()),
             state: Some("new"),
             is_local: Some(true),
+            flags: Some(super::super::rules::SYN),
             ..Packet::of(Family::V4, 6)
         };
         let ruleset = Ruleset::new(tables(&printed));
@@ -321,6 +286,13 @@ mod tests {
         format!(
             r#"{{"match":{{"op":"{op}","left":{{"payload":{{"protocol":"{protocol}","field":"{field}"}}}},"right":{right}}}}}"#
         )
+    }
+
+    /// `tcp flags & (fin | syn | rst | ack)`, as it is printed.
+    fn flags_of(op: &str, right: &str) -> String {
+        let left =
+            r#"{"&":[{"payload":{"protocol":"tcp","field":"flags"}},{"|":["fin","syn","rst","ack"]}]}"#;
+        format!(r#"{{"match":{{"op":"{op}","left":{left},"right":{right}}}}}"#)
     }
 
     #[test]
@@ -339,6 +311,11 @@ mod tests {
             (field("ip", "daddr", "==", r#"{"prefix":{"addr":"10.0.0.0","len":8}}"#), false),
             (field("ip6", "daddr", "!=", r#""2001:db8::1""#), false),
             (field("ip", "saddr", "==", r#""10.0.0.1""#), false),
+            (field("ip", "daddr", "==", r#"{"range":["192.168.1.99","192.168.1.103"]}"#), true),
+            (field("ip", "daddr", "==", r#"{"range":["192.168.1.101","192.168.1.103"]}"#), false),
+            (flags_of("==", r#""syn""#), true),
+            (flags_of("!=", r#""syn""#), false),
+            (flags_of("==", r#"{"|":["syn","ack"]}"#), false),
             (field("ip", "protocol", "==", r#""tcp""#), true),
             (r#"{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"lo"}}"#.to_owned(), false),
             (r#"{"match":{"op":"!=","left":{"meta":{"key":"iifname"}},"right":"lo"}}"#.to_owned(), true),

@@ -27,8 +27,12 @@ pub(crate) struct Packet {
     pub(crate) to: Option<IpAddr>,
     pub(crate) from_port: Option<u16>,
     pub(crate) to_port: Option<u16>,
+    /// Its source port is one that clients of TCP use.
+    pub(crate) is_of_client: bool,
     /// Type and code, with ICMP.
     pub(crate) icmp: Option<(u8, u8)>,
+    /// The flags of TCP.
+    pub(crate) flags: Option<u8>,
     /// The interfaces that it arrives on, and leaves by.
     pub(crate) arrives: Option<String>,
     pub(crate) leaves: Option<String>,
@@ -48,7 +52,9 @@ impl Packet {
             to: None,
             from_port: None,
             to_port: None,
+            is_of_client: false,
             icmp: None,
+            flags: None,
             arrives: None,
             leaves: None,
             state: None,
@@ -69,6 +75,11 @@ pub(crate) enum Condition {
     ToPort(Vec<RangeInclusive<u16>>),
     /// Types, and codes unless any is meant.
     Icmp(Vec<(u8, Option<u8>)>),
+    /// Of the flags of TCP in a mask, those that are set.
+    Flags {
+        mask: u8,
+        set: u8,
+    },
     /// Interfaces; `+` or `*` at the end stands for any further characters.
     Arrives(Vec<String>),
     Leaves(Vec<String>),
@@ -78,6 +89,9 @@ pub(crate) enum Condition {
     /// Something else.
     Unknown,
 }
+
+/// Clients use no port below this one; those of a few old protocols use ports between it and 1023.
+const LOWEST: u16 = 512;
 
 impl Condition {
     /// Whether a packet fulfils it; none if that is not known.
@@ -100,13 +114,17 @@ impl Condition {
             Self::Protocol(protocols) => Some(protocols.contains(&packet.protocol)),
             Self::From(networks) => within(packet.from, networks),
             Self::To(networks) => within(packet.to, networks),
-            Self::FromPort(ranges) => of_ports(packet.from_port, ranges),
+            Self::FromPort(ranges) => {
+                let is_never = packet.is_of_client && ranges.iter().all(|range| *range.end() < LOWEST);
+                of_ports(packet.from_port, ranges).or(is_never.then_some(false))
+            }
             Self::ToPort(ranges) => of_ports(packet.to_port, ranges),
             Self::Icmp(types) => packet.icmp.map(|(kind, code)| {
                 types
                     .iter()
                     .any(|(other, wanted)| kind == *other && wanted.is_none_or(|wanted| wanted == code))
             }),
+            Self::Flags { mask, set } => packet.flags.map(|flags| flags & mask == *set),
             Self::Arrives(patterns) => named(&packet.arrives, patterns),
             Self::Leaves(patterns) => named(&packet.leaves, patterns),
             Self::States(states) => {
@@ -125,6 +143,18 @@ pub(super) fn is_named(name: &str, pattern: &str) -> bool {
     }
 }
 
+/// A new destination; without an address this machine, without a port the same port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+}
+
+pub(crate) const FIN: u8 = 1;
+pub(crate) const SYN: u8 = 2;
+pub(crate) const RST: u8 = 4;
+pub(crate) const ACK: u8 = 16;
+
 /// What a rule does with a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -139,8 +169,8 @@ pub(crate) enum Action {
     Continue,
     /// It keeps the packet out of the connection tracking.
     Untrack,
-    /// It changes the destination.
-    Redirect,
+    /// It changes the destination; none if that is not known.
+    Redirect(Option<Target>),
     /// It changes the source, and accepts.
     Translate,
     /// Anything.

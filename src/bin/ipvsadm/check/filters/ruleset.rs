@@ -1,9 +1,11 @@
 //! What the rules of a packet filter certainly do to a packet: whatever is unknown about a rule or a packet counts in the
 //! packet's favour.
 
+use std::collections::BTreeSet;
+
 use ipvs::Family;
 
-use super::rules::{Action, Base, Hook, Packet, Rule, RuleTable};
+use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, Target};
 
 /// The rules of all tables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,8 +29,8 @@ enum Walk<'a> {
     Drops(&'a Rule),
     /// It may be accepted, or is.
     Passes,
-    /// It may get another destination.
-    Redirects,
+    /// It may get another destination; with a rule, it certainly does.
+    Redirects(Option<&'a Rule>),
 }
 
 impl Ruleset {
@@ -41,25 +43,44 @@ impl Ruleset {
 
     /// What certainly drops a packet at some hooks; only chains below a priority count.
     pub(crate) fn drops(&self, hooks: &[Hook], below: i32, packet: &Packet) -> Option<Dropped<'_>> {
-        let of_family = |table: &&RuleTable| table.family.is_none_or(|family| family == packet.family);
         // Rules may have kept it out of the connection tracking.
         let mut rules = self.tables.iter().flat_map(|table| table.chains.values().flatten());
         let untracked = rules.any(|rule| rule.action == Action::Untrack);
         let packet = &Packet { state: packet.state.filter(|_| !untracked), ..packet.clone() };
         for hook in hooks {
-            let bases = self.tables.iter().filter(of_family).flat_map(|table| {
-                let passed = move |base: &&Base| base.hook == *hook && base.priority < below;
-                table.bases.iter().filter(passed).map(move |base| (table, base))
-            });
-            let mut bases: Vec<(&RuleTable, &Base)> = bases.collect();
-            bases.sort_by_key(|(_, base)| base.priority);
-            for (table, base) in bases {
+            for (table, base) in self.bases(*hook, below, packet.family) {
                 match table.walk(&base.chain, packet, 0) {
                     Walk::Drops(rule) => return Some(Dropped { table, base, rule: Some(rule) }),
                     Walk::Falls if base.drops => return Some(Dropped { table, base, rule: None }),
                     Walk::Falls | Walk::Passes => {}
-                    Walk::Redirects => return None,
+                    Walk::Redirects(_) => return None,
                 }
+            }
+        }
+        None
+    }
+
+    /// The chains at a hook below a priority, as packets of a family pass them.
+    fn bases(&self, hook: Hook, below: i32, family: Family) -> Vec<(&RuleTable, &Base)> {
+        let of_family = self.tables.iter().filter(|table| table.family.is_none_or(|of| of == family));
+        let passed = move |base: &&Base| base.hook == hook && base.priority < below;
+        let bases =
+            of_family.flat_map(|table| table.bases.iter().filter(passed).map(move |base| (table, base)));
+        let mut bases: Vec<(&RuleTable, &Base)> = bases.collect();
+        bases.sort_by_key(|(_, base)| base.priority);
+        bases
+    }
+
+    /// The rule that certainly changes the destination of a packet before it is routed, and the new one.
+    pub(crate) fn redirects(&self, packet: &Packet) -> Option<(Dropped<'_>, Target)> {
+        for (table, base) in self.bases(Hook::Prerouting, i32::MAX, packet.family) {
+            match table.walk(&base.chain, packet, 0) {
+                Walk::Redirects(Some(rule)) => {
+                    let Action::Redirect(target) = rule.action else { return None };
+                    return Some((Dropped { table, base, rule: Some(rule) }, target?));
+                }
+                Walk::Redirects(None) | Walk::Drops(_) => return None,
+                Walk::Falls | Walk::Passes => {}
             }
         }
         None
@@ -70,7 +91,7 @@ impl Ruleset {
         let redirects = |table: &RuleTable| {
             let of_family = table.family.is_none_or(|family| family == packet.family);
             let mut bases = table.bases.iter().filter(|base| of_family && hooks.contains(&base.hook));
-            bases.any(|base| matches!(table.walk(&base.chain, packet, 0), Walk::Redirects))
+            bases.any(|base| matches!(table.walk(&base.chain, packet, 0), Walk::Redirects(_)))
         };
         self.tables.iter().any(redirects)
     }
@@ -85,6 +106,17 @@ impl Ruleset {
             })
         };
         self.tables.iter().any(translates)
+    }
+
+    /// Ports that stand for all: those with which the ranges begin that rules are about, and those that follow the ranges.
+    pub(crate) fn ports(&self) -> BTreeSet<u16> {
+        let rules = self.tables.iter().flat_map(|table| table.chains.values().flatten());
+        let ranges = rules.flat_map(|rule| &rule.tests).filter_map(|(condition, _)| match condition {
+            Condition::ToPort(ranges) => Some(ranges),
+            _ => None,
+        });
+        let ends = ranges.flatten().flat_map(|range| [Some(*range.start()), range.end().checked_add(1)]);
+        ends.flatten().chain([1]).collect()
     }
 
     /// The tool that has tables for a family, the first of several.
@@ -107,6 +139,12 @@ impl RuleTable {
         Self { tool: tool.to_owned(), name: name.to_owned(), family, ..Self::default() }
     }
 
+    /// Whether any rule is about the state of connections.
+    pub(crate) fn looks_at_states(&self) -> bool {
+        let mut tests = self.chains.values().flatten().flat_map(|rule| &rule.tests);
+        tests.any(|(condition, _)| matches!(condition, Condition::States(_)))
+    }
+
     fn walk(&self, chain: &str, packet: &Packet, depth: usize) -> Walk<'_> {
         const DEEPEST: usize = 16;
         if depth > DEEPEST {
@@ -124,7 +162,9 @@ impl RuleTable {
             }
             let is_sure = matches == Some(true);
             match &rule.action {
-                Action::Redirect => return Walk::Redirects,
+                Action::Redirect(_) => {
+                    return Walk::Redirects(Some(rule).filter(|_| is_sure && !may_pass && !may_return));
+                }
                 Action::Drop if is_sure => return dropped(may_pass, may_return, rule),
                 Action::Drop | Action::Continue | Action::Untrack | Action::Mark(_) => {}
                 Action::Return if is_sure => break,
@@ -132,7 +172,9 @@ impl RuleTable {
                 Action::Accept | Action::Translate | Action::Unknown => may_pass = true,
                 Action::Jump(target) | Action::Goto(target) => {
                     match self.walk(target, packet, depth + 1) {
-                        Walk::Redirects => return Walk::Redirects,
+                        Walk::Redirects(rule) => {
+                            return Walk::Redirects(rule.filter(|_| is_sure && !may_pass && !may_return));
+                        }
                         Walk::Drops(rule) if is_sure => return dropped(may_pass, may_return, rule),
                         Walk::Drops(_) | Walk::Falls => {}
                         Walk::Passes => may_pass = true,
@@ -155,7 +197,6 @@ impl RuleTable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Condition;
     use super::*;
 
     fn rule(matches: Option<bool>, action: Action) -> Rule {
@@ -184,7 +225,7 @@ mod tests {
 
     #[test]
     fn only_what_is_certain_counts() {
-        use Action::{Accept, Continue, Drop, Goto, Jump, Redirect, Return, Unknown};
+        use Action::{Accept, Continue, Drop, Goto, Jump, Return, Unknown};
         const YES: Option<bool> = Some(true);
         const NO: Option<bool> = Some(false);
         const PERHAPS: Option<bool> = None;
@@ -205,7 +246,7 @@ mod tests {
             (false, vec![(NO, Accept), (YES, Drop)], vec![], "rule"),
             (false, vec![(YES, Continue), (YES, Drop)], vec![], "rule"),
             (true, vec![(YES, Unknown)], vec![], "passes"),
-            (true, vec![(PERHAPS, Redirect)], vec![], "passes"),
+            (true, vec![(PERHAPS, Action::Redirect(None))], vec![], "passes"),
             (true, vec![(YES, Return), (YES, Accept)], vec![], "policy"),
             (false, vec![(PERHAPS, Return), (YES, Drop)], vec![], "passes"),
             (false, vec![(YES, jump())], vec![(YES, Drop)], "rule"),
