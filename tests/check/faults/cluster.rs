@@ -73,10 +73,15 @@ pub(super) const FAULTS: [Fault; 35] = [
                ip addr add 192.168.1.100/32 dev eth1",
         ..ON_DIRECTOR
     },
-    Fault { id: "vip-unanswered", make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=8", ..ON_DIRECTOR },
+    // Its own ARP requests, which the client learns the VIP from, are not under way any more.
     Fault {
         id: "vip-unanswered",
-        make: "sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr del 192.168.1.100/32 dev eth0 && \
+        make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=8 && ip neigh flush dev eth0",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "vip-unanswered",
+        make: "ip neigh flush dev eth0 && sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr del 192.168.1.100/32 dev eth0 && \
                ip addr add 192.168.1.100/32 dev eth0 scope host",
         ..ON_DIRECTOR
     },
