@@ -50,7 +50,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 38] = [
+pub(super) const FAULTS: [Fault; 40] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -344,6 +344,21 @@ pub(super) const FAULTS: [Fault; 38] = [
         id: "no-listener",
         stage: &[("rs1", "true")],
         make: concat!("iptables-legacy -t nat -F; ", stop_httpd!(), "; ", start_httpd!("-p 8080")),
+        ..ON_SERVER
+    },
+    // An old rule sends the packets to another port.
+    Fault {
+        id: "no-listener",
+        stage: &[("rs1", "true")],
+        make: "iptables-legacy -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080",
+        ..ON_SERVER
+    },
+    Fault {
+        id: "no-listener",
+        kind: Kind::Masquerade,
+        stage: &[("rs1", "true")],
+        make: "iptables-legacy -t nat -A PREROUTING -d 10.0.0.11 -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.11:80",
+        options: "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
         ..ON_SERVER
     },
     // TCP for UDP.

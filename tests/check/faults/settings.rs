@@ -26,7 +26,7 @@ send $icmp, $advertisement, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, 'ff02::1
 END
 chmod +x /run/check/bin/router";
 
-pub(super) const FAULTS: [Fault; 17] = [
+pub(super) const FAULTS: [Fault; 19] = [
     Fault {
         id: "ip-forward",
         kind: Kind::Masquerade,
@@ -137,6 +137,23 @@ pub(super) const FAULTS: [Fault; 17] = [
         ],
         at: "backup",
         make: "sysctl -w net.ipv4.vs.backup_only=0",
+        ..ON_DIRECTOR
+    },
+    // The address has come here, and the daemon is still that of the standby.
+    Fault {
+        id: "backup-only",
+        make: "sysctl -w net.ipv4.vs.backup_only=1 && ipvsadm --start-daemon backup --mcast-interface eth1",
+        ..ON_DIRECTOR
+    },
+    // A second daemon changes nothing.
+    Fault {
+        id: "backup-only",
+        stage: &[(
+            "director",
+            "ipvsadm --start-daemon master --mcast-interface eth1 && ipvsadm --start-daemon backup --mcast-interface eth1 && \
+             ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+        )],
+        make: "sysctl -w net.ipv4.vs.backup_only=1",
         ..ON_DIRECTOR
     },
     Fault {

@@ -89,7 +89,7 @@ kinds! {
     RpFilter: "rp-filter", "packets are dropped because answers would leave by another interface than they arrive on";
     DropPacket: "drop-packet", "clients have to try again, and wait meanwhile";
     TimeoutShort: "timeout-short", "a client that pauses for longer gets no more answers";
-    BackupOnly: "backup-only", "packets go from director to director, and clients time out";
+    BackupOnly: "backup-only", "each request must be scheduled once, by the director that has the address: clients time out";
     ExpireNodestConn: "expire-nodest-conn", "their packets are dropped silently until the connections time out";
     ExpireQuiescentTemplate: "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains";
     ConnReuseMode: "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains";

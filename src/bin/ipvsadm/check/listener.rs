@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipvs::{Family, Protocol};
 
+use super::dropped;
 use super::filters;
 use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::Ruleset;
@@ -55,6 +56,9 @@ pub(crate) fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
         Method::Masquerade => machine.addresses.iter().any(|own| is_own(own.address) && listens(own.address)),
         _ => listens(role.vip),
     };
+    if let Some(finding) = redirected_to_nobody(role, machine, rules, port) {
+        return Some(finding);
+    }
     if is_served || is_redirected(role, machine, rules) {
         return None;
     }
@@ -62,6 +66,43 @@ pub(crate) fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
         if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
     let (elsewhere, fix) = instead(role, machine, rules, port);
     let what = format!("nothing listens on port {port} of {served_address}{elsewhere}");
+    Some(Kind::NoListener.at(&port, what, fix))
+}
+
+/// A rule certainly sends the packets to a port of this machine where nothing listens. If a socket takes them at the port that
+/// they have, the command leaves them alone.
+fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> Option<Finding> {
+    let to = match role.method {
+        Method::Masquerade => sources(role, machine).into_iter().flatten().next()?,
+        _ => role.vip,
+    };
+    let is_tcp = role.protocol != Some(Protocol::Udp);
+    let packet = Packet {
+        to: Some(to),
+        to_port: Some(port),
+        state: Some("new"),
+        is_local: Some(machine.holders(to).next().is_some()),
+        ..Packet::of(Family::from(role.vip), if is_tcp { TCP } else { UDP })
+    };
+    let (redirected, target) = rules.redirects(&packet)?;
+    let new_port = target.port.unwrap_or(port);
+    let mut ends = match target.address {
+        Some(address) => vec![address],
+        // Its first address on the interface.
+        None => machine.addresses.iter().map(|own| own.address).collect(),
+    };
+    ends.retain(|end| end.is_ipv4() == to.is_ipv4() && machine.holders(*end).next().is_some());
+    if ends.is_empty() || ends.iter().any(|end| machine.listens(*end, new_port, is_tcp)) {
+        return None;
+    }
+    let text = redirected.rule.map_or("", |rule| &rule.text);
+    let what =
+        format!("nothing listens on port {new_port}, where a rule sends the packets for port {port}: {text}");
+    let fix = if machine.listens(to, port, is_tcp) {
+        dropped::accept(redirected, &packet)
+    } else {
+        RESTART.to_owned()
+    };
     Some(Kind::NoListener.at(&port, what, fix))
 }
 

@@ -31,6 +31,7 @@ mod servers;
 mod services;
 mod settings;
 mod show;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -93,7 +94,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 25] = [
     settings::reverse_path,
     settings::dropped_arp,
     settings::dropped_connections,
-    settings::second_scheduling,
+    standby::scheduling,
     settings::draining,
     settings::estimation_and_sync,
 ];

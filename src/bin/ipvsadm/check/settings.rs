@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ipvs::{
-    Change, DaemonState, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
-    SyncDaemon, Timeouts,
-};
+use ipvs::{Change, DestinationId, ForwardingMethod, Protocol, ServiceId, SyncDaemon, Timeouts};
 
 use super::address::Route;
 use super::director::{Director, connections_of};
@@ -205,35 +202,6 @@ pub(crate) fn dropped_connections(director: &Director) -> Vec<Finding> {
         findings.push(Kind::TimeoutShort.at(&"timeouts", what, fix));
     }
     findings
-}
-
-/// A standby that is a real server too, and schedules what the other director sends to it again.
-pub(crate) fn second_scheduling(director: &Director) -> Vec<Finding> {
-    let machine = &director.machine;
-    let path = "net/ipv4/vs/backup_only";
-    let is_backup = matches!(&director.daemons[..], [daemon] if daemon.state == DaemonState::Backup);
-    if !is_backup || machine.sysctl(path) != Some(0) {
-        return Vec::new();
-    }
-    // The other director has the address on the network; this machine has it only to accept what is sent to it.
-    let is_server = |vip: IpAddr| {
-        let mut holders = machine.holders(vip).peekable();
-        holders.peek().is_some() && holders.all(|(_, link)| link.kind != LinkKind::Ethernet)
-    };
-    let here = |server: &DestinationEntry| {
-        machine.route(server.destination.id.address) == Route::Local && server.destination.weight > 0
-    };
-    let mut served = director.services().filter(|(service, servers)| {
-        address(&service.id).is_some_and(is_server)
-            && servers.iter().any(here)
-            && servers.iter().any(|it| !here(it) && it.destination.weight > 0)
-    });
-    let finding = |(service, _): (&Service, &[DestinationEntry])| {
-        let what =
-            "this standby is a real server too, and schedules again what the other director sends to it";
-        Kind::BackupOnly.of_service(&service.id, what, set_sysctls(&[(path.to_owned(), 1)]))
-    };
-    served.next().map(finding).into_iter().collect()
 }
 
 /// Settings that keep connections on servers that are being drained.
