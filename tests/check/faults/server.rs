@@ -50,7 +50,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 40] = [
+pub(super) const FAULTS: [Fault; 41] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -162,6 +162,15 @@ pub(super) const FAULTS: [Fault; 40] = [
         kind: Kind::Routing6,
         make: "ip addr del 2001:db8::100/128 dev lo",
         options: "-r [2001:db8::100]:80",
+        ..ON_SERVER
+    },
+    // Hardened: the address goes with the setting.
+    Fault {
+        id: "server-vip-missing",
+        kind: Kind::Routing6,
+        make: "sysctl -w net.ipv6.conf.lo.disable_ipv6=1",
+        options: "-r [2001:db8::100]:80",
+        commands: 2,
         ..ON_SERVER
     },
     Fault { id: "server-vip-missing", make: "ip addr del 192.0.2.100/32 dev tunl0", ..TUNNEL },

@@ -160,7 +160,12 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
     let is_from_vip =
         |connection: &Connection| connection.state == TcpState::Established && connection.remote.ip() == vip;
     if !machine.connections.iter().any(is_from_vip) {
-        return Kind::ServerVipMissing.at(&vip, what, add_address(vip, vip_interface(role, machine)));
+        let link = vip_interface(role, machine);
+        let path = format!("net/ipv6/conf/{link}/disable_ipv6");
+        let is_disabled = vip.is_ipv6() && machine.sysctl(&path) == Some(1);
+        let allow = if is_disabled { set_sysctls(&[(path, 0)]) + " && " } else { String::new() };
+        let what = if is_disabled { format!("{what}, and IPv6 is disabled on {link}") } else { what };
+        return Kind::ServerVipMissing.at(&vip, what, allow + &add_address(vip, link));
     }
     // A user who is connected from it, on the director, would be cut off.
     let what = format!("{what}, and the director's own connections use it as source: they would be cut");
