@@ -73,15 +73,11 @@ pub(super) const FAULTS: [Fault; 35] = [
                ip addr add 192.168.1.100/32 dev eth1",
         ..ON_DIRECTOR
     },
-    // Its own ARP requests, which the client learns the VIP from, are not under way any more.
+    Fault { id: "vip-unanswered", make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=8", ..ON_DIRECTOR },
+    // An earlier fault may have put the address on another interface, too.
     Fault {
         id: "vip-unanswered",
-        make: "sysctl -w net.ipv4.conf.eth0.arp_ignore=8 && ip neigh flush dev eth0",
-        ..ON_DIRECTOR
-    },
-    Fault {
-        id: "vip-unanswered",
-        make: "ip neigh flush dev eth0 && sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr del 192.168.1.100/32 dev eth0 && \
+        make: "sysctl -w net.ipv4.conf.all.arp_ignore=3 && ip addr flush to 192.168.1.100/32 && \
                ip addr add 192.168.1.100/32 dev eth0 scope host",
         ..ON_DIRECTOR
     },
@@ -295,9 +291,10 @@ pub(super) const FAULTS: [Fault; 35] = [
         fixed: "8 rs2",
         ..ON_DIRECTOR
     },
-    // The two earlier connections count.
+    // The two earlier connections count. Thresholds stay, and would count those of the next fault.
     Fault {
         id: "threshold-reached",
+        stage: &[("director", "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -x 100")],
         make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11 -g -x 3 -y 1",
         ..ON_DIRECTOR
     },
