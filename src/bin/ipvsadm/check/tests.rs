@@ -45,13 +45,7 @@ pub(super) fn machine() -> Machine {
         parent: None,
         kind,
     };
-    let own = |address, prefix, link| Address {
-        address: ip(address),
-        prefix,
-        link,
-        is_void: false,
-        is_of_host: false,
-    };
+    let own = |address, prefix, link| Address { link, ..Address::network(ip(address), prefix) };
     let lookups = [
         ("192.168.1.100", Route::Local),
         ("192.168.1.11", Route::OnLink(ETH0)),
@@ -152,13 +146,7 @@ fn schedulers_without_weights_are_known() {
 fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
-    director.machine.addresses.push(Address {
-        address: ip("192.168.1.100"),
-        prefix: 32,
-        link: 1,
-        is_void: false,
-        is_of_host: false,
-    });
+    director.machine.addresses.push(Address { link: 1, ..Address::network(ip("192.168.1.100"), 32) });
     director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
     assert_eq!(found(&director)[0].0, "vip-on-loopback");
     director.machine.addresses.retain(|own| own.link != ETH0);
@@ -260,7 +248,7 @@ fn networks_span_what_their_prefix_says() {
         ("2001:db8::1", 0, "::1", true),
         ("2001:db8::1", 24, "192.168.1.1", false),
     ] {
-        let own = Address { address: ip(own), prefix, link: ETH0, is_void: false, is_of_host: false };
+        let own = Address { link: ETH0, ..Address::network(ip(own), prefix) };
         assert_eq!(own.spans(ip(other)), is_inside, "{own:?} {other}");
     }
 }
@@ -289,13 +277,7 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
         parent: None,
         kind: LinkKind::Ethernet,
     });
-    machine.addresses.push(Address {
-        address: ip("172.17.0.1"),
-        prefix: 16,
-        link: 3,
-        is_void: false,
-        is_of_host: false,
-    });
+    machine.addresses.push(Address { link: 3, ..Address::network(ip("172.17.0.1"), 16) });
     machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     machine.sysctls = Box::new(|path| {
         let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
@@ -338,13 +320,7 @@ fn a_director_that_serves_too_keeps_the_address() {
     machine.lookups.insert(director, Route::Local);
     machine.addresses.retain(|own| own.address != director);
     assert!(ids(&machine).contains(&"server-vip-on-wire"));
-    machine.addresses.push(Address {
-        address: director,
-        prefix: 24,
-        link: ETH0,
-        is_void: false,
-        is_of_host: false,
-    });
+    machine.addresses.push(Address { link: ETH0, ..Address::network(director, 24) });
     assert_eq!(ids(&machine), Vec::<&str>::new());
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Server {
 }
 
 pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
-    Address { address: ip(address), prefix, link, is_void: false, is_of_host: false }
+    Address { link, ..Address::network(ip(address), prefix) }
 }
 
 pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {

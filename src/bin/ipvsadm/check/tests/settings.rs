@@ -60,13 +60,7 @@ fn settings() {
     let apart = with(|director| {
         redirects(director);
         without_vip(director);
-        director.machine.addresses.push(Address {
-            address: ip("192.168.1.100"),
-            prefix: 32,
-            link: 1,
-            is_void: false,
-            is_of_host: false,
-        });
+        director.machine.addresses.push(Address { link: 1, ..Address::network(ip("192.168.1.100"), 32) });
     });
     assert_healthy(&apart, "clients and servers are behind two interfaces");
     assert_healthy(&with(|director| set_all(director, REDIRECTS)), "direct routing causes no redirects");
@@ -272,13 +266,7 @@ fn forwarding_of_ipv6() {
             (first(director).id.address, first(director).forwarding) =
                 (ip("2001:db8::11"), ForwardingMethod::Masquerade);
             let machine = &mut director.machine;
-            machine.addresses.push(Address {
-                address: ip("2001:db8::100"),
-                prefix: 128,
-                link: ETH0,
-                is_void: false,
-                is_of_host: false,
-            });
+            machine.addresses.push(Address { link: ETH0, ..Address::network(ip("2001:db8::100"), 128) });
             machine.lookups.insert(ip("2001:db8::100"), Route::Local);
             machine.lookups.insert(ip("2001:db8::11"), Route::OnLink(ETH0));
             machine.lookups.insert(ip("3ffe::1"), Route::Via(ip(gateway), ETH0));

@@ -145,13 +145,7 @@ fn the_directors_own_filter_comes_first_where_no_server_answers() {
 #[test]
 fn a_server_is_told_the_address_of_this_director_that_it_sees() {
     let mut director = director(table("rr", two_servers()));
-    let own = |address, prefix| Address {
-        address: ip(address),
-        prefix,
-        link: ETH0,
-        is_void: false,
-        is_of_host: false,
-    };
+    let own = |address, prefix| Address { link: ETH0, ..Address::network(ip(address), prefix) };
     director.machine.addresses = vec![
         own("10.0.0.1", 8),
         own("192.168.1.7", 32),
@@ -190,13 +184,7 @@ fn a_look_at_a_server_says_how_it_serves() {
     // Which of two addresses is the gateway of its servers?
     let shared: fn(&mut super::Director) = |director| {
         director.table[0].1[0].destination.forwarding = ipvs::ForwardingMethod::Masquerade;
-        director.machine.addresses.push(Address {
-            address: ip("192.168.1.254"),
-            prefix: 24,
-            link: ETH0,
-            is_void: false,
-            is_of_host: false,
-        });
+        director.machine.addresses.push(Address { link: ETH0, ..Address::network(ip("192.168.1.254"), 24) });
     };
     assert_eq!(look(shared), "ssh 192.168.1.11 ipvsadm --check -r 192.168.1.100 -m --port 80");
     let tunnelled: fn(&mut super::Director) = |director| {
