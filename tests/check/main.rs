@@ -138,8 +138,9 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
 
     let found = findings(&cluster, fault);
     let fix = found.iter().find(|(id, _)| id == fault.id).map(|(_, fix)| fix.clone());
-    let mut fix =
-        fix.unwrap_or_else(|| panic!("{} is not among {found:?}; clients got: {suffering}", fault.id));
+    let mut fix = fix.unwrap_or_else(|| {
+        panic!("{} is not among {found:?}; clients got: {suffering}; {}", fault.id, fault.make)
+    });
     if interrupted::concerns(fault) {
         assert_eq!(fix.split(" && ").count(), fault.commands, "{fix}");
     }

@@ -43,6 +43,14 @@ const ROUNDS: [&[Fault]; 4] = [
             }'",
             ..ON_DIRECTOR
         },
+        // A table of the name that iptables has, with other chains.
+        Fault {
+            id: "filter-input",
+            make: "nft flush ruleset && nft 'table ip filter {
+                chain input { type filter hook input priority filter; policy drop; tcp dport 22 accept; icmp type echo-request accept; }
+            }'",
+            ..ON_DIRECTOR
+        },
         // Packets after the first begin a connection again.
         Fault {
             id: "filter-input",

@@ -17,6 +17,7 @@ use ipvs::Family;
 
 use super::marks::output;
 pub(crate) use marked::SCHEDULED;
+use rules::RuleTable;
 use ruleset::Ruleset;
 
 /// The rules of all packet filters on this machine, as far as their tools may read them. A filter that the kernel does
@@ -42,14 +43,19 @@ pub(crate) fn read() -> Ruleset {
     }
     if has_nft {
         let printed = output("nft", &["-j", "list", "ruleset"]).unwrap_or_default();
-        // Tables of iptables are here too, less readable.
-        let is_known = |name: &str| match name.split_once(' ') {
-            Some(("ip", name)) => tables.iter().any(|table| table.tool == "iptables" && table.name == name),
-            Some(("ip6", name)) => tables.iter().any(|table| table.tool == "ip6tables" && table.name == name),
-            _ => false,
+        // Tables of iptables are here too, less readable. One of the same name with other chains is not iptables'.
+        let is_known = |table: &RuleTable| {
+            let (family, name) = table.name.split_once(' ').unwrap_or_default();
+            let tool = match family {
+                "ip" => "iptables",
+                "ip6" => "ip6tables",
+                _ => return false,
+            };
+            let is_it = |known: &RuleTable| known.tool == tool && known.name == name;
+            tables.iter().any(is_it)
+                && table.bases.iter().all(|base| iptables::hook_of(&base.chain).is_some())
         };
-        let others: Vec<_> =
-            nft::tables(&printed).into_iter().filter(|table| !is_known(&table.name)).collect();
+        let others: Vec<_> = nft::tables(&printed).into_iter().filter(|table| !is_known(table)).collect();
         tables.extend(others);
     }
     Ruleset::new(tables)

@@ -28,19 +28,24 @@ pub(crate) fn tables(printed: &str, tool: &str, family: Family) -> Vec<RuleTable
     tables
 }
 
-/// A line `CHAIN POLICY [PACKETS:BYTES]`; chains of users have the policy `-`.
-fn add_chain(table: &mut RuleTable, line: &str) {
-    let mut words = line.split(' ');
-    let (Some(chain), Some(policy)) = (words.next(), words.next()) else { return };
-    table.chains.entry(chain.to_owned()).or_default();
-    let hook = match chain {
+/// The hook of a chain that is not a user's.
+pub(super) fn hook_of(chain: &str) -> Option<Hook> {
+    Some(match chain {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
         "FORWARD" => Hook::Forward,
         "OUTPUT" => Hook::Output,
         "POSTROUTING" => Hook::Postrouting,
-        _ => return,
-    };
+        _ => return None,
+    })
+}
+
+/// A line `CHAIN POLICY [PACKETS:BYTES]`; chains of users have the policy `-`.
+fn add_chain(table: &mut RuleTable, line: &str) {
+    let mut words = line.split(' ');
+    let (Some(chain), Some(policy)) = (words.next(), words.next()) else { return };
+    table.chains.entry(chain.to_owned()).or_default();
+    let Some(hook) = hook_of(chain) else { return };
     let priority = match table.name.as_str() {
         "raw" => -300,
         "mangle" => -150,
