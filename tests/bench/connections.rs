@@ -13,9 +13,9 @@ const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
 
 /// As many as fit into an Ethernet frame.
-const PER_MESSAGE: usize = 40;
+const PER_MESSAGE: u32 = 40;
 /// So many are made before the next.
-const AT_ONCE: usize = 20_000;
+const AT_ONCE: u32 = 20_000;
 
 /// Fills the table of the calling thread's network with connections of so many clients.
 pub(crate) fn make(count: u32, clients: u32) {
@@ -40,13 +40,12 @@ pub(crate) fn make(count: u32, clients: u32) {
         ])
         .unwrap();
     let master = UdpSocket::bind(("192.0.2.254", 0)).unwrap();
-    for first in (0..count).step_by(AT_ONCE) {
-        let end = count.min(first + u32::try_from(AT_ONCE).unwrap());
+    for first in (0..count).step_by(AT_ONCE as usize) {
+        let end = count.min(first + AT_ONCE);
         // Messages that arrive too fast are lost: repeat until all were received.
         while client.destinations(&service).unwrap()[0].active_connections < end {
-            for (number, first) in (first..end).step_by(PER_MESSAGE).enumerate() {
-                let room = u32::try_from(PER_MESSAGE).unwrap();
-                master.send_to(&message(first, room.min(end - first), clients), GROUP).unwrap();
+            for (number, first) in (first..end).step_by(PER_MESSAGE as usize).enumerate() {
+                master.send_to(&message(first, PER_MESSAGE.min(end - first), clients), GROUP).unwrap();
                 if number % 50 == 49 {
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -187,12 +187,9 @@ const TWINS: &[Twin] = &[
         kind: Kind::Masquerade,
         stage: &[(
             "director",
-            concat!(
-                "sysctl -w net.ipv4.vs.conntrack=1 && ",
-                "iptables-legacy -A FORWARD -m state --state INVALID -j DROP && \
+            "sysctl -w net.ipv4.vs.conntrack=1 && iptables-legacy -A FORWARD -m state --state INVALID -j DROP && \
              iptables-legacy -A OUTPUT -m state --state INVALID -j DROP && \
-             iptables-legacy -A INPUT -p tcp ! --syn -m state --state NEW -j DROP"
-            ),
+             iptables-legacy -A INPUT -p tcp ! --syn -m state --state NEW -j DROP",
         )],
         at: "director",
         options: "",

@@ -8,9 +8,9 @@ use super::address::Route;
 use super::director::Director;
 use super::filters::rules::Packet;
 use super::machine::{Machine, TcpState};
+use super::packets::{self, TCP};
 use super::{filtered, settings};
 
-const TCP: u8 = 6;
 /// So many connections are no accident.
 pub(crate) const MANY: usize = 3;
 
@@ -34,7 +34,7 @@ pub(crate) fn beside(
         to_port: Some(id.port).filter(|port| *port != 0),
         ..Packet::of(Family::from(id.address), TCP)
     };
-    if machine.sysctl("net/ipv4/vs/conntrack") == Some(1) && director.rules.may_translate(&packet) {
+    if packets::is_tracked(machine) == Some(true) && director.rules.may_translate(&packet) {
         return None;
     }
     let connections = &director.connections;

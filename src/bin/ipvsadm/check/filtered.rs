@@ -12,11 +12,10 @@ use super::filters::rules::{ACK, Hook, Packet, SYN, Target};
 use super::filters::ruleset::{Dropped, Ruleset};
 use super::finding::{Finding, Kind};
 use super::machine::Machine;
-use super::packets::{self, ICMP, ICMP6, NEIGHBOURS, TCP, UDP, wires};
+use super::packets::{self, ICMP, ICMP6, IPIP, NEIGHBOURS, TCP, UDP, wires};
 use super::way_back;
 use crate::command::{Method, RealServer};
 
-const IPIP: u8 = 4;
 /// "Fragmentation needed".
 const TOO_LONG: (u8, u8) = (3, 4);
 
@@ -33,6 +32,9 @@ pub(crate) fn requests(director: &Director) -> Vec<Finding> {
     let mut findings = Vec::new();
     let rules = &director.rules;
     let is_open = rules.is_open(&ARRIVING);
+    if is_open && !rules.has_redirects() {
+        return findings;
+    }
     for (service, _) in director.services() {
         let mut packets = packets::requests(director, service);
         packets.retain(|packet| packet.is_local == Some(true));
@@ -64,12 +66,8 @@ fn redirected(director: &Director, packets: &[Packet]) -> Option<(String, String
         return None;
     }
     let ((redirected, _), packet) = (all.first()?, packets.first()?);
-    let what = format!(
-        "{} gets another destination in {}: {}",
-        named(packet),
-        chain(redirected),
-        redirected.rule.map_or("", |rule| &rule.text)
-    );
+    let what =
+        format!("{} gets another destination in {}: {}", named(packet), chain(redirected), redirected.text());
     Some((what, accept(*redirected, packet)))
 }
 

@@ -27,6 +27,14 @@ pub(crate) fn move_address(machine: &Machine, place: &Address, holder: &Link, ho
     commands.join(" && ")
 }
 
+/// An ARP setting of an interface, in words, and the command that gives it another value.
+pub(crate) fn set_arp(machine: &Machine, link: &Link, setting: &str, value: u32) -> (String, String) {
+    let path = |name: &str| format!("net/ipv4/conf/{name}/{setting}");
+    let current = machine.effective(&link.name, setting);
+    let what = format!("{setting} is {current} on {}, the higher of its own and that of all", link.name);
+    (what, set_sysctls(&[(path("all"), value), (path(&link.name), value)]))
+}
+
 /// The commands that remove an address from an interface, and nothing else.
 fn remove_address(machine: &Machine, place: &Address, holder: &Link) -> Vec<String> {
     let is_four = place.address.is_ipv4();

@@ -11,30 +11,31 @@ use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
 use super::machine::{Listener, Machine};
+use super::packets::{TCP, UDP};
 use super::set_sysctls;
 use super::way_back::sources;
 use crate::command::{Method, RealServer};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-
 /// Whether a rule may change the destination of clients' packets. Without a port it is enough that there is one for the
 /// address.
 pub(crate) fn is_redirected(role: &RealServer, machine: &Machine, rules: &Ruleset) -> bool {
-    let of_protocol = |number| {
-        let packet = Packet {
-            to: Some(role.vip),
-            to_port: role.port,
-            state: Some("new"),
-            is_local: Some(machine.holders(role.vip).next().is_some()),
-            ..Packet::of(Family::from(role.vip), number)
-        };
-        rules.may_redirect(&[Hook::Prerouting], &packet)
-    };
+    let of_protocol =
+        |number| rules.may_redirect(&[Hook::Prerouting], &request(machine, role.vip, role.port, number));
     match role.protocol {
         Some(Protocol::Udp) => of_protocol(UDP),
         Some(_) => of_protocol(TCP),
         None => of_protocol(TCP) || of_protocol(UDP),
+    }
+}
+
+/// A client's first packet, as it arrives here.
+fn request(machine: &Machine, to: IpAddr, to_port: Option<u16>, protocol: u8) -> Packet {
+    Packet {
+        to: Some(to),
+        to_port,
+        state: Some("new"),
+        is_local: Some(machine.holders(to).next().is_some()),
+        ..Packet::of(Family::from(to), protocol)
     }
 }
 
@@ -77,13 +78,7 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
         _ => role.vip,
     };
     let is_tcp = role.protocol != Some(Protocol::Udp);
-    let packet = Packet {
-        to: Some(to),
-        to_port: Some(port),
-        state: Some("new"),
-        is_local: Some(machine.holders(to).next().is_some()),
-        ..Packet::of(Family::from(role.vip), if is_tcp { TCP } else { UDP })
-    };
+    let packet = request(machine, to, Some(port), if is_tcp { TCP } else { UDP });
     let (redirected, target) = rules.redirects(&packet)?;
     let new_port = target.port.unwrap_or(port);
     let mut ends = match target.address {
@@ -95,9 +90,10 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
     if ends.is_empty() || ends.iter().any(|end| machine.listens(*end, new_port, is_tcp)) {
         return None;
     }
-    let text = redirected.rule.map_or("", |rule| &rule.text);
-    let what =
-        format!("nothing listens on port {new_port}, where a rule sends the packets for port {port}: {text}");
+    let what = format!(
+        "nothing listens on port {new_port}, where a rule sends the packets for port {port}: {}",
+        redirected.text()
+    );
     let fix = if machine.listens(to, port, is_tcp) {
         dropped::accept(redirected, &packet)
     } else {

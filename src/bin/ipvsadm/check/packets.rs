@@ -10,7 +10,7 @@ use super::filters::rules::{ACK, Packet, SYN};
 use super::machine::{LinkKind, Machine};
 
 pub(crate) const ICMP: u8 = 1;
-const IPIP: u8 = 4;
+pub(crate) const IPIP: u8 = 4;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 const IPV6: u8 = 41;
@@ -54,15 +54,19 @@ pub(crate) fn requests(director: &Director, service: &Service) -> Vec<Packet> {
     arriving.collect()
 }
 
-/// The packets after the first. Unless the connection tracking is told of IPVS's connections, it does not keep them: then each
-/// packet is the first that it sees.
+/// Whether the connection tracking keeps the connections of IPVS; none if IPVS has no such setting.
+pub(crate) fn is_tracked(machine: &Machine) -> Option<bool> {
+    machine.sysctl("net/ipv4/vs/conntrack").map(|value| value != 0)
+}
+
+/// The packets after the first, if the connection tracking does not keep the connection: each is the first that it sees.
 pub(crate) fn later(machine: &Machine, first: &[Packet]) -> Vec<Packet> {
-    let is_untold = machine.sysctl("net/ipv4/vs/conntrack") == Some(0);
     let state = match machine.sysctl("net/netfilter/nf_conntrack_tcp_loose") {
         Some(0) => "invalid",
         _ => "new",
     };
-    let of_tcp = first.iter().filter(|packet| is_untold && packet.protocol == TCP);
+    let is_kept = is_tracked(machine) != Some(false);
+    let of_tcp = first.iter().filter(|packet| !is_kept && packet.protocol == TCP);
     of_tcp.map(|packet| Packet { flags: Some(ACK), state: Some(state), ..packet.clone() }).collect()
 }
 
@@ -71,8 +75,7 @@ pub(crate) fn to_server(director: &Director, service: &Service, server: &Destina
     let machine = &director.machine;
     let (to, port) = (server.destination.id.address, server.destination.id.port);
     let Some(link) = machine.route(to).link() else { return Vec::new() };
-    // IPVS takes packets out of the connection tracking that is not told of its connections.
-    let state = (machine.sysctl("net/ipv4/vs/conntrack") == Some(0)).then_some("untracked");
+    let state = (is_tracked(machine) == Some(false)).then_some("untracked");
     let leaving = |packet: Packet| Packet { leaves: Some(machine.name(link).to_owned()), state, ..packet };
     let tunnel = match server.destination.forwarding {
         ForwardingMethod::Tunnel(tunnel) => tunnel,
@@ -119,15 +122,13 @@ pub(crate) fn from_server(
     let Some(link) = link.filter(|_| server.destination.forwarding == ForwardingMethod::Masquerade) else {
         return (Vec::new(), Vec::new());
     };
-    let is_told = machine.sysctl("net/ipv4/vs/conntrack");
     let mut forwarded = Vec::new();
     let mut sent = Vec::new();
     for request in requests(director, service) {
-        // Only with that setting does the connection tracking know both directions as one connection.
-        let state = match (is_told, request.protocol) {
-            (Some(1), _) => Some("established"),
-            (Some(0), TCP) => Some("invalid"),
-            (Some(0), UDP) => Some("new"),
+        let state = match (is_tracked(machine), request.protocol) {
+            (Some(true), _) => Some("established"),
+            (Some(false), TCP) => Some("invalid"),
+            (Some(false), UDP) => Some("new"),
             _ => None,
         };
         let answer = Packet {

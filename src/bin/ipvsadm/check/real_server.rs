@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::address::{Address, Route, full_prefix};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, ip_command, move_address, route_from};
+use super::fixes::{add_address, ip_command, move_address, route_from, set_arp};
 use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState};
 use super::routes::{Hop, RouteEntry, RouteEntryKind};
@@ -91,20 +91,13 @@ fn arp(role: &RealServer, machine: &Machine) -> Vec<Finding> {
         return findings; // IPv6 never answers for addresses of other interfaces
     }
     for link in arp_interfaces(role, machine) {
-        let path = |name: &str, setting: &str| format!("net/ipv4/conf/{name}/{setting}");
-        let ignore = machine.effective(&link.name, "arp_ignore");
         if !machine.is_quiet(role.vip, link) {
-            let what =
-                format!("arp_ignore is {ignore} on {}, the higher of its own and that of all", link.name);
-            let fix = set_sysctls(&[(path("all", "arp_ignore"), 1), (path(&link.name, "arp_ignore"), 1)]);
+            let (what, fix) = set_arp(machine, link, "arp_ignore", 1);
             findings.push(Kind::ArpIgnore.at(&link.name, what, fix));
         }
-        let announce = machine.effective(&link.name, "arp_announce");
         // The kernel treats a higher value as 0.
-        if announce != 2 {
-            let what =
-                format!("arp_announce is {announce} on {}, the higher of its own and that of all", link.name);
-            let fix = set_sysctls(&[(path("all", "arp_announce"), 2), (path(&link.name, "arp_announce"), 2)]);
+        if machine.effective(&link.name, "arp_announce") != 2 {
+            let (what, fix) = set_arp(machine, link, "arp_announce", 2);
             findings.push(Kind::ArpAnnounce.at(&link.name, what, fix));
         }
     }

@@ -14,9 +14,11 @@ use super::address::Route;
 use super::director::Director;
 use super::filters::marked::Misplaced;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, bring_up, delete_address, log_of, move_address, remote_check, set_weight};
+use super::fixes::{
+    add_address, bring_up, delete_address, log_of, move_address, remote_check, set_arp, set_weight,
+};
 use super::machine::{Link, LinkKind, Machine};
-use super::{address, command_line, servers, set_sysctls};
+use super::{address, command_line, servers};
 
 /// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
 /// another machine may have them, no command adds them to this one: two would answer.
@@ -85,7 +87,8 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         return None;
     }
     if vip.is_ipv4() && holder.index == link.index {
-        return unanswered(machine, vip, link);
+        let (what, fix) = set_arp(machine, link, "arp_ignore", 1);
+        return machine.is_silent(vip, link).then(|| Kind::VipUnanswered.at(&vip, what, fix));
     }
     if is_on_wire {
         return wrong_link(machine, vip, elsewhere);
@@ -141,17 +144,6 @@ fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option
         None => add_address(vip, &right.name),
     };
     Some(Kind::VipOnOtherLink.at(&vip, what, fix))
-}
-
-/// An address where it belongs, for which its interface does not answer.
-fn unanswered(machine: &Machine, vip: IpAddr, link: &Link) -> Option<Finding> {
-    if !machine.is_silent(vip, link) {
-        return None;
-    }
-    let path = |name: &str| format!("net/ipv4/conf/{name}/arp_ignore");
-    let value = machine.effective(&link.name, "arp_ignore");
-    let what = format!("arp_ignore is {value} on {}, the higher of its own and that of all", link.name);
-    Some(Kind::VipUnanswered.at(&vip, what, set_sysctls(&[(path("all"), 1), (path(&link.name), 1)])))
 }
 
 /// A command that takes an address, and first asks for it: never take one that another machine has, whatever is known

@@ -7,7 +7,7 @@ use ipvs::{DaemonState, DestinationEntry, Service};
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
-use super::machine::LinkKind;
+use super::machine::{Link, LinkKind};
 use super::{address, set_sysctls};
 
 const BACKUP_ONLY: &str = "net/ipv4/vs/backup_only";
@@ -51,7 +51,7 @@ fn second(director: &Director) -> Option<Finding> {
 fn none(director: &Director) -> Option<Finding> {
     let machine = &director.machine;
     let is_in_use = |vip: IpAddr| {
-        let on_wire = |link: &super::machine::Link| {
+        let on_wire = |link: &Link| {
             link.kind == LinkKind::Ethernet && link.is_up && link.has_carrier && !machine.is_silent(vip, link)
         };
         !machine.is_void(vip) && machine.holders(vip).any(|(_, link)| on_wire(link))

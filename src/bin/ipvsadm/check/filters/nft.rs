@@ -228,11 +228,8 @@ fn conditions(left: &Value, right: &Value, wanted: bool) -> Vec<(Condition, bool
                 Some(own.into_iter().chain([(condition, wanted)]).collect())
             }
             ("icmp" | "icmpv6", "type") => {
-                let (number, own) = if protocol == "icmp" {
-                    (icmp_number as fn(&str) -> _, 1)
-                } else {
-                    (icmp6_number as _, 58)
-                };
+                let (number, own): (fn(&str) -> _, _) =
+                    if protocol == "icmp" { (icmp_number, 1) } else { (icmp6_number, 58) };
                 let kind = |word: &String| Some((number(word)?, None));
                 let types = words(&values)?.iter().map(kind).collect::<Option<Vec<_>>>()?;
                 Some(vec![protocols(own), (Condition::Icmp(types), wanted)])

@@ -22,6 +22,13 @@ pub(crate) struct Dropped<'a> {
     pub(crate) rule: Option<&'a Rule>,
 }
 
+impl Dropped<'_> {
+    /// The rule as its tool writes it; nothing for a policy.
+    pub(crate) fn text(&self) -> &str {
+        self.rule.map_or("", |rule| &rule.text)
+    }
+}
+
 /// What a chain does with a packet.
 enum Walk<'a> {
     /// It comes to the end.
@@ -84,6 +91,12 @@ impl Ruleset {
             }
         }
         None
+    }
+
+    /// Whether there is a rule that changes the destination of packets.
+    pub(crate) fn has_redirects(&self) -> bool {
+        let mut rules = self.tables.iter().flat_map(|table| table.chains.values().flatten());
+        rules.any(|rule| matches!(rule.action, Action::Redirect(_)))
     }
 
     /// Whether something may change the destination of a packet at some hooks.
