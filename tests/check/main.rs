@@ -134,7 +134,7 @@ fn play(last: Option<Cluster>, fault: &Fault) -> Cluster {
 
     cluster.succeed(fault.at, fault.make);
     let suffering = cluster.probe(fault.probe);
-    assert_ne!(suffering, fault.fixed, "nobody suffers: {:?}", fault.probe);
+    assert_ne!(suffering, fault.fixed, "nobody suffers from {}: {}; {:?}", fault.id, fault.make, fault.probe);
 
     let found = findings(&cluster, fault);
     let fix = found.iter().find(|(id, _)| id == fault.id).map(|(_, fix)| fix.clone());
