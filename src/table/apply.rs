@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 
 use super::Table;
+use super::back::{Back, Subject, back, forget_undone};
 
 /// Why a desired table is not in effect, and what is.
 #[derive(Debug)]
@@ -20,8 +21,11 @@ pub enum ApplyError {
     Undone {
         /// The changes that failed, and why.
         failed: Vec<(Option<Change>, Error)>,
-        /// Whether the table is the one that it was; otherwise another program has changed it meanwhile.
+        /// Whether the table is the one that it was when this gave up; otherwise another program has changed it meanwhile.
         is_as_before: bool,
+        /// The changes that were not undone, for another program has changed since what they are about: that stays as it
+        /// is now.
+        kept: Vec<Change>,
     },
     /// A change failed, and so did undoing those made before it: the table is neither the old one nor the desired one.
     #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
@@ -30,6 +34,8 @@ pub enum ApplyError {
         failed: Vec<(Option<Change>, Error)>,
         /// The changes that lead back, and why each could not be made, where the kernel said so.
         left: Vec<(Change, Option<Error>)>,
+        /// The changes for which there is no way back, as with [`ApplyError::Undone`].
+        kept: Vec<Change>,
     },
     /// A change failed, and the table cannot be read any more: it may be neither the old one nor the desired one.
     #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
@@ -64,8 +70,10 @@ impl fmt::Display for ApplyError {
             Self::Undone { is_as_before: true, .. } => {
                 write!(f, "{first}nothing was applied: the table is as before")
             }
-            Self::Undone { .. } => {
-                write!(f, "{first}nothing was applied: another program has changed the table meanwhile")
+            Self::Undone { kept, .. } => {
+                write!(f, "{first}nothing was applied: another program has changed the table meanwhile")?;
+                kept.iter()
+                    .try_for_each(|change| write!(f, "; not undone, as it has changed this since: {change}"))
             }
             Self::Partial { left, .. } => write!(f, "{first}{} changes could not be undone", left.len()),
             Self::Unknown { unread, .. } => {
@@ -86,7 +94,8 @@ impl std::error::Error for ApplyError {
 
 impl Table {
     /// Makes the kernel's table this one, by the changes of [`Table::diff`]: all of them, or none. Where one fails, those
-    /// made before it are undone, as the table that is read back tells; what another program changes meanwhile stays.
+    /// made before it are undone, as the table that is read back tells: whatever still is as they left it. What another
+    /// program has changed meanwhile stays as that program left it.
     /// Servers that are in both tables keep their connections and counters, and deletes begin when the rest is in effect.
     ///
     /// # Errors
@@ -108,7 +117,7 @@ impl Table {
         reopen: impl Fn() -> Option<Client>,
     ) -> Result<(), ApplyError> {
         let before = Self::read_for(client, self).map_err(ApplyError::Unread)?;
-        Attempt { client, reopen, desired: self, before, made: Vec::new(), failed: Vec::new() }.apply()
+        Attempt { client, reopen, desired: self, before, made: vec![], kept: vec![], failed: vec![] }.apply()
     }
 }
 
@@ -126,6 +135,8 @@ struct Attempt<'a, R> {
     before: Table,
     /// The changes that are in effect, or may be.
     made: Vec<Change>,
+    /// Those of which another program has changed since what they are about.
+    kept: Vec<Change>,
     /// What was wrong in the last round.
     failed: Vec<(Option<Change>, Error)>,
 }
@@ -145,7 +156,7 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
             if changes.is_empty() {
                 return Ok(());
             }
-            let before = table.without(&self.made, &self.before);
+            let before = self.way_back(&table);
             if before == self.before {
                 break;
             }
@@ -186,22 +197,33 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
     /// Undoes what was made, and tells how the table is then: as it has been read, not by what has been sent.
     fn go_back(mut self) -> ApplyError {
         const ATTEMPTS: usize = 3;
-        let mut refused: HashMap<usize, Error> = HashMap::new();
+        let mut refused: HashMap<Subject, Error> = HashMap::new();
         let mut attempt = 0;
         loop {
             match self.table() {
                 Ok(table) => {
-                    let back = table.diff(&table.without(&self.made, &self.before));
-                    if back.is_empty() {
-                        let is_as_before = table.diff(&self.before).is_empty();
-                        return ApplyError::Undone { failed: self.failed, is_as_before };
+                    let steps = table.diff(&self.way_back(&table));
+                    if steps.is_empty() {
+                        let is_as_before = self.kept.is_empty() && table.diff(&self.before).is_empty();
+                        return ApplyError::Undone { failed: self.failed, is_as_before, kept: self.kept };
                     }
                     if attempt == ATTEMPTS {
-                        let left = back.into_iter().enumerate();
-                        let left = left.map(|(at, change)| (change, refused.remove(&at))).collect();
-                        return ApplyError::Partial { failed: self.failed, left };
+                        let left = steps.into_iter();
+                        let left =
+                            left.map(|change| (change, refused.remove(&Subject::from(&change)))).collect();
+                        return ApplyError::Partial { failed: self.failed, left, kept: self.kept };
                     }
-                    refused = self.client.apply_all(&back).unwrap_or_default().into_iter().collect();
+                    // Where the conversation fails, the table will tell what is in effect.
+                    if let Ok(errors) = self.client.apply_all(&steps) {
+                        forget_undone(&mut self.made, &steps, &errors, &self.before);
+                        let subject = |at: usize| steps.get(at).map(Subject::from);
+                        refused = errors
+                            .into_iter()
+                            .filter_map(|(at, error)| Some((subject(at)?, error)))
+                            .collect();
+                    } else {
+                        refused.clear();
+                    }
                 }
                 Err(unread) if attempt == ATTEMPTS => {
                     return ApplyError::Unknown { failed: self.failed, unread };
@@ -210,6 +232,14 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
             }
             attempt += 1;
         }
+    }
+
+    /// The table to which the way back leads from the present one.
+    fn way_back(&mut self, table: &Table) -> Table {
+        let Back { table, kept } = back(table, &self.made, &self.before);
+        let known: HashSet<Subject> = self.kept.iter().map(Subject::from).collect();
+        self.kept.extend(kept.into_iter().filter(|change| !known.contains(&Subject::from(change))));
+        table
     }
 
     /// The table as it is now.

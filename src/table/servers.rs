@@ -45,7 +45,6 @@ impl Servers {
         self.0.iter()
     }
 
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -22,6 +22,7 @@ mod files;
 mod interfaces;
 mod json;
 mod keep;
+mod meanwhile;
 mod messages;
 mod names;
 mod netns;

@@ -17,6 +17,7 @@ mod message;
 mod namespaces;
 mod text;
 mod traffic;
+mod undo;
 
 use std::cell::RefCell;
 use std::io;

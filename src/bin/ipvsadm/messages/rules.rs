@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use ipvs::Change;
+
 use super::{Failure, STATUS_LIST, path, printable, reason, value};
 
 pub(crate) const ONLY_CHANGES: &str = "only lines that change the table are allowed here";
@@ -72,6 +74,14 @@ pub(crate) fn perhaps_neither(why: &str) -> String {
 pub(crate) fn not_undone(refusal: Option<&str>, command: &str) -> String {
     let refusal = refusal.map_or(String::new(), |refusal| format!(": {refusal}"));
     format!("could not be undone{refusal}; this undoes it: {command}")
+}
+
+/// Changes that were not undone, because another program has changed since what they are about; none where there are none.
+pub(crate) fn left_to_others(changes: &[Change]) -> Option<String> {
+    let first = changes.first()?;
+    let more = changes.len().checked_sub(1).filter(|more| *more > 0);
+    let more = more.map_or(String::new(), |more| format!(", and {more} more"));
+    Some(format!("not undone, as another program has changed the same since: {first}{more}"))
 }
 
 /// Rules that were saved, but whose lines make others; none where there are none.

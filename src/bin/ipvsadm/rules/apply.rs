@@ -104,11 +104,13 @@ fn apply(client: &mut Client, desired: &Table, commands: &[(usize, Command)]) ->
     }
     match error {
         ApplyError::Unread(error) => Err(read_failure(&error)),
-        ApplyError::Undone { is_as_before, .. } => {
+        ApplyError::Undone { is_as_before, kept, .. } => {
+            left_to_others(&kept);
             report(if is_as_before { messages::AS_BEFORE } else { messages::CHANGED_MEANWHILE });
             Err(Failure::reported(STATUS_REFUSED))
         }
-        ApplyError::Partial { left, .. } => {
+        ApplyError::Partial { left, kept, .. } => {
+            left_to_others(&kept);
             not_undone(&left);
             Err(Failure::reported(STATUS_PARTIAL))
         }
@@ -172,6 +174,13 @@ fn refusal_text(change: &Change, error: &Error, lines: &HashMap<Target, usize>) 
     match target(change).and_then(|target| lines.get(&target)) {
         Some(line) => at_line(*line, &message),
         None => format!("{}: {message}", format::line(change)),
+    }
+}
+
+/// Reports which changes were not undone, if any, for another program has changed the same since.
+fn left_to_others(kept: &[Change]) {
+    if let Some(message) = messages::left_to_others(kept) {
+        report(&message);
     }
 }
 
