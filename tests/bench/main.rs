@@ -15,11 +15,14 @@
     reason = "a measurement ends where it fails, and prints its table"
 )]
 
+#[path = "../lab/dns.rs"]
+mod dns;
 #[path = "../lab/mod.rs"]
 mod lab;
 
 mod connections;
 mod kernel;
+mod names;
 mod program;
 mod rules;
 mod table;
@@ -70,6 +73,8 @@ fn short() -> Vec<Group> {
         ("check", |rows| works::check(100, ONCE, rows)),
         ("memory", |rows| works::memory(1000, rows)),
         ("watch", |rows| watch::watch(100, 2, rows)),
+        ("names", |_| names::names(2, 9, 1)),
+        ("soak", |_| names::soak(1000)),
     ]
 }
 
@@ -96,6 +101,8 @@ fn long() -> Vec<Group> {
         ("check", |rows| works::check(5000, Rounds { original: 0, ours: 5 }, rows)),
         ("memory", |rows| works::memory(33_333, rows)),
         ("watch", |rows| watch::watch(10_000, 10, rows)),
+        ("names", |_| names::names(10, 99, 2)),
+        ("soak", |_| names::soak(10_000)),
     ]
 }
 

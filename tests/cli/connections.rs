@@ -205,7 +205,7 @@ fn filters_that_mean_nothing_are_refused() {
         ("-L -c --summary client --top 0", "illegal top specified: '0'; a number from 1 on"),
         (
             "-L -c -r 10.0.0.1:http:",
-            "illegal real server address[:port] specified: '10.0.0.1:http:'; an address or a name followed by :PORT, an IPv6 address in brackets",
+            "illegal real server address[:port] specified: '10.0.0.1:http:'; the port is missing behind the colon",
         ),
     ] {
         assert_eq!(run(OURS, line), (2, String::new(), format!("{said}\n")), "{line}");

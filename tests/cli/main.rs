@@ -8,6 +8,8 @@
     reason = "a test ends where it fails"
 )]
 
+#[path = "../lab/dns.rs"]
+mod dns;
 #[path = "../lab/kernel.rs"]
 mod kernel;
 #[path = "../lab/mod.rs"]
@@ -25,6 +27,7 @@ mod keep;
 mod meanwhile;
 mod messages;
 mod names;
+mod names_at_once;
 mod netns;
 mod only;
 mod refusals;
@@ -88,8 +91,11 @@ fn bad_input_is_one_line_that_names_the_word() {
     set_up("-A -t 10.0.0.1:80 -s rr\n");
     let before = table();
     for (line, status, word, fix) in [
-        ("-A -t 300.0.0.1:80", 2, "'300.0.0.1:80'", "an address or a name"),
-        ("-A -t 10.0.0.2:99999", 2, "'10.0.0.2:99999'", ":PORT"),
+        ("-A -t 300.0.0.1:80", 2, "'300.0.0.1:80'", "'300.0.0.1' is no address: an address has four numbers from 0 to 255"),
+        ("-A -t 10.0.0.2:99999", 2, "'10.0.0.2:99999'", "the port '99999' is above 65535"),
+        ("-A -t 10.0.0.2:htpp", 2, "'10.0.0.2:htpp'", "no port has the name 'htpp' over TCP"),
+        ("-A -t 10.0.0.2:", 2, "'10.0.0.2:'", "the port is missing"),
+        ("-A -t 2001:db8::1:99999", 2, "'2001:db8::1:99999'", "in brackets: [2001:db8::1]:99999"),
         ("-A -t nohost.invalid:80", 2, "'nohost.invalid:80'", "an address or a name"),
         ("-A -u [2001:db8::1]", 2, "'[2001:db8::1]'", "in brackets"),
         ("-A -t 10.0.0.2", 2, "Zero port", "add :PORT"),

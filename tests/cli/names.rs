@@ -1,76 +1,44 @@
 //! Names from a DNS server: looked up as by the system's resolver, and not at all with `-n`.
 
 use std::fs;
-use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 
+use crate::dns::{self, A, Log, PTR, Record, Way, labels};
 use crate::{OURS, feed, lab, run, set_up, table};
 
-const A: u16 = 1;
-const PTR: u16 = 12;
-
 /// The server's records: a name, a type, and the data of the answer.
-fn zone() -> Vec<(&'static str, u16, Vec<u8>)> {
+fn zone(name: &str, kind: u16) -> Option<Vec<Record>> {
     let six = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
-    vec![
+    let zone = [
         ("vip.example.test", A, vec![10, 0, 0, 1]),
         ("web.example.test", A, vec![10, 1, 0, 1]),
         ("1.0.0.10.in-addr.arpa", PTR, labels("vip.example.test")),
         ("1.0.1.10.in-addr.arpa", PTR, labels("web.example.test")),
         ("2.0.1.10.in-addr.arpa", PTR, labels("web.example.test")),
         (six, PTR, labels("six.example.test")),
-    ]
+    ];
+    let is_asked = |record: &(&str, u16, _)| record.0.eq_ignore_ascii_case(name) && record.1 == kind;
+    zone.into_iter().find(is_asked).map(|(_, _, data)| vec![(name.to_owned(), kind, data)])
 }
 
-/// A name in DNS encoding.
-fn labels(name: &str) -> Vec<u8> {
-    let length = |label: &str| u8::try_from(label.len()).unwrap();
-    name.split('.').flat_map(|label| [&[length(label)], label.as_bytes()].concat()).chain([0]).collect()
-}
-
-/// The answer to a query with one question, and the question.
-fn reply(query: &[u8]) -> (Vec<u8>, String) {
-    let question = &query[12..];
-    let end = question.iter().position(|&byte| byte == 0).unwrap() + 5;
-    let found = zone().into_iter().find(|(name, kind, _)| {
-        let wanted = [labels(name), vec![0, u8::try_from(*kind).unwrap(), 0, 1]].concat();
-        question[..end].eq_ignore_ascii_case(&wanted)
-    });
-    let (answers, code) = if found.is_some() { (1, 0) } else { (0, 3) };
-    let head = [query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0];
-    let mut reply = [&head[..], &question[..end]].concat();
-    if let Some((_, kind, data)) = found {
-        let length = u8::try_from(data.len()).unwrap();
-        reply.extend([0xc0, 12, 0, u8::try_from(kind).unwrap(), 0, 1, 0, 0, 0, 60, 0, length]);
-        reply.extend(data);
-    }
-    (reply, String::from_utf8_lossy(&question[..end - 5]).into_owned())
-}
-
-/// Gives the test a network with a DNS server, and reports its queries.
-fn with_dns() -> Arc<Mutex<Vec<String>>> {
+/// Gives the test a network whose names are those of a name server, and says how it is asked.
+pub(crate) fn machine(hosts: &str, resolv_conf: &str) {
     lab::isolate();
     let dir = format!("/run/dns-{:?}", std::thread::current().id());
     fs::create_dir_all(&dir).unwrap();
-    for (file, text) in [("nsswitch.conf", "hosts: files dns\nservices: files\n"), ("hosts", "")] {
+    let nsswitch = format!("hosts: {hosts}\nservices: files\n");
+    for (file, text) in [("nsswitch.conf", nsswitch.as_str()), ("hosts", "")] {
         fs::write(format!("{dir}/{file}"), text).unwrap();
         lab::lay_over(format!("{dir}/{file}"), format!("/etc/{file}"));
     }
-    fs::write(format!("{dir}/resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+    fs::write(format!("{dir}/resolv.conf"), format!("nameserver 127.0.0.1\n{resolv_conf}")).unwrap();
     lab::lay_over(format!("{dir}/resolv.conf"), fs::canonicalize("/etc/resolv.conf").unwrap());
+}
 
-    let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let record = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        let mut query = [0; 512];
-        while let Ok((length, client)) = socket.recv_from(&mut query) {
-            let (reply, name) = reply(&query[..length]);
-            record.lock().unwrap().push(name);
-            socket.send_to(&reply, client).unwrap();
-        }
-    });
-    asked
+/// Gives the test a network with a DNS server, and reports its queries.
+fn with_dns() -> Arc<Mutex<Log>> {
+    machine("files dns", "");
+    dns::serve("127.0.0.1:53", zone, |_, _| Way::Answer)
 }
 
 #[test]
@@ -82,7 +50,7 @@ fn names_come_from_the_dns() {
             assert_eq!(run(tool, line), (0, String::new(), String::new()), "{tool} {line}");
         }
         assert_eq!(table(), "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n", "{tool}");
-        assert!(!asked.lock().unwrap().is_empty());
+        assert!(!asked.lock().unwrap().asked.is_empty());
         set_up("-A -t [2001:db8::1]:80 -s rr\n");
         shown.push((run(tool, "-L"), run(tool, "-L -c"), run(tool, "-A -t nobody.example.test:80").0));
     }
@@ -103,7 +71,7 @@ fn numeric_commands_ask_no_name_server() {
             assert_eq!(run(tool, line).0, 0, "{tool} {line}");
         }
         run(tool, "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m");
-        assert_eq!(*asked.lock().unwrap(), [""; 0], "{tool}");
+        assert_eq!(asked.lock().unwrap().asked, [""; 0], "{tool}");
         assert!(run(tool, "-L").1.contains("vip.example.test"), "the server is there to be asked");
     }
 }
@@ -116,10 +84,10 @@ fn a_listing_asks_for_each_address_once() {
         &ports.fold(String::new(), |rules, port| rules + "-A -t 10.0.0.1:" + &port.to_string() + " -s rr\n"),
     );
     assert_eq!(run(lab::ORIGINAL, "-L").0, 0);
-    assert!(asked.lock().unwrap().len() >= 99, "the original asks for every row");
-    asked.lock().unwrap().clear();
+    assert!(asked.lock().unwrap().asked.len() >= 99, "the original asks for every row");
+    asked.lock().unwrap().asked.clear();
     assert_eq!(run(OURS, "-L").0, 0);
-    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    let asked = std::mem::take(&mut asked.lock().unwrap().asked);
     assert_eq!(asked.len(), 1, "{asked:?}");
 }
 

@@ -11,12 +11,14 @@ use std::io::Write;
 use ipvs::{Change, Error, Operation};
 
 pub(crate) mod drain;
+mod endpoint;
 pub(crate) mod rules;
 pub(crate) mod terminal;
 pub(crate) mod usage;
 pub(crate) mod warning;
 
 pub(crate) use drain::*;
+pub(crate) use endpoint::report_unanswered;
 pub(crate) use rules::*;
 pub(crate) use terminal::*;
 pub(crate) use usage::*;

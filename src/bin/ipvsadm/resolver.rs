@@ -6,108 +6,215 @@ use std::rc::Rc;
 
 use ipvs::Protocol;
 
-use crate::lookup;
+use crate::lookup::{self, Answer, Found, Lookups, Missing, Question, Transport, Wait};
 
 /// A cache of lookups. Trees, because a hash table costs a system call for random numbers at each start.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    addresses: BTreeMap<Vec<u8>, Option<Ipv4Addr>>,
-    ports: BTreeMap<(Vec<u8>, u16), Option<u16>>,
-    hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
-    services: BTreeMap<(u16, u16), Option<Rc<str>>>,
-    /// No lookups: names are unknown.
-    numbers_only: bool,
-    /// With `numbers_only`, the last name that would have been looked up.
-    skipped: Option<Vec<u8>>,
+    lookups: Lookups,
+    known: Known,
+    mode: Mode,
+    /// The names that would have been looked up, unless names are.
+    skipped: BTreeSet<Question>,
     sctp: Option<Vec<(String, u16)>>,
+}
+
+/// Whether names are looked up.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    LookUp,
+    /// Names are unknown.
+    NumbersOnly,
+    /// Every name has an address and a port.
+    Collect,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Known {
+    addresses: BTreeMap<String, Result<Ipv4Addr, Missing>>,
+    ports: BTreeMap<(String, Transport), Result<u16, Missing>>,
+    hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
+    services: BTreeMap<(u16, Transport), Option<Rc<str>>>,
+}
+
+impl Known {
+    fn has(&self, question: &Question) -> bool {
+        match question {
+            Question::HostName(address) => self.hosts.contains_key(address),
+            Question::Address(name) => self.addresses.contains_key(name),
+            Question::ServiceName(port, transport) => self.services.contains_key(&(*port, *transport)),
+            Question::Port(name, transport) => self.ports.contains_key(&(name.clone(), *transport)),
+        }
+    }
+
+    fn add(&mut self, question: &Question, found: Found) {
+        let missing = found.as_ref().err().copied().unwrap_or(Missing::Unknown);
+        match (question.clone(), found.ok()) {
+            (Question::HostName(address), found) => {
+                self.hosts.insert(address, name(found));
+            }
+            (Question::ServiceName(port, transport), found) => {
+                self.services.insert((port, transport), name(found));
+            }
+            (Question::Address(name), Some(Answer::Address(address))) => {
+                self.addresses.insert(name, Ok(address));
+            }
+            (Question::Address(name), _) => {
+                self.addresses.insert(name, Err(missing));
+            }
+            (Question::Port(name, transport), Some(Answer::Port(port))) => {
+                self.ports.insert((name, transport), Ok(port));
+            }
+            (Question::Port(name, transport), _) => {
+                self.ports.insert((name, transport), Err(missing));
+            }
+        }
+    }
+}
+
+fn name(found: Option<Answer>) -> Option<Rc<str>> {
+    match found {
+        Some(Answer::Name(name)) => Some(name.into()),
+        _ => None,
+    }
+}
+
+/// The other direction of a name that was found: what a save asks to see whether the name can be read back.
+fn back(question: &Question, found: &Found) -> Option<Question> {
+    match (question, found) {
+        (Question::HostName(IpAddr::V4(_)), Ok(Answer::Name(name)))
+            if is_within_limits(name) && classic_ipv4(name.as_bytes()).is_none() =>
+        {
+            Some(Question::Address(name.clone()))
+        }
+        (Question::ServiceName(_, transport), Ok(Answer::Name(name))) if !begins_as_number(name) => {
+            Some(Question::Port(name.clone(), *transport))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the C library looks for a host of this name.
+fn is_within_limits(name: &str) -> bool {
+    const LONGEST: usize = 1024; // NI_MAXHOST without its NUL
+    (1..=LONGEST).contains(&name.len())
 }
 
 impl Resolver {
     /// One that knows no names.
     pub(crate) fn numbers_only() -> Self {
-        Self { numbers_only: true, ..Self::default() }
+        Self { mode: Mode::NumbersOnly, ..Self::default() }
     }
 
-    /// With `numbers_only`, the name that would have been looked up since the last call.
-    pub(crate) fn take_skipped(&mut self) -> Option<Vec<u8>> {
-        self.skipped.take()
+    /// One that takes every name for known, and collects them.
+    pub(crate) fn collector() -> Self {
+        Self { mode: Mode::Collect, ..Self::default() }
+    }
+
+    /// The names that would have been looked up since the last call.
+    pub(crate) fn take_skipped(&mut self) -> BTreeSet<Question> {
+        std::mem::take(&mut self.skipped)
+    }
+
+    /// How many lookups nobody answered in time.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.lookups.unanswered
     }
 
     /// The address of a word, in one of the classic notations or as a host name. As in the original, names are looked
     /// up for IPv4 only, and the first address counts.
-    pub(crate) fn host(&mut self, word: &[u8]) -> Option<Ipv4Addr> {
-        classic_ipv4(word).or_else(|| {
-            if self.numbers_only {
-                self.skipped = Some(word.to_vec()).filter(|word| is_host_name(word));
-                return None;
+    pub(crate) fn host(&mut self, word: &[u8]) -> Result<Ipv4Addr, Missing> {
+        if let Some(address) = classic_ipv4(word) {
+            return Ok(address);
+        }
+        let name = std::str::from_utf8(word).ok().filter(|name| is_within_limits(name));
+        let name = name.ok_or(Missing::Unknown)?;
+        let question = Question::Address(name.to_owned());
+        match self.mode {
+            Mode::LookUp => {}
+            Mode::NumbersOnly => {
+                self.skipped.extend(Some(question).filter(|_| is_host_name(word)));
+                return Err(Missing::Unknown);
             }
-            *self.addresses.entry(word.to_vec()).or_insert_with(|| {
-                const LONGEST: usize = 1024; // NI_MAXHOST without its NUL
-                let is_name = |name: &&str| (1..=LONGEST).contains(&name.len());
-                lookup::address(std::str::from_utf8(word).ok().filter(is_name)?)
-            })
-        })
+            Mode::Collect => {
+                self.skipped.insert(question);
+                return Ok(Ipv4Addr::UNSPECIFIED);
+            }
+        }
+        self.find(question, Wait::SinceAnAnswer);
+        self.known.addresses.get(name).copied().unwrap_or(Err(Missing::Unknown))
     }
 
     /// The port that a service name stands for.
-    pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Option<u16> {
-        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty())?;
-        if self.numbers_only {
-            self.skipped = Some(word.to_vec()).filter(|_| !begins_as_number(name));
-            return None;
+    pub(crate) fn port(&mut self, word: &[u8], protocol: Protocol) -> Result<u16, Missing> {
+        let name = std::str::from_utf8(word).ok().filter(|name| !name.is_empty() && !begins_as_number(name));
+        // A number is not a name, even if the lookup accepts it.
+        let name = name.ok_or(Missing::Unknown)?;
+        let question = Question::Port(name.to_owned(), transport(protocol));
+        match self.mode {
+            Mode::LookUp => {}
+            Mode::NumbersOnly => {
+                self.skipped.insert(question);
+                return Err(Missing::Unknown);
+            }
+            Mode::Collect => {
+                self.skipped.extend(Some(question).filter(|_| protocol != Protocol::Sctp));
+                return Ok(1);
+            }
         }
         if protocol == Protocol::Sctp {
-            return self.sctp().iter().find(|(known, _)| known == name).map(|(_, port)| *port);
+            let found = self.sctp().iter().find(|(known, _)| known == name);
+            return found.map(|(_, port)| *port).ok_or(Missing::Unknown);
         }
-        *self.ports.entry((word.to_vec(), protocol.number())).or_insert_with(|| {
-            // A number is not a name, even if the lookup accepts it.
-            if begins_as_number(name) { None } else { lookup::port(name, protocol == Protocol::Udp) }
-        })
+        self.find(question, Wait::SinceAnAnswer);
+        let key = (name.to_owned(), transport(protocol));
+        self.known.ports.get(&key).copied().unwrap_or(Err(Missing::Unknown))
     }
 
     /// The first name of a host that the resolver returns.
     pub(crate) fn host_name(&mut self, address: IpAddr) -> Option<Rc<str>> {
-        if let Some(known) = self.hosts.get(&address) {
-            return known.clone();
+        if !self.known.hosts.contains_key(&address) {
+            self.find(Question::HostName(address), Wait::InAll);
         }
-        let name: Option<Rc<str>> = lookup::host_names(&[address]).pop().flatten().map(Into::into);
-        self.hosts.insert(address, name.clone());
-        name
+        self.known.hosts.get(&address).cloned().flatten()
     }
 
-    /// Looks up hosts whose names will be asked for, if that is faster together.
-    pub(crate) fn expect_hosts(&mut self, addresses: impl Iterator<Item = IpAddr>) {
-        if !lookup::TOGETHER {
-            return;
-        }
-        let unknown: BTreeSet<IpAddr> =
-            addresses.filter(|address| !self.hosts.contains_key(address)).collect();
-        let unknown: Vec<IpAddr> = unknown.into_iter().collect();
-        if unknown.len() > 1 {
-            let names = lookup::host_names(&unknown);
-            self.hosts.extend(unknown.into_iter().zip(names.into_iter().map(|name| name.map(Into::into))));
+    /// Looks up names that will be asked for, all at once; with `and_back`, what those names stand for, too.
+    pub(crate) fn expect(&mut self, questions: impl IntoIterator<Item = Question>, wait: Wait, and_back: bool) {
+        let questions: BTreeSet<Question> = questions.into_iter().collect();
+        let known = &mut self.known;
+        let new: Vec<Question> = questions.into_iter().filter(|question| !known.has(question)).collect();
+        self.lookups.ask(new, wait, |question, found| {
+            let back = and_back.then(|| back(question, &found)).flatten();
+            known.add(question, found);
+            back.filter(|back| !known.has(back))
+        });
+    }
+
+    fn find(&mut self, question: Question, wait: Wait) {
+        if !self.known.has(&question) {
+            self.expect([question], wait, false);
         }
     }
 
     /// Whether the host's name on a command line means this address; never for IPv6.
     pub(crate) fn host_resolves_back(&mut self, name: &str, address: IpAddr) -> bool {
-        self.host(name.as_bytes()).map(IpAddr::V4) == Some(address)
+        self.host(name.as_bytes()).ok().map(IpAddr::V4) == Some(address)
     }
 
     /// The name of a port.
     pub(crate) fn service_name(&mut self, port: u16, protocol: Protocol) -> Option<Rc<str>> {
-        let key = (port, protocol.number());
-        if let Some(known) = self.services.get(&key) {
-            return known.clone();
+        if protocol == Protocol::Sctp {
+            let found = self.sctp().iter().find(|(_, known)| *known == port);
+            return found.map(|(name, _)| name.as_str().into());
         }
-        let text = if protocol == Protocol::Sctp {
-            self.sctp().iter().find(|(_, known)| *known == port).map(|(name, _)| name.clone())
-        } else {
-            lookup::service_name(port, protocol == Protocol::Udp)
-        };
-        let name: Option<Rc<str>> = text.map(Into::into);
-        self.services.insert(key, name.clone());
-        name
+        let key = (port, transport(protocol));
+        if !self.known.services.contains_key(&key) {
+            self.find(Question::ServiceName(key.0, key.1), Wait::InAll);
+        }
+        self.known.services.get(&key).cloned().flatten()
     }
 
     /// Whether the port's name on a command line means this port.
@@ -117,16 +224,25 @@ impl Resolver {
         port: u16,
         protocol: Option<Protocol>,
     ) -> bool {
-        protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Some(port))
+        protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Ok(port))
     }
 
     /// The services of SCTP, which the resolver's calls do not support: their protocol is TCP or UDP.
     fn sctp(&mut self) -> &[(String, u16)] {
-        self.sctp.get_or_insert_with(|| {
-            let file = std::fs::read("/etc/services").unwrap_or_default();
-            String::from_utf8_lossy(&file).lines().flat_map(sctp_line).collect()
-        })
+        self.sctp.get_or_insert_with(lookup::sctp)
     }
+}
+
+/// The questions whose answers are the name of an address and port.
+pub(crate) fn names_of(address: IpAddr, port: u16, protocol: Option<Protocol>) -> impl Iterator<Item = Question> {
+    let service = protocol.filter(|protocol| *protocol != Protocol::Sctp);
+    let service = service.map(|protocol| Question::ServiceName(port, transport(protocol)));
+    [Question::HostName(address)].into_iter().chain(service)
+}
+
+/// The protocol by which the C library finds a port; it knows two.
+fn transport(protocol: Protocol) -> Transport {
+    if protocol == Protocol::Udp { Transport::Udp } else { Transport::Tcp }
 }
 
 fn begins_as_number(name: &str) -> bool {
@@ -137,16 +253,6 @@ fn begins_as_number(name: &str) -> bool {
 fn is_host_name(word: &[u8]) -> bool {
     let last = word.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     last.iter().any(|byte| !byte.is_ascii_digit())
-}
-
-/// The names in a line of `/etc/services`: `NAME PORT/sctp [ALIAS...] [# ...]`, the main name first.
-fn sctp_line(line: &str) -> Vec<(String, u16)> {
-    let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-    let (Some(name), Some(entry)) = (words.next(), words.next()) else { return Vec::new() };
-    let Some(port) = entry.strip_suffix("/sctp").and_then(|port| port.parse().ok()) else {
-        return Vec::new();
-    };
-    std::iter::once(name).chain(words).map(|name| (name.to_owned(), port)).collect()
 }
 
 /// The classic notations of an IPv4 address: one to four numbers separated by dots, decimal, octal (`0…`) or

@@ -44,18 +44,24 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
         Command::List(what) => {
             let info = session.info()?;
             let (client, resolver) = session.client_and_resolver()?;
-            let Some(path) = what.file.as_deref().filter(|path| !atomic_file::is_standard(path)) else {
-                return list::list(out, what, client, info, resolver)
-                    .map_err(|error| quiet_listing_failure(error, what));
+            let listed = match what.file.as_deref().filter(|path| !atomic_file::is_standard(path)) {
+                None => list::list(out, what, client, info, resolver)
+                    .map_err(|error| quiet_listing_failure(error, what)),
+                Some(path) => {
+                    let fill = |mut out: &mut dyn Write| list::list(&mut out, what, client, info, resolver);
+                    atomic_file::write_whole(path, fill).map_err(|error| atomic_file::failure(error, path))
+                }
             };
-            let fill = |mut out: &mut dyn Write| list::list(&mut out, what, client, info, resolver);
-            return atomic_file::write_whole(path, fill).map_err(|error| atomic_file::failure(error, path));
+            messages::report_unanswered(session.resolver.unanswered());
+            return listed;
         }
         Command::Save(what) => {
             session.info()?;
             let (client, resolver) = session.client_and_resolver()?;
-            return save::save(out, what, client, resolver)
+            let saved = save::save(out, what, client, resolver)
                 .map_err(|error| save::save_failure(error, what).unwrap_or_else(listing_failure));
+            messages::report_unanswered(session.resolver.unanswered());
+            return saved;
         }
         Command::Restore(what)
             if what.dry && matches!(what.mode, RestoreMode::Stream | RestoreMode::Replace) =>

@@ -5,9 +5,10 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use ipvs::{Protocol, ServiceEntry, ServiceId};
+use ipvs::{Protocol, ServiceId};
 
-use crate::resolver::Resolver;
+use crate::lookup::Wait;
+use crate::resolver::{Resolver, names_of};
 
 /// Formats addresses and ports; with a resolver by name, if they have one.
 pub(crate) struct AddressFormatter<'a> {
@@ -48,18 +49,16 @@ impl<'a> AddressFormatter<'a> {
         &self.replaced_names
     }
 
-    /// Prepares for services that will be formatted.
-    pub(crate) fn expect_services(&mut self, services: &[ServiceEntry]) {
-        self.expect_hosts(services.iter().filter_map(|entry| match entry.service.id {
-            ServiceId::Address { address, .. } => Some(address),
-            ServiceId::Fwmark { .. } => None,
-        }));
+    /// Whether names are written.
+    pub(crate) fn is_by_name(&self) -> bool {
+        self.resolver.is_some()
     }
 
-    /// Prepares for addresses that will be formatted.
-    pub(crate) fn expect_hosts(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+    /// Looks up the names of addresses and ports that will be formatted, all at once.
+    pub(crate) fn expect(&mut self, endpoints: impl Iterator<Item = (IpAddr, u16, Option<Protocol>)>) {
         if let Some(resolver) = &mut self.resolver {
-            resolver.expect_hosts(addresses);
+            let questions = endpoints.flat_map(|(address, port, protocol)| names_of(address, port, protocol));
+            resolver.expect(questions, Wait::InAll, self.reversible);
         }
     }
 

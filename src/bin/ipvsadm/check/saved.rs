@@ -17,6 +17,7 @@ use crate::drain;
 use crate::format;
 use crate::messages;
 use crate::netns;
+use crate::lookup::Question;
 use crate::resolver::Resolver;
 use crate::rules::apply;
 use crate::rules::atomic_file;
@@ -112,10 +113,10 @@ impl Saved {
                 None => continue, // no words
                 Some(command) => command.and_then(|command| apply::apply_line(&mut saved.table, &command)),
             };
-            let name = resolver.take_skipped();
+            let name = resolver.take_skipped().pop_last().map(Question::into_name);
             match (result, name) {
                 (Ok(()), _) => saved.rules += 1,
-                (Err(_), Some(name)) => saved.add_name(line, &words, &name),
+                (Err(_), Some(name)) => saved.add_name(line, &words, name.as_bytes()),
                 (Err(failure), None) => {
                     let what = messages::at_line(line, failure.message.trim_end());
                     saved.fault.get_or_insert((Kind::SaveUnreadable, what));

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod completions;
+pub(crate) mod endpoint;
 #[cfg(test)]
 mod generated;
 pub(crate) mod help;

@@ -15,6 +15,7 @@ use ipvs::{
     TunnelKind,
 };
 
+use crate::cli::endpoint::endpoint;
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
 use crate::command::SummaryKey;
@@ -214,7 +215,7 @@ impl<'a> Options<'a> {
 
     fn service(&mut self, protocol: Protocol, word: &[u8], resolver: &mut Resolver) -> Result<ServiceId> {
         let (address, port) =
-            value::endpoint(word, Some(protocol), resolver).ok_or_else(|| messages::SERVICE.about(word))?;
+            endpoint(word, Some(protocol), resolver).map_err(|wrong| messages::SERVICE.endpoint(word, wrong))?;
         if address.is_ipv6() {
             self.netmask = None; // a preceding mask was parsed as IPv4
         }
@@ -228,7 +229,7 @@ impl<'a> Options<'a> {
             ServiceId::Fwmark { .. } => Protocol::Tcp,
         });
         let (address, port) =
-            value::endpoint(word, protocol, resolver).ok_or_else(|| messages::SERVER.about(word))?;
+            endpoint(word, protocol, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
         self.server_port = port;
         let port = port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()));
         Ok(DestinationId { address, port })

@@ -1,6 +1,6 @@
 //! Values of options: numbers, addresses with ports, masks, tunnels, scheduler flags, as the original reads them.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -70,46 +70,10 @@ pub(crate) fn cut(word: &[u8], longest: usize) -> &[u8] {
     word.get(..longest).unwrap_or(word)
 }
 
-/// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Port names depend on the protocol.
-pub(crate) fn endpoint(
-    word: &[u8],
-    protocol: Option<Protocol>,
-    resolver: &mut Resolver,
-) -> Option<(IpAddr, Option<u16>)> {
-    if word.iter().all(u8::is_ascii_digit) {
-        return None; // nothing, or a port alone
-    }
-    let mut port = |word: &[u8]| {
-        let number = decimal(word, 0..=65535).and_then(|number| u16::try_from(number).ok());
-        number.or_else(|| resolver.port(word, protocol?))
-    };
-    if let Some(rest) = word.strip_prefix(b"[") {
-        let end = rest.iter().position(|byte| *byte == b']')?;
-        let port = port(rest.get(end + 1..)?.strip_prefix(b":")?)?;
-        let host = rest.get(..end)?;
-        let address = ipv6(host).map(IpAddr::V6).or_else(|| resolver.host(host).map(IpAddr::V4))?;
-        return Some((address, Some(port)));
-    }
-    if let Some(address) = ipv6(word) {
-        return Some((IpAddr::V6(address), None));
-    }
-    let (host, port) = match word.iter().rposition(|byte| *byte == b':') {
-        Some(colon) => (word.get(..colon)?, Some(port(word.get(colon + 1..)?)?)),
-        None => (word, None),
-    };
-    Some((IpAddr::V4(resolver.host(host)?), port))
-}
-
-fn ipv6(word: &[u8]) -> Option<Ipv6Addr> {
-    // Nearly all words have fewer than two colons: skip the parser.
-    word.split(|byte| *byte == b':').nth(2)?;
-    std::str::from_utf8(word).ok()?.parse().ok()
-}
-
 /// The value of `-M`, for services of a family.
 pub(crate) fn netmask(word: &[u8], family: Family, resolver: &mut Resolver) -> Result<Netmask> {
     match family {
-        Family::V4 => resolver.host(word).map(Netmask::V4).ok_or_else(|| messages::MASK.about(word)),
+        Family::V4 => resolver.host(word).map(Netmask::V4).map_err(|_| messages::MASK.about(word)),
         Family::V6 => {
             // As in the original, text after the digits is ignored.
             let word_start = word.trim_ascii_start();
@@ -284,7 +248,7 @@ mod tests {
             let _ = scheduler_flags(&word, &"sh".parse().unwrap());
             if word.is_empty() || word[0].is_ascii_digit() || word[0] == b'[' {
                 let numeric: Vec<u8> = word.iter().map(|byte| b"0123456789.:[]xfa "[*byte as usize % 18]).collect();
-                let _ = endpoint(&numeric, None, &mut resolver);
+                let _ = crate::cli::endpoint::endpoint(&numeric, None, &mut resolver);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The lines of `-L -c`: a connection each, in the kernel's order.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use ipvs::Connection;
 
@@ -24,7 +25,60 @@ pub(crate) fn rows(
     with_engine: bool,
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
-    connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?))
+    if !formatter.is_by_name() {
+        return connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?));
+    }
+    let mut kept = Vec::with_capacity(TOGETHER);
+    connections.for_each(|connection| {
+        kept.push(Kept::of(connection));
+        if kept.len() == TOGETHER { named_rows(out, &mut kept, with_engine, formatter) } else { Ok(()) }
+    })?;
+    named_rows(out, &mut kept, with_engine, formatter)
+}
+
+/// The names of as many rows are looked up together.
+const TOGETHER: usize = 1024;
+
+/// A row that is kept until its names are known.
+struct Kept {
+    protocol: String,
+    client: SocketAddr,
+    service: SocketAddr,
+    destination: SocketAddr,
+    state: String,
+    expires: u64,
+    engine: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Kept {
+    fn of(connection: &Connection<'_>) -> Self {
+        let Connection { protocol, client, service, destination, state, expires, engine } = *connection;
+        let (protocol, state) = (protocol.to_owned(), state.to_owned());
+        let engine = engine.map(|(name, data)| (name.to_vec(), data.to_vec()));
+        Self { protocol, client, service, destination, state, expires, engine }
+    }
+
+    fn connection(&self) -> Connection<'_> {
+        let Self { protocol, client, service, destination, state, expires, engine } = self;
+        let engine = engine.as_ref().map(|(name, data)| (name.as_slice(), data.as_slice()));
+        let (client, service, destination) = (*client, *service, *destination);
+        Connection { protocol, client, service, destination, state, expires: *expires, engine }
+    }
+}
+
+/// Writes the rows that were kept.
+fn named_rows(
+    out: &mut impl Write,
+    kept: &mut Vec<Kept>,
+    with_engine: bool,
+    formatter: &mut AddressFormatter<'_>,
+) -> anyhow::Result<()> {
+    formatter.expect(kept.iter().flat_map(|kept| {
+        let named = protocol_of(&kept.connection());
+        [kept.client, kept.service, kept.destination].map(|end| (end.ip(), end.port(), named))
+    }));
+    kept.drain(..).try_for_each(|kept| row(out, &kept.connection(), with_engine, formatter))?;
+    Ok(())
 }
 
 fn row(

@@ -9,12 +9,13 @@ mod rows;
 mod summary;
 
 use std::io::Write;
+use std::net::IpAddr;
 
-use ipvs::{Client, Destination, DestinationEntry, Info, ServiceEntry, ServiceId, Stats};
+use ipvs::{Client, Destination, DestinationEntry, Info, Protocol, ServiceEntry, ServiceId, Stats};
 
 use crate::command::{Connections, Format, List, ListTarget, View};
 use crate::resolver::Resolver;
-use crate::text::{AddressFormatter, address};
+use crate::text::{AddressFormatter, address, protocol_of};
 
 use filter::FilteredConnections;
 
@@ -40,9 +41,14 @@ pub(crate) fn list(
                 info.version, info.connection_table_size
             )?;
             let services = services(client, list.sorted)?;
-            formatter.expect_services(&services);
+            if list.numeric {
+                out.write_all(rows::heading(list.view).as_bytes())?;
+                return services.iter().try_for_each(|entry| service(out, list, client, entry, &mut formatter));
+            }
+            let whole = with_servers(client, services, list)?;
+            formatter.expect(whole.iter().flat_map(|(entry, servers)| endpoints(&entry.service.id, servers)));
             out.write_all(rows::heading(list.view).as_bytes())?;
-            services.iter().try_for_each(|entry| service(out, list, client, entry, &mut formatter))
+            whole.iter().try_for_each(|(entry, servers)| table_rows(out, list, entry, servers, &mut formatter))
         }
         ListTarget::Service(id) => {
             let entry = client.service(&id)?;
@@ -142,15 +148,62 @@ fn service(
     entry: &ServiceEntry,
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
-    let id = &entry.service.id;
+    let servers = listed_servers(client, entry, list)?;
+    formatter.expect(endpoints(&entry.service.id, &servers));
+    table_rows(out, list, entry, &servers, formatter)
+}
+
+fn listed_servers(
+    client: &mut Client,
+    entry: &ServiceEntry,
+    list: &List,
+) -> ipvs::Result<Vec<ListedServer>> {
     let with_stats = matches!(list.view, View::Stats | View::Rate);
-    let destinations = destinations(client, id, list.sorted, with_stats)?;
-    formatter.expect_hosts(destinations.iter().map(|kept| kept.destination.id.address));
+    destinations(client, &entry.service.id, list.sorted, with_stats)
+}
+
+/// The whole table: its names are looked up together, before the first is written.
+fn with_servers(
+    client: &mut Client,
+    services: Vec<ServiceEntry>,
+    list: &List,
+) -> ipvs::Result<Vec<(ServiceEntry, Vec<ListedServer>)>> {
+    let with_servers = |entry: ServiceEntry| {
+        let servers = listed_servers(client, &entry, list)?;
+        Ok((entry, servers))
+    };
+    services.into_iter().map(with_servers).collect()
+}
+
+fn table_rows(
+    out: &mut impl Write,
+    list: &List,
+    entry: &ServiceEntry,
+    servers: &[ListedServer],
+    formatter: &mut AddressFormatter<'_>,
+) -> anyhow::Result<()> {
     rows::service(out, entry, list.view, list.exact, formatter)?;
-    for kept in &destinations {
-        rows::destination(out, id, &kept.entry(), list.view, list.exact, formatter)?;
+    for kept in servers {
+        rows::destination(out, &entry.service.id, &kept.entry(), list.view, list.exact, formatter)?;
     }
     Ok(())
+}
+
+/// The addresses and ports of a service and its servers, as they are formatted.
+pub(crate) fn endpoints(
+    id: &ServiceId,
+    servers: &[ListedServer],
+) -> impl Iterator<Item = (IpAddr, u16, Option<Protocol>)> {
+    let own = match *id {
+        ServiceId::Address { protocol, address, port } => Some((address, port, Some(protocol))),
+        ServiceId::Fwmark { .. } => None,
+    };
+    let protocol = protocol_of(id);
+    let servers = servers.iter().map(move |kept| {
+        let server = kept.destination.id;
+        (server.address, server.port, protocol)
+    });
+    own.into_iter().chain(servers)
 }
 
 fn daemons(out: &mut impl Write, client: &mut Client) -> anyhow::Result<()> {

@@ -1,37 +1,68 @@
 //! Lookups by the C library.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
 
-use dns_lookup::{AddrInfoHints, getaddrinfo, getnameinfo, lookup_addr};
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, getaddrinfo, getnameinfo};
 
-/// The first IPv4 address of a host.
-pub(crate) fn address(name: &str) -> Option<Ipv4Addr> {
-    let hints =
-        AddrInfoHints { address: libc::AF_INET, socktype: libc::SOCK_STREAM, ..AddrInfoHints::default() };
-    getaddrinfo(Some(name), None, Some(hints)).ok()?.flatten().find_map(|found| match found.sockaddr {
-        SocketAddr::V4(address) => Some(*address.ip()),
-        SocketAddr::V6(_) => None,
-    })
+use super::{Answer, Found, Missing, Question, Transport};
+
+/// The parts that threads take: one question each.
+pub(super) fn jobs(questions: Vec<Question>) -> Vec<Vec<Question>> {
+    questions.into_iter().map(|question| vec![question]).collect()
 }
 
-/// The port of a service, over UDP or over TCP.
-pub(crate) fn port(name: &str, is_udp: bool) -> Option<u16> {
-    let socktype = if is_udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
+/// Answers questions. The C library cannot be made to return before it is done.
+pub(super) fn ask(questions: Vec<Question>, _deadline: Instant) -> Vec<(Question, Found)> {
+    let found = |question: Question| {
+        let found = answer(&question);
+        (question, found)
+    };
+    questions.into_iter().map(found).collect()
+}
+
+pub(super) fn answer(question: &Question) -> Found {
+    match question {
+        Question::HostName(address) => {
+            let address = SocketAddr::new(*address, 0);
+            let (name, _) =
+                getnameinfo(&address, libc::NI_NAMEREQD | libc::NI_NUMERICSERV).map_err(|error| missing(&error))?;
+            Ok(Answer::Name(name))
+        }
+        Question::Address(name) => {
+            let found = information(Some(name), None, Transport::Tcp)?;
+            match found {
+                SocketAddr::V4(address) => Ok(Answer::Address(*address.ip())),
+                SocketAddr::V6(_) => Err(Missing::Unknown),
+            }
+        }
+        Question::ServiceName(port, transport) => {
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
+            let datagram = if *transport == Transport::Udp { libc::NI_DGRAM } else { 0 };
+            let (_, name) =
+                getnameinfo(&address, libc::NI_NUMERICHOST | datagram).map_err(|error| missing(&error))?;
+            // A port without a name is returned as its number.
+            if name == port.to_string() { Err(Missing::Unknown) } else { Ok(Answer::Name(name)) }
+        }
+        Question::Port(name, transport) => Ok(Answer::Port(information(None, Some(name), *transport)?.port())),
+    }
+}
+
+/// The first IPv4 address and port of a host and a service.
+fn information(
+    host: Option<&str>,
+    service: Option<&str>,
+    transport: Transport,
+) -> Result<SocketAddr, Missing> {
+    let socktype = if transport == Transport::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
     let hints = AddrInfoHints { address: libc::AF_INET, socktype, ..AddrInfoHints::default() };
-    let found = getaddrinfo(None, Some(name), Some(hints)).ok()?.flatten().next()?;
-    Some(found.sockaddr.port())
+    let mut found = getaddrinfo(host, service, Some(hints)).map_err(|error| missing(&error))?.flatten();
+    found.next().map(|found| found.sockaddr).ok_or(Missing::Unknown)
 }
 
-/// The names of hosts, in their order.
-pub(crate) fn host_names(addresses: &[IpAddr]) -> Vec<Option<String>> {
-    addresses.iter().map(|address| lookup_addr(address).ok()).collect()
-}
-
-/// The name of a port, over UDP or over TCP.
-pub(crate) fn service_name(port: u16, is_udp: bool) -> Option<String> {
-    let datagram = if is_udp { libc::NI_DGRAM } else { 0 };
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    // A port without a name is returned as its number.
-    let (_, name) = getnameinfo(&address, libc::NI_NUMERICHOST | datagram).ok()?;
-    (name != port.to_string()).then_some(name)
+fn missing(error: &LookupError) -> Missing {
+    match error.kind() {
+        LookupErrorKind::Again | LookupErrorKind::Fail | LookupErrorKind::System => Missing::NoAnswer,
+        _ => Missing::Unknown,
+    }
 }

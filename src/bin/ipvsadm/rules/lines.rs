@@ -5,6 +5,7 @@ use ipvs::Change;
 
 use crate::command::Command;
 use crate::format;
+use crate::lookup::Wait;
 use crate::messages::{self, Failure, Result, at_line, report};
 use crate::resolver::Resolver;
 use crate::text::AddressFormatter;
@@ -15,6 +16,7 @@ pub(crate) fn commands(
     program: &str,
     resolver: &mut Resolver,
 ) -> Result<Vec<(usize, Command)>> {
+    expect_names(whole, program, resolver);
     let mut commands = Vec::new();
     let mut wrong: Option<Failure> = None;
     for (line, command) in parsed(whole, program, resolver) {
@@ -36,6 +38,39 @@ fn parsed(
     resolver: &mut Resolver,
 ) -> impl Iterator<Item = (usize, Result<Command>)> {
     lines(whole).filter_map(|(number, words)| Some((number, parse(program, resolver, &words)?)))
+}
+
+/// Looks up the names in lines, all at once, before the lines are parsed.
+pub(crate) fn expect_names(whole: &[u8], program: &str, resolver: &mut Resolver) {
+    let mut collector = Resolver::collector();
+    for (_, words) in lines(whole).filter(|(_, words)| may_have_names(words)) {
+        // What is wrong with a line is said where it is carried out.
+        let _ = parse(program, &mut collector, &words);
+    }
+    resolver.expect(collector.take_skipped(), Wait::SinceAnAnswer, false);
+}
+
+/// Whether some words may have the name of a host or a port. Most lines are all numbers, and need no second look.
+fn may_have_names(words: &[&[u8]]) -> bool {
+    /// Their values are names of something else.
+    const OTHERS: [&[u8]; 8] = [
+        b"-s",
+        b"--scheduler",
+        b"-b",
+        b"--sched-flags",
+        b"--pe",
+        b"--mcast-interface",
+        b"--tun-type",
+        b"--start-daemon",
+    ];
+    let is_number = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_hexdigit() || b".:[]/".contains(byte));
+    let mut before: &[u8] = b"";
+    words.iter().any(|word| {
+        let is_attached = word.starts_with(b"-") && word.len() > 2 && (!word.starts_with(b"--") || word.contains(&b'='));
+        let is_other = word.starts_with(b"-") || OTHERS.contains(&before) || is_number(word);
+        before = word;
+        is_attached || !is_other
+    })
 }
 
 /// The words of each line, with its number.

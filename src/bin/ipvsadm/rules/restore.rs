@@ -15,7 +15,7 @@ use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
 use crate::rules::document;
-use crate::rules::lines::{commands, parse, words};
+use crate::rules::lines::{commands, expect_names, parse, words};
 use crate::rules::replace;
 use crate::session::Session;
 
@@ -184,6 +184,7 @@ impl<'a, W: Write> Lines<'a, W> {
                 None => 0,
             };
             let lines = arrived.get(..end).unwrap_or_default();
+            expect_names(lines, &self.session.program, &mut self.session.resolver);
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
                 if self.line(line)? == Next::End {
                     return Ok(());

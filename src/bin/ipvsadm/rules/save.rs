@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use ipvs::{Change, Client, Destination, Service};
+use ipvs::{Change, Client, Destination, Service, ServiceEntry};
 use serde::Serialize;
 
 use crate::command::Save;
 use crate::format;
 use crate::json::Object;
-use crate::list::{destinations, services};
+use crate::list::{ListedServer, destinations, endpoints, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
@@ -126,25 +126,25 @@ fn lines(
     lost: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let mut out = out;
-    let mut check = |change: Change| {
-        if !comes_back(&change) {
-            lost.push(format::line(&change));
-        }
-    };
     if full {
         head(&mut out, client, formatter)?;
     }
     let services = services(client, true)?;
-    formatter.expect_services(&services);
-    for entry in services {
-        format::service(&mut out, "-A", &entry.service, formatter)?;
-        check(Change::AddService(entry.service));
-        let id = &entry.service.id;
-        let destinations = destinations(client, id, true, false)?;
-        formatter.expect_hosts(destinations.iter().map(|kept| kept.destination.id.address));
-        for kept in destinations {
-            format::destination(&mut out, "-a", id, &kept.destination, full, formatter)?;
-            check(Change::AddDestination { service: *id, destination: kept.destination });
+    let mut read = |entry: ServiceEntry| {
+        let servers = destinations(client, &entry.service.id, true, false)?;
+        ipvs::Result::Ok((entry, servers))
+    };
+    if formatter.is_by_name() {
+        // Names are looked up together, before the first is written.
+        let whole = services.into_iter().map(read).collect::<ipvs::Result<Vec<_>>>()?;
+        formatter.expect(whole.iter().flat_map(|(entry, servers)| endpoints(&entry.service.id, servers)));
+        for (entry, servers) in &whole {
+            service(&mut out, entry, servers, full, formatter, lost)?;
+        }
+    } else {
+        for entry in services {
+            let (entry, servers) = read(entry)?;
+            service(&mut out, &entry, &servers, full, formatter, lost)?;
         }
     }
     if full {
@@ -152,6 +152,30 @@ fn lines(
         for daemon in client.daemons()? {
             format::change(&mut out, &Change::StartDaemon(daemon), formatter)?;
         }
+    }
+    Ok(())
+}
+
+/// The lines of a service and its servers.
+fn service(
+    out: &mut impl Write,
+    entry: &ServiceEntry,
+    servers: &[ListedServer],
+    full: bool,
+    formatter: &mut AddressFormatter<'_>,
+    lost: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let mut check = |change: Change| {
+        if !comes_back(&change) {
+            lost.push(format::line(&change));
+        }
+    };
+    format::service(out, "-A", &entry.service, formatter)?;
+    check(Change::AddService(entry.service));
+    let id = entry.service.id;
+    for kept in servers {
+        format::destination(out, "-a", &id, &kept.destination, full, formatter)?;
+        check(Change::AddDestination { service: id, destination: kept.destination });
     }
     Ok(())
 }

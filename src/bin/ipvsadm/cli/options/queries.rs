@@ -1,6 +1,7 @@
 //! The commands that are not changes.
 
 use crate::cli::matrix;
+use crate::cli::endpoint::endpoint;
 use crate::cli::value;
 use crate::command::{
     Check, ConnectionFilter, Connections, Drain, Fix, Format, List, ListTarget, Method, RealServer, Summary,
@@ -22,8 +23,8 @@ impl Options<'_> {
     ) -> Result<()> {
         match key {
             OptionKey::Director => {
-                let address = value::endpoint(word, None, resolver).map(|(address, _)| address);
-                self.director = Some(address.ok_or_else(|| messages::DIRECTOR.about(word))?);
+                let address = endpoint(word, None, resolver).map(|(address, _)| address);
+                self.director = Some(address.map_err(|_| messages::DIRECTOR.about(word))?);
             }
             OptionKey::Port => self.served = Some(value::served(word)?),
             OptionKey::Client => self.client = Some(value::network(word)?),
