@@ -19,7 +19,10 @@ const SAVED: &str = "/run/bench-names";
 /// The programs that are compared.
 fn programs() -> Vec<(&'static str, String)> {
     let packaged = std::env::var("IPVS_BENCH_STATIC").ok().map(|path| ("packaged", path));
-    [("original", lab::ORIGINAL.to_owned()), ("cargo build", OURS.to_owned())].into_iter().chain(packaged).collect()
+    [("original", lab::ORIGINAL.to_owned()), ("cargo build", OURS.to_owned())]
+        .into_iter()
+        .chain(packaged)
+        .collect()
 }
 
 /// A machine whose names come from a file, then from a name server.
@@ -101,7 +104,9 @@ fn save() {
 /// A table of services with servers, by the names of a name server that takes 50 ms, and of one that does not answer.
 pub(crate) fn names(services: usize, servers: usize, rounds: usize) {
     let what = format!("{services} services, {} addresses, 50 ms each", services * (servers + 1));
-    println!("\n| names | | program | time | times | processor | memory |\n| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "\n| names | | program | time | times | processor | memory |\n| --- | --- | --- | --- | --- | --- | --- |"
+    );
     fresh(|| {
         machine("");
         dns::serve("127.0.0.1:53", dns::cluster, |_, _| Way::Late(Duration::from_millis(50)));
@@ -131,13 +136,15 @@ pub(crate) fn soak(lookups: usize) {
     const AT_ONCE: usize = 1000;
     fresh(|| {
         machine("");
-        dns::serve("127.0.0.1:53", dns::cluster, |number, _| match number.wrapping_mul(2_654_435_761) >> 7 & 63 {
-            0..=4 => Way::Lost,
-            5 => Way::WrongId,
-            6..=12 => Way::Late(Duration::from_millis(700)),
-            13 => Way::Truncated,
-            14 => Way::Failure,
-            _ => Way::Answer,
+        dns::serve("127.0.0.1:53", dns::cluster, |number, _| {
+            match number.wrapping_mul(2_654_435_761) >> 7 & 63 {
+                0..=4 => Way::Lost,
+                5 => Way::WrongId,
+                6..=12 => Way::Late(Duration::from_millis(700)),
+                13 => Way::Truncated,
+                14 => Way::Failure,
+                _ => Way::Answer,
+            }
         });
         fill(1, AT_ONCE - 1);
         let (mut named, mut slowest) = (0, Duration::ZERO);
@@ -152,7 +159,9 @@ pub(crate) fn soak(lookups: usize) {
                 let shown = line.split_whitespace().find(|word| word.contains(":http")).unwrap();
                 let host = shown.trim_end_matches(":http");
                 match host.strip_suffix(".example.test") {
-                    Some(name) => assert!(dns::cluster(&format!("{name}.example.test"), dns::A).is_some(), "{line}"),
+                    Some(name) => {
+                        assert!(dns::cluster(&format!("{name}.example.test"), dns::A).is_some(), "{line}")
+                    }
                     None => numbers += 1,
                 }
             }

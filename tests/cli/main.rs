@@ -91,19 +91,24 @@ fn bad_input_is_one_line_that_names_the_word() {
     set_up("-A -t 10.0.0.1:80 -s rr\n");
     let before = table();
     for (line, status, word, fix) in [
-        ("-A -t 300.0.0.1:80", 2, "'300.0.0.1:80'", "'300.0.0.1' is no address: an address has four numbers from 0 to 255"),
+        (
+            "-A -t 300.0.0.1:80",
+            2,
+            "'300.0.0.1:80'",
+            "'300.0.0.1' is no address: an address has four numbers from 0 to 255",
+        ),
         ("-A -t 10.0.0.2:99999", 2, "'10.0.0.2:99999'", "the port '99999' is above 65535"),
         ("-A -t 10.0.0.2:htpp", 2, "'10.0.0.2:htpp'", "no port has the name 'htpp' over TCP"),
         ("-A -t 10.0.0.2:", 2, "'10.0.0.2:'", "the port is missing"),
         ("-A -t 2001:db8::1:99999", 2, "'2001:db8::1:99999'", "in brackets: [2001:db8::1]:99999"),
-        ("-A -t nohost.invalid:80", 2, "'nohost.invalid:80'", "an address or a name"),
+        ("-A -t nohost.invalid:80", 2, "'nohost.invalid:80'", "for the host 'nohost.invalid'"),
         ("-A -u [2001:db8::1]", 2, "'[2001:db8::1]'", "in brackets"),
         ("-A -t 10.0.0.2", 2, "Zero port", "add :PORT"),
         ("-A -f 0", 2, "`0'", "fwmark"),
         ("-A -t 10.0.0.2:80 -p 0", 2, "`0'", "timeout"),
         ("-A -t 10.0.0.2:80 -p 60 -M 255.0", 0, "", ""),
         ("-D -t 10.0.0.2:80", 0, "", ""),
-        ("-a -t 10.0.0.1:80 -r bogus", 2, "'bogus'", "an address or a name"),
+        ("-a -t 10.0.0.1:80 -r bogus", 2, "'bogus'", "for the host 'bogus'"),
         ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w l", 2, "'l'", "a number from 0 to 2147483647"),
         ("-a -t 10.0.0.1:80 -r 10.1.0.1 -w -1", 2, "'-1'", "a number from 0 to 2147483647"),
         ("-a -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type vxlan", 2, "'vxlan'", "ipip, gue or gre"),

@@ -129,7 +129,9 @@ impl Resolver {
         if let Some(address) = classic_ipv4(word) {
             return Ok(address);
         }
-        let name = std::str::from_utf8(word).ok().filter(|name| is_within_limits(name));
+        // A mistyped address is no host, and nobody needs to be asked for it.
+        let is_address = word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let name = std::str::from_utf8(word).ok().filter(|name| !is_address && is_within_limits(name));
         let name = name.ok_or(Missing::Unknown)?;
         let question = Question::Address(name.to_owned());
         match self.mode {
@@ -182,7 +184,12 @@ impl Resolver {
     }
 
     /// Looks up names that will be asked for, all at once; with `and_back`, what those names stand for, too.
-    pub(crate) fn expect(&mut self, questions: impl IntoIterator<Item = Question>, wait: Wait, and_back: bool) {
+    pub(crate) fn expect(
+        &mut self,
+        questions: impl IntoIterator<Item = Question>,
+        wait: Wait,
+        and_back: bool,
+    ) {
         let questions: BTreeSet<Question> = questions.into_iter().collect();
         let known = &mut self.known;
         let new: Vec<Question> = questions.into_iter().filter(|question| !known.has(question)).collect();
@@ -234,7 +241,11 @@ impl Resolver {
 }
 
 /// The questions whose answers are the name of an address and port.
-pub(crate) fn names_of(address: IpAddr, port: u16, protocol: Option<Protocol>) -> impl Iterator<Item = Question> {
+pub(crate) fn names_of(
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+) -> impl Iterator<Item = Question> {
     let service = protocol.filter(|protocol| *protocol != Protocol::Sctp);
     let service = service.map(|protocol| Question::ServiceName(port, transport(protocol)));
     [Question::HostName(address)].into_iter().chain(service)

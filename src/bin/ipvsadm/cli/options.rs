@@ -214,8 +214,8 @@ impl<'a> Options<'a> {
     }
 
     fn service(&mut self, protocol: Protocol, word: &[u8], resolver: &mut Resolver) -> Result<ServiceId> {
-        let (address, port) =
-            endpoint(word, Some(protocol), resolver).map_err(|wrong| messages::SERVICE.endpoint(word, wrong))?;
+        let (address, port) = endpoint(word, Some(protocol), resolver)
+            .map_err(|wrong| messages::SERVICE.endpoint(word, wrong))?;
         if address.is_ipv6() {
             self.netmask = None; // a preceding mask was parsed as IPv4
         }

@@ -43,12 +43,16 @@ pub(crate) fn list(
             let services = services(client, list.sorted)?;
             if list.numeric {
                 out.write_all(rows::heading(list.view).as_bytes())?;
-                return services.iter().try_for_each(|entry| service(out, list, client, entry, &mut formatter));
+                return services
+                    .iter()
+                    .try_for_each(|entry| service(out, list, client, entry, &mut formatter));
             }
             let whole = with_servers(client, services, list)?;
             formatter.expect(whole.iter().flat_map(|(entry, servers)| endpoints(&entry.service.id, servers)));
             out.write_all(rows::heading(list.view).as_bytes())?;
-            whole.iter().try_for_each(|(entry, servers)| table_rows(out, list, entry, servers, &mut formatter))
+            whole
+                .iter()
+                .try_for_each(|(entry, servers)| table_rows(out, list, entry, servers, &mut formatter))
         }
         ListTarget::Service(id) => {
             let entry = client.service(&id)?;
@@ -153,11 +157,7 @@ fn service(
     table_rows(out, list, entry, &servers, formatter)
 }
 
-fn listed_servers(
-    client: &mut Client,
-    entry: &ServiceEntry,
-    list: &List,
-) -> ipvs::Result<Vec<ListedServer>> {
+fn listed_servers(client: &mut Client, entry: &ServiceEntry, list: &List) -> ipvs::Result<Vec<ListedServer>> {
     let with_stats = matches!(list.view, View::Stats | View::Rate);
     destinations(client, &entry.service.id, list.sorted, with_stats)
 }

@@ -30,7 +30,8 @@ impl Files {
         let text = String::from_utf8_lossy(&text);
         let hosts = nsswitch::line_of(&text, "hosts").unwrap_or(nsswitch::DEFAULT_HOSTS);
         let services = nsswitch::line_of(&text, "services").unwrap_or(nsswitch::DEFAULT_SERVICES);
-        let has_db = || ["/var/lib/misc", "/var/db"].iter().any(|folder| is_file(&format!("{folder}/services.db")));
+        let has_db =
+            || ["/var/lib/misc", "/var/db"].iter().any(|folder| is_file(&format!("{folder}/services.db")));
         Self {
             hosts_order: nsswitch::order(hosts, || true),
             services_order: nsswitch::order(services, has_db),
@@ -145,7 +146,9 @@ impl Hosts {
             },
             Question::Address(name) => match self.addresses.get(&name.to_ascii_lowercase()) {
                 None => Entry::None,
-                Some(address) => address.map_or(Entry::Ambiguous, |address| Entry::One(Answer::Address(address))),
+                Some(address) => {
+                    address.map_or(Entry::Ambiguous, |address| Entry::One(Answer::Address(address)))
+                }
             },
             Question::ServiceName(..) | Question::Port(..) => Entry::None,
         }
@@ -243,7 +246,8 @@ mod tests {
 
     #[test]
     fn services_are_read_as_the_c_library_reads_them() {
-        let services = Services::of("http 80/tcp www # web\nwww2 80/tcp\ndomain 53/udp\nhttp 8080/tcp\nbad x/tcp\n");
+        let services =
+            Services::of("http 80/tcp www # web\nwww2 80/tcp\ndomain 53/udp\nhttp 8080/tcp\nbad x/tcp\n");
         let name = |port, transport| services.names.get(&(port, transport)).map(String::as_str);
         let port = |name: &str, transport| services.ports.get(&(name.to_owned(), transport)).copied();
         assert_eq!((name(80, Transport::Tcp), name(80, Transport::Udp)), (Some("http"), None));

@@ -155,9 +155,9 @@ fn printed(child: &mut Child, deadline: Instant) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lookup::Transport::{Tcp, Udp};
     #[cfg(not(target_feature = "crt-static"))]
     use crate::lookup::library;
-    use crate::lookup::Transport::{Tcp, Udp};
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(20)
@@ -166,9 +166,12 @@ mod tests {
     #[cfg(not(target_feature = "crt-static"))]
     #[test]
     fn getent_finds_what_the_library_finds() {
-        let mut questions: Vec<Question> =
-            ["127.0.0.1", "::1", "203.0.113.77"].map(|address| Question::HostName(address.parse().unwrap())).into();
-        questions.extend(["localhost", "no-such-host.invalid", "-s"].map(|name| Question::Address(name.to_owned())));
+        let mut questions: Vec<Question> = ["127.0.0.1", "::1", "203.0.113.77"]
+            .map(|address| Question::HostName(address.parse().unwrap()))
+            .into();
+        questions.extend(
+            ["localhost", "no-such-host.invalid", "-s"].map(|name| Question::Address(name.to_owned())),
+        );
         for transport in [Tcp, Udp] {
             let names = ["http", "domain", "www", "bootps", "no-such-service", "-s"];
             questions.extend(names.map(|name| Question::Port(name.to_owned(), transport)));
@@ -186,13 +189,15 @@ mod tests {
     fn many_keys_are_asked_for_together() {
         let local = || Question::HostName(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ports = (1..=200).map(|port| Question::ServiceName(port, Tcp));
-        let questions: Vec<Question> = std::iter::repeat_with(local).take(10 * AT_ONCE).chain(ports).collect();
+        let questions: Vec<Question> =
+            std::iter::repeat_with(local).take(10 * AT_ONCE).chain(ports).collect();
         let count = questions.len();
         let jobs = jobs(questions);
         assert!(jobs.iter().all(|job| job.len() <= KEYS) && jobs.len() < count / 10, "{}", jobs.len());
         let answers: Vec<(Question, Found)> = jobs.into_iter().flat_map(|job| ask(job, soon())).collect();
         assert_eq!(answers.len(), count);
-        let found = |question: &Question| answers.iter().find(|(asked, _)| asked == question).unwrap().1.clone();
+        let found =
+            |question: &Question| answers.iter().find(|(asked, _)| asked == question).unwrap().1.clone();
         assert!(found(&local()).is_ok());
         assert_eq!(found(&Question::ServiceName(80, Tcp)), Ok(Answer::Name("http".to_owned())));
         assert_eq!(found(&Question::ServiceName(200, Tcp)).ok(), None);

@@ -25,8 +25,8 @@ pub(super) fn answer(question: &Question) -> Found {
     match question {
         Question::HostName(address) => {
             let address = SocketAddr::new(*address, 0);
-            let (name, _) =
-                getnameinfo(&address, libc::NI_NAMEREQD | libc::NI_NUMERICSERV).map_err(|error| missing(&error))?;
+            let (name, _) = getnameinfo(&address, libc::NI_NAMEREQD | libc::NI_NUMERICSERV)
+                .map_err(|error| missing(&error))?;
             Ok(Answer::Name(name))
         }
         Question::Address(name) => {
@@ -44,7 +44,9 @@ pub(super) fn answer(question: &Question) -> Found {
             // A port without a name is returned as its number.
             if name == port.to_string() { Err(Missing::Unknown) } else { Ok(Answer::Name(name)) }
         }
-        Question::Port(name, transport) => Ok(Answer::Port(information(None, Some(name), *transport)?.port())),
+        Question::Port(name, transport) => {
+            Ok(Answer::Port(information(None, Some(name), *transport)?.port()))
+        }
     }
 }
 

@@ -87,7 +87,10 @@ pub(crate) enum Missing {
     /// Who may know it did not answer.
     NoAnswer,
     /// `nsswitch.conf` names more than this program reads, and there is no `getent`, which would ask for it.
-    #[cfg_attr(not(target_feature = "crt-static"), allow(dead_code, reason = "the C library is in the program"))]
+    #[cfg_attr(
+        not(target_feature = "crt-static"),
+        allow(dead_code, reason = "the C library is in the program")
+    )]
     NoGetent,
 }
 

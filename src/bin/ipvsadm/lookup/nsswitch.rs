@@ -64,7 +64,8 @@ fn steps(sources: &str) -> Vec<(String, Vec<String>)> {
 
 /// Whether the answer of a source is final, whatever else its actions say.
 fn is_plain(actions: &[String]) -> bool {
-    let known = ["notfound=return", "!unavail=return", "unavail=continue", "tryagain=continue", "notfound=continue"];
+    let known =
+        ["notfound=return", "!unavail=return", "unavail=continue", "tryagain=continue", "notfound=continue"];
     actions.iter().all(|action| known.contains(&action.as_str()))
 }
 

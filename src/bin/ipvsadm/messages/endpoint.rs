@@ -26,12 +26,15 @@ pub(crate) fn report_unanswered(count: usize) {
     }
 }
 
-const EXAMPLE: &str = "an address or a name followed by :PORT, such as 192.0.2.1:80, an IPv6 address in brackets";
+const EXAMPLE: &str =
+    "an address or a name followed by :PORT, such as 192.0.2.1:80, an IPv6 address in brackets";
 
 fn reason(wrong: Wrong<'_>) -> String {
     match wrong {
         Wrong::Nothing | Wrong::Bracket => EXAMPLE.to_owned(),
-        Wrong::PortAlone => "a number alone is no address; put one before it, such as 192.0.2.1:80".to_owned(),
+        Wrong::PortAlone => {
+            "a number alone is no address; put one before it, such as 192.0.2.1:80".to_owned()
+        }
         Wrong::BehindBracket => {
             "an IPv6 address in brackets is followed by :PORT, such as [2001:db8::1]:80".to_owned()
         }
@@ -41,7 +44,10 @@ fn reason(wrong: Wrong<'_>) -> String {
         Wrong::NoPort => "the port is missing behind the colon".to_owned(),
         Wrong::PortNumber(word) => format!("the port '{}' is above 65535", part(word)),
         Wrong::PortBeforeService(word) => {
-            format!("the name of a port, '{}', is known by the service's protocol: give -t or -u before it", part(word))
+            format!(
+                "the name of a port, '{}', is known by the service's protocol: give -t or -u before it",
+                part(word)
+            )
         }
         Wrong::PortName(word, protocol, missing) => port(word, protocol, missing),
     }
@@ -82,7 +88,10 @@ fn port(word: &[u8], protocol: Protocol, missing: Missing) -> String {
     let name = part(word);
     match missing {
         Missing::Unknown => {
-            format!("no port has the name '{name}' over {} in /etc/services; a number from 0 to 65535", over(protocol))
+            format!(
+                "no port has the name '{name}' over {} in /etc/services; a number from 0 to 65535",
+                over(protocol)
+            )
         }
         Missing::NoAnswer => format!("nobody answered for the port '{name}'; its number needs no answer"),
         Missing::NoGetent => no_getent("port", &name, "/etc/services", "its number"),

@@ -66,7 +66,8 @@ fn may_have_names(words: &[&[u8]]) -> bool {
     let is_number = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_hexdigit() || b".:[]/".contains(byte));
     let mut before: &[u8] = b"";
     words.iter().any(|word| {
-        let is_attached = word.starts_with(b"-") && word.len() > 2 && (!word.starts_with(b"--") || word.contains(&b'='));
+        let is_attached =
+            word.starts_with(b"-") && word.len() > 2 && (!word.starts_with(b"--") || word.contains(&b'='));
         let is_other = word.starts_with(b"-") || OTHERS.contains(&before) || is_number(word);
         before = word;
         is_attached || !is_other

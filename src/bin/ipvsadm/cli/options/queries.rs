@@ -1,7 +1,7 @@
 //! The commands that are not changes.
 
-use crate::cli::matrix;
 use crate::cli::endpoint::endpoint;
+use crate::cli::matrix;
 use crate::cli::value;
 use crate::command::{
     Check, ConnectionFilter, Connections, Drain, Fix, Format, List, ListTarget, Method, RealServer, Summary,

@@ -78,9 +78,10 @@ impl Flight {
     fn next_server(&mut self) -> bool {
         while let Some(server) = self.rest.pop() {
             self.again = Instant::now() + self.pause;
-            let known = self.sources.iter().position(|(known, source)| {
-                *known == server && matches!(source, Source::Udp(_))
-            });
+            let known = self
+                .sources
+                .iter()
+                .position(|(known, source)| *known == server && matches!(source, Source::Udp(_)));
             let is_sent = match known.and_then(|at| self.sources.get(at)) {
                 Some((_, Source::Udp(socket))) => socket.send(&self.query).is_ok(),
                 _ => match open(server, &self.query) {
@@ -113,7 +114,7 @@ impl Flight {
 
     /// When something is to be done even if nothing arrives.
     pub(super) fn due(&self) -> Instant {
-        self.again.min(self.end)
+        if self.sources.is_empty() { self.begin } else { self.again.min(self.end) }
     }
 
     /// Reads what has arrived, and returns which server told.
@@ -159,7 +160,8 @@ impl Flight {
 
     /// Asks again, or the next server, if it is time for that.
     pub(super) fn proceed(&mut self, now: Instant) -> State {
-        if now >= self.end {
+        // Without a source there is no way to any server.
+        if now >= self.end || self.sources.is_empty() {
             return State::Failed;
         }
         if now >= self.again && !self.next_server() {

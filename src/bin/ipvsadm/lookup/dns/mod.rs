@@ -54,7 +54,13 @@ impl Lookup {
             Question::Address(name) => config.candidates(name),
             Question::ServiceName(..) | Question::Port(..) => Vec::new(),
         };
-        Self { question, names: names.into(), patience: config.patience(), begin: Instant::now(), is_refused: false }
+        Self {
+            question,
+            names: names.into(),
+            patience: config.patience(),
+            begin: Instant::now(),
+            is_refused: false,
+        }
     }
 }
 
@@ -218,7 +224,8 @@ fn land_slowest(flights: &mut Vec<(Lookup, Flight)>, waiting: &mut VecDeque<Look
 /// Waits until something arrives or is due, and returns which flights have something to read.
 fn wait(flights: &[(Lookup, Flight)], deadline: Instant) -> Vec<bool> {
     let now = Instant::now();
-    let due = flights.iter().map(|(_, flight)| flight.due()).chain([deadline, now + TICK]).min().unwrap_or(now);
+    let due =
+        flights.iter().map(|(_, flight)| flight.due()).chain([deadline, now + TICK]).min().unwrap_or(now);
     let timeout = due.saturating_duration_since(now).as_millis() + 1;
     let mut owners = Vec::new();
     let mut descriptors: Vec<PollFd<'_>> = Vec::new();
