@@ -3,6 +3,7 @@
 //!
 //! `IPVS_BENCH_STATIC` is the path of the program that `packaging/build static` makes, if that is to be measured, too.
 
+use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -44,9 +45,10 @@ fn fill(services: usize, servers: usize) {
     let mut rules = String::new();
     for service in 0..services {
         let own = address(service * (servers + 1));
-        rules += &format!("-A -t {own}:80 -s rr\n");
+        writeln!(rules, "-A -t {own}:80 -s rr").unwrap();
         for server in 1..=servers {
-            rules += &format!("-a -t {own}:80 -r {}:80 -m\n", address(service * (servers + 1) + server));
+            let server = address(service * (servers + 1) + server);
+            writeln!(rules, "-a -t {own}:80 -r {server}:80 -m").unwrap();
         }
     }
     fs::write("/run/bench-rules", rules).unwrap();
@@ -69,7 +71,7 @@ fn compare(what: &str, words: &[&str], rounds: usize) {
                 let before = used();
                 let begin = Instant::now();
                 let _ = call.time();
-                let taken = (begin.elapsed(), used() - before);
+                let taken = (begin.elapsed(), used().saturating_sub(before));
                 best[at] = best[at].min(taken);
                 if round == 0 && *words != "-R" {
                     memory.push(call.memory());
@@ -115,9 +117,8 @@ pub(crate) fn names(services: usize, servers: usize, rounds: usize) {
         compare(&what, &["-L", "-S", "-R"], rounds);
     });
     fresh(|| {
-        let hosts: String = (0..200 * 2)
-            .map(|number| format!("{} host{number}.example.test host{number}\n", address(number)))
-            .collect();
+        let line = |number| format!("{} host{number}.example.test host{number}", address(number));
+        let hosts = (0..200 * 2).map(line).collect::<Vec<_>>().join("\n") + "\n";
         machine(&hosts);
         fill(200, 1);
         save();
@@ -160,7 +161,7 @@ pub(crate) fn soak(lookups: usize) {
                 let host = shown.trim_end_matches(":http");
                 match host.strip_suffix(".example.test") {
                     Some(name) => {
-                        assert!(dns::cluster(&format!("{name}.example.test"), dns::A).is_some(), "{line}")
+                        assert!(dns::cluster(&format!("{name}.example.test"), dns::A).is_some(), "{line}");
                     }
                     None => numbers += 1,
                 }

@@ -1,5 +1,6 @@
 //! A name server for tests, with the faults that name servers have.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(clippy::big_endian_bytes, reason = "so the protocol has them")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
