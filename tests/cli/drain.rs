@@ -1,5 +1,6 @@
 //! `--drain` and `--undrain`: what they wait for, what they say, and what is in effect then.
 
+mod notes;
 mod tables;
 
 use std::io::{BufRead, BufReader, Read};
@@ -24,7 +25,8 @@ struct Servers {
 /// What is noted in `/run/ipvsadm` is this test's own: the number of a network namespace is used again.
 fn own_notes() {
     std::fs::create_dir_all("/run/ipvsadm").unwrap();
-    mount(Some("lab"), "/run/ipvsadm", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    // Others may write to a file system of this kind unless it is told otherwise.
+    mount(Some("lab"), "/run/ipvsadm", Some("tmpfs"), MsFlags::empty(), Some("mode=700")).unwrap();
 }
 
 fn servers(clients: usize) -> Servers {

@@ -26,6 +26,7 @@ mod list;
 mod lookup;
 mod messages;
 mod netns;
+mod notes;
 mod option_table;
 mod refusal;
 mod resolver;

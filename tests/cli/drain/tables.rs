@@ -149,7 +149,7 @@ fn what_cannot_be_drained_is_told_and_changes_nothing() {
     assert_eq!(table(), before);
     // Where nothing can be noted, the drain is not kept from its work.
     std::fs::remove_dir_all("/run/ipvsadm").unwrap_err();
-    mount(Some("lab"), "/run/ipvsadm", Some("tmpfs"), MsFlags::MS_RDONLY, None::<&str>).unwrap();
+    mount(Some("lab"), "/run/ipvsadm", Some("tmpfs"), MsFlags::MS_RDONLY, Some("mode=700")).unwrap();
     let (status, out, said) = drain("");
     assert_eq!((status, out.contains("ipvsadm -a")), (0, true));
     assert!(

@@ -9,6 +9,7 @@ use std::io::Write;
 use crate::command::ChangeRequest;
 use crate::format;
 use crate::messages::{self, Result, report};
+use crate::notes;
 use crate::session::Session;
 use crate::text::AddressFormatter;
 use current::Current;
@@ -19,6 +20,7 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
     let change = keep::complete(request, &current)?;
     let applied = session.client()?.apply(&change);
     applied.map_err(|error| session.refused(&error, &change))?;
+    notes::follow(std::slice::from_ref(&change), &[]);
     if warns {
         for warning in warnings::about(request, &change, &current) {
             report(&warning);

@@ -13,11 +13,11 @@ use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
 use super::Table;
 use super::finding::{Finding, Kind};
-use crate::drain;
 use crate::format;
 use crate::lookup::Question;
 use crate::messages;
 use crate::netns;
+use crate::notes;
 use crate::resolver::Resolver;
 use crate::rules::apply;
 use crate::rules::atomic_file;
@@ -69,7 +69,8 @@ pub(crate) fn weights(given: Option<&Path>) -> HashMap<(ServiceId, DestinationId
         let id = service.id;
         table.destinations(&id).map(move |server| (id, *server)).collect::<Vec<_>>()
     };
-    let known = table.services().flat_map(of).chain(drain::noted()).filter(|(_, server)| server.weight > 0);
+    let drained = notes::out().into_iter().map(|((service, _), server)| (service, server));
+    let known = table.services().flat_map(of).chain(drained).filter(|(_, server)| server.weight > 0);
     known.map(|(service, server)| ((service, server.id), server.weight)).collect()
 }
 
@@ -150,7 +151,7 @@ fn examine(
     }
     current.read_settings(client, &saved.table)?;
     let mut steps = current.diff(&saved.table);
-    let drained = drain::noted();
+    let drained = notes::out();
     steps.retain(|step| !is_drained(step, table, &drained));
     let difference = Difference::of(&steps, table);
     let Some((kind, what)) = &saved.fault else {
@@ -237,10 +238,12 @@ const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 
 /// Whether a change only brings back a server that `--drain` took out.
-fn is_drained(change: &Change, table: &Table, drained: &[(ServiceId, Destination)]) -> bool {
-    let is_noted = |id: &ServiceId, server: &Destination| {
-        drained.iter().any(|(service, noted)| (service, noted.id) == (id, server.id))
-    };
+fn is_drained(
+    change: &Change,
+    table: &Table,
+    drained: &HashMap<(ServiceId, DestinationId), Destination>,
+) -> bool {
+    let is_noted = |id: &ServiceId, server: &Destination| drained.contains_key(&(*id, server.id));
     match change {
         Change::AddDestination { service, destination } => is_noted(service, destination),
         Change::EditDestination { service, destination } => {

@@ -1,12 +1,13 @@
 //! The real servers that a drain is about.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Error, Service, ServiceId};
 
-use super::notes::Notes;
-use crate::command::Which;
+use crate::command::{Drain, Which};
 use crate::messages::{self, Result};
+use crate::notes::Notes;
 
 /// Services with their servers.
 pub(super) type Listing = Vec<(Service, Vec<DestinationEntry>)>;
@@ -40,6 +41,11 @@ impl Target {
         Change::AddDestination { service: self.service.id, destination: self.noted }
     }
 
+    /// The change that deletes it.
+    pub(super) fn delete(&self) -> Change {
+        Change::DeleteDestination { service: self.service.id, destination: self.id() }
+    }
+
     pub(super) fn id(&self) -> DestinationId {
         self.noted.id
     }
@@ -69,6 +75,18 @@ impl Which {
     }
 }
 
+/// Reads a listing's services again: others may have changed them.
+pub(super) fn read_again(client: &mut Client, targets: &[Target]) -> Result<Listing> {
+    let mut services: Vec<Service> = targets.iter().map(|target| target.service).collect();
+    services.dedup_by_key(|service| service.id);
+    let with_servers = |service: Service| Ok((service, client.destinations(&service.id)?));
+    services
+        .into_iter()
+        .map(with_servers)
+        .collect::<ipvs::Result<_>>()
+        .map_err(|error| messages::refused(&error, None))
+}
+
 /// Reads the services that may have such servers.
 pub(super) fn read(client: &mut Client, only: Option<&ServiceId>) -> Result<Listing> {
     let entries = match only {
@@ -84,6 +102,15 @@ pub(super) fn read(client: &mut Client, only: Option<&ServiceId>) -> Result<List
     })
 }
 
+/// The servers that are meant, and may be taken out.
+pub(super) fn find_all(listing: &Listing, drain: &Drain, notes: &Notes) -> Result<Vec<Target>> {
+    let targets = find(listing, &drain.which, notes)?;
+    if !drain.force {
+        refuse_last(listing, &targets)?;
+    }
+    Ok(targets)
+}
+
 /// The servers that are meant; an error if there are none. One of weight 0 is brought back as an earlier drain has
 /// noted it.
 pub(super) fn find(listing: &Listing, which: &Which, notes: &Notes) -> Result<Vec<Target>> {
@@ -92,7 +119,7 @@ pub(super) fn find(listing: &Listing, which: &Which, notes: &Notes) -> Result<Ve
         for server in servers.iter().filter(|server| which.includes(&service.id, &server.destination.id)) {
             let now = server.destination;
             let before = notes.find(&service.id, &now.id).filter(|_| now.weight == 0);
-            let original = now.with_weight(before.map_or(now.weight, |before| before.weight));
+            let original = now.with_weight(before.map_or(now.weight, |before| before.server.weight));
             targets.push(Target { service: *service, server: *server, noted: original });
         }
     }
@@ -104,15 +131,16 @@ pub(super) fn find(listing: &Listing, which: &Which, notes: &Notes) -> Result<Ve
 
 /// Refuses to take the last server out of a service that can get new connections.
 pub(super) fn refuse_last(listing: &Listing, targets: &[Target]) -> Result<()> {
-    for target in targets.iter().filter(|target| target.server.destination.weight > 0) {
-        let is_target = |id: &DestinationId| {
-            targets.iter().any(|other| other.service.id == target.service.id && other.id() == *id)
-        };
-        let servers = listing.iter().filter(|(service, _)| service.id == target.service.id);
-        let mut others = servers.flat_map(|(_, servers)| servers).map(|server| server.destination);
-        if !others.any(|other| other.weight > 0 && !is_target(&other.id)) {
-            return Err(messages::last_server(&target.service.id, &target.id()));
-        }
-    }
-    Ok(())
+    let drained: HashSet<(ServiceId, DestinationId)> =
+        targets.iter().map(|target| (target.service.id, target.id())).collect();
+    let remains = |service: &Service, server: &DestinationEntry| {
+        server.destination.weight > 0 && !drained.contains(&(service.id, server.destination.id))
+    };
+    let with_servers =
+        listing.iter().filter(|(service, servers)| servers.iter().any(|server| remains(service, server)));
+    let served: HashSet<ServiceId> = with_servers.map(|(service, _)| service.id).collect();
+    let last = targets
+        .iter()
+        .find(|target| target.server.destination.weight > 0 && !served.contains(&target.service.id));
+    last.map_or(Ok(()), |target| Err(messages::last_server(&target.service.id, &target.id())))
 }

@@ -5,13 +5,13 @@ use ipvs::{
     ServiceId, Stats,
 };
 
-use super::notes::Notes;
 use super::obstacles;
 use super::progress::{Connections, Progress};
 use super::targets::{self, Listing, Target};
-use super::undrain::bring_back;
+use super::undrain::{End, bring_back};
 use super::wait::{Seen, Wait, see};
 use crate::command::{Drain, Which};
+use crate::notes::{Note, Notes, State};
 use crate::supervisors::Supervisors;
 
 fn web() -> ServiceId {
@@ -50,7 +50,7 @@ fn listing(client: &mut Client) -> Listing {
 }
 
 fn found(listing: &Listing, which: Which) -> Vec<Target> {
-    targets::find(listing, &which, &Notes::default()).unwrap()
+    targets::find(listing, &which, &Notes::unknown()).unwrap()
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_server_is_found_in_one_service_or_in_all() {
     assert_eq!(both, [https, http]);
     assert_eq!(names(which(Some(web()), 1, None)), [http]);
     assert_eq!(names(which(None, 1, Some(443))), [https]);
-    let none = targets::find(&listing, &which(None, 9, Some(80)), &Notes::default()).unwrap_err();
+    let none = targets::find(&listing, &which(None, 9, Some(80)), &Notes::unknown()).unwrap_err();
     let said = "No such destination: '10.1.0.9:80'; ipvsadm -L -n lists them";
     assert_eq!((none.status, none.message.as_str()), (255, said));
     let nowhere = ServiceId::tcp([10, 0, 0, 9].into(), 80);
@@ -96,16 +96,15 @@ fn a_server_of_weight_0_is_brought_back_as_it_was_noted() {
     let (_, mut client) = kernel();
     client.edit_destination(&web(), &server(2).with_weight(0)).unwrap();
     let listing = listing(&mut client);
-    let mut notes = Notes::default();
+    let mut notes = Notes::unknown();
     let weights = |notes: &Notes| {
         [1, 2].map(|last| {
             targets::find(&listing, &which(Some(web()), last, None), notes).unwrap()[0].noted.weight
         })
     };
     assert_eq!(weights(&notes), [1, 0]);
-    let (service, _) = listing.iter().find(|(service, _)| service.id == web()).unwrap();
-    notes.add(service, server(1).with_weight(70));
-    notes.add(service, server(2).with_weight(80));
+    notes.add(&web(), server(1).with_weight(70), State::Waiting);
+    notes.add(&web(), server(2).with_weight(80), State::Waiting);
     assert_eq!(weights(&notes), [1, 80]);
 }
 
@@ -137,7 +136,7 @@ fn after_a_step(
 ) -> (Vec<String>, String) {
     let targets: Vec<Target> =
         [1, 2].iter().flat_map(|last| found(&listing(client), which(Some(web()), *last, None))).collect();
-    let mut wait = Wait::new(&drain(which(None, 1, None)), Progress::new(false, false));
+    let mut wait = Wait::new(&drain(which(None, 1, None)), Progress::new(false, false), false);
     for target in &targets {
         client.apply(&target.stop()).unwrap();
     }
@@ -189,8 +188,14 @@ fn it_is_brought_back_into_whatever_there_is_now() {
             .find(|entry| entry.destination.id == server(2).id)
             .map(|entry| entry.destination.weight)
     };
-    let back = |client: &mut Client| {
-        bring_back(client, &web(), server(2).with_weight(8)).map_err(|failure| failure.message)
+    let end = |client: &mut Client, state| {
+        let note = Note { service: web(), server: server(2).with_weight(8), state };
+        bring_back(client, &[note]).unwrap().pop().unwrap().1
+    };
+    let back = |client: &mut Client| match end(client, State::Deleting) {
+        End::Done(line) => Ok(line),
+        End::Refused(why) => Err(why),
+        End::Over => panic!("it is not over"),
     };
     assert_eq!(
         back(&mut client).unwrap(),
@@ -202,6 +207,12 @@ fn it_is_brought_back_into_whatever_there_is_now() {
     client.delete_destination(&web(), &server(2).id).unwrap();
     assert!(back(&mut client).is_ok());
     assert_eq!(weight(&mut client), Some(8));
+    // What another hand has taken out stays out.
+    client.edit_destination(&web(), &server(2).with_weight(0)).unwrap();
+    assert_eq!((end(&mut client, State::Deleted), end(&mut client, State::Back)), (End::Over, End::Over));
+    client.delete_destination(&web(), &server(2).id).unwrap();
+    assert_eq!((end(&mut client, State::Waiting), end(&mut client, State::Back)), (End::Over, End::Over));
+    assert_eq!(weight(&mut client), None);
     client.delete_service(&web()).unwrap();
     assert_eq!(back(&mut client).unwrap_err(), "Service not defined");
 }

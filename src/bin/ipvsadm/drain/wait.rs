@@ -1,18 +1,20 @@
 //! The wait until drained servers have no connections, and their deletion.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use ipvs::{Change, Client, DestinationEntry};
+use ipvs::{Change, Client, DestinationEntry, DestinationId, Error, ServiceId};
 
 use super::interruption::Interruptions;
-use super::notes::Notes;
 use super::progress::{Connections, Progress};
 use super::targets::Target;
 use super::{STATUS_NOT_DRAINED, back};
 use crate::command::Drain;
 use crate::messages::{self, Failure, Result, report};
+use crate::notes::{Notes, State};
 use crate::refusal;
+use crate::rules::replace;
 
 /// How often the kernel is asked.
 const STEP: Duration = Duration::from_secs(1);
@@ -52,6 +54,47 @@ pub(super) fn see(entry: Option<&DestinationEntry>, ignore_inactive: bool) -> Se
     }
 }
 
+/// A server, and how far it is.
+type ToNote = (Target, State);
+
+/// Servers that are not deleted yet, with what they had when they were last looked at.
+type Left = Vec<(Target, Connections)>;
+
+/// Notes how far servers are, all of them at once. Where that cannot be written, which is said once, the first note stays.
+fn note(servers: &[ToNote], is_noted: &mut bool) {
+    if servers.is_empty() || !*is_noted {
+        return;
+    }
+    let add = |notes: &mut Notes| {
+        for (target, state) in servers {
+            notes.add(&target.service.id, target.noted, *state);
+        }
+    };
+    if let Err(why) = Notes::update(add) {
+        *is_noted = false;
+        report(&messages::warning::not_noted(&why));
+    }
+}
+
+/// The servers of one service after another, each service read once where its servers are together.
+#[derive(Default)]
+struct Servers {
+    service: Option<ServiceId>,
+    servers: HashMap<DestinationId, DestinationEntry>,
+}
+
+impl Servers {
+    fn find(&mut self, client: &mut Client, target: &Target) -> Result<Option<DestinationEntry>> {
+        let id = target.service.id;
+        if self.service != Some(id) {
+            let entries = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
+            self.servers = entries.into_iter().map(|entry| (entry.destination.id, entry)).collect();
+            self.service = Some(id);
+        }
+        Ok(self.servers.get(&target.id()).copied())
+    }
+}
+
 /// A wait for some servers.
 pub(super) struct Wait {
     ignore_inactive: bool,
@@ -60,14 +103,15 @@ pub(super) struct Wait {
     progress: Progress,
     /// Another program has acted, or a line could not be written: reported, and the wait goes on.
     failure: Option<Failure>,
-    /// Those that have connections, with what they had when they were last looked at.
-    left: Vec<(Target, Connections)>,
+    /// Whether notes can be written.
+    is_noted: bool,
+    left: Left,
 }
 
 impl Wait {
-    pub(super) fn new(drain: &Drain, progress: Progress) -> Self {
+    pub(super) fn new(drain: &Drain, progress: Progress, is_noted: bool) -> Self {
         let (ignore_inactive, seconds) = (drain.ignore_inactive, drain.wait);
-        Self { ignore_inactive, seconds, progress, failure: None, left: Vec::new() }
+        Self { ignore_inactive, seconds, progress, failure: None, is_noted, left: Vec::new() }
     }
 
     /// Waits, deletes each server when it has no connections, and returns those that are left in the table.
@@ -77,7 +121,7 @@ impl Wait {
         targets: Vec<Target>,
         interruptions: &Interruptions,
         out: &mut impl Write,
-    ) -> (End, Vec<(Target, Connections)>) {
+    ) -> (End, Left) {
         let begin = Instant::now();
         self.begin(targets);
         let end = loop {
@@ -112,61 +156,104 @@ impl Wait {
         self.left.iter()
     }
 
-    /// Looks at each server once.
+    /// Looks at each server once, and deletes those that are free.
     pub(super) fn step(&mut self, client: &mut Client, out: &mut impl Write) -> Result<()> {
-        let mut left = std::mem::take(&mut self.left).into_iter();
-        while let Some((mut target, before)) = left.next() {
-            let result = self.look(client, &mut target, before, out);
-            if let Ok(Some(connections)) = result {
-                self.left.push((target, connections));
-            }
-            if let Err(failure) = result {
-                self.left.push((target, before));
-                self.left.extend(left);
-                return Err(failure);
-            }
-        }
-        Ok(())
+        let targets = std::mem::take(&mut self.left);
+        let (mut notes, free) = self.look(client, targets)?;
+        let deleted = self.delete(client, free, out, &mut notes);
+        note(&notes, &mut self.is_noted);
+        deleted
     }
 
-    /// Looks at a server, deletes it if it is free, and returns its connections if it is to be waited for.
-    fn look(
-        &mut self,
-        client: &mut Client,
-        target: &mut Target,
-        before: Connections,
-        out: &mut impl Write,
-    ) -> Result<Option<Connections>> {
-        let id = target.service.id;
-        let servers = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
-        let entry = servers.iter().find(|entry| entry.destination.id == target.id());
-        let seen = see(entry, self.ignore_inactive);
-        if let (Some(entry), Seen::Waiting(_) | Seen::Free) = (entry, seen) {
-            // What others change meanwhile is kept when it is brought back.
-            let now = entry.destination.with_weight(target.noted.weight);
-            if now != target.noted {
-                target.noted = now;
-                Notes::renew(&target.service, now);
-            }
-        }
-        match seen {
-            Seen::Waiting(connections) => return Ok(Some(connections)),
-            Seen::Free => {
-                let delete = Change::DeleteDestination { service: id, destination: target.id() };
-                match client.apply(&delete) {
-                    Err(error) if error.is_not_found() => self.gone(target, Connections::default()),
-                    Err(error) => return Err(refusal::refused(&error, Some(&delete))),
-                    Ok(()) => self.drained(target, out),
+    /// Looks at servers, and returns what is to be noted, and those that are free. All others are reported, or left.
+    fn look(&mut self, client: &mut Client, targets: Left) -> Result<(Vec<ToNote>, Left)> {
+        let (mut notes, mut free) = (Vec::new(), Vec::new());
+        let mut servers = Servers::default();
+        let mut targets = targets.into_iter();
+        while let Some((mut target, before)) = targets.next() {
+            let entry = match servers.find(client, &target) {
+                Ok(entry) => entry,
+                Err(failure) => {
+                    self.left.append(&mut free);
+                    self.left.push((target, before));
+                    self.left.extend(targets);
+                    return Err(failure);
+                }
+            };
+            let seen = see(entry.as_ref(), self.ignore_inactive);
+            if let (Some(entry), Seen::Waiting(_) | Seen::Free) = (entry, seen) {
+                // What others change meanwhile is kept when it is brought back.
+                let now = entry.destination.with_weight(target.noted.weight);
+                if now != target.noted {
+                    target.noted = now;
+                    notes.push((target, State::Waiting));
                 }
             }
-            Seen::Gone => self.gone(target, before),
-            Seen::BackInUse(weight) => {
-                self.not_drained();
-                self.progress.clear();
-                report(&messages::back_in_use(&target.to_string(), weight));
+            match seen {
+                Seen::Waiting(connections) => self.left.push((target, connections)),
+                Seen::Free => free.push((target, before)),
+                Seen::Gone => {
+                    self.gone(&target, before);
+                    notes.push((target, State::Deleted));
+                }
+                Seen::BackInUse(weight) => {
+                    self.not_drained();
+                    self.progress.clear();
+                    report(&messages::back_in_use(&target.to_string(), weight));
+                    notes.push((target, State::Back));
+                }
             }
         }
-        Ok(None)
+        Ok((notes, free))
+    }
+
+    /// Deletes servers that have been free, where they still are.
+    fn delete(
+        &mut self,
+        client: &mut Client,
+        free: Left,
+        out: &mut impl Write,
+        notes: &mut Vec<ToNote>,
+    ) -> Result<()> {
+        if free.is_empty() {
+            return Ok(());
+        }
+        // --undrain brings none back meanwhile.
+        let Ok(_lock) = replace::lock() else {
+            self.left.extend(free);
+            return Ok(());
+        };
+        let (again, free) = self.look(client, free)?;
+        notes.extend(again);
+        notes.extend(free.iter().map(|(target, _)| (*target, State::Deleting)));
+        // Before they are deleted, so that the notes are true wherever this ends.
+        note(notes, &mut self.is_noted);
+        notes.clear();
+        let delete = |(target, _): &(Target, Connections)| target.delete();
+        let deletes: Vec<Change> = free.iter().map(delete).collect();
+        let refused = match client.apply_all(&deletes) {
+            Ok(refused) => refused,
+            Err(error) => {
+                self.left.extend(free);
+                return Err(messages::refused(&error, None));
+            }
+        };
+        let mut refused: HashMap<usize, Error> = refused.into_iter().collect();
+        let mut failure = None;
+        for (at, (target, before)) in free.into_iter().enumerate() {
+            match refused.remove(&at) {
+                None => self.drained(&target, out),
+                Some(error) if error.is_not_found() => self.gone(&target, Connections::default()),
+                Some(error) => {
+                    failure.get_or_insert(refusal::refused(&error, deletes.get(at)));
+                    self.left.push((target, before));
+                    notes.push((target, State::Waiting));
+                    continue;
+                }
+            }
+            notes.push((target, State::Deleted));
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     fn drained(&mut self, target: &Target, out: &mut impl Write) {

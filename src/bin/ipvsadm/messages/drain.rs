@@ -83,6 +83,19 @@ pub(crate) fn unreadable_notes(error: &io::Error) -> Failure {
     value(format!("cannot read what drains have noted: {}; ipvsadm -a brings a server back", reason(error)))
 }
 
+/// Notes, or their folder, that others could have written.
+pub(crate) fn others_can_write(file: &Path, owner: u32, is_own: bool) -> String {
+    let file = path(file);
+    let why =
+        if is_own { "can be written by others".to_owned() } else { format!("belongs to the user {owner}") };
+    format!("'{file}' {why}, who would decide what comes back: look what is in it, and remove it")
+}
+
+/// A file that is not what it should be.
+pub(crate) fn no_notes(file: &Path, why: &str) -> String {
+    format!("'{}' holds no notes of drained servers: {why}; remove it", path(file))
+}
+
 /// Servers are back, but the notes were not changed.
 pub(crate) fn notes_stay(why: &str) -> Failure {
     let message = format!(

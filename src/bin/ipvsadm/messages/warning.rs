@@ -79,3 +79,10 @@ pub(crate) fn ports_are_reused(fix: &str) -> String {
 pub(crate) fn not_noted(why: &str) -> String {
     format!("warning: --undrain will not know of this drain: {why}; the line that brings it back is printed")
 }
+
+/// A note stays of a server that is back, or out for good.
+pub(crate) fn still_noted(why: &str) -> String {
+    format!(
+        "warning: a server that this changed is still noted as drained: {why}; ipvsadm --undrain may bring it back"
+    )
+}

@@ -15,6 +15,7 @@ use crate::messages::{
     self, Failure, Result, STATUS_DIFFERS, STATUS_LIST, STATUS_PARTIAL, STATUS_REFUSED, STATUS_VALUE,
     at_line, report,
 };
+use crate::notes;
 use crate::refusal;
 use crate::rules::replace;
 
@@ -62,7 +63,9 @@ pub(crate) fn reach(
     let desired = &*limited(desired, &restore.only);
     if restore.mode == RestoreMode::Apply && !restore.dry {
         let _lock = replace::lock()?;
-        return apply(client, desired, commands);
+        apply(client, desired, commands)?;
+        notes::follow_table(desired, matches!(restore.only, Only::All));
+        return Ok(());
     }
     let any = show(client, desired, restore.json, out)?;
     if any && restore.mode == RestoreMode::Diff { Err(Failure::reported(STATUS_DIFFERS)) } else { Ok(()) }

@@ -50,7 +50,7 @@ pub(crate) fn write_whole(
         Place::File(path, old) => {
             let mut text = Vec::new();
             fill(&mut text)?;
-            replace_file(&path, old.as_ref(), &text).map_err(|error| {
+            replace_file(&path, old.as_ref().map_or(Access::New, Access::Of), &text).map_err(|error| {
                 let is_irreplaceable = matches!(
                     error.kind(),
                     ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
@@ -63,26 +63,43 @@ pub(crate) fn write_whole(
     }
 }
 
+/// Writes a file that its owner alone may read and write, whatever the umask is, and whatever was there before.
+pub(crate) fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace_file(path, Access::Private, text)
+}
+
 /// Bytes per write.
 const PART: usize = 1 << 16;
 
+/// Who may do what with a new file.
+#[derive(Clone, Copy)]
+enum Access<'a> {
+    /// As with the one that it replaces.
+    Of(&'a File),
+    /// By the umask.
+    New,
+    Private,
+}
+
 /// Replaces a file by one with this text.
-fn replace_file(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
+fn replace_file(path: &Path, access: Access<'_>, text: &[u8]) -> io::Result<()> {
+    const PRIVATE: u32 = 0o600;
     let folder = place::folder(path);
     if is_append_only(folder) {
         return Err(Errno::PERM.into()); // a temporary file could be neither renamed nor removed
     }
     let _held = BlockedSignals::all()?;
-    // Before it has the owner and mode of the old file, others must not read it; without an old file the umask
-    // applies.
-    let mode = if old.is_some() { 0o600 } else { 0o666 };
+    // Before it has the owner and mode of the old file, others must not read it.
+    let mode = if matches!(access, Access::New) { 0o666 } else { PRIVATE };
     let mut new = tempfile::Builder::new()
         .prefix(".ipvsadm-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
     text.chunks(PART).try_for_each(|part| new.write_all(part))?;
-    if let Some(old) = old {
-        copy_permissions(old, new.as_file())?;
+    match access {
+        Access::Of(old) => copy_permissions(old, new.as_file())?,
+        Access::Private => new.as_file().set_permissions(Permissions::from_mode(PRIVATE))?,
+        Access::New => {}
     }
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;

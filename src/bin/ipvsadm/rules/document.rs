@@ -7,6 +7,7 @@ use ipvs::{Change, Client, Table};
 use crate::command::{Restore, RestoreMode};
 use crate::format;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED, report};
+use crate::notes;
 use crate::refusal;
 use crate::rules::{apply, replace};
 use crate::session::Session;
@@ -58,6 +59,7 @@ pub(crate) fn restore(
 /// Carries out every change that the kernel accepts, and reports the others.
 fn change_all(client: &mut Client, changes: &[Change]) -> Result<()> {
     let refused = client.apply_all(changes).map_err(|error| messages::refused(&error, None))?;
+    notes::follow(changes, &refused);
     for (at, error) in &refused {
         let Some(change) = changes.get(*at) else { continue };
         let failure = refusal::refused(error, Some(change));

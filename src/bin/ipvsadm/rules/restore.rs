@@ -11,6 +11,7 @@ use ipvs::{Change, Client};
 use crate::command::{ChangeRequest, Command, Restore, RestoreMode};
 use crate::format;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED, STATUS_VALUE, at_line, report};
+use crate::notes;
 use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
@@ -230,6 +231,7 @@ impl<'a, W: Write> Lines<'a, W> {
             (std::mem::take(&mut self.changes), std::mem::take(&mut self.numbers));
         let refused =
             self.session.client()?.apply_all(&changes).map_err(|error| messages::refused(&error, None))?;
+        notes::follow(&changes, &refused);
         for (at, error) in refused {
             let failure = refusal::refused(&error, changes.get(at));
             self.failed(numbers.get(at).copied().unwrap_or(0), &failure)?;
