@@ -1,7 +1,9 @@
 //! `--drain` and `--undrain`: what they wait for, what they say, and what is in effect then.
 
+mod hashing;
 mod notes;
 mod tables;
+mod templates;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};

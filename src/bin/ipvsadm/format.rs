@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result, Write};
 
 use ipvs::{
     Change, Checksum, Destination, DestinationId, Family, ForwardingMethod, Netmask, Persistence, Protocol,
-    Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
+    SchedulerFlags, Service, ServiceId, SyncDaemon, Timeouts, Tunnel,
 };
 
 use crate::cli::value::scheduler_flags_text;
@@ -79,6 +79,16 @@ pub(crate) fn undrain_line(service: &ServiceId, server: &DestinationId) -> Strin
     let line = line(&Change::DeleteDestination { service: *service, destination: *server });
     let words = line.split(' ').skip(1).map(|word| word.as_bytes().to_vec());
     shell::line(netns::ipvsadm().into_iter().chain([b"--undrain".to_vec()]).chain(words))
+}
+
+/// The command line that gives a service's scheduler other flags, and leaves the rest.
+pub(crate) fn flags_line(service: &Service, flags: SchedulerFlags) -> String {
+    let line = line(&Change::DeleteService(service.id));
+    let id = line.split(' ').skip(1).map(|word| word.as_bytes().to_vec());
+    let flags = scheduler_flags_text(flags, &service.scheduler);
+    let words = [&b"-E"[..], b"--keep"].map(<[u8]>::to_vec).into_iter().chain(id);
+    let flags = [b"-b".to_vec(), flags.into_bytes()];
+    shell::line(netns::ipvsadm().into_iter().chain(words).chain(flags))
 }
 
 /// The same as [`command_line`] for a shell in the network namespace.

@@ -11,9 +11,8 @@ const FIRST: &str = "-t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3";
 
 /// The table, with these servers in the service.
 fn lines(servers: &[&str]) -> String {
-    let mut lines = format!("-A -t {VIP} -s wrr\n");
-    servers.iter().for_each(|server| lines.push_str(&format!("-a {server}\n")));
-    lines
+    let servers: Vec<String> = servers.iter().map(|server| format!("-a {server}\n")).collect();
+    format!("-A -t {VIP} -s wrr\n{}", servers.concat())
 }
 
 fn begin() {

@@ -5,6 +5,7 @@
 
 mod interruption;
 mod obstacles;
+mod places;
 mod progress;
 mod targets;
 #[cfg(test)]
@@ -82,7 +83,7 @@ fn begin(client: &mut Client, drain: &Drain) -> Result<Begun> {
     if warnings::are_shown(drain.quiet) {
         let supervisors = Supervisors::running(Path::new("/proc"));
         let setting = |name: &str| sysctl::read(&format!("net/ipv4/vs/{name}"));
-        for warning in obstacles::warnings(&first, drain, supervisors, setting) {
+        for warning in obstacles::warnings(&listing, &first, drain, supervisors, setting) {
             report(&warning);
         }
     }

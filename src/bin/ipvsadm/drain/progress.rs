@@ -21,6 +21,15 @@ pub(super) struct Connections {
     pub(super) persistent: u32,
 }
 
+/// Which of them are waited for, beside those that are active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Awaits {
+    pub(super) inactive: bool,
+    /// Those by which clients come back: with `expire_quiescent_template` nobody comes back to a server of weight 0, and the kernel
+    /// counts them until their time is over.
+    pub(super) persistent: bool,
+}
+
 impl fmt::Display for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { active, inactive, persistent } = self;
@@ -38,9 +47,10 @@ impl Connections {
     }
 
     /// How many must end before the server is deleted.
-    pub(super) fn awaited(&self, ignore_inactive: bool) -> u32 {
-        let inactive = if ignore_inactive { 0 } else { self.inactive };
-        self.active.saturating_add(inactive).saturating_add(self.persistent)
+    pub(super) fn awaited(&self, awaits: Awaits) -> u32 {
+        let inactive = if awaits.inactive { self.inactive } else { 0 };
+        let persistent = if awaits.persistent { self.persistent } else { 0 };
+        self.active.saturating_add(inactive).saturating_add(persistent)
     }
 
     pub(super) fn and(self, other: Self) -> Self {
@@ -140,8 +150,12 @@ mod tests {
     #[test]
     fn what_is_ignored_is_not_awaited() {
         let left = Connections { active: 1, inactive: 2, persistent: 4 };
-        assert_eq!((left.awaited(false), left.awaited(true)), (7, 5));
+        let awaited = |inactive, persistent| left.awaited(Awaits { inactive, persistent });
+        assert_eq!(
+            [awaited(true, true), awaited(false, true), awaited(true, false), awaited(false, false)],
+            [7, 5, 3, 1]
+        );
         let most = Connections { active: u32::MAX, ..left };
-        assert_eq!(most.and(left).awaited(false), u32::MAX);
+        assert_eq!(most.and(left).awaited(Awaits { inactive: true, persistent: true }), u32::MAX);
     }
 }

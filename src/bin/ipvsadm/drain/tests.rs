@@ -6,7 +6,7 @@ use ipvs::{
 };
 
 use super::obstacles;
-use super::progress::{Connections, Progress};
+use super::progress::{Awaits, Connections, Progress};
 use super::targets::{self, Listing, Target};
 use super::undrain::{End, bring_back};
 use super::wait::{Seen, Wait, see};
@@ -123,9 +123,18 @@ fn what_is_seen_decides() {
         (Some(entry(0, 1, 2)), waiting(1, 2), waiting(1, 2)),
         (Some(entry(3, 0, 0)), Seen::BackInUse(3), Seen::BackInUse(3)),
     ] {
-        assert_eq!(see(entry.as_ref(), false), seen, "{entry:?}");
-        assert_eq!(see(entry.as_ref(), true), seen_without_inactive, "{entry:?}");
+        let awaits = |inactive| Awaits { inactive, persistent: true };
+        assert_eq!(see(entry.as_ref(), awaits(true)), seen, "{entry:?}");
+        assert_eq!(see(entry.as_ref(), awaits(false)), seen_without_inactive, "{entry:?}");
     }
+    let mut persistent = entry(0, 0, 0);
+    persistent.persistent_connections = 4;
+    let awaits = |persistent| Awaits { inactive: true, persistent };
+    let four = Seen::Waiting(Connections { active: 0, inactive: 0, persistent: 4 });
+    assert_eq!(
+        (see(Some(&persistent), awaits(true)), see(Some(&persistent), awaits(false))),
+        (four, Seen::Free)
+    );
 }
 
 /// A wait for both servers of the service after one look at them, and what was written.
@@ -221,11 +230,12 @@ fn it_is_brought_back_into_whatever_there_is_now() {
 fn what_makes_a_wait_vain_is_said_before() {
     let (_, mut client) = kernel();
     let mut targets = found(&listing(&mut client), which(Some(web()), 1, None));
+    let listing = listing(&mut client);
     let warnings = |targets: &[Target], wait, off: &str, fill_table| {
         let drain = Drain { wait, ..drain(which(None, 1, None)) };
         let supervisors = Supervisors { fill_table, move_addresses: None };
         let setting = |name: &str| Some(u32::from(!off.split(' ').any(|off| off == name)));
-        obstacles::warnings(targets, &drain, supervisors, setting).join("\n")
+        obstacles::warnings(&listing, targets, &drain, supervisors, setting).join("\n")
     };
     let all_off = "conn_reuse_mode expire_nodest_conn expire_quiescent_template";
     assert_eq!(warnings(&targets, None, "expire_quiescent_template", None), "", "it is not persistent");
@@ -244,9 +254,12 @@ fn what_makes_a_wait_vain_is_said_before() {
         persistent.contains("300 s; ") && persistent.ends_with("net.ipv4.vs.expire_quiescent_template=1"),
         "{persistent}"
     );
-    assert_eq!(warnings(&targets, Some(300), "", None), "");
+    // Where clients do not come back, nobody waits for them.
+    assert_eq!(warnings(&targets, Some(299), "", None), "");
+    let off = "expire_quiescent_template";
+    assert!(!warnings(&targets, Some(300), off, None).contains("--wait"));
     assert!(
-        warnings(&targets, Some(299), "", None)
+        warnings(&targets, Some(299), off, None)
             .ends_with("longer than the wait of 299 s; --wait 300 or more")
     );
     targets[0].noted.weight = 0;

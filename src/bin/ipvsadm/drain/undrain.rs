@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use ipvs::{Change, Client, Destination, DestinationId, ServiceId};
+use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
+use super::obstacles;
+use super::places::{Hashing, Share};
+use crate::change::warnings;
 use crate::command::Which;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED, report};
 use crate::notes::{Note, Notes, Now};
@@ -67,11 +70,27 @@ pub(super) fn bring_back(client: &mut Client, notes: &[Note]) -> Result<Vec<(Not
     let mut ends = Vec::new();
     let mut changes = Vec::new();
     let mut servers = Reading::default();
-    for note in notes {
-        let now = servers.of(client, note)?;
-        let (end, change) = plan(note, now, servers.server(&note.server.id));
-        changes.extend(change.map(|change| (ends.len(), change)));
-        ends.push((*note, end));
+    let mut moved = Vec::new();
+    for of_service in notes.chunk_by(|one, next| one.service == next.service) {
+        let mut added = Vec::new();
+        for note in of_service {
+            let now = servers.of(client, note)?;
+            let (end, change) = plan(note, now, servers.servers.get(&note.server.id));
+            if let Some(Change::AddDestination { destination, .. }) = change {
+                added.push(destination);
+            }
+            changes.extend(change.map(|change| (ends.len(), change)));
+            ends.push((*note, end));
+        }
+        moved.extend(servers.moved_by(&added));
+    }
+    let sentence = |service: &Service, name: &str, share: Option<Share>| {
+        messages::warning::order_moves(name, &service.scheduler, share)
+    };
+    if warnings::are_shown(false) {
+        if let Some(warning) = obstacles::kind(&moved, sentence) {
+            report(&warning);
+        }
     }
     let edits: Vec<Change> = changes.iter().map(|(_, change)| *change).collect();
     let refused = client.apply_all(&edits).map_err(|error| messages::refused(&error, None))?;
@@ -87,35 +106,45 @@ pub(super) fn bring_back(client: &mut Client, notes: &[Note]) -> Result<Vec<(Not
 /// The servers of one service after another, each service read once where its notes are together.
 #[derive(Default)]
 pub(super) struct Reading {
-    service: Option<ServiceId>,
-    /// None of a service that is not there.
-    servers: Option<HashMap<DestinationId, Destination>>,
+    id: Option<ServiceId>,
+    /// None if it is not there.
+    service: Option<Service>,
+    /// In the kernel's order.
+    list: Vec<Destination>,
+    servers: HashMap<DestinationId, Destination>,
 }
 
 impl Reading {
     /// What the table says of a noted server.
     pub(super) fn of(&mut self, client: &mut Client, note: &Note) -> Result<Now> {
-        if self.service != Some(note.service) {
-            self.servers = match client.checked_destinations(&note.service) {
-                Err(error) if error.is_not_found() => None,
-                entries => {
-                    let entries = entries.map_err(|error| messages::refused(&error, None))?;
-                    let destinations = entries.into_iter().map(|entry| entry.destination);
-                    Some(destinations.map(|destination| (destination.id, destination)).collect())
-                }
-            };
-            self.service = Some(note.service);
+        if self.id != Some(note.service) {
+            *self = Self::read(client, &note.service).map_err(|error| messages::refused(&error, None))?;
         }
-        Ok(match (&self.servers, self.server(&note.server.id)) {
+        Ok(match (self.service, self.servers.get(&note.server.id)) {
             (None, _) => Now::NoService,
             (_, None) => Now::Gone,
             (_, Some(there)) => Now::Weight(there.weight),
         })
     }
 
-    /// A server of the service that was read last.
-    fn server(&self, id: &DestinationId) -> Option<&Destination> {
-        self.servers.as_ref()?.get(id)
+    fn read(client: &mut Client, id: &ServiceId) -> ipvs::Result<Self> {
+        let service = match client.service(id) {
+            Err(error) if error.is_not_found() => return Ok(Self { id: Some(*id), ..Self::default() }),
+            entry => Some(entry?.service),
+        };
+        let list: Vec<_> = client.destinations(id)?.into_iter().map(|entry| entry.destination).collect();
+        let servers = list.iter().map(|server| (server.id, *server)).collect();
+        Ok(Self { id: Some(*id), service, list, servers })
+    }
+
+    /// The share of the other servers' clients that servers send elsewhere which are added to the service, if that is more than
+    /// none.
+    fn moved_by(&self, added: &[Destination]) -> Option<(Service, Option<Share>)> {
+        let service = self.service?;
+        let after: Vec<_> = added.iter().rev().chain(&self.list).copied().collect();
+        let added: Vec<_> = added.iter().map(|server| server.id).collect();
+        let share = Hashing::of(&service)?.moved(&self.list, &after, &added)?;
+        (!share.is_none()).then_some((service, Some(share)))
     }
 }
 

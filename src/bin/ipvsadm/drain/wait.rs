@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use ipvs::{Change, Client, DestinationEntry, DestinationId, Error, ServiceId};
 
 use super::interruption::Interruptions;
-use super::progress::{Connections, Progress};
+use super::places::{Hashing, Share};
+use super::progress::{Awaits, Connections, Progress};
 use super::targets::Target;
 use super::{STATUS_NOT_DRAINED, back};
 use crate::command::Drain;
+use crate::format;
 use crate::messages::{self, Failure, Result, report};
 use crate::notes::{Notes, State};
 use crate::refusal;
 use crate::rules::replace;
+use crate::sysctl;
 
 /// How often the kernel is asked.
 const STEP: Duration = Duration::from_secs(1);
@@ -44,10 +47,10 @@ pub(super) enum Seen {
     BackInUse(u32),
 }
 
-pub(super) fn see(entry: Option<&DestinationEntry>, ignore_inactive: bool) -> Seen {
+pub(super) fn see(entry: Option<&DestinationEntry>, awaits: Awaits) -> Seen {
     let Some(entry) = entry else { return Seen::Gone };
     let connections = Connections::of(entry);
-    match (entry.destination.weight, connections.awaited(ignore_inactive)) {
+    match (entry.destination.weight, connections.awaited(awaits)) {
         (0, 0) => Seen::Free,
         (0, _) => Seen::Waiting(connections),
         (weight, _) => Seen::BackInUse(weight),
@@ -80,24 +83,41 @@ fn note(servers: &[ToNote], is_noted: &mut bool) {
 #[derive(Default)]
 struct Servers {
     service: Option<ServiceId>,
-    servers: HashMap<DestinationId, DestinationEntry>,
+    /// In the kernel's order.
+    list: Vec<DestinationEntry>,
+    places: HashMap<DestinationId, usize>,
 }
 
 impl Servers {
     fn find(&mut self, client: &mut Client, target: &Target) -> Result<Option<DestinationEntry>> {
         let id = target.service.id;
         if self.service != Some(id) {
-            let entries = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
-            self.servers = entries.into_iter().map(|entry| (entry.destination.id, entry)).collect();
+            self.list = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
+            let places = self.list.iter().enumerate();
+            self.places = places.map(|(at, entry)| (entry.destination.id, at)).collect();
             self.service = Some(id);
         }
-        Ok(self.servers.get(&target.id()).copied())
+        Ok(self.places.get(&target.id()).and_then(|at| self.list.get(*at)).copied())
     }
+
+    /// The clients of other servers that the deletion of one would send elsewhere, where its weight of 0 sends its own to them.
+    fn better_left(&self, target: &Target) -> Option<Share> {
+        let hashing = Hashing::of(&target.service).filter(|hashing| !hashing.refuses())?;
+        let servers: Vec<_> = self.list.iter().map(|entry| entry.destination).collect();
+        let others: Vec<_> = servers.iter().filter(|server| server.id != target.id()).copied().collect();
+        hashing.moved(&servers, &others, &[target.id()]).filter(|share| !share.is_none())
+    }
+}
+
+/// The line about a server that is drained, and stays in the table.
+fn drained_and_left(target: &Target, share: Share) -> String {
+    let delete = format::command_line(&target.delete());
+    messages::drained_and_left(&target.to_string(), &share, &delete, &back(&target.edit()))
 }
 
 /// A wait for some servers.
 pub(super) struct Wait {
-    ignore_inactive: bool,
+    awaits: Awaits,
     /// The longest; none for any.
     seconds: Option<u32>,
     progress: Progress,
@@ -110,8 +130,9 @@ pub(super) struct Wait {
 
 impl Wait {
     pub(super) fn new(drain: &Drain, progress: Progress, is_noted: bool) -> Self {
-        let (ignore_inactive, seconds) = (drain.ignore_inactive, drain.wait);
-        Self { ignore_inactive, seconds, progress, failure: None, is_noted, left: Vec::new() }
+        let awaits = Awaits { inactive: !drain.ignore_inactive, persistent: true };
+        let seconds = drain.wait;
+        Self { awaits, seconds, progress, failure: None, is_noted, left: Vec::new() }
     }
 
     /// Waits, deletes each server when it has no connections, and returns those that are left in the table.
@@ -137,7 +158,7 @@ impl Wait {
                 break End::TimeOver(seconds);
             }
             let sum = self.left.iter().fold(Connections::default(), |sum, (_, one)| sum.and(*one));
-            self.progress.show(&sum, sum.awaited(self.ignore_inactive), waited, rest);
+            self.progress.show(&sum, sum.awaited(self.awaits), waited, rest);
             if let Some(signal) = interruptions.sleep(rest.map_or(STEP, |rest| rest.min(STEP))) {
                 break End::Interrupted(signal);
             }
@@ -158,15 +179,22 @@ impl Wait {
 
     /// Looks at each server once, and deletes those that are free.
     pub(super) fn step(&mut self, client: &mut Client, out: &mut impl Write) -> Result<()> {
+        // It may be switched while the drain waits.
+        self.awaits.persistent = sysctl::read("net/ipv4/vs/expire_quiescent_template") != Some(1);
         let targets = std::mem::take(&mut self.left);
-        let (mut notes, free) = self.look(client, targets)?;
+        let (mut notes, free) = self.look(client, targets, out)?;
         let deleted = self.delete(client, free, out, &mut notes);
         note(&notes, &mut self.is_noted);
         deleted
     }
 
     /// Looks at servers, and returns what is to be noted, and those that are free. All others are reported, or left.
-    fn look(&mut self, client: &mut Client, targets: Left) -> Result<(Vec<ToNote>, Left)> {
+    fn look(
+        &mut self,
+        client: &mut Client,
+        targets: Left,
+        out: &mut impl Write,
+    ) -> Result<(Vec<ToNote>, Left)> {
         let (mut notes, mut free) = (Vec::new(), Vec::new());
         let mut servers = Servers::default();
         let mut targets = targets.into_iter();
@@ -180,7 +208,7 @@ impl Wait {
                     return Err(failure);
                 }
             };
-            let seen = see(entry.as_ref(), self.ignore_inactive);
+            let seen = see(entry.as_ref(), self.awaits);
             if let (Some(entry), Seen::Waiting(_) | Seen::Free) = (entry, seen) {
                 // What others change meanwhile is kept when it is brought back.
                 let now = entry.destination.with_weight(target.noted.weight);
@@ -191,7 +219,10 @@ impl Wait {
             }
             match seen {
                 Seen::Waiting(connections) => self.left.push((target, connections)),
-                Seen::Free => free.push((target, before)),
+                Seen::Free => match servers.better_left(&target) {
+                    Some(share) => self.drained(&drained_and_left(&target, share), out),
+                    None => free.push((target, before)),
+                },
                 Seen::Gone => {
                     self.gone(&target, before);
                     notes.push((target, State::Deleted));
@@ -223,7 +254,7 @@ impl Wait {
             self.left.extend(free);
             return Ok(());
         };
-        let (again, free) = self.look(client, free)?;
+        let (again, free) = self.look(client, free, out)?;
         notes.extend(again);
         notes.extend(free.iter().map(|(target, _)| (*target, State::Deleting)));
         // Before they are deleted, so that the notes are true wherever this ends.
@@ -242,7 +273,7 @@ impl Wait {
         let mut failure = None;
         for (at, (target, before)) in free.into_iter().enumerate() {
             match refused.remove(&at) {
-                None => self.drained(&target, out),
+                None => self.drained(&messages::drained(&target.to_string(), &back(&target.add())), out),
                 Some(error) if error.is_not_found() => self.gone(&target, Connections::default()),
                 Some(error) => {
                     failure.get_or_insert(refusal::refused(&error, deletes.get(at)));
@@ -256,12 +287,11 @@ impl Wait {
         failure.map_or(Ok(()), Err)
     }
 
-    fn drained(&mut self, target: &Target, out: &mut impl Write) {
+    fn drained(&mut self, line: &str, out: &mut impl Write) {
         self.progress.clear();
-        let line = messages::drained(&target.to_string(), &back(&target.add()));
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
             // The line is worth more than its place.
-            report(&line);
+            report(line);
             self.failure.get_or_insert(messages::write_error(&error));
         }
     }
@@ -272,7 +302,7 @@ impl Wait {
 
     /// Another program has deleted it: with connections that were waited for, it is not drained.
     fn gone(&mut self, target: &Target, before: Connections) {
-        let awaited = before.awaited(self.ignore_inactive);
+        let awaited = before.awaited(self.awaits);
         if awaited > 0 {
             self.not_drained();
         }

@@ -48,12 +48,14 @@ impl Filter {
         let ConnectionFilter { service, server, client, state } = self.given;
         state.is_none_or(|state| state == connection.state)
             && client.is_none_or(|network| network.contains(&connection.client.ip()))
-            && server.is_none_or(|(address, port)| is_at(connection.destination, address, port))
+            && server.is_none_or(|(address, port)| {
+                is_at(connection.destination, address, port.filter(|_| !is_ended(connection)))
+            })
             && match (&self.mark, service) {
                 (Some(mark), _) => mark.has(connection),
                 (None, Some(ServiceId::Address { protocol, address, port })) => {
-                    protocol_of(connection) == Some(protocol)
-                        && is_at(connection.service, address, Some(port).filter(|port| *port != 0))
+                    let port = Some(port).filter(|port| *port != 0 && !is_ended(connection));
+                    protocol_of(connection) == Some(protocol) && is_at(connection.service, address, port)
                 }
                 (None, _) => true,
             }
@@ -63,6 +65,14 @@ impl Filter {
 /// Whether an end is at an address, and at a port if one is given.
 fn is_at(end: SocketAddr, address: IpAddr, port: Option<u16>) -> bool {
     end.ip() == address && port.is_none_or(|port| end.port() == port)
+}
+
+/// Whether this is a persistence template that `expire_quiescent_template` has ended: the kernel takes the ports of the service
+/// and of the server from it, writes 65535 in their place, and counts it until its time is over. Nobody comes back by it.
+pub(super) fn is_ended(connection: &Connection<'_>) -> bool {
+    const NO_PORT: u16 = u16::MAX;
+    let ports = [connection.service, connection.destination].map(|end| end.port());
+    connection.client.port() == 0 && ports == [NO_PORT; 2]
 }
 
 /// The protocol of a connection, if services can have it.

@@ -11,7 +11,7 @@ use ipvs::{Connection, DestinationId, ServiceId};
 use serde::{Serialize, Serializer};
 
 use super::columns::right;
-use super::filter::{FilteredConnections, marked_service, protocol_of};
+use super::filter::{FilteredConnections, is_ended, marked_service, protocol_of};
 use crate::command::{CONNECTION_STATES, Summary, SummaryKey};
 use crate::json::Object;
 use crate::text::AddressFormatter;
@@ -35,6 +35,10 @@ enum Group {
     State {
         state: Name,
     },
+    /// Persistence templates that have ended, at the address of their server or service: the kernel has forgotten the port.
+    Ended {
+        ended: IpAddr,
+    },
 }
 
 /// A name of the kernel's.
@@ -57,6 +61,9 @@ impl Group {
     fn of(connection: &Connection<'_>, key: SummaryKey) -> Self {
         let parts = |end: SocketAddr| (end.ip(), end.port());
         match key {
+            SummaryKey::Server if is_ended(connection) => Self::Ended { ended: connection.destination.ip() },
+            SummaryKey::Service if is_ended(connection) => marked_service(connection)
+                .map_or(Self::Ended { ended: connection.service.ip() }, Self::Service),
             SummaryKey::Client => Self::Client { client: connection.client.ip() },
             SummaryKey::Server => {
                 let (address, port) = parts(connection.destination);
@@ -85,6 +92,7 @@ impl Group {
                 format!("{protocol:<4} {}", formatter.endpoint(*address, *port, None)).into()
             }
             Self::State { state } => state.as_ref().into(),
+            Self::Ended { ended } => format!("{ended} (templates that have ended)").into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sentences of `--drain` and `--undrain`: what is in effect, and how to go on.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -55,6 +56,14 @@ pub(crate) fn last_server(service: &ServiceId, server: &DestinationId) -> Failur
 /// A server that is deleted, and the line that brings it back.
 pub(crate) fn drained(server: &str, back: &str) -> String {
     format!("{server} is drained and deleted; this brings it back: {back}")
+}
+
+/// A server that is drained, and stays for the sake of the others' clients.
+pub(crate) fn drained_and_left(server: &str, moved: &impl Display, delete: &str, back: &str) -> String {
+    format!(
+        "{server} is drained, and stays in the table with weight 0: without it {moved} of the other servers' clients would go \
+         elsewhere; this deletes it: {delete}; this brings it back: {back}"
+    )
 }
 
 /// A server that still has connections, and stays.

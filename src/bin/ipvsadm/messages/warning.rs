@@ -1,6 +1,8 @@
 //! Warnings: a change was carried out, but may be a mistake. Each ends with the fix.
 
-use ipvs::{DestinationId, Scheduler, ServiceId};
+use std::fmt::Display;
+
+use ipvs::{DestinationId, Scheduler};
 
 /// A port that direct routing and tunnels ignore.
 pub(crate) fn port(typed: u16, method: &str, server: &DestinationId) -> String {
@@ -53,15 +55,15 @@ pub(crate) fn weightless_before(server: &str) -> String {
 }
 
 /// Persistence sends clients to a server of weight 0.
-pub(crate) fn clients_come_back(service: &ServiceId, timeout: u32, fix: &str) -> String {
+pub(crate) fn clients_come_back(service: &str, timeout: u32, fix: &str) -> String {
     format!(
-        "warning: {service} is persistent: clients come back to a drained server until they have stayed away for \
+        "warning: persistence of {service}: clients come back to a drained server until they have stayed away for \
          {timeout} s; this sends them to the others: {fix}"
     )
 }
 
 /// A wait that is shorter than the persistence.
-pub(crate) fn short_wait(service: &ServiceId, wait: u32, timeout: u32) -> String {
+pub(crate) fn short_wait(service: &str, wait: u32, timeout: u32) -> String {
     format!(
         "warning: the kernel keeps the persistent clients of {service} for {timeout} s, longer than the wait of \
          {wait} s; --wait {timeout} or more"
@@ -84,5 +86,50 @@ pub(crate) fn not_noted(why: &str) -> String {
 pub(crate) fn still_noted(why: &str) -> String {
     format!(
         "warning: a server that this changed is still noted as drained: {why}; ipvsadm --undrain may bring it back"
+    )
+}
+
+/// A scheduler refuses the clients of a server of weight 0, unless it has a flag.
+pub(crate) fn refused_while_drained(
+    service: &str,
+    scheduler: &Scheduler,
+    moved: Option<impl Display>,
+    fallback: &str,
+) -> String {
+    let then = moved.map_or(String::new(), |share| {
+        format!(", and when it is deleted {share} of the other servers' clients go elsewhere")
+    });
+    format!(
+        "warning: {service}: {scheduler} refuses the clients of a server of weight 0 while it is drained{then}; before the drain, \
+         this sends them to other servers instead: {fallback}"
+    )
+}
+
+/// The same where there is no such flag.
+pub(crate) fn refused_whatever(service: &str, moved: Option<impl Display>) -> String {
+    let then = moved.map_or(String::new(), |share| {
+        format!(", and when it is deleted {share} of the other servers' destinations go elsewhere")
+    });
+    format!(
+        "warning: {service}: dh refuses the clients of a server of weight 0 while it is drained{then}; it has no way around that, \
+         another scheduler has"
+    )
+}
+
+/// A weight of 0 gives places of a scheduler's table back.
+pub(crate) fn others_move(service: &str, moved: Option<impl Display>) -> String {
+    let share = moved.map_or(String::new(), |share| format!("{share} of "));
+    format!(
+        "warning: {service}: with weight 0 the server has one place in the table of sh instead of as many as its weight: {share}the \
+         other servers' clients go elsewhere now, and come back with its weight; where all weights are 1 nobody does"
+    )
+}
+
+/// A server that is added again is the first in the order.
+pub(crate) fn order_moves(service: &str, scheduler: &Scheduler, moved: Option<impl Display>) -> String {
+    let share = moved.map_or(String::new(), |share| format!("{share} of "));
+    format!(
+        "warning: {service}: a server that is added again stands first in the order by which {scheduler} chooses: {share}the \
+         other servers' clients go elsewhere"
     )
 }
