@@ -130,7 +130,8 @@ fn no_request_fails(method: Method, persistence: &str) {
     // The kernel would drop their packets; a client may be patient enough to meet the server when it is back.
     let connections = run("director", &format!("{OURS} -Lnc"));
     // A row with client port 0 is a template, by which nobody comes back to it.
-    let is_template = |line: &str| line.split_whitespace().nth(3).is_some_and(|client| client.ends_with(":0"));
+    let is_template =
+        |line: &str| line.split_whitespace().nth(3).is_some_and(|client| client.ends_with(":0"));
     let to_it = connections.lines().filter(|line| line.contains(&format!(" {}:", method.server())));
     let mut to_it = to_it.filter(|line| !is_template(line));
     assert!(to_it.all(|line| !ignore.is_empty() && !line.contains("ESTABLISHED")), "{connections}");

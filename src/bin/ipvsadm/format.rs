@@ -76,9 +76,18 @@ pub(crate) fn command_line(change: &Change) -> String {
 
 /// The command line by which `--undrain` brings a server back.
 pub(crate) fn undrain_line(service: &ServiceId, server: &DestinationId) -> String {
+    about_server("--undrain", service, server)
+}
+
+/// The command line by which `--drain` takes one out.
+pub(crate) fn drain_line(service: &ServiceId, server: &DestinationId) -> String {
+    about_server("--drain", service, server)
+}
+
+fn about_server(command: &str, service: &ServiceId, server: &DestinationId) -> String {
     let line = line(&Change::DeleteDestination { service: *service, destination: *server });
     let words = line.split(' ').skip(1).map(|word| word.as_bytes().to_vec());
-    shell::line(netns::ipvsadm().into_iter().chain([b"--undrain".to_vec()]).chain(words))
+    shell::line(netns::ipvsadm().into_iter().chain([command.into()]).chain(words))
 }
 
 /// The command line that gives a service's scheduler other flags, and leaves the rest.

@@ -28,6 +28,7 @@ mod messages;
 mod netns;
 mod notes;
 mod option_table;
+mod places;
 mod refusal;
 mod resolver;
 mod rules;

@@ -31,7 +31,7 @@ const CROWD: &str =
 const CROWD_OUTSIDE: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
 
-pub(super) const FAULTS: [Fault; 35] = [
+pub(super) const FAULTS: [Fault; 36] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -117,6 +117,15 @@ pub(super) const FAULTS: [Fault; 35] = [
         healthy: "rs1 rs1 rs1 rs2",
         fixed: "rs1 rs1 rs1 rs2",
         make: "printf '%s\n' '-e -t 192.168.1.100:80 -r 192.168.1.11 -w 0' '-e -t 192.168.1.100:80 -r 192.168.1.12 -w 0' | ipvsadm -R",
+        ..ON_DIRECTOR
+    },
+    // The client has one server, by its address.
+    Fault {
+        id: "clients-refused",
+        stage: &[("director", "ipvsadm -E -t 192.168.1.100:80 -s sh")],
+        make: "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.12 -g -w 0",
+        healthy: "rs2 rs2 rs2 rs2",
+        fixed: "rs1 rs1 rs1 rs1",
         ..ON_DIRECTOR
     },
     Fault {

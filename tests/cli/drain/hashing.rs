@@ -1,6 +1,7 @@
 //! Drains of services whose scheduler has a table of places: whom they refuse and whom they send elsewhere, with real clients.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl Servers {
             let socket = UdpSocket::bind(format!("10.1.0.{last}:53")).unwrap();
             socket.set_nonblocking(true).unwrap();
             sockets.push(socket);
-            lines += &format!("-a -u {VIP} -r 10.1.0.{last}:53 -m -w {weight}\n");
+            writeln!(lines, "-a -u {VIP} -r 10.1.0.{last}:53 -m -w {weight}").unwrap();
         }
         assert_eq!(feed(OURS, "-R", &lines), (0, String::new(), String::new()));
         Self { sockets }

@@ -68,6 +68,7 @@ kinds! {
     VipTwice: "vip-twice", "each client reaches one machine or the other, by chance and for minutes";
     NoServer: "no-server", "every client is refused";
     AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";
+    ClientsRefused: "clients-refused", "each client of that server is refused, though others could take it";
     WeightsIgnored: "weights-ignored", "connections are not distributed by weight";
     PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
     MaskOfAll: "mask-of-all", "all clients go to one server";

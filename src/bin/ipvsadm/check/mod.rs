@@ -13,6 +13,7 @@ mod filtered;
 mod filters;
 mod finding;
 mod fixes;
+mod hashed;
 mod indexed;
 mod listener;
 mod machine;
@@ -71,11 +72,12 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 25] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 26] = [
     services::vips,
     services::twice,
     services::no_server,
     services::all_weights_zero,
+    hashed::refusing,
     services::weights_ignored,
     services::persistent_one_packet,
     services::masks,

@@ -173,12 +173,15 @@ fn has_working_server(director: &Director, service: &Service, servers: &[Destina
     })
 }
 
+/// Whether a server has reached its upper threshold.
+pub(crate) fn is_full(server: &DestinationEntry) -> bool {
+    let upper = server.destination.upper_threshold;
+    upper > 0 && connections_of(server) >= upper
+}
+
 /// Servers that have reached their upper threshold.
 pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
-    let full = director.servers().filter(|(_, server)| {
-        let upper = server.destination.upper_threshold;
-        upper > 0 && connections_of(server) >= upper
-    });
+    let full = director.servers().filter(|(_, server)| is_full(server));
     full.map(|(service, server)| {
         let upper = server.destination.upper_threshold;
         let connections = connections_of(server);

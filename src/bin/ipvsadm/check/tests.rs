@@ -136,9 +136,21 @@ fn schedulers_without_weights_are_known() {
         servers[0].destination.weight = 5;
         let line = fix.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
         assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
-        // A server that is being drained is no difference.
+        // A server that is being drained is no difference; by some its clients are refused.
         servers[0].destination.weight = 0;
-        assert_eq!(found(&director(table(scheduler, servers))), vec![], "{scheduler}");
+        let remedy = match scheduler {
+            "dh" => Some("ipvsadm --drain -t 192.168.1.100:80 -r 192.168.1.11:80".to_owned()),
+            "sh" | "mh" => Some(format!("ipvsadm -E --keep -t 192.168.1.100:80 -b {scheduler}-fallback")),
+            _ => None,
+        };
+        let line = remedy.map(|fix| ("clients-refused", fix));
+        assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
+        // One that is full, too; a way out for dh is more room.
+        servers[0].destination = servers[0].destination.with_weight(1).with_upper_threshold(5);
+        servers[0].active_connections = 5;
+        let ids: Vec<_> = found(&director(table(scheduler, servers))).into_iter().map(|(id, _)| id).collect();
+        let both = ["clients-refused", "threshold-reached"];
+        assert_eq!(ids, if matches!(scheduler, "sh" | "mh") { &both[..] } else { &both[1..] }, "{scheduler}");
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod interruption;
 mod obstacles;
-mod places;
 mod progress;
 mod targets;
 #[cfg(test)]

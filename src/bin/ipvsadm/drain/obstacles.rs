@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use ipvs::{Destination, SchedulerFlags, Service, ServiceId};
 
-use super::places::{Hashing, Share};
 use super::targets::{Listing, Target};
 use crate::command::Drain;
 use crate::format;
 use crate::messages::warning;
 use crate::netns;
+use crate::places::{Hashing, Share};
 use crate::supervisors::Supervisors;
 
 /// The warnings, each once; `setting` reads one below `net.ipv4.vs`.

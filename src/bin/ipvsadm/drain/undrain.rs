@@ -6,11 +6,11 @@ use std::io::Write;
 use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
 use super::obstacles;
-use super::places::{Hashing, Share};
 use crate::change::warnings;
 use crate::command::Which;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED, report};
 use crate::notes::{Note, Notes, Now};
+use crate::places::{Hashing, Share};
 use crate::refusal;
 use crate::rules::replace;
 

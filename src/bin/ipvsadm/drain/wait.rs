@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use ipvs::{Change, Client, DestinationEntry, DestinationId, Error, ServiceId};
 
 use super::interruption::Interruptions;
-use super::places::{Hashing, Share};
 use super::progress::{Awaits, Connections, Progress};
 use super::targets::Target;
 use super::{STATUS_NOT_DRAINED, back};
@@ -15,6 +14,7 @@ use crate::command::Drain;
 use crate::format;
 use crate::messages::{self, Failure, Result, report};
 use crate::notes::{Notes, State};
+use crate::places::{Hashing, Share};
 use crate::refusal;
 use crate::rules::replace;
 use crate::sysctl;

@@ -13,7 +13,7 @@ const PLACES: usize = 256;
 
 /// A scheduler that sends a client to the server that its place belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hashing {
+pub(crate) enum Hashing {
     /// By the source; with weights.
     Source { fallback: bool },
     /// By the destination.
@@ -24,7 +24,7 @@ pub(super) enum Hashing {
 
 impl Hashing {
     /// That of a service; none if its scheduler is none of these.
-    pub(super) fn of(service: &Service) -> Option<Self> {
+    pub(crate) fn of(service: &Service) -> Option<Self> {
         let fallback = service.scheduler_flags.contains(SchedulerFlags::FLAG_1);
         let is = |name: &str| service.scheduler == *name;
         match () {
@@ -36,16 +36,21 @@ impl Hashing {
     }
 
     /// Whether it refuses the clients of a server of weight 0.
-    pub(super) fn refuses(self) -> bool {
+    pub(crate) fn refuses(self) -> bool {
         match self {
             Self::Source { fallback } | Self::Maglev { fallback } => !fallback,
             Self::Destination => true,
         }
     }
 
+    /// Whether the service may have a flag that sends these to other servers.
+    pub(crate) fn may_fall_back(self) -> bool {
+        self != Self::Destination
+    }
+
     /// The share of the clients of other servers that goes to another server when the list of `before`, the newest first, becomes
     /// that of `after`; `servers` are those that change. None of a table that is not so simple.
-    pub(super) fn moved(
+    pub(crate) fn moved(
         self,
         before: &[Destination],
         after: &[Destination],
@@ -61,7 +66,7 @@ impl Hashing {
 
 /// How many of some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(crate) struct Share {
     moved: usize,
     of: usize,
 }
@@ -79,7 +84,7 @@ impl PartialOrd for Share {
 }
 
 impl Share {
-    pub(super) fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self.moved == 0
     }
 }
