@@ -205,8 +205,11 @@ pub(crate) fn follow_table(applied: &Table, whole: bool) {
             notes.replace(|note| {
                 let is_there = applied.service(&note.service).is_some();
                 let server = applied.destination(&note.service, &note.server.id);
-                let now = server.map_or(Now::Gone, |server| Now::Weight(server.weight));
-                if is_there { note.by_table(now) } else { Some(note).filter(|_| !whole) }
+                match (is_there, server) {
+                    (false, _) => Some(note).filter(|_| !whole),
+                    (_, None) => note.by_table(Now::Gone),
+                    (_, Some(server)) => note.made(server.weight),
+                }
             });
         });
     }

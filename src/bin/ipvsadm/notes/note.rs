@@ -51,11 +51,23 @@ impl Note {
         Some(Self { state, ..self })
     }
 
+    /// The note that remains when this tool has made the server with a weight: with 0 it is still out of service.
+    pub(crate) fn made(self, weight: u32) -> Option<Self> {
+        match (self.state, weight) {
+            (State::Deleted | State::Deleting, 0) => Some(Self { state: State::Waiting, ..self }),
+            _ => self.by_table(Now::Weight(weight)),
+        }
+    }
+
     /// The note that remains after a change, which another command than `--drain` or `--undrain` has made.
     pub(crate) fn after(self, change: &Change) -> Option<Self> {
         match change {
             Change::AddDestination { service, destination }
-            | Change::EditDestination { service, destination }
+                if (service, destination.id) == (&self.service, self.server.id) =>
+            {
+                self.made(destination.weight)
+            }
+            Change::EditDestination { service, destination }
                 if (service, destination.id) == (&self.service, self.server.id) =>
             {
                 self.by_table(Now::Weight(destination.weight))
@@ -131,6 +143,9 @@ mod tests {
             assert_eq!(left(state, &weight(1)), Some(State::Back));
             let stays = matches!(state, State::Waiting | State::Deleting).then_some(state);
             assert_eq!(left(state, &weight(0)), stays);
+            let add = |weight| Change::AddDestination { service, destination: server.with_weight(weight) };
+            assert_eq!(left(state, &add(1)), Some(State::Back));
+            assert_eq!(left(state, &add(0)), (state != State::Back).then_some(State::Waiting));
         }
     }
 }
