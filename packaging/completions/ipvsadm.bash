@@ -19,6 +19,7 @@ restore|R|||command|carry out the lines of stdin, each with the options of one i
 start-daemon||STATE||command|start the sync daemon: master or backup
 stop-daemon||STATE||command|stop the sync daemon: master or backup
 check||||command|diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong
+explain||CLIENT[:PORT]||command|show the way of a client's packet to a virtual service and back, stage by stage, and where it ends (status 1 if it dies)
 drain||||command|take a real server (-r) out of a service, or of all: weight 0, wait for its connections, delete it
 undrain||||command|bring back what --drain took out: a server, or all that were noted
 watch||SECONDS?||command|show the table, or a service, live, and read it every SECONDS [default: 2]; ? shows the keys
@@ -26,19 +27,19 @@ help|h|||command|print this help
 version|v|||command,ipvsadm-save,ipvsadm-restore|print the version
 numeric|n|||list,save,watch,ipvsadm-save|numbers instead of names
 connection|c|||list|connections instead of the table
-tcp-service|t|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|a TCP service
-udp-service|u|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|a UDP service
-sctp-service||ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|an SCTP service
-fwmark-service|f|MARK|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|packets with a firewall mark, 1 to 4294967295
-ipv6|6|||add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,drain,undrain,watch|after -f: the service is IPv6
+tcp-service|t|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,explain,drain,undrain,watch|a TCP service
+udp-service|u|ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,explain,drain,undrain,watch|a UDP service
+sctp-service||ADDRESS[:PORT]|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,explain,drain,undrain,watch|an SCTP service
+fwmark-service|f|MARK|service-address|add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,explain,drain,undrain,watch|packets with a firewall mark, 1 to 4294967295
+ipv6|6|||add-service,edit-service,delete-service,add-server,edit-server,delete-server,list,zero,explain,drain,undrain,watch|after -f: the service is IPv6
 scheduler|s|NAME||add-service,edit-service|rr wrr lc wlc lblc lblcr dh sh mh sed nq fo ovf or another that the kernel has [default: wlc]
 persistent|p|SECONDS?||add-service,edit-service|how long a client keeps its server after its last connection [default: 360]
 netmask|M|NETMASK||add-service,edit-service|treat clients of one network as one: a mask, or a prefix length with IPv6
-real-server|r|ADDRESS[:PORT]||add-server,edit-server,delete-server,list,check,drain,undrain|the server; its port is the service's unless -m or -f is used
-gatewaying|g||forwarding-method|add-server,edit-server,check|direct routing [default]
-ipip|i||forwarding-method|add-server,edit-server,check|tunneling; see --tun-type
-masquerading|m||forwarding-method|add-server,edit-server,check|masquerading (NAT)
-weight|w|WEIGHT||add-server,edit-server|its share of new connections; 0 for none [default: 1]
+real-server|r|ADDRESS[:PORT]||add-server,edit-server,delete-server,list,check,explain,drain,undrain|the server; its port is the service's unless -m or -f is used
+gatewaying|g||forwarding-method|add-server,edit-server,check,explain|direct routing [default]
+ipip|i||forwarding-method|add-server,edit-server,check,explain|tunneling; see --tun-type
+masquerading|m||forwarding-method|add-server,edit-server,check,explain|masquerading (NAT)
+weight|w|WEIGHT||add-server,edit-server,explain|its share of new connections; 0 for none [default: 1]
 u-threshold|x|COUNT||add-server,edit-server|upper threshold: no new connections once it has COUNT; 0 for no limit
 l-threshold|y|COUNT||add-server,edit-server|lower threshold: once overloaded, new connections again below COUNT
 mcast-interface||INTERFACE||start-daemon|the interface it sends or receives on [default: eth0]
@@ -60,8 +61,8 @@ mcast-port||PORT||start-daemon|UDP port [default: 8848]
 mcast-ttl||TTL||start-daemon|time to live [default: 1]
 sync-maxlen||BYTES||start-daemon|the longest message [default: what the interface carries]
 tun-info||||list|tunnels
-tun-type||TYPE||add-server,edit-server,check|ipip, gue or gre [default: ipip]
-tun-port||PORT||add-server,edit-server,check|destination port of the encapsulation, with gue
+tun-type||TYPE||add-server,edit-server,check,explain|ipip, gue or gre [default: ipip]
+tun-port||PORT||add-server,edit-server,check,explain|destination port of the encapsulation, with gue
 tun-nocsum||||add-server,edit-server|no checksum, with gue and gre
 tun-csum||||add-server,edit-server|a checksum, with gue and gre
 tun-remcsum||||add-server,edit-server|a remote checksum, with gue
@@ -77,10 +78,11 @@ wait||SECONDS||drain|with --drain: the longest wait; then the server stays with 
 ignore-inactive||||drain|with --drain: do not wait for inactive connections, which those of UDP are
 force||||drain|with --drain: the last server of a service, too
 keep||||edit-service,edit-server|with -E and -e: options left out stay as they are
-netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
+netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,explain,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
 quiet||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|no warnings about a change; IPVSADM_QUIET=1 in the environment does the same
-director||ADDRESS||check|with --check -r: the director's own address
+director||ADDRESS||check,explain|with --check -r and --explain -r: the director's own address
 port||PORT[/udp]||check|with --check -r: the port to serve
+without||ADDRESS[:PORT]||explain|with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight
 probe||||check|with --check, on a director: ask by ARP whether other machines answer for its addresses, too
 fix||||check|with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it
 yes||||check|with --fix: without asking
@@ -91,7 +93,7 @@ summary||KEY||list|with -L -c: how many connections each client, server, service
 top||COUNT||list|with --summary: only the first COUNT
 prometheus||||list|with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector
 count||NUMBER||watch|with --watch: end after NUMBER frames
-json||||list,save,restore,check|with -L, -S, -R and --check: JSON in one line
+json||||list,save,restore,check,explain|with -L, -S, -R, --check and --explain: JSON in one line
 # END OF THE TABLE
 TABLE
 

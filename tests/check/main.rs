@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cluster;
+mod explain;
 mod faults;
 mod interrupted;
 #[path = "../lab/kernel.rs"]

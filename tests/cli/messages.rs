@@ -48,6 +48,8 @@ fn with_word(word: &str) -> Vec<(String, Answer)> {
         server("--tun-type"),
         vec!["-S", "--file", word],
         vec!["-R", "--file", word],
+        vec!["--explain", word, "-t", "10.0.0.1:80"],
+        vec!["--explain", "10.0.0.9", "-t", "10.0.0.1:80", "--without", word],
         vec!["--check", "-r", word],
         vec!["--check", "-r", "10.0.0.1", "--port", word],
     ]

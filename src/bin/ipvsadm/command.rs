@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Save(Save),
     Restore(Restore),
     Check(Check),
+    Explain(Explain),
     Drain(Drain),
     Undrain(Which),
     Watch(Watch),
@@ -80,6 +81,29 @@ pub(crate) struct Check {
     pub(crate) probe: bool,
     /// Carry out fixes.
     pub(crate) fix: Option<Fix>,
+}
+
+/// `--explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Explain {
+    pub(crate) client: IpAddr,
+    /// None if it may be any.
+    pub(crate) client_port: Option<u16>,
+    pub(crate) service: ServiceId,
+    /// The server whose way it is; none for the one that the scheduler chooses.
+    pub(crate) server: Option<(IpAddr, Option<u16>)>,
+    /// Its forwarding method, where this machine is the server.
+    pub(crate) method: Option<Method>,
+    /// The kind of the director's tunnels, and the port with GUE; none if it is not known.
+    pub(crate) tunnel: Option<(TunnelKind, u16)>,
+    /// The director's own address.
+    pub(crate) director: Option<IpAddr>,
+    /// The server that is thought away.
+    pub(crate) without: Option<(IpAddr, Option<u16>)>,
+    /// The weight that it is thought to have instead.
+    pub(crate) weight: Option<u32>,
+    /// As JSON.
+    pub(crate) json: bool,
 }
 
 /// `--fix`.

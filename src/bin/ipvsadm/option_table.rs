@@ -31,6 +31,7 @@ options! {
     StartDaemon: command("", "start-daemon", Value("STATE"), "start the sync daemon: master or backup"),
     StopDaemon: command("", "stop-daemon", Value("STATE"), "stop the sync daemon: master or backup"),
     Check: command("", "check", Nothing, "diagnose this director, or a real server of VIP (-r VIP); status 1 if anything is wrong"),
+    Explain: command("", "explain", Value("CLIENT[:PORT]"), "show the way of a client's packet to a virtual service and back, stage by stage, and where it ends (status 1 if it dies)"),
     Drain: command("", "drain", Nothing, "take a real server (-r) out of a service, or of all: weight 0, wait for its connections, delete it"),
     Undrain: command("", "undrain", Nothing, "bring back what --drain took out: a server, or all that were noted"),
     Watch: command("", "watch", Optional("SECONDS"), "show the table, or a service, live, and read it every SECONDS [default: 2]; ? shows the keys"),
@@ -95,8 +96,9 @@ options! {
     Keep: option(Extensions, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
     Netns: unchecked(Extensions, "", "netns", Value("NAMESPACE"), "with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it"),
     Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
-    Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r: the director's own address"),
+    Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r and --explain -r: the director's own address"),
     Port: option(Extensions, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
+    Without: option(Extensions, "", "without", Value("ADDRESS[:PORT]"), "with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight"),
     Probe: option(Extensions, "", "probe", Nothing, "with --check, on a director: ask by ARP whether other machines answer for its addresses, too"),
     Fix: option(Extensions, "", "fix", Nothing, "with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it"),
     Yes: option(Extensions, "", "yes", Nothing, "with --fix: without asking"),
@@ -107,7 +109,7 @@ options! {
     Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only the first COUNT"),
     Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
     Count: option(Extensions, "", "count", Value("NUMBER"), "with --watch: end after NUMBER frames"),
-    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R and --check: JSON in one line"),
+    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R, --check and --explain: JSON in one line"),
 }
 
 /// Whether an option takes a value, and its placeholder in the help.

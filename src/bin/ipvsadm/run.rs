@@ -80,6 +80,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             session.info()?;
             return check::director(session.client()?, what, out);
         }
+        Command::Explain(what) => return check::explain(session, what, out),
         Command::Drain(what) => {
             session.info()?;
             return drain::drain(session.client()?, what, out);

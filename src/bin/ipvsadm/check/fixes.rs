@@ -182,13 +182,7 @@ pub(crate) fn remote_check(
     service: &Service,
     server: &DestinationEntry,
 ) -> String {
-    let method = match server.destination.forwarding {
-        ForwardingMethod::Masquerade => "-m",
-        ForwardingMethod::Tunnel(Tunnel::Gre { .. }) => "-i --tun-type gre",
-        ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => &format!("-i --tun-type gue --tun-port {port}"),
-        ForwardingMethod::Tunnel(_) => "-i",
-        _ => "-g",
-    };
+    let method = method_words(server.destination.forwarding);
     let vip = super::address(&service.id).map_or("VIP".to_owned(), |address| address.to_string());
     let DestinationId { address, port } = server.destination.id;
     let port = if port == 0 { String::new() } else { format!(" --port {port}") };
@@ -198,6 +192,17 @@ pub(crate) fn remote_check(
     let own = own.first().filter(|_| method != "-m" || own.len() == 1);
     let own = own.map_or(String::new(), |own| format!(" --director {own}"));
     format!("ssh {address} ipvsadm --check -r {vip} {method}{port}{own}")
+}
+
+/// The options of a forwarding method.
+pub(crate) fn method_words(method: ForwardingMethod) -> String {
+    match method {
+        ForwardingMethod::Masquerade => "-m".to_owned(),
+        ForwardingMethod::Tunnel(Tunnel::Gre { .. }) => "-i --tun-type gre".to_owned(),
+        ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => format!("-i --tun-type gue --tun-port {port}"),
+        ForwardingMethod::Tunnel(_) => "-i".to_owned(),
+        _ => "-g".to_owned(),
+    }
 }
 
 /// Runs a command line, and returns whether it succeeded. This program is found as `ipvsadm` if it is called that.

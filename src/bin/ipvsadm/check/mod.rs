@@ -37,6 +37,7 @@ mod standby;
 mod tests;
 mod tunnels;
 mod undo;
+mod way;
 mod way_back;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -62,6 +63,7 @@ use machine::{Machine, default_route_probe};
 use repair::{Seen, repair};
 use routes::{Packet, RoutingTables, Rule};
 use rtnetlink::Routing;
+pub(crate) use way::explain;
 
 /// There are findings.
 const STATUS_FINDINGS: u8 = 1;
@@ -125,36 +127,9 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
 }
 
 fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
-    let refused = |error: ipvs::Error| check_failure(messages::refused(&error, None).message);
     let mut table = whole_table(client).map_err(refused)?;
     table.sort_by_key(|(entry, _)| entry.service.id);
-    let rules = filters::read();
-    let mut addresses = addresses_of(&table);
-    addresses.extend(rules.marked_addresses());
-    let mut machine = read_machine(&addresses, None)?;
-    if check.probe {
-        neighbours::ask_for_addresses(&mut machine, &table);
-    }
-    let silent = neighbours::silent_hops(&machine, &table);
-    neighbours::probe_again(&mut machine, &silent);
-    let timeouts = client.timeouts().map_err(refused)?;
-    let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
-    let director = Director {
-        daemons: client.daemons().map_err(refused)?,
-        timeouts: Some(timeouts),
-        connections: connections::count(&table, expiry).map_err(refused)?,
-        marks: marks::read(&table),
-        supervisors: Supervisors::running(Path::new("/proc")),
-        weights: if table.iter().any(|(_, servers)| services::all_zero(servers)) {
-            saved::weights(check.file.as_deref())
-        } else {
-            HashMap::new()
-        },
-        rules,
-        filters: filters::show,
-        machine,
-        table,
-    };
+    let director = read_director(client, table, check.file.as_deref(), check.probe)?;
     let mut findings = director.findings();
     let manager = director.supervisors.fill_table;
     let saved = saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
@@ -162,6 +137,42 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     // What undoes a change is its difference.
     let table = check.fix.map(|_| ipvs::Table::read(client)).transpose().map_err(refused)?;
     Ok(Seen { findings: without_duplicates(findings), table, is_managed: manager.is_some() })
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
+fn refused(error: ipvs::Error) -> Failure {
+    check_failure(messages::refused(&error, None).message)
+}
+
+/// All that is known of a director with a table.
+fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: bool) -> Result<Director> {
+    let rules = filters::read();
+    let mut addresses = addresses_of(&table);
+    addresses.extend(rules.marked_addresses());
+    let mut machine = read_machine(&addresses, None)?;
+    if probe {
+        neighbours::ask_for_addresses(&mut machine, &table);
+    }
+    let silent = neighbours::silent_hops(&machine, &table);
+    neighbours::probe_again(&mut machine, &silent);
+    let timeouts = client.timeouts().map_err(refused)?;
+    let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
+    Ok(Director {
+        daemons: client.daemons().map_err(refused)?,
+        timeouts: Some(timeouts),
+        connections: connections::count(&table, expiry).map_err(refused)?,
+        marks: marks::read(&table),
+        supervisors: Supervisors::running(Path::new("/proc")),
+        weights: if table.iter().any(|(_, servers)| services::all_zero(servers)) {
+            saved::weights(file)
+        } else {
+            HashMap::new()
+        },
+        rules,
+        filters: filters::show,
+        machine,
+        table,
+    })
 }
 
 /// All services with their servers, as in the kernel.
@@ -232,6 +243,11 @@ fn addresses_of(table: &Table) -> HashSet<IpAddr> {
     services.chain(servers).collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
+fn unread(error: io::Error) -> Failure {
+    check_failure(format!("cannot read the routes: {}", messages::reason(&error)))
+}
+
 /// The virtual address of a service; none for a firewall mark.
 fn address(id: &ServiceId) -> Option<IpAddr> {
     match id {
@@ -243,8 +259,6 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
 /// Reads the state of this machine, with the routes to some addresses, and the default routes of their families; on a
 /// real server the default route is that of answers from the VIP.
 fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
-    let unread =
-        |error: io::Error| check_failure(format!("cannot read the routes: {}", messages::reason(&error)));
     let mut routing = Routing::open().map_err(unread)?;
     let (listeners, connections) = procfs::sockets();
     let mut machine = Machine {

@@ -1,5 +1,6 @@
 //! Requests to the kernel's routing (rtnetlink): interfaces, addresses, neighbours and routes.
 
+pub(crate) mod questions;
 mod values;
 
 use std::io;

@@ -135,7 +135,7 @@ fn blocks(out: &mut impl Write, groups: &[Group], width: usize) -> io::Result<()
 }
 
 /// Prose in lines of at most a width, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -76,6 +76,11 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
         }
         Save => (&[], &[Numeric, Full, File, Json], &[]),
         Drain => (&[RealServer], &[ServiceAddress, Wait, IgnoreInactive, Force], &[]),
+        Explain => (
+            &[ServiceAddress],
+            &[RealServer, ForwardingMethod, TunType, TunPort, Director, Without, Weight, Json],
+            &[],
+        ),
         Undrain => (&[], &[ServiceAddress, RealServer], &[]),
         Watch => (&[], &[Numeric, ServiceAddress, Count], &[]),
         Check => (

@@ -71,6 +71,8 @@ pub(crate) struct Options<'a> {
     only: Vec<ServiceId>,
     interval: Option<Duration>,
     count: Option<u32>,
+    way_of: Option<(IpAddr, Option<u16>)>,
+    without: Option<(IpAddr, Option<u16>)>,
 }
 
 impl<'a> Options<'a> {
@@ -80,6 +82,7 @@ impl<'a> Options<'a> {
         match (command.spec.key, command.value) {
             (_, None) => {}
             (OptionKey::Watch, Some(word)) => options.interval = Some(value::interval(word)?),
+            (OptionKey::Explain, Some(word)) => options.way_of = Some(value::client(word)?),
             (key, Some(word)) => options.state = Some(daemon_state(key, word)?),
         }
         Ok(options)
@@ -118,9 +121,7 @@ impl<'a> Options<'a> {
             OptionKey::FwmarkService => self.service = Some(fwmark(word)?),
             OptionKey::Ipv6 => self.make_ipv6()?,
             OptionKey::Scheduler => self.scheduler = Some(word),
-            OptionKey::Persistent => {
-                self.timeout = Some(option.value.map_or(Ok(360), |word| value::timeout(word, 1))?);
-            }
+            OptionKey::Persistent => self.timeout = Some(persistence(option.value)?),
             OptionKey::Netmask => {
                 let family = self.service.map_or(Family::V4, |service| service.family());
                 self.netmask = Some(value::netmask(word, family, resolver)?);
@@ -149,6 +150,7 @@ impl<'a> Options<'a> {
             | OptionKey::Summary
             | OptionKey::Top
             | OptionKey::Wait
+            | OptionKey::Without
             | OptionKey::Count => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Only => self.names_only = true,
@@ -202,6 +204,7 @@ impl<'a> Options<'a> {
             | OptionKey::StartDaemon
             | OptionKey::StopDaemon
             | OptionKey::Check
+            | OptionKey::Explain
             | OptionKey::Drain
             | OptionKey::Undrain
             | OptionKey::Watch
@@ -249,6 +252,11 @@ impl<'a> Options<'a> {
 }
 
 const COUNTS: std::ops::RangeInclusive<u32> = 0..=2_147_483_647;
+
+/// The value of `-p`.
+fn persistence(word: Option<&[u8]>) -> Result<u32> {
+    word.map_or(Ok(360), |word| value::timeout(word, 1))
+}
 
 /// A persistence engine, as much of its name as the kernel takes.
 fn engine(word: &[u8]) -> Option<PersistenceEngine> {

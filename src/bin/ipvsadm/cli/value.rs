@@ -1,6 +1,6 @@
 //! Values of options: numbers, addresses with ports, masks, tunnels, scheduler flags, as the original reads them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -102,6 +102,16 @@ pub(crate) fn network(word: &[u8]) -> Result<IpNet> {
     parsed(word)
         .or_else(|| parsed::<IpAddr>(word).map(IpNet::from))
         .ok_or_else(|| messages::CLIENT.about(word))
+}
+
+/// The client of a packet: an address, with a port or without.
+pub(crate) fn client(word: &[u8]) -> Result<(IpAddr, Option<u16>)> {
+    let with_port = |client: SocketAddr| (client.ip(), Some(client.port()));
+    parsed::<IpAddr>(word)
+        .map(|address| (address, None))
+        .or_else(|| parsed(word).map(with_port))
+        .filter(|(address, _)| !address.is_unspecified())
+        .ok_or_else(|| messages::WAY_OF.about(word))
 }
 
 /// A state of connections as the kernel names it, from letters of either case and with `-` or `_`.

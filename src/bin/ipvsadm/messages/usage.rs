@@ -1,5 +1,9 @@
 //! Errors in the words of a command line.
 
+use std::net::IpAddr;
+
+use ipvs::ServiceId;
+
 use crate::option_table::OptionKey;
 
 use super::{Failure, STATUS_REFUSED, reason, text, value};
@@ -39,6 +43,10 @@ pub(crate) const DIRECTOR: Message = message("illegal director address specified
 pub(crate) const SERVED: Message = message("illegal port specified", PORT);
 pub(crate) const CLIENT: Message =
     message("illegal client specified", "an address, or a network such as 192.0.2.0/24");
+pub(crate) const WAY_OF: Message = message(
+    "illegal client specified",
+    "an address, or one with a port: 203.0.113.5:40000, [2001:db8::5]:40000",
+);
 pub(crate) const STATE: Message = message(
     "illegal state specified",
     "as a listing has it, such as ESTABLISHED, SYN_RECV, FIN_WAIT, TIME_WAIT or CLOSE",
@@ -70,6 +78,10 @@ pub(crate) const CHECK_TUNNEL_OF_OTHER: &str = "--tun-type and --tun-port are ab
 pub(crate) const FIX_AS_JSON: &str = "--fix asks and tells a person: leave out --json";
 pub(crate) const FIX_WITHOUT_TERMINAL: &str =
     "--fix asks before each change, and stdin is no terminal: add --yes";
+pub(crate) const MARK_OF_SERVER: &str =
+    "a real server knows no marks: name the address instead of -f, such as -t VIP:PORT";
+pub(crate) const WEIGHT_OF_WHICH: &str =
+    "-w is the weight that a server would have: add --without ADDRESS, which names it";
 pub(crate) const CHECK_PROBE_OF_SERVER: &str = "only the director asks for its addresses: leave out --probe";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
@@ -124,6 +136,24 @@ pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
 /// An option of `--check` that needs `-r`.
 pub(crate) fn about_a_real_server(option: OptionKey) -> Failure {
     value(format!("the option '{}' is about a real server: add -r VIP", option.name()))
+}
+
+/// An option of `--explain` that needs `-r`.
+pub(crate) fn about_a_server_of_a_way(option: OptionKey) -> Failure {
+    value(format!("the option '{}' is about a real server: add -r SERVER", option.name()))
+}
+
+/// A client and a service of different families.
+pub(crate) fn other_family(client: IpAddr, service: &ServiceId) -> Failure {
+    let family = if client.is_ipv4() { "IPv4" } else { "IPv6" };
+    value(format!(
+        "the client '{client}' is of {family}, and the service {service} is not; name both of one family"
+    ))
+}
+
+/// A server that the service does not have.
+pub(crate) fn no_such_server(server: &str, service: &ServiceId) -> Failure {
+    value(format!("the service {service} has no real server '{server}'; ipvsadm -Ln shows them"))
 }
 
 /// An option of `--check` that needs `--fix`.

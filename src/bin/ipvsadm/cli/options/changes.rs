@@ -88,6 +88,7 @@ impl Options<'_> {
             OptionKey::Drain => Ok(Command::Drain(self.drain())),
             OptionKey::Undrain => Ok(Command::Undrain(self.which())),
             OptionKey::Check => self.check().map(Command::Check),
+            OptionKey::Explain => self.explain().map(Command::Explain),
             OptionKey::Watch => Ok(Command::Watch(self.watch())),
             _ => {
                 let dry = self.has(OptionKey::DryRun);

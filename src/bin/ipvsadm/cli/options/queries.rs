@@ -1,17 +1,28 @@
 //! The commands that are not changes.
 
+use ipvs::Family;
+
 use crate::cli::endpoint::endpoint;
 use crate::cli::matrix;
 use crate::cli::value;
 use crate::command::{
-    Check, ConnectionFilter, Connections, Drain, Fix, Format, List, ListTarget, Method, RealServer, Summary,
-    View, Watch, Which,
+    Check, ConnectionFilter, Connections, Drain, Explain, Fix, Format, List, ListTarget, Method, RealServer,
+    Summary, View, Watch, Which,
 };
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
 use super::{COUNTS, Options};
+
+/// The forwarding method of an option.
+fn method(option: OptionKey) -> Method {
+    match option {
+        OptionKey::Masquerading => Method::Masquerade,
+        OptionKey::Ipip => Method::Tunnel,
+        _ => Method::DirectRouting,
+    }
+}
 
 impl Options<'_> {
     /// Sets an option that only these commands have.
@@ -32,6 +43,11 @@ impl Options<'_> {
             OptionKey::Summary => self.summary = Some(value::summary_key(word)?),
             OptionKey::Top => self.top = Some(value::number(word, 1..=u32::MAX, &messages::TOP)?),
             OptionKey::Count => self.count = Some(value::number(word, 1..=u32::MAX, &messages::FRAMES)?),
+            OptionKey::Without => {
+                let server =
+                    endpoint(word, None, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
+                self.without = Some(server);
+            }
             OptionKey::Wait => self.wait = Some(value::number(word, COUNTS, &messages::WAIT)?),
             _ => {}
         }
@@ -39,11 +55,7 @@ impl Options<'_> {
     }
 
     pub(super) fn check(self) -> Result<Check> {
-        let method = match self.method {
-            Some(OptionKey::Masquerading) => Method::Masquerade,
-            Some(OptionKey::Ipip) => Method::Tunnel,
-            _ => Method::DirectRouting,
-        };
+        let method = self.method.map_or(Method::DirectRouting, method);
         let role = self.server.map(|id| RealServer {
             vip: id.address,
             method,
@@ -99,6 +111,43 @@ impl Options<'_> {
                 fix,
             }),
         }
+    }
+
+    /// `--explain`; its client and its service are there, as the matrix says.
+    pub(super) fn explain(self) -> Result<Explain> {
+        let incomplete = || messages::value(messages::INCOMPLETE);
+        let (client, client_port) = self.way_of.ok_or_else(incomplete)?;
+        let service = self.service.ok_or_else(incomplete)?;
+        if Family::from(client) != service.family() {
+            return Err(messages::other_family(client, &service));
+        }
+        if self.has(OptionKey::Weight) && self.without.is_none() {
+            return Err(messages::value(messages::WEIGHT_OF_WHICH));
+        }
+        if self.has(OptionKey::TunType) || self.has(OptionKey::TunPort) {
+            if self.method != Some(OptionKey::Ipip) {
+                return Err(messages::value(messages::CHECK_TUNNEL_OF_OTHER));
+            }
+            matrix::check_tunnel(self.tunnel.unwrap_or_default(), &self.given)?;
+        }
+        let of_a_server =
+            [OptionKey::ForwardingMethod, OptionKey::TunType, OptionKey::TunPort, OptionKey::Director];
+        let stray = of_a_server.into_iter().find(|option| self.has(*option) && self.server.is_none());
+        if let Some(option) = stray {
+            return Err(messages::about_a_server_of_a_way(option));
+        }
+        Ok(Explain {
+            client,
+            client_port,
+            service,
+            server: self.server.map(|server| (server.address, self.server_port)),
+            method: self.method.map(method),
+            tunnel: self.tunnel.map(|kind| (kind, self.tunnel_port)),
+            director: self.director,
+            without: self.without,
+            weight: self.weight,
+            json: self.has(OptionKey::Json),
+        })
     }
 
     pub(super) fn drain(self) -> Drain {
