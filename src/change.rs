@@ -5,7 +5,7 @@ use std::fmt;
 use crate::config::Timeouts;
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationId};
-use crate::error::Operation;
+use crate::error::{Error, Operation, Result};
 use crate::netlink::attr::Writer;
 use crate::netlink::uapi::*;
 use crate::service::Service;
@@ -93,6 +93,25 @@ impl Change {
         }
     }
 
+    /// Whether the kernel takes it as it is meant. Where it does not, it would say nothing, and have something else: a
+    /// netmask of the other family becomes any mask, a persistence timeout too long for its counter a short one, an engine
+    /// without a name none, and of some numbers it keeps the lowest bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`](crate::Error::Invalid), with the value and what can be used instead.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::AddService(service) | Self::EditService(service) => service.check(),
+            Self::AddDestination { destination, .. } | Self::EditDestination { destination, .. } => {
+                destination.check()
+            }
+            Self::StartDaemon(daemon) => daemon.check(),
+            _ => Ok(()),
+        }
+        .map_err(|source| Error::Invalid { operation: self.operation(), source })
+    }
+
     /// Writes the attributes of the request that carries it out.
     pub(crate) fn write(&self, top: &mut Writer) {
         let service =
@@ -141,4 +160,24 @@ impl fmt::Display for Change {
             Self::StopDaemon { state, sync_id: _ } => format!("{operation} {state}"),
         })
     }
+}
+
+/// Carries out those changes that the kernel takes as they are, and returns the positions and errors of the others, too, as
+/// [`Client::apply_all`](crate::Client::apply_all) does.
+pub(crate) fn only_valid(
+    changes: &[Change],
+    carry_out: impl FnOnce(&[Change]) -> Result<Vec<(usize, Error)>>,
+) -> Result<Vec<(usize, Error)>> {
+    let invalid = |(at, change): (usize, &Change)| change.check().err().map(|error| (at, error));
+    let mut all: Vec<(usize, Error)> = changes.iter().enumerate().filter_map(invalid).collect();
+    if all.is_empty() {
+        return carry_out(changes);
+    }
+    let is_valid = |at: &usize| changes.get(*at).is_some_and(|change| change.check().is_ok());
+    let valid: Vec<usize> = (0..changes.len()).filter(is_valid).collect();
+    let sent: Vec<Change> = valid.iter().filter_map(|at| changes.get(*at).copied()).collect();
+    let refused = carry_out(&sent)?;
+    all.extend(refused.into_iter().filter_map(|(at, error)| Some((*valid.get(at)?, error))));
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::change::Change;
+use crate::change::{Change, only_valid};
 use crate::config::{Info, Timeouts};
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationId};
@@ -360,6 +360,8 @@ impl Client {
     /// later ones from being carried out.
     ///
     /// - [`Error::Kernel`]: the kernel refused the change, and it is not in effect.
+    /// - [`Error::Invalid`]: the kernel was not asked, for it would have made something else of the change; see
+    ///   [`Change::check`].
     /// - [`Error::NoReply`]: the kernel's answer was lost, and it is not known whether the change is in effect. That
     ///   happens where a socket has no room for the answers, which [`Client::open`] sees to, or the kernel no memory.
     ///
@@ -368,6 +370,12 @@ impl Client {
     /// Where the conversation itself fails: it is not known then which of the changes are in effect, nor which were
     /// refused. Reading the table again tells.
     pub fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
+        only_valid(changes, |changes| self.apply_unchecked(changes))
+    }
+
+    /// As [`Client::apply_all`], for changes that lead back to what the kernel had: it has that again whatever it made of
+    /// what it was once asked for.
+    pub(crate) fn apply_unchecked(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
         let mut refused = Vec::new();
         self.socket.change(changes, |at, error| refused.push((at, error)))?;
         Ok(refused)

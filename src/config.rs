@@ -10,7 +10,7 @@ use crate::netlink::uapi::*;
 
 /// What the kernel says of its IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Info {
     /// Its version, 1.2.1 for many years now.
@@ -82,11 +82,7 @@ impl FromStr for Version {
 /// assert_eq!(change.tcp, 0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Timeouts {
     /// TCP sessions (kernel: `IPVS_CMD_ATTR_TIMEOUT_TCP`).
@@ -100,6 +96,8 @@ pub struct Timeouts {
 impl Timeouts {
     /// The values that a kernel starts with: 900, 120 and 300 seconds.
     pub const KERNEL: Self = Self { tcp: 900, tcp_fin: 120, udp: 300 };
+    /// The longest timeout, in seconds, that a line of the tool or a document in JSON may have: 31 days.
+    pub const LONGEST: u32 = 31 * 24 * 3600;
 
     with_methods! {
         /// These timeouts with another one for TCP sessions.

@@ -128,6 +128,15 @@ impl SyncDaemon {
         }
     }
 
+    /// Whether the kernel takes it as it is; see [`Change::check`](crate::Change::check).
+    pub(crate) fn check(&self) -> Result<(), InvalidValue> {
+        if self.sync_id > 255 {
+            let remedy = "a number from 0 to 255, as its messages have room for";
+            return Err(InvalidValue::new("the sync id", &self.sync_id.to_string(), remedy));
+        }
+        Ok(())
+    }
+
     /// Writes the content of a daemon nest.
     pub(crate) fn write(&self, nest: &mut Writer) {
         let Self { state, interface, sync_id, max_length, group, port, ttl } = *self;

@@ -14,7 +14,7 @@ use crate::stats::Stats;
 
 /// What tells one real server of a service from another. Ordered by family, address and port, each as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DestinationId {
     /// The server's own address (RIP). It may be of another family than the service's only behind a tunnel.
     pub address: IpAddr,
@@ -81,6 +81,10 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// The highest weight that a kernel takes, and the highest threshold that a line of the tool or a document in JSON may
+    /// have.
+    pub const HIGHEST: u32 = i32::MAX.unsigned_abs();
+
     /// A server of weight 1 without thresholds.
     pub fn new(address: IpAddr, port: u16, forwarding: ForwardingMethod) -> Self {
         let id = DestinationId { address, port };
@@ -96,6 +100,20 @@ impl Destination {
         with_upper_threshold(upper_threshold: u32);
         /// This server with another lower threshold; 0 stands for three quarters of the upper one.
         with_lower_threshold(lower_threshold: u32);
+    }
+
+    /// Whether the kernel takes it as it is; see [`Change::check`](crate::Change::check).
+    pub(crate) fn check(&self) -> Result<(), InvalidValue> {
+        match self.forwarding {
+            ForwardingMethod::Other(number) if number.get() > IP_VS_CONN_F_FWD_MASK => {
+                Err(InvalidValue::new(
+                    "the forwarding method",
+                    &number.get().to_string(),
+                    "the kernel keeps numbers up to 7",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the content of a destination nest.

@@ -42,6 +42,16 @@ pub enum Error {
         errno: i32,
     },
 
+    /// The kernel would make something else of a value than what it says, so that it was not asked.
+    #[error("{operation}: {source}")]
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
+    Invalid {
+        /// What was to be done.
+        operation: Operation,
+        /// The value, and what can be used instead.
+        source: InvalidValue,
+    },
+
     /// The kernel answered in a way that this library does not understand.
     #[error("{operation}: the kernel's answer cannot be read: {reason}")]
     #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
@@ -101,6 +111,7 @@ impl Error {
         match self {
             Self::NotAvailable => ErrorKind::NotAvailable,
             Self::Kernel { operation, errno } => refusal(*operation, *errno).kind(),
+            Self::Invalid { .. } => ErrorKind::InvalidInput,
             Self::Malformed { .. } => ErrorKind::Malformed,
             Self::NoReply { .. } => ErrorKind::NoReply,
             Self::Socket { source, .. } | Self::Procfs { source, .. } | Self::Namespace { source, .. } => {

@@ -24,6 +24,14 @@ pub enum Netmask {
 }
 
 impl Netmask {
+    /// The family of the clients that it is for.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::V4(_) => Family::V4,
+            Self::V6(_) => Family::V6,
+        }
+    }
+
     /// The mask that takes each address of the family as a client of its own.
     pub fn single(family: Family) -> Self {
         match family {
@@ -56,17 +64,20 @@ impl FromStr for Netmask {
 
 /// Clients come back to the server they had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Persistence {
-    /// For how long after its last connection, in seconds. The kernel counts in ticks of 32 bits: above 2,147,483
-    /// (24 days) the time may wrap (kernel: `IPVS_SVC_ATTR_TIMEOUT`).
+    /// For how long after its last connection, in seconds, up to [`Self::LONGEST`] (kernel: `IPVS_SVC_ATTR_TIMEOUT`).
     pub timeout: u32,
     /// Which clients are taken together; it must be of the service's family (kernel: `IPVS_SVC_ATTR_NETMASK`).
     pub netmask: Netmask,
 }
 
 impl Persistence {
+    /// The longest timeout, in seconds: 31 days. The kernel counts in ticks of 32 bits, up to 1,000 a second: a time soon
+    /// above that would wrap, and 49 days become some minutes.
+    pub const LONGEST: u32 = 31 * 24 * 3600;
+
     /// A client keeps its server for `timeout` seconds after its last connection. Clients in one network of the mask
     /// count as one.
     pub fn new(timeout: u32, netmask: Netmask) -> Self {
@@ -165,6 +176,28 @@ impl Service {
     #[must_use]
     pub fn with_engine(self, engine: PersistenceEngine) -> Self {
         Self { engine: Some(engine), ..self }
+    }
+
+    /// Whether the kernel takes it as it is; see [`Change::check`](crate::Change::check).
+    pub(crate) fn check(&self) -> Result<(), InvalidValue> {
+        let family = self.id.family();
+        if let Some(Persistence { timeout, netmask }) = self.persistence {
+            if netmask.family() != family {
+                let remedy = match family {
+                    Family::V4 => "the service is of IPv4; take a mask such as 255.255.255.0",
+                    Family::V6 => "the service is of IPv6; take a length from 1 to 128",
+                };
+                return Err(InvalidValue::new("the netmask", &netmask.to_string(), remedy));
+            }
+            if timeout > Persistence::LONGEST {
+                let remedy = "a number of seconds up to 2678400 (31 days)";
+                return Err(InvalidValue::new("the persistence timeout", &timeout.to_string(), remedy));
+            }
+        }
+        if self.engine == Some(PersistenceEngine::default()) {
+            return Err(InvalidValue::new("the persistence engine", "", "None stands for no engine"));
+        }
+        Ok(())
     }
 
     /// Writes the content of a service nest.

@@ -6,11 +6,7 @@ use crate::netlink::uapi::*;
 
 /// Five numbers about traffic: totals since the object was made or its counters zeroed, or rates per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Counters {
     /// Connections scheduled (kernel: `CONNS`, `CPS`).
@@ -71,7 +67,7 @@ impl Counters {
 ///
 /// They are 64 bits wide. A kernel before 4.1 sends only 32 bits of the connections, packets and rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
 pub struct Stats {
     /// Totals.

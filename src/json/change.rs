@@ -1,7 +1,12 @@
 //! Changes: which one it is stands in the key `change`, and what it is about beside it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::strict::Strict;
 use crate::change::Change;
 use crate::config::Timeouts;
 use crate::daemon::{DaemonState, SyncDaemon};
@@ -35,7 +40,7 @@ enum ChangeObject {
     },
     Flush {},
     Zero {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
         service: Option<ServiceId>,
     },
     SetTimeouts {
@@ -50,7 +55,37 @@ enum ChangeObject {
     },
 }
 
-by_way_of!(ChangeObject: Change);
+/// A value that is there, and is not null.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServiceId>, D::Error> {
+    ServiceId::deserialize(deserializer).map(Some)
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ChangeObject::from(*self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Change {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// An object alone: which change it is could be the first element of an array, too.
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = ChangeObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a change")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<ChangeObject, A::Error> {
+                ChangeObject::deserialize(MapAccessDeserializer::new(Strict(entries)))
+            }
+        }
+
+        deserializer.deserialize_map(Object).map(Self::from)
+    }
+}
 
 impl From<Change> for ChangeObject {
     fn from(change: Change) -> Self {

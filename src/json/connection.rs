@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::strict::Strict;
 use crate::connection::Connection;
 use crate::stats::{Counters, Stats};
 use crate::totals::Totals;
@@ -98,7 +99,7 @@ impl Serialize for Totals {
 
 impl<'de> Deserialize<'de> for Totals {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let TotalsObject { stats, rates, per_cpu } = TotalsObject::deserialize(deserializer)?;
+        let TotalsObject { stats, rates, per_cpu } = TotalsObject::deserialize(Strict(deserializer))?;
         let per_cpu = per_cpu.into_iter().map(|CpuObject { cpu, stats }| (cpu, stats)).collect();
         Ok(Self { stats: Stats { total: stats, rate: rates }, per_cpu })
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::within;
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::error::InvalidValue;
 use crate::name::InterfaceName;
@@ -44,15 +45,20 @@ impl From<SyncDaemon> for DaemonObject {
 }
 
 impl TryFrom<DaemonObject> for SyncDaemon {
-    type Error = InvalidValue;
+    type Error = String;
 
-    fn try_from(object: DaemonObject) -> Result<Self, InvalidValue> {
+    fn try_from(object: DaemonObject) -> Result<Self, String> {
         let DaemonObject { state, interface, sync_id, max_length, group, port, ttl } = object;
-        if sync_id > 255 {
-            return Err(InvalidValue::new("the sync id", &sync_id.to_string(), "a number from 0 to 255"));
-        }
+        within("the sync id", sync_id, 0..=255)?;
         if let Some(group) = group.filter(|group| !group.is_multicast()) {
-            return Err(InvalidValue::new("the group", &group.to_string(), "a multicast address"));
+            return Err(InvalidValue::new("the group", &group.to_string(), "a multicast address").to_string());
+        }
+        for (what, number, most) in [
+            ("the longest message", max_length, 65507),
+            ("the port", port, u16::MAX),
+            ("the time to live", ttl.map(u16::from), 255),
+        ] {
+            number.map_or(Ok(()), |number| within(what, number.into(), 1..=most.into()))?;
         }
         let (max_length, port) = (max_length.unwrap_or_default(), port.unwrap_or_default());
         Ok(Self { state, interface, sync_id, max_length, group, port, ttl: ttl.unwrap_or_default() })

@@ -1,11 +1,12 @@
 //! Real servers: their configuration, their connections and counters.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text;
-use super::{refuse, required};
+use super::{refuse, required, within};
 use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::error::InvalidValue;
 use crate::forwarding::{Checksum, ForwardingMethod, Tunnel, TunnelKind};
@@ -44,18 +45,21 @@ struct DestinationObject {
 /// A forwarding method by its name; which tunnel it is stands in another object.
 struct Method(ForwardingMethod);
 
+impl Method {
+    fn text(&self) -> Cow<'static, str> {
+        self.0.name().map_or_else(|| Cow::Owned(self.0.to_string()), Cow::Borrowed)
+    }
+}
+
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.name() {
-            Some(name) => serializer.serialize_str(name),
-            None => serializer.collect_str(&self.0),
-        }
+        serializer.serialize_str(&self.text())
     }
 }
 
 impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::read(deserializer, "the name of a forwarding method", |name| {
+        text::read(deserializer, "the name of a forwarding method", Self::text, |name| {
             ForwardingMethod::from_name(name).map(Self).ok_or_else(|| {
                 let remedy = "it is direct_routing, tunnel, masquerade or local";
                 InvalidValue::new("the forwarding method", name, remedy)
@@ -154,7 +158,6 @@ impl From<DestinationEntry> for DestinationObject {
 impl DestinationObject {
     /// The server, without its connections and counters.
     fn destination(&self) -> Result<Destination, String> {
-        const HEAVIEST: u32 = i32::MAX.unsigned_abs();
         let Method(named) = *required(self.forwarding.as_ref(), "forwarding")?;
         let forwarding = match (named, self.tunnel) {
             (ForwardingMethod::Tunnel(_), Some(tunnel)) => ForwardingMethod::Tunnel(tunnel),
@@ -162,9 +165,14 @@ impl DestinationObject {
             (named, None) => named,
         };
         let weight = self.weight.unwrap_or(1);
-        if weight > HEAVIEST {
-            let remedy = "a number from 0 to 2147483647";
-            return Err(InvalidValue::new("the weight", &weight.to_string(), remedy).to_string());
+        let [upper_threshold, lower_threshold] =
+            [self.upper_threshold, self.lower_threshold].map(Option::unwrap_or_default);
+        for (what, number) in [
+            ("the weight", weight),
+            ("the upper threshold", upper_threshold),
+            ("the lower threshold", lower_threshold),
+        ] {
+            within(what, number, 0..=Destination::HIGHEST)?;
         }
         Ok(Destination {
             id: DestinationId {
@@ -173,8 +181,8 @@ impl DestinationObject {
             },
             forwarding,
             weight,
-            upper_threshold: self.upper_threshold.unwrap_or_default(),
-            lower_threshold: self.lower_threshold.unwrap_or_default(),
+            upper_threshold,
+            lower_threshold,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use serde::{Deserialize, Serialize};
 
 use super::destination;
-use super::{refuse, required};
+use super::{refuse, required, within};
 use crate::family::Family;
 use crate::name::{PersistenceEngine, Scheduler};
 use crate::service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
@@ -71,7 +71,9 @@ impl PersistenceObject {
             let remedy = format!("the service {id} is of another family");
             return Err(format!("the netmask '{netmask}' cannot be used; {remedy}"));
         }
-        Ok(Some(Persistence { timeout: required(timeout, "timeout")?, netmask }))
+        let timeout = required(timeout, "timeout")?;
+        within("the timeout", timeout, 1..=Persistence::LONGEST)?;
+        Ok(Some(Persistence { timeout, netmask }))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Tables: all services with their real servers, and the timeouts and sync daemons that the table speaks of.
 
-use serde::de::{Error, IgnoredAny};
+use serde::de::Error;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::destination;
 use super::service::ServiceObject;
-use crate::config::Timeouts;
+use super::strict::Strict;
+use crate::config::{Timeouts, Version};
 use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::Destination;
 use crate::service::Service;
@@ -37,7 +38,7 @@ impl Serialize for Services<'_> {
 
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { services: _, timeouts, daemons, only: _ } = self;
+        let Self { services: _, is_emptied: _, timeouts, daemons, only: _ } = self;
         let mut object = serializer.serialize_struct("Table", 5)?;
         object.serialize_field("schema", &Self::SCHEMA)?;
         object.serialize_field("services", &Services(self))?;
@@ -48,8 +49,7 @@ impl Serialize for Table {
         if !running.is_empty() {
             object.serialize_field("daemons", &running)?;
         }
-        let stopped: Vec<DaemonState> =
-            daemons.iter().filter(|(_, daemon)| daemon.is_none()).map(|(state, _)| *state).collect();
+        let stopped: Vec<DaemonState> = self.stopped_daemons().collect();
         if !stopped.is_empty() {
             object.serialize_field("stopped_daemons", &stopped)?;
         }
@@ -64,9 +64,9 @@ struct TableObject {
     #[serde(default)]
     schema: Option<u32>,
     #[serde(default, rename = "ipvs")]
-    _ipvs: IgnoredAny,
+    _ipvs: Option<Version>,
     #[serde(default, rename = "connection_table_size")]
-    _connection_table_size: IgnoredAny,
+    _connection_table_size: Option<u32>,
     services: Vec<Listed>,
     #[serde(default)]
     timeouts: Option<Timeouts>,
@@ -94,14 +94,15 @@ impl TryFrom<ServiceObject> for Listed {
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let TableObject { schema, services, timeouts, daemons, stopped_daemons, .. } =
-            TableObject::deserialize(deserializer)?;
+            TableObject::deserialize(Strict(deserializer))?;
         if let Some(schema) = schema.filter(|schema| *schema != Self::SCHEMA) {
             return Err(D::Error::custom(format!(
                 "the schema {schema} is not known; it is {}",
                 Self::SCHEMA
             )));
         }
-        let mut table = Self { timeouts, ..Self::default() };
+        // The key must be there: that it has none is said.
+        let mut table = Self { timeouts, is_emptied: services.is_empty(), ..Self::default() };
         for Listed(service, servers) in services {
             let (id, count) = (service.id, servers.len());
             if table.services.contains_key(&id) {

@@ -1,13 +1,14 @@
 //! Values that are one string, one number, or a list of names.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::strict::Strict;
 use crate::config::Version;
 use crate::daemon::DaemonState;
 use crate::error::InvalidValue;
@@ -17,11 +18,14 @@ use crate::name::{InterfaceName, PersistenceEngine, Scheduler};
 use crate::service::{Netmask, SchedulerFlags};
 use crate::service_id::Protocol;
 
-/// Reads a string by `parse`.
+/// What a value is written as.
+type Write<T> = fn(&T) -> Cow<'static, str>;
+
+/// Reads a string by `parse`, if it is the one that the value is written as.
 struct Text<F, T> {
     what: &'static str,
+    write: Write<T>,
     parse: F,
-    value: PhantomData<T>,
 }
 
 impl<T, F: FnOnce(&str) -> Result<T, InvalidValue>> Visitor<'_> for Text<F, T> {
@@ -32,32 +36,37 @@ impl<T, F: FnOnce(&str) -> Result<T, InvalidValue>> Visitor<'_> for Text<F, T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.parse)(text).map_err(E::custom)
+        let value = (self.parse)(text).map_err(E::custom)?;
+        if (self.write)(&value) == text {
+            return Ok(value);
+        }
+        Err(E::invalid_value(Unexpected::Str(text), &self.what))
     }
 }
 
 pub(super) fn read<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     what: &'static str,
+    write: Write<T>,
     parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_str(Text { what, parse, value: PhantomData })
+    deserializer.deserialize_str(Text { what, write, parse })
 }
 
-/// Types that are written as text, by a function, and read by `FromStr`.
+/// Types that are written as text, by a function, and read by another.
 macro_rules! texts {
-    ($($type:ty, $what:literal, $write:expr;)+) => {
+    ($($type:ty, $what:literal, $write:expr, $read:expr;)+) => {
         $(
             impl Serialize for $type {
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                    let write: fn(&Self, S) -> Result<S::Ok, S::Error> = $write;
-                    write(self, serializer)
+                    let write: Write<Self> = $write;
+                    serializer.serialize_str(&write(self))
                 }
             }
 
             impl<'de> Deserialize<'de> for $type {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    read(deserializer, $what, Self::from_str)
+                    read(deserializer, $what, $write, $read)
                 }
             }
         )+
@@ -65,44 +74,45 @@ macro_rules! texts {
 }
 
 texts! {
-    Protocol, "tcp, udp or sctp", |protocol, serializer| match protocol {
-        Protocol::Tcp => serializer.serialize_str("tcp"),
-        Protocol::Udp => serializer.serialize_str("udp"),
-        Protocol::Sctp => serializer.serialize_str("sctp"),
-        Protocol::Other(_) => serializer.collect_str(protocol),
+    Protocol, "tcp, udp or sctp", |protocol| match protocol {
+        Protocol::Tcp => "tcp".into(),
+        Protocol::Udp => "udp".into(),
+        Protocol::Sctp => "sctp".into(),
+        Protocol::Other(_) => protocol.to_string().into(),
+    }, Self::from_str;
+    Family, "ipv4 or ipv6", |family| match family {
+        Family::V4 => "ipv4".into(),
+        Family::V6 => "ipv6".into(),
+    }, Self::from_str;
+    DaemonState, "master or backup", |state| state.name().into(), Self::from_str;
+    TunnelKind, "ipip, gue or gre", |kind| kind.to_string().into(), Self::from_str;
+    ForwardingMethod, "a forwarding method", |method| method.to_string().into(), Self::from_str;
+    Version, "a version such as 1.2.1", |version| version.to_string().into(), Self::from_str;
+    Checksum, "on, off or remote", |checksum| checksum_name(*checksum), |text| {
+        match CHECKSUMS.iter().find(|(name, _)| *name == text) {
+            Some((_, checksum)) => Ok(*checksum),
+            None if text.starts_with("checksum-") => text.parse(),
+            None => Err(InvalidValue::new("the checksum", text, "it is on, off or remote")),
+        }
     };
-    Family, "ipv4 or ipv6", |family, serializer| serializer.serialize_str(match family {
-        Family::V4 => "ipv4",
-        Family::V6 => "ipv6",
-    });
-    DaemonState, "master or backup", |state, serializer| serializer.serialize_str(state.name());
-    TunnelKind, "ipip, gue or gre", |kind, serializer| serializer.collect_str(kind);
-    ForwardingMethod, "a forwarding method", |method, serializer| serializer.collect_str(method);
-    Version, "a version such as 1.2.1", |version, serializer| serializer.collect_str(version);
+    Flag, "flag-1, flag-2 or flag-3", |Flag(flag)| {
+        FLAGS.iter().find(|(_, known)| known == flag).map_or("", |(name, _)| name).into()
+    }, |text| {
+        let known = FLAGS.iter().find(|(name, _)| *name == text);
+        known.map(|(_, flag)| Self(*flag)).ok_or_else(|| {
+            InvalidValue::new("the scheduler flag", text, "it is flag-1, flag-2 or flag-3")
+        })
+    };
 }
 
 /// The names of [`Checksum`]s; `checksum-3` for flags without one.
 const CHECKSUMS: [(&str, Checksum); 3] =
     [("off", Checksum::Off), ("on", Checksum::On), ("remote", Checksum::Remote)];
 
-impl Serialize for Checksum {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match CHECKSUMS.iter().find(|(_, known)| known == self) {
-            Some((name, _)) => serializer.serialize_str(name),
-            None => serializer.collect_str(self),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Checksum {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, "on, off or remote", |text| {
-            match CHECKSUMS.iter().find(|(name, _)| *name == text) {
-                Some((_, checksum)) => Ok(*checksum),
-                None if text.starts_with("checksum-") => text.parse(),
-                None => Err(InvalidValue::new("the checksum", text, "it is on, off or remote")),
-            }
-        })
+fn checksum_name(checksum: Checksum) -> Cow<'static, str> {
+    match CHECKSUMS.iter().find(|(_, known)| *known == checksum) {
+        Some((name, _)) => Cow::Borrowed(name),
+        None => checksum.to_string().into(),
     }
 }
 
@@ -113,6 +123,9 @@ const FLAGS: [(&str, SchedulerFlags); 3] = [
     ("flag-3", SchedulerFlags::FLAG_3),
 ];
 
+/// One switch.
+struct Flag(SchedulerFlags);
+
 impl Serialize for SchedulerFlags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let set = FLAGS.iter().filter(|(_, flag)| self.contains(*flag));
@@ -122,22 +135,14 @@ impl Serialize for SchedulerFlags {
 
 impl<'de> Deserialize<'de> for SchedulerFlags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let flags = Vec::<Flag>::deserialize(deserializer)?;
-        Ok(flags.into_iter().fold(Self::default(), |all, Flag(flag)| all | flag))
-    }
-}
-
-/// One switch.
-struct Flag(SchedulerFlags);
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, "flag-1, flag-2 or flag-3", |text| {
-            let known = FLAGS.iter().find(|(name, _)| *name == text);
-            known.map(|(_, flag)| Self(*flag)).ok_or_else(|| {
-                InvalidValue::new("the scheduler flag", text, "it is flag-1, flag-2 or flag-3")
-            })
-        })
+        let mut all = Self::default();
+        for Flag(flag) in Vec::<Flag>::deserialize(Strict(deserializer))? {
+            if all.contains(flag) {
+                return Err(D::Error::custom("a scheduler flag is there twice"));
+            }
+            all = all | flag;
+        }
+        Ok(all)
     }
 }
 
@@ -175,13 +180,13 @@ impl<'de> Deserialize<'de> for Netmask {
             }
         }
 
-        deserializer.deserialize_any(Mask)
+        Strict(deserializer).deserialize_any(Mask)
     }
 }
 
 /// Names are text, or bytes as numbers where they are no UTF-8.
 macro_rules! names {
-    ($($name:ident, $what:literal;)+) => {
+    ($($name:ident, $what:literal, $new:expr;)+) => {
         $(
             impl Serialize for $name {
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -194,7 +199,7 @@ macro_rules! names {
 
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    deserializer.deserialize_any(Name { what: $what, new: Self::new })
+                    Strict(deserializer).deserialize_any(Name { what: $what, new: $new })
                 }
             }
         )+
@@ -202,9 +207,12 @@ macro_rules! names {
 }
 
 names! {
-    Scheduler, "the name of a scheduler";
-    PersistenceEngine, "the name of a persistence engine";
-    InterfaceName, "the name of an interface";
+    Scheduler, "the name of a scheduler", Self::new;
+    PersistenceEngine, "the name of a persistence engine", |name| match name {
+        [] => Err(InvalidValue::new("the persistence engine", "", "leave the key out for none")),
+        name => Self::new(name),
+    };
+    InterfaceName, "the name of an interface", Self::new;
 }
 
 struct Name<T> {
@@ -227,6 +235,9 @@ impl<'de, T> Visitor<'de> for Name<T> {
         let mut name = Vec::new();
         while let Some(byte) = bytes.next_element()? {
             name.push(byte);
+        }
+        if name.is_empty() {
+            return Err(A::Error::invalid_length(0, &self));
         }
         (self.new)(&name).map_err(A::Error::custom)
     }

@@ -82,6 +82,7 @@ pub(crate) const IP_VS_CONN_F_TUNNEL: u32 = 2;
 pub(crate) const IP_VS_CONN_F_DROUTE: u32 = 3;
 
 // Values of IPVS_DEST_ATTR_TUN_TYPE and bits of IPVS_DEST_ATTR_TUN_FLAGS.
+pub(crate) const IP_VS_CONN_F_FWD_MASK: u32 = 7;
 pub(crate) const IP_VS_CONN_F_TUNNEL_TYPE_IPIP: u8 = 0;
 pub(crate) const IP_VS_CONN_F_TUNNEL_TYPE_GUE: u8 = 1;
 pub(crate) const IP_VS_CONN_F_TUNNEL_TYPE_GRE: u8 = 2;

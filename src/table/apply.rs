@@ -16,6 +16,17 @@ use super::back::{Back, Subject, back, forget_undone};
 pub enum ApplyError {
     /// The kernel's table could not be read. Nothing was changed.
     Unread(Error),
+    /// The table has no service, and the kernel's has some. Nothing was changed: whoever made the table may have failed.
+    /// [`Table::emptied`], or a [`Change::Flush`], says that it is meant.
+    Empty,
+    /// The kernel would make something else of a change than what it says; see [`Change::check`]. Nothing was changed.
+    #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
+    Invalid {
+        /// The change.
+        change: Box<Change>,
+        /// What is wrong with it.
+        error: Error,
+    },
     /// A change failed, and those made before it were undone: nothing is in effect.
     #[cfg_attr(any(doc, not(feature = "cli")), non_exhaustive)]
     Undone {
@@ -51,7 +62,7 @@ impl ApplyError {
     /// The changes that failed, and why; none in place of a change where the conversation with the kernel failed.
     pub fn failed(&self) -> &[(Option<Change>, Error)] {
         match self {
-            Self::Unread(_) => &[],
+            Self::Unread(_) | Self::Empty | Self::Invalid { .. } => &[],
             Self::Undone { failed, .. } | Self::Partial { failed, .. } | Self::Unknown { failed, .. } => {
                 failed
             }
@@ -67,6 +78,8 @@ impl fmt::Display for ApplyError {
         });
         match self {
             Self::Unread(error) => write!(f, "the table cannot be read: {error}"),
+            Self::Empty => f.write_str("nothing was applied: the table has no service, and would delete all"),
+            Self::Invalid { change, error } => write!(f, "nothing was applied: {change}: {error}"),
             Self::Undone { is_as_before: true, .. } => {
                 write!(f, "{first}nothing was applied: the table is as before")
             }
@@ -86,7 +99,7 @@ impl fmt::Display for ApplyError {
 impl std::error::Error for ApplyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unread(error) => Some(error),
+            Self::Unread(error) | Self::Invalid { error, .. } => Some(error),
             _ => self.failed().first().map(|(_, error)| error as _),
         }
     }
@@ -117,6 +130,9 @@ impl Table {
         reopen: impl Fn() -> Option<Client>,
     ) -> Result<(), ApplyError> {
         let before = Self::read_for(client, self).map_err(ApplyError::Unread)?;
+        if self.is_empty() && self.only.is_none() && !self.is_emptied && !before.is_empty() {
+            return Err(ApplyError::Empty);
+        }
         Attempt { client, reopen, desired: self, before, made: vec![], kept: vec![], failed: vec![] }.apply()
     }
 }
@@ -145,6 +161,11 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
     fn apply(mut self) -> Result<(), ApplyError> {
         const ROUNDS: usize = 3;
         let mut changes = self.before.diff(self.desired);
+        if let Some((change, error)) =
+            changes.iter().find_map(|change| Some((*change, change.check().err()?)))
+        {
+            return Err(ApplyError::Invalid { change: Box::new(change), error });
+        }
         for _ in 0..ROUNDS {
             self.failed = self.carry_out(&changes);
             if self.failed.is_empty() {
@@ -170,7 +191,7 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
     fn carry_out(&mut self, changes: &[Change]) -> Vec<(Option<Change>, Error)> {
         // What takes something away begins only when what is before it is in effect.
         for changes in changes.chunk_by(|change, next| takes_away(change) == takes_away(next)) {
-            let failed = match self.client.apply_all(changes) {
+            let failed = match self.client.apply_unchecked(changes) {
                 Ok(errors) => {
                     // Of what has no answer, the table will tell whether it is in effect.
                     let (unknown, refused): (Vec<_>, Vec<_>) =
@@ -214,7 +235,7 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
                         return ApplyError::Partial { failed: self.failed, left, kept: self.kept };
                     }
                     // Where the conversation fails, the table will tell what is in effect.
-                    if let Ok(errors) = self.client.apply_all(&steps) {
+                    if let Ok(errors) = self.client.apply_unchecked(&steps) {
                         forget_undone(&mut self.made, &steps, &errors, &self.before);
                         let subject = |at: usize| steps.get(at).map(Subject::from);
                         refused = errors

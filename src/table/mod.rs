@@ -44,9 +44,11 @@ use servers::Servers;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     pub(crate) services: BTreeMap<ServiceId, Entry>,
+    /// That it has no service is meant, and no failure of whoever made it.
+    pub(crate) is_emptied: bool,
     pub(crate) timeouts: Option<Timeouts>,
     /// Whether a sync daemon of a state runs; a state that is not in it is not spoken of.
     pub(crate) daemons: BTreeMap<DaemonState, Option<SyncDaemon>>,
@@ -61,7 +63,23 @@ pub(crate) struct Entry {
     pub(crate) destinations: Servers,
 }
 
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { services, timeouts, daemons, only, is_emptied: _ } = self;
+        let others = (&other.services, &other.timeouts, &other.daemons, &other.only);
+        (services, timeouts, daemons, only) == others
+    }
+}
+
+impl Eq for Table {}
+
 impl Table {
+    /// A table without services that is meant to have none: [`Table::apply`] of it deletes all services, which it does not do
+    /// with one that merely has none, such as [`Table::default`].
+    pub fn emptied() -> Self {
+        Self { is_emptied: true, ..Self::default() }
+    }
+
     /// The number of the schema that a table has in JSON, in its key `schema`. It changes where documents of before
     /// would be read wrongly; keys may be added without.
     #[cfg(feature = "serde")]
@@ -160,6 +178,11 @@ impl Table {
         self.daemons.values().flatten()
     }
 
+    /// The states of which no sync daemon is to run.
+    pub fn stopped_daemons(&self) -> impl Iterator<Item = DaemonState> {
+        self.daemons.iter().filter(|(_, daemon)| daemon.is_none()).map(|(state, _)| *state)
+    }
+
     /// How many services and real servers there are.
     pub fn entries(&self) -> usize {
         self.services.values().map(|entry| 1 + entry.destinations.iter().count()).sum()
@@ -174,8 +197,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`], as the kernel would refuse it, where what it is about is not there, or is there already.
+    /// [`Error::Kernel`], as the kernel would refuse it, where what it is about is not there, or is there already;
+    /// [`Error::Invalid`] where the kernel would make something else of it.
     pub fn change(&mut self, change: &Change) -> Result<()> {
+        change.check()?;
         let errno = |errno| Error::Kernel { operation: change.operation(), errno };
         self.carry_out(change).map_err(errno)
     }
@@ -209,7 +234,10 @@ impl Table {
                 let entry = self.services.get_mut(&id).ok_or(ESRCH)?;
                 entry.destinations.remove(&server).ok_or(ENOENT)?;
             }
-            Change::Flush => self.services.clear(),
+            Change::Flush => {
+                self.services.clear();
+                self.is_emptied = true;
+            }
             Change::Zero(_) => {} // counters are no part of a table
             Change::SetTimeouts(new) => {
                 let old = self.timeouts.unwrap_or_default();

@@ -21,6 +21,7 @@ mod concurrent;
 mod connections;
 mod drain;
 mod files;
+mod forms;
 mod interfaces;
 mod json;
 mod keep;

@@ -38,13 +38,19 @@ fn stats() -> impl Strategy<Value = Stats> {
     })
 }
 
-/// Any change, except with weights that no kernel accepts: documents with those are refused.
+/// Any change, except with weights and timeouts that no line has: documents with those are refused.
 fn fitting_change() -> impl Strategy<Value = Change> {
     change().prop_map(|mut change| {
         if let Change::AddDestination { destination, .. } | Change::EditDestination { destination, .. } =
             &mut change
         {
-            destination.weight &= 0x7fff_ffff;
+            destination.weight &= Destination::HIGHEST;
+            destination.lower_threshold &= Destination::HIGHEST;
+        }
+        if let Change::SetTimeouts(timeouts) = &mut change {
+            for seconds in [&mut timeouts.tcp, &mut timeouts.tcp_fin, &mut timeouts.udp] {
+                *seconds = (*seconds).min(Timeouts::LONGEST);
+            }
         }
         change
     })
@@ -85,10 +91,10 @@ proptest! {
         comes_back(&DestinationEntry { active_connections: long, inactive_connections: long / 2, stats, ..entry })?;
         comes_back(&stats)?;
         comes_back(&change)?;
-        let timeouts = Timeouts { tcp: long, tcp_fin: 0, udp: u32::from(byte) };
+        let timeouts = Timeouts { tcp: long % (Timeouts::LONGEST + 1), tcp_fin: 0, udp: u32::from(byte) };
         comes_back(&timeouts)?;
         comes_back(&Info { version: Version { major: byte, minor: 2, patch: 1 }, connection_table_size: long })?;
-        let daemon = SyncDaemon { port: number, ttl: byte, ..SyncDaemon::new(DaemonState::Backup, interface, u32::from(byte)) };
+        let daemon = SyncDaemon { port: number, ttl: byte, max_length: number.min(65507), ..SyncDaemon::new(DaemonState::Backup, interface, u32::from(byte)) };
         comes_back(&daemon)?;
     }
 
@@ -260,9 +266,10 @@ fn what_is_unknown_or_cannot_be_is_refused_by_name() {
         format!(r#"{{"protocol": "tcp", "address": "192.0.2.1", "port": 80, "scheduler": "rr"{more}}}"#)
     };
     assert!(from_str::<Service>(&service("")).is_ok());
+    let stats = format!(r#", "stats": {}"#, to_string(&Counters::default()).unwrap());
     for (more, words) in [
         (r#", "colour": 1"#, &["unknown field `colour`"][..]),
-        (r#", "stats": {}"#, &["unknown field `stats`"]),
+        (&stats, &["unknown field `stats`"]),
         (r#", "servers": []"#, &["unknown field `servers`"]),
         (r#", "port": 81"#, &["duplicate field `port`"]),
         (r#", "fwmark": 7"#, &["`fwmark`", "`protocol`"]),

@@ -7,6 +7,7 @@ mod kernel;
 mod lab;
 
 mod answers;
+mod as_meant;
 mod concurrent;
 mod examples;
 mod fake_kernel;
@@ -15,6 +16,7 @@ mod growth;
 mod json;
 mod message;
 mod namespaces;
+mod schema;
 mod text;
 mod traffic;
 mod undo;

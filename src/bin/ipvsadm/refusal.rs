@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ipvs::{
-    Change, Client, DaemonState, DestinationId, Error, Family, Netmask, Persistence, Scheduler, Service,
-    ServiceId, SyncDaemon, Timeouts,
+    Change, Client, DaemonState, Destination, DestinationId, Error, Family, ForwardingMethod, Netmask,
+    Persistence, Scheduler, Service, ServiceId, SyncDaemon, Timeouts,
 };
 
 use crate::connect;
@@ -46,7 +46,7 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
             libc::EINVAL,
             Change::AddDestination { service: id, destination: server }
             | Change::EditDestination { service: id, destination: server },
-        ) => Some(server_cause(id, server.id.address)),
+        ) => Some(server_cause(id, server)),
         (
             libc::ERANGE,
             Change::AddDestination { service: _, destination: server }
@@ -88,7 +88,8 @@ fn has_scheduler(scheduler: Scheduler) -> bool {
 }
 
 /// Why a real server is refused.
-fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
+fn server_cause(service: &ServiceId, server: &Destination) -> Cause {
+    let Destination { id: DestinationId { address, .. }, forwarding, .. } = *server;
     let single_host = || "a real server has the address of a single host".to_owned();
     let mapped = address.to_canonical();
     let fix = match address {
@@ -98,7 +99,10 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
                 .to_owned()
         }
         _ if mapped != address => format!("write an IPv4 server as {mapped}, with -i"),
-        _ if Family::from(address) != service.family() => daemon_conflict(),
+        _ if Family::from(address) != service.family() => match forwarding {
+            ForwardingMethod::Tunnel(_) => daemon_conflict(),
+            _ => "a server of another family than its service is reached by a tunnel alone (-i)".to_owned(),
+        },
         IpAddr::V4(_) if has_no_address() => {
             "this network namespace has no address yet: ip link set dev lo up".to_owned()
         }
@@ -109,7 +113,11 @@ fn server_cause(service: &ServiceId, address: IpAddr) -> Cause {
 
 /// Sync daemons and servers of another family than their service's exclude each other.
 fn daemon_conflict() -> String {
-    let daemons = Client::open().and_then(|mut client| client.daemons()).unwrap_or_default();
+    let daemons = Client::open().and_then(|mut client| client.daemons());
+    if matches!(&daemons, Ok(daemons) if daemons.is_empty()) {
+        return "this kernel takes no server of another family than its service's".to_owned();
+    }
+    let daemons = daemons.unwrap_or_default();
     let stop = |daemon: &SyncDaemon| {
         format::command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id })
     };

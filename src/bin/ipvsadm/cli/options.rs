@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ipvs::{
-    DaemonState, DestinationId, Family, InterfaceName, Netmask, PersistenceEngine, Protocol, ServiceId,
-    TunnelKind,
+    DaemonState, Destination, DestinationId, Family, InterfaceName, Netmask, PersistenceEngine, Protocol,
+    ServiceId, TunnelKind,
 };
 
 use crate::cli::endpoint::endpoint;
@@ -251,7 +251,7 @@ impl<'a> Options<'a> {
     }
 }
 
-const COUNTS: std::ops::RangeInclusive<u32> = 0..=2_147_483_647;
+const COUNTS: std::ops::RangeInclusive<u32> = 0..=Destination::HIGHEST;
 
 /// The value of `-p`.
 fn persistence(word: Option<&[u8]>) -> Result<u32> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Tunnel, TunnelKind};
+use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Timeouts, Tunnel, TunnelKind};
 
 use crate::cli::matrix;
 use crate::command::{CONNECTION_STATES, SummaryKey};
@@ -47,8 +47,7 @@ pub(crate) fn served(word: &[u8]) -> Result<(u16, Option<Protocol>)> {
 
 /// A timeout in seconds, at most 31 days.
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
-    const MONTH: u32 = 31 * 24 * 3600;
-    decimal(word, least..=MONTH).ok_or_else(|| messages::invalid_timeout(word))
+    decimal(word, least..=Timeouts::LONGEST).ok_or_else(|| messages::invalid_timeout(word))
 }
 
 /// Seconds between two readings, with or without a fraction.

@@ -107,6 +107,11 @@ fn apply(client: &mut Client, desired: &Table, commands: &[(usize, Command)]) ->
     }
     match error {
         ApplyError::Unread(error) => Err(read_failure(&error)),
+        ApplyError::Empty => Err(messages::value(messages::NO_RULE)),
+        ApplyError::Invalid { change, error } => {
+            report(&refusal_text(&change, &error, &lines(commands)));
+            Err(Failure::reported(STATUS_VALUE))
+        }
         ApplyError::Undone { is_as_before, kept, .. } => {
             left_to_others(&kept);
             report(if is_as_before { messages::AS_BEFORE } else { messages::CHANGED_MEANWHILE });

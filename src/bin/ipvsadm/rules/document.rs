@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use ipvs::{Change, Client, Table};
+use ipvs::{Change, Client, SyncDaemon, Table};
 
 use crate::command::{Restore, RestoreMode};
 use crate::format;
@@ -28,9 +28,25 @@ pub(crate) fn read(input: &[u8]) -> Result<Table> {
     Ok(table)
 }
 
-/// The changes that make the table of a document from an empty one.
+/// The changes that make the table of a document from an empty one beside sync daemons that may run.
 pub(crate) fn changes(input: &[u8]) -> Result<Vec<Change>> {
-    Ok(Table::default().diff(&read(input)?))
+    let desired = read(input)?;
+    let stopped = desired.stopped_daemons().map(|state| Change::StopDaemon { state, sync_id: 0 });
+    Ok(stopped.chain(Table::default().diff(&desired)).collect())
+}
+
+/// The changes that make the table of a document from an empty one. Of the daemons that it stops those that run are
+/// stopped.
+fn changes_beside(client: &mut Client, desired: &Table) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    if desired.stopped_daemons().next().is_some() {
+        let running = client.daemons().map_err(|error| messages::refused(&error, None))?;
+        let is_stopped = |daemon: &&SyncDaemon| desired.stopped_daemons().any(|state| state == daemon.state);
+        let stop = |daemon: &SyncDaemon| Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id };
+        changes.extend(running.iter().filter(is_stopped).map(stop));
+    }
+    changes.extend(Table::default().diff(desired));
+    Ok(changes)
 }
 
 /// Carries out a document.
@@ -41,12 +57,16 @@ pub(crate) fn restore(
     out: &mut impl Write,
 ) -> Result<()> {
     let desired = read(input)?;
-    let changes = Table::default().diff(&desired);
     match restore.mode {
-        RestoreMode::Stream => change_all(session.client()?, &changes),
+        RestoreMode::Stream => {
+            let client = session.client()?;
+            let changes = changes_beside(client, &desired)?;
+            change_all(client, &changes)
+        }
         RestoreMode::Replace => {
             let _lock = replace::lock()?;
             let client = session.client()?;
+            let changes = changes_beside(client, &desired)?;
             replace::stop_running_daemons(client, &changes)?;
             change_all(client, &[&[Change::Flush], &changes[..]].concat())
         }
