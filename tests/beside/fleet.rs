@@ -7,61 +7,32 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::etcd::{ENDPOINT, KEY, Store, put};
 use crate::network::{build, within};
 use crate::running::{FOLDER, Running, own_folder, unpacked};
 use crate::{OURS, lab};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DIRECTORS: [&str; 3] = ["d1", "d2", "d3"];
-const KEY: &str = "/ipvsadm/web";
 
-fn etcd() -> Running {
-    let mut etcd = Command::new(unpacked("etcd-server", "usr/bin/etcd"));
-    etcd.args(["--data-dir", &format!("{FOLDER}/etcd"), "--listen-peer-urls", "http://127.0.0.1:2380"]);
-    etcd.args([
-        "--listen-client-urls",
-        "http://10.9.0.1:2379",
-        "--advertise-client-urls",
-        "http://10.9.0.1:2379",
-    ]);
-    within("store", || Running::start("etcd.log", &mut etcd))
-}
-
-fn etcdctl(line: &[&str]) -> (bool, String) {
-    let mut command = Command::new(unpacked("etcd-client", "usr/bin/etcdctl"));
-    command.env("ETCDCTL_API", "3").env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").args(line);
-    let output = within("store", || command.output()).unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).unwrap())
-}
-
-fn put(document: &str) {
-    let (done, said) = etcdctl(&["put", "--", KEY, document]);
-    assert!(done, "{said}");
-}
-
-/// What the unit does: it starts the script again when it ends.
-fn follow(director: &str) -> Running {
+/// What the unit starts; `more` has settings beside its own.
+pub(crate) fn follow(director: &str, more: &[(&str, &str)]) -> Running {
     let metrics = format!("{FOLDER}/{director}");
     fs::create_dir_all(&metrics).unwrap();
-    let again = format!("while :; do {ROOT}/packaging/follow-etcd {KEY}; sleep 1; done");
-    let mut script = Command::new("/bin/sh");
-    script
-        .args(["-c", &again])
-        .env("IPVSADM", OURS)
-        .env("ETCDCTL", unpacked("etcd-client", "usr/bin/etcdctl"));
-    script.env("ETCDCTL_ENDPOINTS", "http://10.9.0.1:2379").env("IPVS_METRICS", metrics);
+    let mut script = Command::new(format!("{ROOT}/packaging/follow-etcd"));
+    script.arg(KEY).env("IPVSADM", OURS).env("ETCDCTL", unpacked("etcd-client", "usr/bin/etcdctl"));
+    script.env("ETCDCTL_ENDPOINTS", ENDPOINT).env("IPVS_METRICS", metrics).envs(more.iter().copied());
     within(director, || Running::start(&format!("{director}.log"), &mut script))
 }
 
 /// The lines of a director's table.
-fn table(director: &str) -> String {
+pub(crate) fn table(director: &str) -> String {
     let output = Command::new(OURS).args(["-Sn", "--netns", director]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn log(director: &str) -> String {
+pub(crate) fn log(director: &str) -> String {
     fs::read_to_string(format!("{FOLDER}/{director}.log")).unwrap_or_default()
 }
 
@@ -82,14 +53,14 @@ fn until_all_have(directors: &[&str], expected: &str) {
 }
 
 /// The value of a metric of a director.
-fn metric(director: &str, name: &str) -> String {
+pub(crate) fn metric(director: &str, name: &str) -> String {
     let file = fs::read_to_string(format!("{FOLDER}/{director}/ipvs-etcd--ipvsadm-web.prom")).unwrap();
     let sample = format!("{name}{{key=\"{KEY}\"}} ");
     file.lines().find_map(|line| line.strip_prefix(&sample)).unwrap_or_else(|| panic!("{file}")).to_owned()
 }
 
 /// The JSON of lines.
-fn document(lines: &str) -> String {
+pub(crate) fn document(lines: &str) -> String {
     within("scratch", || {
         let run = |words: &[&str], input: &str| {
             let mut command = Command::new(OURS);
@@ -104,10 +75,10 @@ fn document(lines: &str) -> String {
     })
 }
 
-const FIRST: &str = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
+pub(crate) const FIRST: &str = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1\n";
 
 /// The same with servers of these weights beside the first.
-fn with(weights: &[u32]) -> String {
+pub(crate) fn with(weights: &[u32]) -> String {
     let servers = weights
         .iter()
         .zip(2..)
@@ -129,14 +100,9 @@ fn three_directors_follow_one_key() {
         ],
         &[],
     );
-    let store = etcd();
-    let end = Instant::now() + Duration::from_secs(60);
-    while !etcdctl(&["endpoint", "health"]).0 {
-        assert!(Instant::now() < end, "etcd does not come up: {}", log("etcd"));
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    let store = Store::start();
     // There is nothing yet: the tables stay, and it is said.
-    let mut followers: Vec<Option<Running>> = DIRECTORS.map(|director| Some(follow(director))).into();
+    let mut followers: Vec<Option<Running>> = DIRECTORS.map(|director| Some(follow(director, &[]))).into();
     let end = Instant::now() + Duration::from_secs(60);
     while !DIRECTORS.iter().all(|director| log(director).contains("there is no document at revision 1: ")) {
         assert!(Instant::now() < end, "{}", log("d1"));
@@ -170,7 +136,7 @@ fn three_directors_follow_one_key() {
     until_all_have(&["d1"], &with(&[3, 4]));
     assert_eq!([table("d2"), table("d3")], [with(&[2]), with(&[2])]);
     cable("up");
-    followers[1] = Some(follow("d2"));
+    followers[1] = Some(follow("d2", &[]));
     until_all_have(&DIRECTORS, &with(&[3, 4]));
 
     // Bad documents: no JSON, and what the kernel refuses.
@@ -191,11 +157,8 @@ fn three_directors_follow_one_key() {
     }
     // etcd starts again, and what was said then comes through.
     drop(store);
-    let _store = etcd();
-    let end = Instant::now() + Duration::from_secs(60);
-    while !etcdctl(&["put", "--", KEY, &with(&[5])]).0 {
-        assert!(Instant::now() < end, "etcd does not come up again");
-    }
+    let _store = Store::start();
+    put(&with(&[5]));
     until_all_have(&DIRECTORS, &with(&[5]));
     for director in DIRECTORS {
         let end = Instant::now() + Duration::from_secs(20);

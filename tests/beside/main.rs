@@ -10,7 +10,9 @@
 )]
 
 mod drain;
+mod etcd;
 mod fleet;
+mod fleet_faults;
 #[path = "../lab/kernel.rs"]
 mod kernel;
 #[path = "../lab/mod.rs"]

@@ -206,3 +206,25 @@ fn prometheus_answers_the_queries_of_the_dashboard() {
     let total = r#"ipvs_service_connections_total{address="127.0.0.9"} == 4"#;
     assert_eq!(query(total).len(), 1);
 }
+
+/// `docs/alerts.yml`: each alert for a director that is not well, and none for one that is.
+#[test]
+fn alerts_are_for_directors_that_are_not_well() {
+    let promtool = unpacked("prometheus", "usr/bin/promtool");
+    let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/beside/alerts.yml");
+    let output = Command::new(&promtool).args(["test", "rules", tests]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let alerts = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/alerts.yml");
+    let output = Command::new(&promtool).args(["check", "rules", alerts]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Each has a test.
+    let [alerts, tests] = [alerts, tests].map(|file| fs::read_to_string(file).unwrap());
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(names.len() > 5);
+    for name in names {
+        assert!(
+            tests.contains(&format!("alertname: {name}\n        exp_alerts:")),
+            "{name} is never expected"
+        );
+    }
+}
