@@ -1,5 +1,7 @@
 //! The client: one method for each request that the kernel knows.
 
+mod one_server;
+
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -25,7 +25,7 @@ struct Servers {
 }
 
 /// What is noted in `/run/ipvsadm` is this test's own: the number of a network namespace is used again.
-fn own_notes() {
+pub(crate) fn own_notes() {
     std::fs::create_dir_all("/run/ipvsadm").unwrap();
     // Others may write to a file system of this kind unless it is told otherwise.
     mount(Some("lab"), "/run/ipvsadm", Some("tmpfs"), MsFlags::empty(), Some("mode=700")).unwrap();

@@ -25,6 +25,7 @@ mod forms;
 mod interfaces;
 mod json;
 mod keep;
+mod large;
 mod meanwhile;
 mod messages;
 mod names;

@@ -34,6 +34,8 @@ enum Mode {
 #[derive(Debug, Default)]
 struct Known {
     addresses: BTreeMap<String, Result<Ipv4Addr, Missing>>,
+    /// All addresses of those that have more than one.
+    several: BTreeMap<String, Vec<Ipv4Addr>>,
     ports: BTreeMap<(String, Transport), Result<u16, Missing>>,
     hosts: BTreeMap<IpAddr, Option<Rc<str>>>,
     services: BTreeMap<(u16, Transport), Option<Rc<str>>>,
@@ -60,6 +62,10 @@ impl Known {
             }
             (Question::Address(name), Some(Answer::Address(address))) => {
                 self.addresses.insert(name, Ok(address));
+            }
+            (Question::Address(name), Some(Answer::Addresses(all))) => {
+                self.addresses.insert(name.clone(), all.first().copied().ok_or(missing));
+                self.several.insert(name, all);
             }
             (Question::Address(name), _) => {
                 self.addresses.insert(name, Err(missing));
@@ -147,6 +153,11 @@ impl Resolver {
         }
         self.find(question, Wait::SinceAnAnswer);
         self.known.addresses.get(name).copied().unwrap_or(Err(Missing::Unknown))
+    }
+
+    /// All addresses of a host that has more than one, once it was looked up.
+    pub(crate) fn several(&self, host: &[u8]) -> Option<&[Ipv4Addr]> {
+        self.known.several.get(std::str::from_utf8(host).ok()?).map(Vec::as_slice)
     }
 
     /// The port that a service name stands for.

@@ -181,3 +181,31 @@ fn each_namespace_has_notes_of_its_own() {
     );
     assert_eq!(run(OURS, "--undrain").1, format!("{FIRST} is back with weight 3\n"));
 }
+
+/// The original takes the first address of a name; a drain of half a server would be no drain.
+#[test]
+fn a_name_of_several_servers_is_refused() {
+    lab::isolate();
+    own_notes();
+    std::fs::write("/run/several-hosts", "10.1.0.1 web.test\n10.1.0.2 web.test\n10.1.0.3 one.test\n")
+        .unwrap();
+    lab::lay_over("/run/several-hosts", "/etc/hosts");
+    set_up(&format!(
+        "-A -t {VIP} -s rr\n-a -t {VIP} -r 10.1.0.1 -m\n-a -t {VIP} -r 10.1.0.2 -m\n-a -t {VIP} -r one.test -m\n"
+    ));
+    let before = table();
+    for line in ["--drain -r web.test", "--drain -r web.test:80", "--undrain -r web.test"] {
+        let (status, out, said) = run(OURS, line);
+        assert_eq!((status, out.as_str()), (2, ""), "{line}");
+        assert!(said.starts_with("the name of the server stands for several addresses: '10.1.0."), "{said}");
+        assert!(
+            said.contains("10.1.0.1") && said.contains("10.1.0.2") && said.ends_with("'; name one of them\n"),
+            "{said}"
+        );
+    }
+    assert_eq!(table(), before);
+    assert_eq!(run(OURS, "--drain -r one.test").0, 0);
+    assert_eq!(run(OURS, "--undrain -r one.test").0, 0);
+    // Other commands take the first, as the original does.
+    assert_eq!(run(OURS, &format!("-d -t {VIP} -r web.test")).0, 0);
+}

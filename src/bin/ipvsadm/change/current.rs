@@ -1,6 +1,6 @@
 //! Current state of the object a change targets.
 
-use ipvs::{Change, Client, Destination, DestinationEntry, DestinationId, Service, ServiceId};
+use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
 use crate::command::ChangeRequest;
 use crate::option_table::OptionKey;
@@ -25,7 +25,7 @@ impl Current {
                 current.service = service(client, id)?;
             }
             Change::EditDestination { service: id, destination: new } if keeps || warns => {
-                current.server = server(client, id, &new.id)?;
+                current.server = server(client, id, &new.id, keeps)?;
                 // If the server is missing, the service may be missing too.
                 if warns && weight_depends_on_scheduler(request, new) || keeps && current.server.is_none() {
                     current.service = service(client, id)?;
@@ -49,7 +49,21 @@ fn service(client: &mut Client, id: &ServiceId) -> ipvs::Result<Option<Service>>
     }
 }
 
-fn server(client: &mut Client, id: &ServiceId, server: &DestinationId) -> ipvs::Result<Option<Destination>> {
-    let is_it = |entry: &DestinationEntry| entry.destination.id == *server;
-    Ok(client.destinations(id)?.into_iter().find(is_it).map(|entry| entry.destination))
+/// How many servers of a service are looked at for the sake of a warning. A health checker edits servers of large services all the
+/// time, and the kernel takes a while for a list of thousands.
+const LOOKED_AT: usize = 64;
+
+/// What must be known is looked for in all of the service; for a warning, among its newest servers.
+fn server(
+    client: &mut Client,
+    id: &ServiceId,
+    server: &DestinationId,
+    must_be_known: bool,
+) -> ipvs::Result<Option<Destination>> {
+    let found = if must_be_known {
+        client.destination(id, server)
+    } else {
+        client.recent_destination(id, server, LOOKED_AT)
+    };
+    Ok(found?.map(|entry| entry.destination))
 }

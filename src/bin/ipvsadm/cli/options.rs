@@ -4,7 +4,7 @@ mod changes;
 mod queries;
 
 use std::ffi::OsStr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(crate) struct Options<'a> {
     engine: Option<PersistenceEngine>,
     flags: &'a [u8],
     server: Option<DestinationId>,
+    /// All addresses of its name, if that has more than one.
+    servers: Vec<Ipv4Addr>,
     server_port: Option<u16>,
     method: Option<OptionKey>,
     weight: Option<u32>,
@@ -234,6 +236,8 @@ impl<'a> Options<'a> {
         let (address, port) =
             endpoint(word, protocol, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
         self.server_port = port;
+        let host = word.split(|byte| *byte == b':').next().unwrap_or_default();
+        self.servers = resolver.several(host).unwrap_or_default().to_vec();
         let port = port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()));
         Ok(DestinationId { address, port })
     }

@@ -223,6 +223,7 @@ mod tests {
             Entry::One(Answer::Name(name)) => name,
             Entry::One(Answer::Address(address)) => address.to_string(),
             Entry::One(Answer::Port(port)) => port.to_string(),
+            Entry::One(Answer::Addresses(_)) => "several".to_owned(),
             Entry::Ambiguous => "ambiguous".to_owned(),
         }
     }

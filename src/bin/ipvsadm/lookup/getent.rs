@@ -82,7 +82,7 @@ pub(super) fn ask(questions: Vec<Question>, deadline: Instant) -> Vec<(Question,
             table(question).and_then(|(_, key)| names.get(&canonical(&key)).cloned()).map(Answer::Name)
         }
         _ if !is_key(question) => None,
-        Question::Address(name) => address(&call, name).map(Answer::Address),
+        Question::Address(name) => addresses(&call, name),
         Question::Port(name, transport) => {
             let found = call("services", &[format!("{name}/{}", transport.name())]);
             let (port, _) = found.split_whitespace().nth(1).and_then(|entry| entry.split_once('/')).unzip();
@@ -110,12 +110,13 @@ fn is_key(question: &Question) -> bool {
     !matches!(question, Question::Address(name) | Question::Port(name, _) if name.starts_with('-'))
 }
 
-/// The first IPv4 address of a host.
-fn address(call: &impl Fn(&str, &[String]) -> String, name: &str) -> Option<Ipv4Addr> {
+/// The IPv4 addresses of a host.
+fn addresses(call: &impl Fn(&str, &[String]) -> String, name: &str) -> Option<Answer> {
     // The first finds nothing while no interface but lo has an address, the second no IPv4 address beside an IPv6 one.
     ["ahostsv4", "hosts"].into_iter().find_map(|database| {
         let found = call(database, &[name.to_owned()]);
-        found.lines().find_map(|line| line.split_whitespace().next()?.parse().ok())
+        let address = |line: &str| line.split_whitespace().next()?.parse::<Ipv4Addr>().ok();
+        Answer::of_host(found.lines().filter_map(address))
     })
 }
 

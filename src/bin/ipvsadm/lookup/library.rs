@@ -31,10 +31,11 @@ pub(super) fn answer(question: &Question) -> Found {
         }
         Question::Address(name) => {
             let found = information(Some(name), None, Transport::Tcp)?;
-            match found {
-                SocketAddr::V4(address) => Ok(Answer::Address(*address.ip())),
-                SocketAddr::V6(_) => Err(Missing::Unknown),
-            }
+            let addresses = found.filter_map(|found| match found {
+                SocketAddr::V4(address) => Some(*address.ip()),
+                SocketAddr::V6(_) => None,
+            });
+            Answer::of_host(addresses).ok_or(Missing::Unknown)
         }
         Question::ServiceName(port, transport) => {
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
@@ -45,21 +46,22 @@ pub(super) fn answer(question: &Question) -> Found {
             if name == port.to_string() { Err(Missing::Unknown) } else { Ok(Answer::Name(name)) }
         }
         Question::Port(name, transport) => {
-            Ok(Answer::Port(information(None, Some(name), *transport)?.port()))
+            let found = information(None, Some(name), *transport)?.next();
+            found.map(|found| Answer::Port(found.port())).ok_or(Missing::Unknown)
         }
     }
 }
 
-/// The first IPv4 address and port of a host and a service.
+/// The IPv4 addresses and ports of a host and a service.
 fn information(
     host: Option<&str>,
     service: Option<&str>,
     transport: Transport,
-) -> Result<SocketAddr, Missing> {
+) -> Result<impl Iterator<Item = SocketAddr>, Missing> {
     let socktype = if transport == Transport::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
     let hints = AddrInfoHints { address: libc::AF_INET, socktype, ..AddrInfoHints::default() };
-    let mut found = getaddrinfo(host, service, Some(hints)).map_err(|error| missing(&error))?.flatten();
-    found.next().map(|found| found.sockaddr).ok_or(Missing::Unknown)
+    let found = getaddrinfo(host, service, Some(hints)).map_err(|error| missing(&error))?;
+    Ok(found.flatten().map(|found| found.sockaddr))
 }
 
 fn missing(error: &LookupError) -> Missing {

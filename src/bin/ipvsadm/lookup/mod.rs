@@ -76,7 +76,26 @@ impl Question {
 pub(crate) enum Answer {
     Name(String),
     Address(Ipv4Addr),
+    /// Two or more, of which the first counts.
+    Addresses(Vec<Ipv4Addr>),
     Port(u16),
+}
+
+impl Answer {
+    /// The addresses of a host; none without one.
+    fn of_host(addresses: impl Iterator<Item = Ipv4Addr>) -> Option<Self> {
+        let mut all: Vec<Ipv4Addr> = Vec::new();
+        for address in addresses {
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        match all.as_slice() {
+            [] => None,
+            [one] => Some(Self::Address(*one)),
+            _ => Some(Self::Addresses(all)),
+        }
+    }
 }
 
 /// Why there is no answer.

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use ipvs::{DestinationId, Error, ServiceId};
@@ -43,6 +44,15 @@ pub(crate) fn no_service_to_drain(service: &ServiceId) -> Failure {
 pub(crate) fn no_server_to_drain(server: &str) -> Failure {
     let message = format!("No such destination: '{server}'; ipvsadm -L -n lists them");
     Failure { status: STATUS_REFUSED, message, continue_restore: false }
+}
+
+/// A name that stands for several servers.
+pub(crate) fn several_servers(addresses: &[Ipv4Addr]) -> Failure {
+    let addresses: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+    value(format!(
+        "the name of the server stands for several addresses: '{}'; name one of them",
+        addresses.join(", ")
+    ))
 }
 
 /// The last server that gets new connections.

@@ -150,20 +150,23 @@ impl Options<'_> {
         })
     }
 
-    pub(super) fn drain(self) -> Drain {
-        Drain {
-            which: self.which(),
+    pub(super) fn drain(self) -> Result<Drain> {
+        Ok(Drain {
+            which: self.which()?,
             wait: self.wait,
             ignore_inactive: self.has(OptionKey::IgnoreInactive),
             force: self.has(OptionKey::Force),
             quiet: self.quiet,
-        }
+        })
     }
 
-    /// Without a port, a server is meant whatever its port is.
-    pub(super) fn which(&self) -> Which {
+    /// Without a port, a server is meant whatever its port is. A name may stand for several, of which one would be taken.
+    pub(super) fn which(&self) -> Result<Which> {
+        if !self.servers.is_empty() {
+            return Err(messages::several_servers(&self.servers));
+        }
         let address = self.server.map(|server| server.address);
-        Which { service: self.service, address, port: self.server_port }
+        Ok(Which { service: self.service, address, port: self.server_port })
     }
 
     pub(super) fn watch(self) -> Watch {
