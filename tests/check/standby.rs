@@ -63,18 +63,27 @@ fn no_fix_gives_a_standby_the_address() {
     cluster.succeed("backup", "ip neigh flush dev eth0");
 
     cluster.succeed("backup", BOTH_DAEMONS);
-    let found = found_on_standby(&cluster, "both daemons");
-    assert_one(&found, "vip-missing", SYNC, ASK);
-    // That command has revealed the other machine, and then nothing is wrong.
+    // The other director answers for the address when it is asked.
     assert_eq!(findings(&cluster), vec![]);
     cluster.succeed("backup", "ip neigh flush dev eth0; ipvsadm --stop-daemon backup");
-    assert_one(&found_on_standby(&cluster, "a daemon as master"), "vip-missing", SYNC, ASK);
+    assert_eq!(findings(&cluster), vec![]);
+    // Nobody has it.
+    cluster.succeed("director", "ip addr del 192.168.1.100/32 dev eth0");
+    cluster.succeed("backup", "ip neigh flush dev eth0");
+    assert_one(&findings(&cluster), "vip-missing", SYNC, ASK);
+    cluster.succeed("director", "ip addr add 192.168.1.100/32 dev eth0");
+    cluster.succeed("backup", "ip neigh flush dev eth0");
 
     cluster.succeed("backup", NO_DAEMON);
+    cluster.succeed("backup", "busybox ping -c 1 192.168.1.100");
     assert_one(&found_on_standby(&cluster, "somebody answers"), "vip-missing", ANSWERED, ASK);
     cluster.succeed("backup", "ip neigh flush dev eth0");
     let supervisor = cluster.succeed("backup", &supervised_by("ldirectord"));
-    assert_one(&found_on_standby(&cluster, "ldirectord"), "vip-missing", SUPERVISOR, ASK);
+    assert_eq!(findings(&cluster), vec![]);
+    cluster.succeed("director", "ip addr del 192.168.1.100/32 dev eth0");
+    cluster.succeed("backup", "ip neigh flush dev eth0");
+    assert_one(&findings(&cluster), "vip-missing", SUPERVISOR, ASK);
+    cluster.succeed("director", "ip addr add 192.168.1.100/32 dev eth0");
     cluster.succeed("backup", &format!("kill {supervisor}; ip neigh flush dev eth0"));
 }
 
@@ -127,4 +136,26 @@ fn no_fix_gives_a_standby_that_serves_too_the_address() {
         "a sync daemon runs here",
         "ssh DIRECTOR ip addr show to 192.168.1.100",
     );
+}
+
+#[test]
+fn a_supervisor_beside_an_empty_table_is_found() {
+    let cluster = standby();
+    let pid = cluster.succeed("backup", &supervised_by("keepalived"));
+    cluster.succeed("backup", "ipvsadm -C");
+    // It may do nothing but move addresses.
+    assert_eq!(findings(&cluster), vec![]);
+    let configuration = "/etc/keepalived/keepalived.conf";
+    cluster.succeed(
+        "backup",
+        &format!("mkdir -p /etc/keepalived && echo 'virtual_server 192.168.1.100 80 {{ }}' >{configuration}"),
+    );
+    let found = findings(&cluster);
+    assert_one(&found, "supervisor-idle", "the table is empty", "systemctl restart keepalived");
+    cluster.succeed(
+        "backup",
+        "ipvsadm -A -t 192.168.1.100:80 -s rr && ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.11",
+    );
+    assert!(findings(&cluster).iter().all(|(id, ..)| id != "supervisor-idle"));
+    cluster.succeed("backup", &format!("kill {pid}; rm {configuration}"));
 }

@@ -79,6 +79,38 @@ const TWINS: &[Twin] = &[
         options: "-r 192.0.2.100 -m --port 8080 --director 10.0.0.1",
         ..ONE_ARM
     },
+    // A rule of the server's own gives the packets another port, as those of containers do.
+    Twin {
+        kind: Kind::Masquerade,
+        stage: &[
+            ("rs1", PUBLISHED),
+            ("rs2", PUBLISHED),
+            (
+                "director",
+                "ipvsadm -C && ipvsadm -A -t 192.0.2.100:80 -s rr && ipvsadm -a -t 192.0.2.100:80 -r 10.0.0.11 -m && \
+                 ipvsadm -a -t 192.0.2.100:80 -r 10.0.0.12 -m",
+            ),
+        ],
+        options: "-r 192.0.2.100 -m --port 80 --director 10.0.0.1",
+        ..ONE_ARM
+    },
+    // The director is the servers' gateway on purpose.
+    Twin {
+        kind: Kind::RoutingBehindRouter,
+        stage: &[
+            (
+                "director",
+                "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.all.accept_local=1 net.ipv4.conf.all.send_redirects=0 \
+                 net.ipv4.conf.eth0.send_redirects=0",
+            ),
+            ("rs1", "ip route replace default via 192.168.1.1 && busybox ping -c 1 192.168.1.1"),
+            ("rs2", "ip route replace default via 192.168.1.1"),
+        ],
+        options: "-r 192.168.1.100 --port 80 --director 192.168.1.1",
+        ..ONE_ARM
+    },
+    // Somebody has sent packets with forged senders.
+    Twin { kind: Kind::Routing, stage: &[("client", FORGED)], at: "director", options: "" },
     // Only answers from the VIP bypass the director.
     Twin {
         kind: Kind::RoutingBehindRouter,
@@ -306,6 +338,13 @@ pub(crate) const MIXED: &[(&str, &str)] = &[
         "for i in 1 2 3 4 5 6; do get 2001:db8::100 80 4 | grep -q 'rs1 rs1 rs2 rs2' && exit; sleep 0.5; done; exit 1",
     ),
 ];
+const PUBLISHED: &str = "iptables-legacy -t nat -N DOCKER && \
+    iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && \
+    iptables-legacy -t nat -A DOCKER -p tcp --dport 80 -j REDIRECT --to-ports 8080";
+/// Connections from 40 addresses that nobody answers.
+const FORGED: &str = "ip route add local 10.77.0.0/16 dev lo && perl -MSocket -MFcntl -e '\
+    for (1 .. 40) { socket my $s, AF_INET, SOCK_STREAM, 6 or die; bind $s, sockaddr_in(0, inet_aton(\"10.77.0.$_\")) or die; \
+    fcntl $s, F_SETFL, O_NONBLOCK; connect $s, sockaddr_in(80, inet_aton(\"192.168.1.100\")); }' && sleep 3";
 const BRIDGED: &str = "ip link add br0 type bridge && own=$(ip -o -4 addr show dev eth0 | awk '{ print $4 }') && \
     ip addr flush dev eth0 && ip link set eth0 master br0 && ip link set br0 up && sleep 0.2 && \
     for one in $own; do ip addr add $one dev br0; done";

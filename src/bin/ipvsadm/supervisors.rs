@@ -72,6 +72,17 @@ impl Supervisors {
     }
 }
 
+/// Whether a supervisor has services in its configuration, as far as that is known: keepalived may do VRRP alone.
+pub(crate) fn has_services(name: &str) -> bool {
+    const KEEPALIVED: &str = "/etc/keepalived/keepalived.conf";
+    name == "keepalived" && fs::read_to_string(KEEPALIVED).is_ok_and(|text| names_a_service(&text))
+}
+
+/// Whether keepalived's configuration has a virtual server, outside of comments.
+fn names_a_service(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with("virtual_server "))
+}
+
 /// Whether a process has a program's name, alone or followed by its task: `keepalived_vrrp`.
 fn is_called(comm: &str, name: &str) -> bool {
     comm.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ' ', ':']))
@@ -80,6 +91,12 @@ fn is_called(comm: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keepalived_may_have_no_services() {
+        assert!(names_a_service("vrrp_instance a {\n}\n  virtual_server 192.0.2.1 80 {\n"));
+        assert!(!names_a_service("vrrp_instance a {\n}\n# virtual_server 192.0.2.1 80 {\n"));
+    }
 
     #[test]
     fn a_supervisor_is_known_by_its_name() {

@@ -31,7 +31,7 @@ const CROWD: &str =
 const CROWD_OUTSIDE: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
 
-pub(super) const FAULTS: [Fault; 36] = [
+pub(super) const FAULTS: [Fault; 39] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -187,6 +187,60 @@ pub(super) const FAULTS: [Fault; 36] = [
         probe: Some(("client", CROWD)),
         healthy: "4 rs1 4 rs2",
         fixed: "8 rs2",
+        ..ON_DIRECTOR
+    },
+    // Somebody has cleared the table beside keepalived, which makes nothing again.
+    Fault {
+        id: "supervisor-idle",
+        stage: &[("director", "true")],
+        make: "mkdir -p /etc/keepalived && echo 'virtual_server 192.168.1.100 80 { }' >/etc/keepalived/keepalived.conf && \
+               ln -sf $(command -v sleep) /run/keepalived && (/run/keepalived 30 </dev/null >/dev/null 2>&1 &) && ipvsadm -C",
+        // What it does when it starts.
+        blanks: &[("systemctl restart keepalived", "ipvsadm -R --file /etc/sysconfig/ipvsadm")],
+        ..ON_DIRECTOR
+    },
+    // Answers find no connection.
+    Fault {
+        id: "one-packet-masqueraded",
+        kind: Kind::Masquerade,
+        stage: &[
+            ("rs1", "udp answer 10.0.0.11 53 rs1 </dev/null >/dev/null 2>&1"),
+            ("rs2", "udp answer 10.0.0.12 53 rs2 </dev/null >/dev/null 2>&1"),
+            (
+                "director",
+                "ipvsadm -A -u 192.0.2.100:53 -s rr && ipvsadm -a -u 192.0.2.100:53 -r 10.0.0.11 -m && \
+                 ipvsadm -a -u 192.0.2.100:53 -r 10.0.0.12 -m && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+            ),
+        ],
+        make: "ipvsadm -E -u 192.0.2.100:53 -s rr -o && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+        probe: Some(("client", "udp ask 192.0.2.100 53 4 2>/dev/null | sort -u | wc -l")),
+        healthy: "1",
+        fixed: "1",
+        then: &[("director", "ipvsadm -S --full --file /etc/sysconfig/ipvsadm")],
+        ..ON_DIRECTOR
+    },
+    // The data connection of FTP is to a port that belongs to the service, too.
+    Fault {
+        id: "ftp-data",
+        stage: &[
+            ("rs1", "start httpd -f -p 21 -h /run/check/rs1"),
+            ("rs1", "start httpd -f -p 2121 -h /run/check/rs1"),
+            ("rs2", "start httpd -f -p 21 -h /run/check/rs2"),
+            ("rs2", "start httpd -f -p 2121 -h /run/check/rs2"),
+            (
+                "director",
+                "ipvsadm -A -t 192.168.1.100:21 -s rr -p 600 && ipvsadm -a -t 192.168.1.100:21 -r 192.168.1.11 -g && \
+                 ipvsadm -a -t 192.168.1.100:21 -r 192.168.1.12 -g && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+            ),
+        ],
+        make: "ipvsadm -E -t 192.168.1.100:21 -s rr && ipvsadm -S --full --file /etc/sysconfig/ipvsadm",
+        probe: Some((
+            "client",
+            "for i in 1 2 3 4; do [ $(get 192.168.1.100 21 1) = $(get 192.168.1.100 2121 1) ] && echo same; done | wc -l",
+        )),
+        healthy: "4",
+        fixed: "4",
+        then: &[("director", "ipvsadm -S --full --file /etc/sysconfig/ipvsadm")],
         ..ON_DIRECTOR
     },
     Fault {

@@ -20,10 +20,25 @@ macro_rules! anew {
     };
 }
 
-pub(super) const FAULTS: [Fault; 25] = [
+pub(super) const FAULTS: [Fault; 27] = [
     Fault {
         id: "filter-input",
         make: "iptables-legacy -A INPUT -p tcp -m multiport --dports 80,443 -j REJECT",
+        ..ON_DIRECTOR
+    },
+    // The connection tracking sees one side of the connections.
+    Fault {
+        id: "filter-input",
+        stage: &[("director", "true")],
+        make: "sysctl -w net.ipv4.vs.conntrack=1 && \
+               iptables-legacy -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && \
+               iptables-legacy -A INPUT -m conntrack --ctstate INVALID -j DROP",
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "filter-output",
+        stage: &[("director", "true")],
+        make: "sysctl -w net.ipv4.vs.conntrack=1 && iptables-legacy -A OUTPUT -m conntrack --ctstate INVALID -j DROP",
         ..ON_DIRECTOR
     },
     // A firewall for this machine alone.

@@ -50,7 +50,7 @@ const VIP_ALONE: &str = "ip addr del 192.168.1.100/32 dev lo && ip addr flush de
 const BEHIND_ROUTER: Fault = Fault { kind: Kind::RoutingBehindRouter, ..ON_SERVER };
 const TUNNEL: Fault = Fault { kind: Kind::Tunnel, options: "-r 192.0.2.100 -i --port 80", ..ON_SERVER };
 
-pub(super) const FAULTS: [Fault; 41] = [
+pub(super) const FAULTS: [Fault; 42] = [
     Fault {
         id: "arp-ignore",
         make: "sysctl -w net.ipv4.conf.all.arp_ignore=0",
@@ -253,6 +253,7 @@ pub(super) const FAULTS: [Fault; 41] = [
         blanks: &[("GATEWAY", "192.168.1.254")],
         ..BEHIND_ROUTER
     },
+    Fault { id: "no-way-back", make: "ip route add blackhole 192.0.2.0/24", ..BEHIND_ROUTER },
     // Of two gateways, one is gone; nearly all connections take it.
     Fault {
         id: "no-way-back",

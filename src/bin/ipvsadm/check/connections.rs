@@ -114,6 +114,27 @@ impl Count {
         (!has_recovered && !is_few).then_some(Stuck { count, all: counted.all, newest })
     }
 
+    /// Whether packets with forged senders explain the connections of a service that wait: they come from many clients, of which none
+    /// comes twice, and wait for all its servers alike. What is wrong with one server shows on that one alone, and clients that are
+    /// not served try again.
+    pub(crate) fn is_flood(&self, service: &ServiceId, servers: &[DestinationId]) -> bool {
+        const MANY: usize = 10;
+        let of = |server: &DestinationId| self.counted.get(&(*service, *server));
+        let stuck: Vec<usize> =
+            servers.iter().map(|server| of(server).map_or(0, |counted| counted.stuck.len())).collect();
+        let clients: Vec<IpAddr> = servers
+            .iter()
+            .filter_map(of)
+            .flat_map(|counted| counted.waiting.iter().map(|(client, _)| *client))
+            .collect();
+        let distinct: HashSet<&IpAddr> = clients.iter().collect();
+        let (least, most) = (stuck.iter().min().unwrap_or(&0), stuck.iter().max().unwrap_or(&0));
+        servers.len() > 1
+            && clients.len() >= MANY
+            && distinct.len() * 10 >= clients.len() * 9
+            && least * 3 >= *most
+    }
+
     /// Whether a server has accepted connections and none waits for it.
     pub(crate) fn is_serving(&self, service: &ServiceId, server: &DestinationId) -> bool {
         self.counted.get(&(*service, *server)).is_some_and(|counted| {

@@ -21,6 +21,8 @@ pub(crate) struct Director {
     /// The marks that the packet filter sets; none if its rules cannot be read.
     pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
+    /// The one that has services in its configuration, where the table is empty.
+    pub(crate) idle_supervisor: Option<&'static str>,
     /// The weights that servers of weight 0 had earlier, as far as they matter and are known.
     pub(crate) weights: HashMap<(ServiceId, DestinationId), u32>,
     /// The rules of the packet filters.

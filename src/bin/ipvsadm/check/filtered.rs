@@ -35,13 +35,14 @@ pub(crate) fn requests(director: &Director) -> Vec<Finding> {
     if is_open && !rules.has_redirects() {
         return findings;
     }
-    for (service, _) in director.services() {
+    for (service, servers) in director.services() {
+        let is_one_sided = packets::is_one_sided(servers);
         let mut packets = packets::requests(director, service);
         packets.retain(|packet| packet.is_local == Some(true));
         let drops = |packets: &[Packet]| {
             if is_open { None } else { dropped(rules, &ARRIVING, SCHEDULED, packets) }
         };
-        let later = || drops(&packets::later(&director.machine, &packets));
+        let later = || drops(&packets::later(&director.machine, &packets, is_one_sided));
         let found = drops(&packets).or_else(later).or_else(|| redirected(director, &packets));
         findings.extend(found.map(|(what, fix)| Kind::FilterInput.of_service(&service.id, what, fix)));
     }
@@ -161,7 +162,13 @@ pub(crate) fn to_server(
     if director.rules.is_open(&LEAVING) {
         return None;
     }
-    dropped(&director.rules, &LEAVING, ALL, &packets::to_server(director, service, server))
+    let first = packets::to_server(director, service, server);
+    let drops = |packets: &[Packet]| dropped(&director.rules, &LEAVING, ALL, packets);
+    // What is around a packet in a tunnel is no part of a connection.
+    let is_direct = server.destination.forwarding == ForwardingMethod::DirectRouting;
+    let is_tracked = packets::is_tracked(&director.machine) == Some(true);
+    let later = || drops(&packets::later(&director.machine, &first, true));
+    drops(&first).or_else(|| if is_direct && is_tracked { later() } else { None })
 }
 
 /// What drops the answers of a masqueraded server, and the fix.

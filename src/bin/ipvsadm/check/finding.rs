@@ -66,11 +66,14 @@ kinds! {
     VipOnOtherLink: "vip-on-other-link", "ARP requests for the address get no reply";
     VipUnanswered: "vip-unanswered", "ARP requests for the address get no reply";
     VipTwice: "vip-twice", "each client reaches one machine or the other, by chance and for minutes";
+    SupervisorIdle: "supervisor-idle", "it makes its services when it starts, and not again: clients are not served";
     NoServer: "no-server", "every client is refused";
     AllWeightsZero: "all-weights-zero", "a server of weight 0 gets no new connections: every new client is refused";
     ClientsRefused: "clients-refused", "each client of that server is refused, though others could take it";
     WeightsIgnored: "weights-ignored", "connections are not distributed by weight";
     PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
+    OnePacketMasqueraded: "one-packet-masqueraded", "the answers of masqueraded servers find no connection and keep the servers' addresses: clients ignore them";
+    FtpData: "ftp-data", "clients of FTP open a second connection for data, which must reach the server of the first one: transfers fail";
     MaskOfAll: "mask-of-all", "all clients go to one server";
     MarkUnset: "mark-unset", "no packet carries the mark, so the service gets none";
     FilterInput: "filter-input", "clients' packets do not get as far as the service: clients are not served";

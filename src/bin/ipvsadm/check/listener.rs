@@ -19,12 +19,23 @@ use crate::command::{Method, RealServer};
 /// Whether a rule may change the destination of clients' packets. Without a port it is enough that there is one for the
 /// address.
 pub(crate) fn is_redirected(role: &RealServer, machine: &Machine, rules: &Ruleset) -> bool {
-    let of_protocol =
-        |number| rules.may_redirect(&[Hook::Prerouting], &request(machine, role.vip, role.port, number));
+    let of_protocol = |number| {
+        ends(role, machine)
+            .into_iter()
+            .any(|to| rules.may_redirect(&[Hook::Prerouting], &request(machine, to, role.port, number)))
+    };
     match role.protocol {
         Some(Protocol::Udp) => of_protocol(UDP),
         Some(_) => of_protocol(TCP),
         None => of_protocol(TCP) || of_protocol(UDP),
+    }
+}
+
+/// The addresses that clients' packets have when they arrive here: with masquerading the server's own.
+fn ends(role: &RealServer, machine: &Machine) -> Vec<IpAddr> {
+    match role.method {
+        Method::Masquerade => sources(role, machine).into_iter().flatten().collect(),
+        Method::DirectRouting | Method::Tunnel => vec![role.vip],
     }
 }
 

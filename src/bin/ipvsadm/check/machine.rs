@@ -26,6 +26,8 @@ pub(crate) struct Machine {
     pub(crate) without_route: u64,
     /// Its addresses that others answered for when they were asked, with the interface and the Ethernet address.
     pub(crate) twice: Vec<(IpAddr, u32, [u8; 6])>,
+    /// Whether IPVS reads what FTP says of addresses; none if that is not known.
+    pub(crate) has_ftp_helper: Option<bool>,
     /// The addresses of this machine's own virtual services; only on a real server.
     pub(crate) scheduled: HashSet<IpAddr>,
     pub(crate) sysctls: Sysctls,

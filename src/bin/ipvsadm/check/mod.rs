@@ -53,7 +53,7 @@ use crate::format::command_line_inside as command_line;
 use crate::messages::{self, Failure, Result};
 use crate::netns;
 use crate::shell;
-use crate::supervisors::Supervisors;
+use crate::supervisors::{self, Supervisors};
 
 use address::Route;
 use connections::Expiry;
@@ -74,14 +74,17 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 26] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 29] = [
     services::vips,
     services::twice,
+    services::supervisor_idle,
     services::no_server,
     services::all_weights_zero,
     hashed::refusing,
     services::weights_ignored,
     services::persistent_one_packet,
+    services::one_packet_masqueraded,
+    services::ftp,
     services::masks,
     services::marks,
     filtered::neighbour_discovery,
@@ -153,16 +156,24 @@ fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: 
     if probe {
         neighbours::ask_for_addresses(&mut machine, &table);
     }
+    let daemons = client.daemons().map_err(refused)?;
+    let supervisors = Supervisors::running(Path::new("/proc"));
+    if !daemons.is_empty() || supervisors.fill_table.is_some() {
+        neighbours::ask_for_missing(&mut machine, &table);
+    }
     let silent = neighbours::silent_hops(&machine, &table);
     neighbours::probe_again(&mut machine, &silent);
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
     Ok(Director {
-        daemons: client.daemons().map_err(refused)?,
+        daemons,
         timeouts: Some(timeouts),
         connections: connections::count(&table, expiry).map_err(refused)?,
         marks: marks::read(&table),
-        supervisors: Supervisors::running(Path::new("/proc")),
+        idle_supervisor: supervisors
+            .fill_table
+            .filter(|name| table.is_empty() && supervisors::has_services(name)),
+        supervisors,
         weights: if table.iter().any(|(_, servers)| services::all_zero(servers)) {
             saved::weights(file)
         } else {
@@ -272,6 +283,7 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         rp_filter_drops: procfs::rp_filter_drops(),
         without_route: role.map_or(0, |role| procfs::connections_without_route(role.vip.is_ipv4())),
         twice: Vec::new(),
+        has_ftp_helper: procfs::has_ftp_helper(),
         scheduled: role.map_or_else(HashSet::new, |_| procfs::scheduled()),
         sysctls: procfs::sysctls(),
     };

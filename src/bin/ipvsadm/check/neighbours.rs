@@ -66,6 +66,30 @@ pub(crate) fn ask_for_addresses(machine: &mut Machine, table: &Table) {
     machine.twice = asked.iter().filter_map(answered).collect();
 }
 
+/// Asks for virtual addresses that this machine does not have, on the networks that they belong to: another director may.
+pub(crate) fn ask_for_missing(machine: &mut Machine, table: &Table) {
+    const MOST: usize = 64;
+    let vips: BTreeSet<IpAddr> = table.iter().filter_map(|(entry, _)| address(&entry.service.id)).collect();
+    let missing = vips.into_iter().filter(|vip| machine.route(*vip) != Route::Local);
+    let asked: Vec<(IpAddr, u32)> = missing
+        .filter_map(|vip| Some((vip, machine.on_link(vip)?.index)))
+        .filter(|(vip, link)| !machine.answered(*vip, *link))
+        .take(MOST)
+        .collect();
+    let Ok(mut routing) = Routing::open() else { return };
+    for (vip, link) in &asked {
+        if routing.resolve(*vip, *link).is_err() {
+            return; // what is not answered is not known
+        }
+    }
+    let end = Instant::now() + TIMEOUT;
+    while asked.iter().any(|(vip, link)| !machine.answered(*vip, *link)) && Instant::now() < end {
+        sleep(STEP);
+        let Ok(neighbours) = routing.neighbours() else { return };
+        machine.neighbours = neighbours.into();
+    }
+}
+
 fn ask(
     machine: &mut Machine,
     asked: &BTreeSet<(IpAddr, u32)>,

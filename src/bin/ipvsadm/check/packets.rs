@@ -59,14 +59,26 @@ pub(crate) fn is_tracked(machine: &Machine) -> Option<bool> {
     machine.sysctl("net/ipv4/vs/conntrack").map(|value| value != 0)
 }
 
-/// The packets after the first, if the connection tracking does not keep the connection: each is the first that it sees.
-pub(crate) fn later(machine: &Machine, first: &[Packet]) -> Vec<Packet> {
-    let state = match machine.sysctl("net/netfilter/nf_conntrack_tcp_loose") {
-        Some(0) => "invalid",
-        _ => "new",
+/// Whether servers of a service answer clients themselves, so that the director sees one side of their connections.
+pub(crate) fn is_one_sided(servers: &[DestinationEntry]) -> bool {
+    servers.iter().any(|server| {
+        let it = server.destination;
+        it.weight > 0
+            && matches!(it.forwarding, ForwardingMethod::DirectRouting | ForwardingMethod::Tunnel(_))
+    })
+}
+
+/// The packets after the first, as the connection tracking sees them where it does not take them as ESTABLISHED: it does not
+/// keep the connection, and each is the first that it sees; or it does, and sees only one side of it.
+pub(crate) fn later(machine: &Machine, first: &[Packet], is_one_sided: bool) -> Vec<Packet> {
+    let is_strict = machine.sysctl("net/netfilter/nf_conntrack_tcp_loose") == Some(0);
+    let state = match is_tracked(machine) {
+        Some(false) if !is_strict => "new",
+        Some(true) if !is_one_sided => return Vec::new(),
+        Some(_) => "invalid",
+        None => return Vec::new(),
     };
-    let is_kept = is_tracked(machine) != Some(false);
-    let of_tcp = first.iter().filter(|packet| !is_kept && packet.protocol == TCP);
+    let of_tcp = first.iter().filter(|packet| packet.protocol == TCP);
     of_tcp.map(|packet| Packet { flags: Some(ACK), state: Some(state), ..packet.clone() }).collect()
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use crate::sysctl;
 
@@ -14,6 +15,12 @@ use super::marks::output;
 pub(crate) fn sysctls() -> Sysctls {
     let known = RefCell::new(HashMap::new());
     Box::new(move |path| *known.borrow_mut().entry(path.to_owned()).or_insert_with(|| sysctl::read(path)))
+}
+
+/// Whether the module `ip_vs_ftp` is there; none if `/sys` is not.
+pub(crate) fn has_ftp_helper() -> Option<bool> {
+    let modules = Path::new("/sys/module");
+    modules.join("ip_vs").exists().then(|| modules.join("ip_vs_ftp").exists())
 }
 
 /// Listening TCP and UDP sockets, and TCP connections.

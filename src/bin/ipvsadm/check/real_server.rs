@@ -194,7 +194,7 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
         Some(_) => !spread.iter().all(|hop| is_other(&hop)),
         None => machine.routes.answers.iter().all(is_director),
     };
-    let link = machine.routes.answers.first().filter(|_| is_bad)?.link()?;
+    let link = machine.routes.answers.first().filter(|_| is_bad && !answers_arrive(role, machine))?.link()?;
     let gateway = other.and_then(|hop| Some((hop.gateway?, hop.link)));
     let (gateway, link) =
         gateway.map_or_else(|| ("GATEWAY".to_owned(), link), |(gateway, link)| (gateway.to_string(), link));
@@ -206,6 +206,19 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
         None => format!("the default route is via the director, {director}"),
     };
     Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
+}
+
+/// Whether clients outside of this server's networks have got its answers: then the director takes them on purpose
+/// (`accept_local`).
+fn answers_arrive(role: &RealServer, machine: &Machine) -> bool {
+    let is_far = |connection: &&Connection| {
+        connection.local.ip() == role.vip
+            && role.port.is_none_or(|port| port == connection.local.port())
+            && machine.on_link(connection.remote.ip()).is_none()
+            && machine.holders(connection.remote.ip()).next().is_none()
+    };
+    let mut far = machine.connections.iter().filter(is_far).peekable();
+    far.peek().is_some() && far.all(|connection| connection.state != TcpState::Opening)
 }
 
 fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) -> Option<Finding> {

@@ -1,6 +1,8 @@
 //! The real servers as seen by the director.
 
-use ipvs::{Change, Destination, DestinationEntry, ForwardingMethod, Protocol, Service, ServiceId};
+use ipvs::{
+    Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
+};
 
 use super::address::{Route, full_prefix};
 use super::beside;
@@ -114,6 +116,10 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
     let vips = director.vips();
     for (service, servers) in director.services() {
         let used = servers.iter().filter(|server| server.destination.weight > 0);
+        let used_ids: Vec<DestinationId> = used.clone().map(|server| server.destination.id).collect();
+        if director.connections.is_flood(&service.id, &used_ids) {
+            continue;
+        }
         let suspects: Vec<(&DestinationEntry, Stuck)> = used
             .filter_map(|server| {
                 let stuck = director.connections.stuck(&service.id, &server.destination.id)?;

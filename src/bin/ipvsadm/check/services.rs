@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Netmask, Persistence, Service,
-    ServiceId,
+    Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Netmask, Persistence, Protocol,
+    Service, ServiceId,
 };
 
 use crate::change::warnings::weighted_alternative;
@@ -282,6 +282,62 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// One-packet services with masqueraded servers.
+pub(crate) fn one_packet_masqueraded(director: &Director) -> Vec<Finding> {
+    let is_masqueraded =
+        |server: &DestinationEntry| server.destination.forwarding == ForwardingMethod::Masquerade;
+    let services = director
+        .services()
+        .filter(|(service, servers)| service.one_packet && servers.iter().any(is_masqueraded));
+    services
+        .map(|(service, _)| {
+            let fix = command_line(&Change::EditService(Service { one_packet: false, ..*service }));
+            let what = "the service schedules each packet by itself (-o), and has masqueraded servers (-m)";
+            Kind::OnePacketMasqueraded.of_service(&service.id, what, fix)
+        })
+        .collect()
+}
+
+/// FTP whose data connections go to another server, or to addresses that clients do not reach.
+pub(crate) fn ftp(director: &Director) -> Vec<Finding> {
+    const FTP: u16 = 21;
+    let mut findings = Vec::new();
+    for (service, servers) in director.services() {
+        if !matches!(service.id, ServiceId::Address { protocol: Protocol::Tcp, port: FTP, .. }) {
+            continue;
+        }
+        let used: Vec<&DestinationEntry> =
+            servers.iter().filter(|server| server.destination.weight > 0).collect();
+        let is_masqueraded =
+            |server: &&&DestinationEntry| server.destination.forwarding == ForwardingMethod::Masquerade;
+        if used.iter().any(|server| is_masqueraded(&server)) && director.machine.has_ftp_helper == Some(false)
+        {
+            let what = "masqueraded servers name their own addresses for the data, and the module ip_vs_ftp, which translates them, is not loaded";
+            findings.push(Kind::FtpData.of_service(&service.id, what, "modprobe ip_vs_ftp"));
+        }
+        let is_spread = used.iter().filter(|server| !is_masqueraded(server)).count() > 1;
+        if is_spread && service.persistence.is_none() {
+            let netmask = Netmask::single(service.id.family());
+            let persistence = Some(Persistence { timeout: 600, netmask });
+            let fix = command_line(&Change::EditService(Service { persistence, ..*service }));
+            let what = "the service is FTP and not persistent, so the scheduler may choose another server for the data";
+            findings.push(Kind::FtpData.of_service(&service.id, what, fix));
+        }
+    }
+    findings
+}
+
+/// A supervisor with services that runs beside an empty table.
+pub(crate) fn supervisor_idle(director: &Director) -> Vec<Finding> {
+    let idle = director.idle_supervisor.filter(|_| director.table.is_empty());
+    idle.map(|name| {
+        let what = format!("{name} runs and has services in its configuration, and the table is empty");
+        Kind::SupervisorIdle.at(&name, what, format!("systemctl restart {name}"))
+    })
+    .into_iter()
+    .collect()
 }
 
 /// Persistence that takes all clients as one.

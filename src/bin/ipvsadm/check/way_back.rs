@@ -7,7 +7,7 @@ use super::address::{Address, Route};
 use super::finding::{Finding, Kind, counted};
 use super::fixes::{ip_command, restore_route};
 use super::machine::{LinkKind, Machine};
-use super::routes::{Hop, RouteEntry};
+use super::routes::{Hop, MAIN, RouteEntry, RouteEntryKind};
 use crate::command::{Method, RealServer};
 
 /// The server's own addresses on Ethernet interfaces.
@@ -95,10 +95,35 @@ fn why_far_clients_matter(role: &RealServer, machine: &Machine) -> Option<String
         .then(|| format!("{vip} is in no network of this server, and the director cannot be reached"))
 }
 
+/// A route that drops packets (blackhole, unreachable, prohibit), where clients came whom no route leads back to.
+fn barred(role: &RealServer, machine: &Machine) -> Option<Finding> {
+    const LOCAL: u32 = 255; // broadcasts and the like
+    let dropped = Some(machine.without_route).filter(|dropped| *dropped > 0)?;
+    let is_barrier = |route: &&RouteEntry| {
+        route.kind == RouteEntryKind::Other
+            && route.table != LOCAL
+            && route.prefix > 0
+            && route.to.is_ipv4() == role.vip.is_ipv4()
+            && !route.to.is_multicast()
+    };
+    let route = machine.routes.all.iter().find(is_barrier)?;
+    let network = format!("{}/{}", route.to, route.prefix);
+    let what = format!(
+        "a route drops packets to {network}, and this server has dropped {} of clients because no route leads to them",
+        counted(dropped, "connection")
+    );
+    let table = if route.table == MAIN { String::new() } else { format!(" table {}", route.table) };
+    let fix = format!("{} route del {network}{table}", ip_command(route.to));
+    Some(Kind::NoWayBack.at(&network, what, fix))
+}
+
 /// No route for answers to remote clients, or one through a gateway that does not answer. With masquerading the gateway
 /// is the director.
 pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let answers = &machine.routes.answers;
+    if let Some(finding) = barred(role, machine) {
+        return Some(finding);
+    }
     if role.method == Method::Masquerade || answers.is_empty() {
         return None;
     }

@@ -64,7 +64,7 @@ pub(super) fn step(machine: &Machine, rules: &Ruleset, flow: &Flow, roads: &mut 
     let packet = packet(machine, flow, link);
     let drops = |packets: &[Packet]| dropped(rules, &ARRIVING, SCHEDULED, packets);
     let found = drops(std::slice::from_ref(&packet))
-        .or_else(|| drops(&later(machine, std::slice::from_ref(&packet))));
+        .or_else(|| drops(&later(machine, std::slice::from_ref(&packet), false)));
     if let Some((what, fix)) = found {
         step.stop(what, Some(fix));
     } else if let Some((rule, target)) = rules.redirects(&packet) {
