@@ -84,6 +84,7 @@ director||ADDRESS||check,explain|with --check -r and --explain -r: the director'
 port||PORT[/udp]||check|with --check -r: the port to serve
 without||ADDRESS[:PORT]||explain|with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight
 probe||||check|with --check, on a director: ask by ARP whether other machines answer for its addresses, too
+nobody-has||ADDRESS[%INTERFACE]||check|with --check, alone: status 0 if the machines on the network were asked for an address, and none has it
 fix||||check|with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it
 yes||||check|with --fix: without asking
 persist||||check|with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table

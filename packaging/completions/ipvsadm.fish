@@ -212,6 +212,7 @@ complete -c ipvsadm -n '__ipvsadm_with check explain' -l director -x -a '(__ipvs
 complete -c ipvsadm -n '__ipvsadm_with check' -l port -x -a '(__ipvsadm_values port)' -d 'with --check -r: the port to serve'
 complete -c ipvsadm -n '__ipvsadm_with explain' -l without -x -a '(__ipvsadm_values without)' -d 'with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight'
 complete -c ipvsadm -n '__ipvsadm_with check' -l probe -d 'with --check, on a director: ask by ARP whether other machines answer for its addresses, too'
+complete -c ipvsadm -n '__ipvsadm_with check' -l nobody-has -x -a '(__ipvsadm_values nobody-has)' -d 'with --check, alone: status 0 if the machines on the network were asked for an address, and none has it'
 complete -c ipvsadm -n '__ipvsadm_with check' -l fix -d 'with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it'
 complete -c ipvsadm -n '__ipvsadm_with check' -l yes -d 'with --fix: without asking'
 complete -c ipvsadm -n '__ipvsadm_with check' -l persist -d 'with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table'

@@ -6,6 +6,7 @@
 mod cluster;
 mod explain;
 mod faults;
+mod harmless;
 mod interrupted;
 #[path = "../lab/kernel.rs"]
 mod kernel;

@@ -6,7 +6,7 @@ use crate::settles;
 const SERVER: &str = "ipvsadm --check -r 192.168.1.100 --port 80 --director 192.168.1.1";
 
 /// The commands that are printed to undo fixes, the last one first.
-fn undo(shown: &str) -> Vec<String> {
+pub(crate) fn undo(shown: &str) -> Vec<String> {
     let lines: Vec<&str> = shown.lines().collect();
     let after = |pair: &[&str]| pair[0].ends_with("this undoes it:").then(|| pair[1].trim().to_owned());
     let mut commands: Vec<String> = lines.windows(2).filter_map(after).collect();

@@ -22,6 +22,7 @@ pub(crate) enum Command {
     Restore(Restore),
     Check(Check),
     Explain(Explain),
+    Ask(Wanted),
     Drain(Drain),
     Undrain(Which),
     Watch(Watch),
@@ -104,6 +105,14 @@ pub(crate) struct Explain {
     pub(crate) weight: Option<u32>,
     /// As JSON.
     pub(crate) json: bool,
+}
+
+/// `--nobody-has`: an address that this machine is to take, if no other has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) address: IpAddr,
+    /// The interface on whose network others are asked; none for the one that it belongs to.
+    pub(crate) link: Option<String>,
 }
 
 /// `--fix`.

@@ -79,11 +79,6 @@ pub(crate) fn undrain_line(service: &ServiceId, server: &DestinationId) -> Strin
     about_server("--undrain", service, server)
 }
 
-/// The command line by which `--drain` takes one out.
-pub(crate) fn drain_line(service: &ServiceId, server: &DestinationId) -> String {
-    about_server("--drain", service, server)
-}
-
 fn about_server(command: &str, service: &ServiceId, server: &DestinationId) -> String {
     let line = line(&Change::DeleteDestination { service: *service, destination: *server });
     let words = line.split(' ').skip(1).map(|word| word.as_bytes().to_vec());

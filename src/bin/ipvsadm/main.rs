@@ -29,6 +29,7 @@ mod netns;
 mod notes;
 mod option_table;
 mod places;
+mod programs;
 mod refusal;
 mod resolver;
 mod rules;

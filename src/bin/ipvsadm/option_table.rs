@@ -100,6 +100,7 @@ options! {
     Port: option(Extensions, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
     Without: option(Extensions, "", "without", Value("ADDRESS[:PORT]"), "with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight"),
     Probe: option(Extensions, "", "probe", Nothing, "with --check, on a director: ask by ARP whether other machines answer for its addresses, too"),
+    NobodyHas: option(Extensions, "", "nobody-has", Value("ADDRESS[%INTERFACE]"), "with --check, alone: status 0 if the machines on the network were asked for an address, and none has it"),
     Fix: option(Extensions, "", "fix", Nothing, "with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it"),
     Yes: option(Extensions, "", "yes", Nothing, "with --fix: without asking"),
     Persist: option(Extensions, "", "persist", Nothing, "with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table"),

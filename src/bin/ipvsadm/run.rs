@@ -73,6 +73,7 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
             return restore::restore(session, what, out, run::<W>);
         }
         Command::Watch(_) => return Err(messages::value(messages::ONLY_CHANGES)),
+        Command::Ask(wanted) => return check::nobody_has(wanted),
         Command::Check(what) => {
             if let Some(role) = &what.role {
                 return check::real_server(role, what, out);

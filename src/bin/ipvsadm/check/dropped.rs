@@ -6,16 +6,17 @@ use ipvs::Family;
 
 use super::filters::rules::{ACK, Hook, Packet};
 use super::filters::ruleset::{Dropped, Ruleset};
+use super::fix::{Fix, IptablesRule, Step, Word};
 use super::packets::{ICMP, ICMP6, NEIGHBOURS, SCTP, TCP, UDP};
 use crate::shell;
 
-/// What certainly drops packets, all of them, and the command that lets them pass.
+/// What certainly drops packets, all of them, and what lets them pass.
 pub(crate) fn dropped(
     rules: &Ruleset,
     hooks: &[Hook],
     below: i32,
     packets: &[Packet],
-) -> Option<(String, String)> {
+) -> Option<(String, Fix)> {
     let all: Option<Vec<Dropped<'_>>> =
         packets.iter().map(|packet| surely(rules, hooks, below, packet)).collect();
     let (dropped, packet) = (*all?.first()?, packets.first()?);
@@ -79,10 +80,10 @@ pub(crate) fn named(packet: &Packet) -> String {
 }
 
 /// The command that puts a rule for a packet before all others of the chain.
-pub(crate) fn accept(dropped: Dropped<'_>, packet: &Packet) -> String {
+pub(crate) fn accept(dropped: Dropped<'_>, packet: &Packet) -> Fix {
     let Dropped { table, base, .. } = dropped;
     if table.name == "inet firewalld" && base.hook == Hook::Input {
-        return of_firewalld(packet);
+        return Step::Firewall(of_firewalld(packet)).into();
     }
     let protocol = match packet.protocol {
         TCP => "tcp".to_owned(),
@@ -103,20 +104,17 @@ pub(crate) fn accept(dropped: Dropped<'_>, packet: &Packet) -> String {
             _ if packet.protocol == ICMP => "icmp type destination-unreachable".to_owned(),
             _ => format!("meta l4proto {protocol}"),
         });
-        return format!(
+        let insert = format!(
             "nft insert rule {} {} {} accept",
             table.name.split(' ').map(shell::quoted).collect::<Vec<_>>().join(" "),
             shell::quoted(&base.chain),
             words.join(" ")
         );
+        return Step::Firewall(insert).into();
     }
-    let mut words = vec![table.tool.clone()];
-    if table.name != "filter" {
-        words.extend(["-t".to_owned(), table.name.clone()]);
-    }
-    words.extend(["-I".to_owned(), base.chain.clone()]);
+    let mut words: Vec<Word> = Vec::new();
     let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+        words.extend(value.map(|value| [name.into(), value.into()]).into_iter().flatten());
     };
     option("-s", packet.from.map(|from| from.to_string()));
     option("-d", packet.to.map(|to| to.to_string()));
@@ -125,7 +123,9 @@ pub(crate) fn accept(dropped: Dropped<'_>, packet: &Packet) -> String {
     option("--dport", packet.to_port.map(|port| port.to_string()));
     option("--icmp-type", (packet.protocol == ICMP).then(|| "fragmentation-needed".to_owned()));
     option("-j", Some("ACCEPT".to_owned()));
-    shell::line(words)
+    let (how, name, chain) = ("-I", &table.name, base.chain.clone());
+    let of = (name != "filter").then(|| name.clone());
+    Step::Iptables(IptablesRule { tool: table.tool.clone(), how, table: of, chain, words }).into()
 }
 
 /// The same by firewalld, which may let nobody else change its table.

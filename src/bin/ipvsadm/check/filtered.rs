@@ -11,6 +11,7 @@ use super::filters::SCHEDULED;
 use super::filters::rules::{ACK, Hook, Packet, SYN, Target};
 use super::filters::ruleset::{Dropped, Ruleset};
 use super::finding::{Finding, Kind};
+use super::fix::Fix;
 use super::machine::Machine;
 use super::packets::{self, ICMP, ICMP6, IPIP, NEIGHBOURS, TCP, UDP, wires};
 use super::way_back;
@@ -50,7 +51,7 @@ pub(crate) fn requests(director: &Director) -> Vec<Finding> {
 }
 
 /// A rule that gives clients' packets another destination before IPVS sees them, unless that is another service.
-fn redirected(director: &Director, packets: &[Packet]) -> Option<(String, String)> {
+fn redirected(director: &Director, packets: &[Packet]) -> Option<(String, Fix)> {
     let all: Option<Vec<(Dropped<'_>, Target)>> =
         packets.iter().map(|packet| director.rules.redirects(packet)).collect();
     let all = all?;
@@ -73,7 +74,7 @@ fn redirected(director: &Director, packets: &[Packet]) -> Option<(String, String
 }
 
 /// Neighbour discovery of IPv6 that a packet filter drops: nobody learns who has an address.
-fn neighbours(rules: &Ruleset, wires: &[Option<String>]) -> Vec<(&'static str, String, String)> {
+fn neighbours(rules: &Ruleset, wires: &[Option<String>]) -> Vec<(&'static str, String, Fix)> {
     let mut findings = Vec::new();
     for (at, hooks, is_in) in [("INPUT", &ARRIVING[..], true), ("OUTPUT", &LEAVING, false)] {
         if rules.is_open(hooks) {
@@ -134,21 +135,20 @@ pub(crate) fn answers(director: &Director) -> Vec<Finding> {
 fn of_servers(
     director: &Director,
     kind: Kind,
-    dropped: fn(&Director, &Service, &DestinationEntry) -> Option<(String, String)>,
+    dropped: fn(&Director, &Service, &DestinationEntry) -> Option<(String, Fix)>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (service, servers) in director.services() {
         let used = servers.iter().filter(|server| server.destination.weight > 0);
-        let all: Vec<(String, String)> =
-            used.filter_map(|server| dropped(director, service, server)).collect();
-        let mut fixes: Vec<&str> = Vec::new();
-        for (_, fix) in &all {
+        let all: Vec<(String, Fix)> = used.filter_map(|server| dropped(director, service, server)).collect();
+        let mut fix = Fix::default();
+        for step in all.iter().flat_map(|(_, fix)| &fix.0) {
             // With direct routing it is the same for all servers.
-            if !fixes.contains(&fix.as_str()) {
-                fixes.push(fix);
+            if !fix.0.contains(step) {
+                fix.0.push(step.clone());
             }
         }
-        findings.extend(all.first().map(|(what, _)| kind.of_service(&service.id, what, fixes.join(" && "))));
+        findings.extend(all.first().map(|(what, _)| kind.of_service(&service.id, what, fix)));
     }
     findings
 }
@@ -158,7 +158,7 @@ pub(crate) fn to_server(
     director: &Director,
     service: &Service,
     server: &DestinationEntry,
-) -> Option<(String, String)> {
+) -> Option<(String, Fix)> {
     if director.rules.is_open(&LEAVING) {
         return None;
     }
@@ -176,7 +176,7 @@ pub(crate) fn from_server(
     director: &Director,
     service: &Service,
     server: &DestinationEntry,
-) -> Option<(String, String)> {
+) -> Option<(String, Fix)> {
     let rules = &director.rules;
     if rules.is_open(&FORWARDED) && rules.is_open(&SENT) {
         return None;

@@ -15,10 +15,11 @@ use std::path::Path;
 
 use ipvs::Family;
 
-use super::marks::output;
 pub(crate) use marked::SCHEDULED;
 use rules::RuleTable;
 use ruleset::Ruleset;
+
+use crate::programs::output;
 
 /// The rules of all packet filters on this machine, as far as their tools may read them. A filter that the kernel does
 /// not have is not asked for, because its tool would load it.

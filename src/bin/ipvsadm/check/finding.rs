@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use ipvs::{DestinationId, ServiceId};
 use serde::Serialize;
 
+use super::fix::Fix;
+
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
@@ -26,8 +28,8 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// Its consequence.
     pub(crate) why: &'static str,
-    /// The command that fixes it. The user fills in words in capitals.
-    pub(crate) fix: String,
+    /// What fixes it. The user fills in words in capitals.
+    pub(crate) fix: Fix,
 }
 
 /// Whether clients suffer.
@@ -119,12 +121,7 @@ kinds! {
 
 impl Kind {
     /// A finding of this kind.
-    pub(crate) fn at(
-        self,
-        at: &dyn fmt::Display,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
+    pub(crate) fn at(self, at: &dyn fmt::Display, what: impl Into<String>, fix: impl Into<Fix>) -> Finding {
         let (id, why) = self.texts();
         Finding {
             id,
@@ -140,12 +137,7 @@ impl Kind {
     }
 
     /// A finding of this kind about a service.
-    pub(crate) fn of_service(
-        self,
-        id: &ServiceId,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
+    pub(crate) fn of_service(self, id: &ServiceId, what: impl Into<String>, fix: impl Into<Fix>) -> Finding {
         let (protocol, service) = match id {
             ServiceId::Address { protocol, address, port } => (
                 Some(protocol.to_string().to_ascii_lowercase()),
@@ -162,7 +154,7 @@ impl Kind {
         service: &ServiceId,
         server: &DestinationId,
         what: impl Into<String>,
-        fix: impl Into<String>,
+        fix: impl Into<Fix>,
     ) -> Finding {
         let at = format!("{service} -> {server}");
         Finding { at, server: Some(server.to_string()), ..self.of_service(service, what, fix) }

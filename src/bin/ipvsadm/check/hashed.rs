@@ -4,8 +4,8 @@ use ipvs::{DestinationEntry, SchedulerFlags, Service};
 
 use super::director::Director;
 use super::finding::{Finding, Kind};
+use super::fix::Step;
 use super::servers::is_full;
-use crate::format;
 use crate::places::Hashing;
 
 /// Servers of weight 0, or full, whose clients are refused while others could take them. Where nobody could, that is another
@@ -32,9 +32,10 @@ pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
 }
 
 /// The flag that sends its clients to others, or its end.
-fn remedy(service: &Service, hashing: Hashing, server: &DestinationEntry) -> String {
+fn remedy(service: &Service, hashing: Hashing, server: &DestinationEntry) -> Step {
     if hashing.may_fall_back() {
-        return format::flags_line(service, service.scheduler_flags | SchedulerFlags::FLAG_1);
+        let scheduler_flags = service.scheduler_flags | SchedulerFlags::FLAG_1;
+        return Step::SchedulerFlags(Service { scheduler_flags, ..*service });
     }
-    format::drain_line(&service.id, &server.destination.id)
+    Step::Drain { service: service.id, server: server.destination.id }
 }

@@ -10,9 +10,9 @@ use super::filters;
 use super::filters::rules::{Hook, Packet};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
+use super::fix::{Fix, IptablesRule, SERVICE, Step, words};
 use super::machine::{Listener, Machine};
 use super::packets::{TCP, UDP};
-use super::set_sysctls;
 use super::way_back::sources;
 use crate::command::{Method, RealServer};
 
@@ -108,7 +108,7 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
     let fix = if machine.listens(to, port, is_tcp) {
         dropped::accept(redirected, &packet)
     } else {
-        RESTART.to_owned()
+        Step::Restart(SERVICE).into()
     };
     Some(Kind::NoListener.at(&port, what, fix))
 }
@@ -116,12 +116,10 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
 /// Ports that are probably not meant.
 const SYSTEM: [u16; 4] = [22, 25, 53, 111];
 
-const RESTART: &str = "systemctl restart SERVICE";
-
 /// What listens instead, and the fix.
-fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> (String, String) {
+fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> (String, Fix) {
     let is_tcp = role.protocol != Some(Protocol::Udp);
-    let restart = || RESTART.to_owned();
+    let restart = || Fix::from(Step::Restart(SERVICE));
     let mut of_port = machine.listeners.iter().filter(|it| it.port == port);
     if let Some(other) = of_port.clone().find(|it| it.is_tcp == is_tcp).or(of_port.next()) {
         if other.is_tcp != is_tcp {
@@ -131,11 +129,8 @@ fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> 
         if other.is_v6only {
             let path = "net/ipv6/bindv6only";
             let is_default = machine.sysctl(path) == Some(1);
-            let allow = is_default.then(|| set_sysctls(&[(path.to_owned(), 0)]) + " && ");
-            return (
-                ", only on :: without IPv4 (IPV6_V6ONLY)".to_owned(),
-                allow.unwrap_or_default() + RESTART,
-            );
+            let allow = if is_default { Fix::set([(path, 0)]) } else { Fix::default() };
+            return (", only on :: without IPv4 (IPV6_V6ONLY)".to_owned(), allow.and(restart()));
         }
         let elsewhere = format!(", only on {}", other.address);
         let is_reached = !other.address.is_loopback()
@@ -143,7 +138,7 @@ fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> 
             && machine.holders(other.address).next().is_some();
         let is_family = other.address.is_ipv4() == role.vip.is_ipv4();
         if is_reached && is_family {
-            return (elsewhere, redirect(role, machine, rules, other, other.address));
+            return (elsewhere, redirect(role, machine, rules, other, other.address).into());
         }
         return (elsewhere, restart());
     }
@@ -159,15 +154,15 @@ fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> 
             } else {
                 Some(role.vip)
             };
-            let fix = to.map_or_else(restart, |to| redirect(role, machine, rules, other, to));
+            let fix = to.map_or_else(restart, |to| redirect(role, machine, rules, other, to).into());
             (format!(", but on port {}", other.port), fix)
         }
         _ => (String::new(), restart()),
     }
 }
 
-/// The command that sends packets for the port to a socket.
-fn redirect(role: &RealServer, machine: &Machine, rules: &Ruleset, socket: &Listener, to: IpAddr) -> String {
+/// Sends packets for the port to a socket.
+fn redirect(role: &RealServer, machine: &Machine, rules: &Ruleset, socket: &Listener, to: IpAddr) -> Step {
     let family = Family::from(role.vip);
     let from = match role.method {
         Method::Masquerade => sources(role, machine).into_iter().flatten().next().unwrap_or(role.vip),
@@ -179,16 +174,15 @@ fn redirect(role: &RealServer, machine: &Machine, rules: &Ruleset, socket: &List
     match filters::tool(rules, family) {
         filters::Tool::Nft => {
             let ip = if family == Family::V4 { "ip" } else { "ip6" };
-            format!(
+            Step::Firewall(format!(
                 "nft 'add table {ip} ipvs; add chain {ip} ipvs redirect {{ type nat hook prerouting priority dstnat; }}; \
                  add rule {ip} ipvs redirect {ip} daddr {from} {protocol} dport {port} dnat to {to}'"
-            )
+            ))
         }
         filters::Tool::Iptables(tool) => {
-            let to = if family == Family::V4 { to.to_string() } else { format!("'{to}'") };
-            format!(
-                "{tool} -t nat -A PREROUTING -d {from} -p {protocol} --dport {port} -j DNAT --to-destination {to}"
-            )
+            let to = to.to_string().into();
+            let words = words(&format!("-d {from} -p {protocol} --dport {port} -j DNAT --to-destination"));
+            Step::Iptables(IptablesRule::append(tool, "nat", "PREROUTING", [words, vec![to]].concat()))
         }
     }
 }

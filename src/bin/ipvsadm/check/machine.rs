@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{Address, Route};
+use super::fix::{INTERFACE, Word};
 use super::indexed::{Indexed, Keyed};
 use super::routes::RoutingTables;
 
@@ -135,6 +136,11 @@ impl Machine {
     /// The name of an interface; if there is none, a placeholder.
     pub(crate) fn name(&self, index: u32) -> &str {
         self.link(index).map_or("INTERFACE", |link| &link.name)
+    }
+
+    /// The same as a word of a command.
+    pub(crate) fn word(&self, index: u32) -> Word {
+        self.link(index).map_or(INTERFACE, |link| link.name.as_str().into())
     }
 
     /// The route to an address, from the lookups.

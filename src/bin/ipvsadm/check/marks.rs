@@ -1,13 +1,14 @@
 //! Firewall marks: which ones the packet filter sets, as far as its tools show them.
 
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
 
 use ipvs::{Family, ServiceId};
 
 use super::Table;
 use super::address::full_prefix;
+use super::fix::{IptablesRule, PORT, Step, VIP, Word, words};
 use super::machine::{LinkKind, Machine};
+use crate::programs::output;
 
 /// The marks that rules set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,14 +65,6 @@ fn has_tables(rules: &str) -> bool {
     rules.lines().any(|line| line.starts_with('*') || line.starts_with("table "))
 }
 
-/// The output of a program, if it exists and succeeds.
-pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let mut command = Command::new(program);
-    let output = command.args(arguments).env("PATH", path).stdin(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 impl Marks {
     /// Adds the rules that one of the tools printed.
     fn take(&mut self, rules: &str, family: Option<Family>) {
@@ -112,14 +105,14 @@ impl Marks {
 
     /// The command that sets a mark on the TCP packets to the address that is probably meant; only on those of one
     /// port, if this machine itself accepts connections to that address, which may be the user's own.
-    pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> String {
+    pub(crate) fn rule(&self, mark: u32, family: Family, machine: &Machine) -> Step {
         let is_vip =
             |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
         let on_wire = |link| machine.link(link).is_some_and(|link| link.kind == LinkKind::Ethernet);
         let mut own =
             machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
         let address = own.next().map(|own| own.address);
-        let vip = address.map_or("VIP".to_owned(), |address| address.to_string());
+        let vip = address.map_or(VIP, Word::from);
         let is_served = machine.serves_tcp(address);
         let (six, ip) = if family == Family::V4 { ("", "ip") } else { ("6", "ip6") };
         let suffix = match self.tool {
@@ -127,14 +120,17 @@ impl Marks {
             Tool::IptablesLegacy => "-legacy",
             Tool::Nft => {
                 let tcp = if is_served { "tcp dport PORT" } else { "meta l4proto tcp" };
-                return format!(
+                return Step::Firewall(format!(
                     "nft 'add table inet ipvs; add chain inet ipvs marks {{ type filter hook prerouting priority mangle; }}; \
                      add rule inet ipvs marks {ip} daddr {vip} {tcp} meta mark set {mark}'"
-                );
+                ));
             }
         };
-        let tcp = if is_served { "-p tcp --dport PORT" } else { "-p tcp" };
-        format!("ip{six}tables{suffix} -t mangle -A PREROUTING -d {vip} {tcp} -j MARK --set-mark {mark}")
+        let tool = format!("ip{six}tables{suffix}");
+        let port = if is_served { vec!["--dport".into(), PORT] } else { Vec::new() };
+        let set = words(&format!("-j MARK --set-mark {mark}"));
+        let words = [words("-d"), vec![vip], words("-p tcp"), port, set].concat();
+        Step::Iptables(IptablesRule::append(tool, "mangle", "PREROUTING", words))
     }
 }
 
@@ -228,8 +224,8 @@ mod tests {
             ),
         ] {
             let marks = Marks { tool, ..Marks::default() };
-            assert_eq!(marks.rule(7, Family::V4, &machine), four);
-            assert_eq!(marks.rule(7, Family::V6, &machine), six);
+            assert_eq!(marks.rule(7, Family::V4, &machine).to_string(), four);
+            assert_eq!(marks.rule(7, Family::V6, &machine).to_string(), six);
         }
     }
 }

@@ -5,8 +5,9 @@ use ipvs::{DestinationEntry, Family, ForwardingMethod, Service};
 use super::beside::{MANY, beside};
 use super::director::Director;
 use super::finding::{Finding, Kind, counted};
+use super::fix::{Fix, IptablesRule, Step, words};
 use super::fixes::{remote_check, take_out, with_weight};
-use super::{filters, servers, set_sysctls};
+use super::{filters, servers};
 
 fn masqueraded(
     director: &Director,
@@ -32,7 +33,7 @@ pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
             counted(u64::try_from(clients.len()).unwrap_or(u64::MAX), "connection")
         );
         let id = server.destination.id;
-        let track = set_sysctls(&[("net/ipv4/vs/conntrack".to_owned(), 1)]);
+        let track = Fix::set([("net/ipv4/vs/conntrack", 1)]);
         let protocol = if matches!(service.id, ipvs::ServiceId::Address { protocol: ipvs::Protocol::Udp, .. }) {
             "udp"
         } else {
@@ -43,18 +44,18 @@ pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
             filters::Tool::Nft => {
                 let ip = if id.address.is_ipv4() { "ip" } else { "ip6" };
                 let to = if id.port == 0 { format!("meta l4proto {protocol}") } else { format!("{protocol} dport {}", id.port) };
-                format!(
+                Step::Firewall(format!(
                     "nft 'add table {ip} ipvs; add chain {ip} ipvs beside {{ type nat hook postrouting priority srcnat; }}; \
                      add rule {ip} ipvs beside {ip} saddr {network} {ip} daddr {} {to} masquerade'",
                     id.address
-                )
+                ))
             }
-            filters::Tool::Iptables(tool) => format!(
-                "{tool} -t nat -A POSTROUTING -s {network} -d {} -p {protocol}{port} -j MASQUERADE",
-                id.address
-            ),
+            filters::Tool::Iptables(tool) => {
+                let rule = format!("-s {network} -d {} -p {protocol}{port} -j MASQUERADE", id.address);
+                Step::Iptables(IptablesRule::append(tool, "nat", "POSTROUTING", words(&rule)))
+            }
         };
-        Some(Kind::ClientBeside.of_server(&service.id, &id, what, format!("{track} && {translate}")))
+        Some(Kind::ClientBeside.of_server(&service.id, &id, what, track.and(translate)))
     });
     troubled.collect()
 }

@@ -12,6 +12,7 @@ mod dropped;
 mod filtered;
 mod filters;
 mod finding;
+mod fix;
 mod fixes;
 mod hashed;
 mod indexed;
@@ -21,7 +22,6 @@ mod marks;
 mod masqueraded;
 mod neighbours;
 mod packets;
-mod persist;
 mod procfs;
 mod real_server;
 mod repair;
@@ -36,7 +36,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 mod tunnels;
-mod undo;
+mod wanted;
 mod way;
 mod way_back;
 
@@ -49,10 +49,7 @@ use std::time::Duration;
 use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use crate::command::{Check, RealServer};
-use crate::format::command_line_inside as command_line;
 use crate::messages::{self, Failure, Result};
-use crate::netns;
-use crate::shell;
 use crate::supervisors::{self, Supervisors};
 
 use address::Route;
@@ -61,6 +58,8 @@ use director::Director;
 use finding::Finding;
 use machine::{Machine, default_route_probe};
 use repair::{Seen, repair};
+pub(crate) use wanted::nobody_has;
+
 use routes::{Packet, RoutingTables, Rule};
 use rtnetlink::Routing;
 pub(crate) use way::explain;
@@ -110,7 +109,7 @@ impl Director {
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(self)).collect();
         for finding in &mut findings {
-            let of_table = finding.fix.starts_with("ipvsadm -");
+            let of_table = finding.fix.is_of_table();
             if let Some(manager) = self.supervisors.fill_table.filter(|_| of_table) {
                 let advice = ["; ", manager, " fills the table, so change its configuration, too"];
                 finding.what.extend(advice);
@@ -125,7 +124,7 @@ pub(crate) fn director(client: &mut Client, check: &Check, out: &mut impl Write)
     let mut look = || look_at_director(client, check);
     match check.fix {
         Some(fix) => repair(look, check, fix, out),
-        None => print(look()?.findings, check, out),
+        None => print(&look()?.findings, check, out),
     }
 }
 
@@ -198,7 +197,7 @@ pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write
     let look = || look_at_server(role);
     match check.fix {
         Some(fix) => repair(look, check, fix, out),
-        None => print(look()?.findings, check, out),
+        None => print(&look()?.findings, check, out),
     }
 }
 
@@ -219,11 +218,8 @@ fn without_duplicates(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-fn print(mut findings: Vec<Finding>, check: &Check, out: &mut impl Write) -> Result<()> {
-    for finding in &mut findings {
-        finding.fix = netns::command(std::mem::take(&mut finding.fix));
-    }
-    let written = show::show(out, &findings, check.json, terminal_width()).and_then(|()| out.flush());
+fn print(findings: &[Finding], check: &Check, out: &mut impl Write) -> Result<()> {
+    let written = show::show(out, findings, check.json, terminal_width()).and_then(|()| out.flush());
     written.map_err(|error| unwritten(&error))?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }
 }
@@ -338,22 +334,4 @@ fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io:
         .flat_map(|from| kinds.iter().map(move |kind| packet(from, *kind)))
         .collect();
     Ok(RoutingTables { all, rules, answers: routing.look_up(&packets)? })
-}
-
-/// The command line that sets settings, by their paths below `/proc/sys`.
-fn set_sysctls(settings: &[(String, u32)]) -> String {
-    // An interface name may contain any character. These mean nothing to sysctl; with slashes as separators, a dot is
-    // an ordinary character.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
-    let (plain, other): (Vec<_>, Vec<_>) = settings.iter().partition(|(path, _)| path.bytes().all(is_plain));
-    let mut sysctl = vec!["sysctl".to_owned(), "-w".to_owned()];
-    for (path, value) in &plain {
-        let path = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
-        sysctl.push(format!("{path}={value}"));
-    }
-    let sysctl = (!plain.is_empty()).then(|| shell::line(sysctl));
-    let written = other
-        .iter()
-        .map(|(path, value)| format!("echo {value} >{}", shell::quoted(format!("/proc/sys/{path}"))));
-    sysctl.into_iter().chain(written).collect::<Vec<_>>().join(" && ")
 }

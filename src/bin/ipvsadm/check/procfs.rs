@@ -6,10 +6,10 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use crate::programs::output;
 use crate::sysctl;
 
 use super::machine::{Connection, Listener, Sysctls, TcpState};
-use super::marks::output;
 
 /// The settings, each read when it is first used.
 pub(crate) fn sysctls() -> Sysctls {

@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use super::address::{Address, Route, full_prefix};
 use super::filters::ruleset::Ruleset;
 use super::finding::{Finding, Kind};
-use super::fixes::{add_address, ip_command, move_address, route_from, set_arp};
+use super::fix::{ADDRESS, AddressChange, AddressStep, DIRECTOR, Fix, GATEWAY, PORT, Step, Word, words};
+use super::fixes::{default_route, move_address, route_from, set_arp};
 use super::listener;
 use super::machine::{Connection, Link, LinkKind, Machine, TcpState};
 use super::routes::{Hop, RouteEntry, RouteEntryKind};
-use super::set_sysctls;
 use super::settings::strict_rp_filter;
 use super::tunnels;
 use super::way_back::{own, sources, way_back};
+use ipvs::Family;
+
 use crate::command::{Method, RealServer};
 use crate::shell;
 
@@ -127,8 +129,8 @@ fn vip(role: &RealServer, machine: &Machine) -> Vec<Finding> {
                 let what = format!(
                     "{what}, and {name} has no other address: if this is the VIP, add the server's own first"
                 );
-                let own = format!("ADDRESS/{}", place.prefix);
-                let fix = shell::line(["ip", "addr", "replace", &own, "dev", name]);
+                let (how, prefix, link) = (AddressChange::Add, place.prefix, machine.word(near));
+                let fix = Step::Address(AddressStep { how, address: ADDRESS, prefix, link });
                 findings.push(Kind::ServerVipOnWire.at(&vip, what, fix));
             }
         } else if place.prefix != full_prefix(vip) {
@@ -156,9 +158,9 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
         let link = vip_interface(role, machine);
         let path = format!("net/ipv6/conf/{link}/disable_ipv6");
         let is_disabled = vip.is_ipv6() && machine.sysctl(&path) == Some(1);
-        let allow = if is_disabled { set_sysctls(&[(path, 0)]) + " && " } else { String::new() };
+        let allow = if is_disabled { Fix::set([(path, 0)]) } else { Fix::default() };
         let what = if is_disabled { format!("{what}, and IPv6 is disabled on {link}") } else { what };
-        return Kind::ServerVipMissing.at(&vip, what, allow + &add_address(vip, link));
+        return Kind::ServerVipMissing.at(&vip, what, allow.and(Step::add_address(vip, link)));
     }
     // A user who is connected from it, on the director, would be cut off.
     let what = format!("{what}, and the director's own connections use it as source: they would be cut");
@@ -171,7 +173,7 @@ fn missing(role: &RealServer, machine: &Machine) -> Finding {
     } else {
         format!("ip addr change {vip}/128 dev INTERFACE preferred_lft 0")
     };
-    Kind::ServerVipMissing.at(&vip, what, shell::line(["ssh", &director, &change]))
+    Kind::ServerVipMissing.at(&vip, what, Step::Remote(shell::line(["ssh", &director, &change])))
 }
 
 /// The route of answers: through the director with masquerading, and around it otherwise.
@@ -196,16 +198,16 @@ fn gateway_is_director(role: &RealServer, machine: &Machine, director: IpAddr) -
     };
     let link = machine.routes.answers.first().filter(|_| is_bad && !answers_arrive(role, machine))?.link()?;
     let gateway = other.and_then(|hop| Some((hop.gateway?, hop.link)));
-    let (gateway, link) =
-        gateway.map_or_else(|| ("GATEWAY".to_owned(), link), |(gateway, link)| (gateway.to_string(), link));
+    let (gateway, link) = gateway.map_or((GATEWAY, link), |(gateway, link)| (Word::from(gateway), link));
     // Answers to neighbours stay on their networks, and packets not from the VIP keep their route.
-    let steered = route_from(machine, &[vip], None, &gateway, machine.name(link));
-    let near = format!("{} rule add from {vip} lookup main suppress_prefixlength 0", ip_command(vip));
+    let steered = route_from(machine, &[vip], None, gateway, machine.word(link));
+    let near = words(&format!("from {vip} lookup main suppress_prefixlength 0"));
+    let near = Step::Rule { family: Family::from(vip), words: near };
     let what = match other {
         Some(_) => format!("one of the gateways of the default route is the director, {director}"),
         None => format!("the default route is via the director, {director}"),
     };
-    Some(Kind::GatewayIsDirector.at(&"default route", what, format!("{steered} && {near}")))
+    Some(Kind::GatewayIsDirector.at(&"default route", what, steered.and(near)))
 }
 
 /// Whether clients outside of this server's networks have got its answers: then the director takes them on purpose
@@ -231,7 +233,7 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
             let what = format!(
                 "there is no route to the director, {director}; it has an address next to this server"
             );
-            let fix = format!("{} route replace default via DIRECTOR", ip_command(director));
+            let fix = default_route(director, DIRECTOR, None);
             return Some(Kind::GatewayNotDirector.at(&at, what, fix));
         }
     };
@@ -251,16 +253,14 @@ fn gateway_not_director(role: &RealServer, machine: &Machine, director: IpAddr) 
     } else {
         format!("the default route is not via the director, {director}")
     };
-    let name = machine.name(link);
+    let name = machine.word(link);
     let fix = match machine.default_route(director) {
         // The user may be logged in through this route: it stays, and only clients' answers leave it.
         Route::OnLink(_) | Route::Via(..) => {
-            let port = role.port.map_or("PORT".to_owned(), |port| port.to_string());
-            route_from(machine, &sources, Some(&port), &hop.to_string(), name)
+            let port = role.port.map_or(PORT, |port| port.to_string().into());
+            route_from(machine, &sources, Some(&port), hop.into(), name)
         }
-        Route::Unreachable | Route::Local => {
-            format!("{} route replace default via {hop} dev {}", ip_command(hop), shell::quoted(name))
-        }
+        Route::Unreachable | Route::Local => default_route(hop, hop.into(), Some(name)).into(),
     };
     Some(Kind::GatewayNotDirector.at(&at, what, fix))
 }

@@ -1,17 +1,27 @@
 //! `--check --fix`: carries out fixes that can be undone, one by one, and checks again after each.
 
+mod persist;
+mod run;
+mod undo;
+
 use std::collections::HashSet;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::finding::Finding;
-use super::fixes::run;
-use super::undo::{self, Undo};
-use super::{persist, show, terminal_width};
+use super::fix::{Fix as Steps, Step};
+use super::{show, terminal_width};
 use crate::command::{Check, Fix};
 use crate::format::command_line_inside as command_line;
 use crate::messages::{self, Failure, Result};
 use crate::netns;
+use crate::rules::{backup, place};
+use crate::shell;
+use undo::Undo;
 
 /// What a check finds, and the table that it has seen; none on a real server.
 pub(crate) struct Seen {
@@ -32,6 +42,9 @@ pub(crate) fn repair(
         return Err(messages::value(messages::FIX_WITHOUT_TERMINAL));
     }
     let written = |error: io::Error| super::unwritten(&error);
+    if place::is_closed_or_null(io::stdout()).map_err(written)? {
+        return Err(super::check_failure(messages::FIX_WITHOUT_STDOUT.to_owned()));
+    }
     let mut seen = look()?;
     let (mut tried, mut done) = (HashSet::new(), Vec::new());
     loop {
@@ -49,20 +62,30 @@ pub(crate) fn repair(
                 Answer::End => break,
             }
         }
-        let files: Vec<Option<String>> =
-            undos.iter().filter_map(file_of).map(|path| undo::keep_file(&path)).collect();
-        if files.contains(&None) {
-            writeln!(out, "  not done: the file cannot be copied before").map_err(written)?;
-            break;
-        }
-        let is_run = run(&finding.fix);
+        let kept = undos.iter().filter_map(Undo::file).map(keep_file).collect::<io::Result<Vec<String>>>();
+        let files = match kept {
+            Ok(files) => files,
+            Err(error) => {
+                let reason = messages::reason(&error);
+                writeln!(out, "  not done: the file cannot be copied before: {reason}").map_err(written)?;
+                break;
+            }
+        };
+        // Whoever ends this program from here on knows what was done, and how to undo it.
+        warn(
+            &commands_back(&undos, &files, seen.table.as_ref(), expected(&finding.fix, &seen).as_ref()),
+            out,
+        )
+        .map_err(written)?;
+        let result = run::run(&finding.fix);
         let after = look()?;
         let undos = without_unchanged(undos, &finding.fix);
-        let back = commands_back(&undos, files, &seen, &after);
+        let back = commands_back(&undos, &files, seen.table.as_ref(), after.table.as_ref());
         let is_there = after.findings.iter().any(|it| (it.id, &it.at) == (finding.id, &finding.at));
         seen = after;
-        report(&back, is_run && !is_there, out).map_err(written)?;
-        if is_there || !is_run {
+        let helped = result.is_ok() && !is_there;
+        report(&back, result, helped, out).map_err(written)?;
+        if !helped {
             break;
         }
         done.push(finding.fix);
@@ -71,12 +94,8 @@ pub(crate) fn repair(
         persist::persist(&done, check, out)?;
     }
     let is_well = seen.findings.is_empty();
-    rest(seen.findings, out).map_err(written)?;
+    rest(&seen.findings, out).map_err(written)?;
     if is_well { Ok(()) } else { Err(Failure::reported(super::STATUS_FINDINGS)) }
-}
-
-fn file_of(undo: &Undo) -> Option<PathBuf> {
-    if let Undo::File(path) = undo { Some(path.clone()) } else { None }
 }
 
 enum Answer {
@@ -89,7 +108,7 @@ enum Answer {
 fn announce(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     let Finding { id, at, what, fix, .. } = finding;
     let [at, what] = [at, what].map(|words| messages::printable(words));
-    writeln!(out, "{id}: {at}\n  {what}\n    {}", netns::command(fix.clone()))
+    writeln!(out, "{id}: {at}\n  {what}\n    {}", fix.command())
 }
 
 fn ask(out: &mut impl Write) -> io::Result<Answer> {
@@ -104,56 +123,105 @@ fn ask(out: &mut impl Write) -> io::Result<Answer> {
     Ok(if is_yes { Answer::Yes } else { Answer::No })
 }
 
+/// Says what undoes a fix before it is carried out, and fails if nobody reads it.
+fn warn(back: &str, out: &mut impl Write) -> io::Result<()> {
+    /// How long a reader that has seen enough may take to end.
+    const END: u16 = 100;
+    if !back.is_empty() {
+        writeln!(out, "  if this is interrupted, undo it by: {}", netns::command(back.to_owned()))?;
+    }
+    out.flush()?;
+    let stdout = io::stdout();
+    // A pipe takes what nobody will read.
+    let mut reader = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let is_gone = poll(&mut reader, PollTimeout::from(END)).is_ok_and(|count| count > 0)
+        && reader[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR));
+    if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+}
+
+/// The table as it will be after a fix.
+fn expected(fix: &Steps, seen: &Seen) -> Option<ipvs::Table> {
+    let mut table = seen.table.clone()?;
+    for step in &fix.0 {
+        if let Some(change) = step.change() {
+            table.change(&change).ok()?;
+        }
+    }
+    Some(table)
+}
+
 /// What is to be undone: an address, a route or an interface that is as it was needs nothing.
-fn without_unchanged(mut undos: Vec<Undo>, fix: &str) -> Vec<Undo> {
+fn without_unchanged(mut undos: Vec<Undo>, fix: &Steps) -> Vec<Undo> {
     for (undo, now) in undos.iter_mut().zip(undo::of(fix).unwrap_or_default()) {
-        let of_ip =
-            matches!(undo, Undo::Commands(all) if all.iter().all(|command| command.starts_with("ip ")));
-        if of_ip && *undo == now {
-            *undo = Undo::Commands(Vec::new());
+        let is_of_ip = |step: &Step| matches!(step, Step::Address(_) | Step::Link { .. } | Step::Route(_));
+        if matches!(undo, Undo::Steps(all) if all.iter().all(is_of_ip)) && *undo == now {
+            *undo = Undo::Steps(Vec::new());
         }
     }
     undos
 }
 
-/// The commands that undo a fix, the last part first.
-fn commands_back(undos: &[Undo], files: Vec<Option<String>>, before: &Seen, after: &Seen) -> Vec<String> {
-    let mut files = files.into_iter().flatten();
-    let of_table = || match (&after.table, &before.table) {
+/// Copies a file that will be overwritten, and returns the command that brings it back.
+fn keep_file(path: &Path) -> io::Result<String> {
+    let quoted = |path: &Path| shell::quoted(path.as_os_str().as_bytes());
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("rm -- {}", quoted(path))),
+        _ => {
+            let copy = backup::make(path)?;
+            // The owner of the folder may put a link in the file's place.
+            let instead = if backup::is_of_others(path) { " --remove-destination" } else { "" };
+            Ok(format!("cp -p{instead} -- {} {}", quoted(&copy), quoted(path)))
+        }
+    }
+}
+
+/// The commands that undo a fix, the last step first.
+fn commands_back(
+    undos: &[Undo],
+    files: &[String],
+    before: Option<&ipvs::Table>,
+    after: Option<&ipvs::Table>,
+) -> String {
+    let mut files = files.iter();
+    let of_table = || match (after, before) {
         (Some(after), Some(before)) => after.diff(before).iter().map(command_line).collect(),
         _ => Vec::new(),
     };
     let mut back: Vec<String> = Vec::new();
     for undo in undos {
         let commands = match undo {
-            Undo::Commands(commands) => commands.clone(),
+            Undo::Steps(steps) => steps.iter().map(Step::to_string).collect(),
             Undo::Table => of_table(),
-            Undo::File(_) => files.next().into_iter().collect(),
+            Undo::File(_) => files.next().cloned().into_iter().collect(),
         };
         let new: Vec<String> = commands.into_iter().filter(|command| !back.contains(command)).collect();
         back.splice(0..0, new);
     }
-    back
+    back.join(" && ")
 }
 
-fn report(back: &[String], helped: bool, out: &mut impl Write) -> io::Result<()> {
+fn report(
+    back: &str,
+    result: std::result::Result<(), String>,
+    helped: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if let Err(reason) = result {
+        writeln!(out, "  {}", messages::printable(&reason))?;
+    }
     let how = if helped { "done" } else { "carried out, and did not help: nothing more is done" };
-    let back = back.join(" && ");
     if back.is_empty() {
         return writeln!(out, "  {how}\n");
     }
-    writeln!(out, "  {how}; this undoes it:\n    {}\n", netns::command(back))
+    writeln!(out, "  {how}; this undoes it:\n    {}\n", netns::command(back.to_owned()))
 }
 
 /// Prints what is left.
-fn rest(mut findings: Vec<Finding>, out: &mut impl Write) -> io::Result<()> {
+fn rest(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     if findings.is_empty() {
         return out.flush();
     }
-    for finding in &mut findings {
-        finding.fix = netns::command(std::mem::take(&mut finding.fix));
-    }
     writeln!(out, "left to you:\n")?;
-    show::show(out, &findings, false, terminal_width())?;
+    show::show(out, findings, false, terminal_width())?;
     out.flush()
 }

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use ipvs::{Change, Client, Destination, DestinationId, Service, ServiceId};
 
 use super::Table;
 use super::finding::{Finding, Kind};
+use super::fix::{Fix, Step};
 use crate::format;
 use crate::lookup::Question;
 use crate::messages;
@@ -44,19 +44,21 @@ pub(crate) fn findings(
     let finding = match atomic_file::read(&path) {
         Ok(whole) => examine(&path, &Saved::read(&whole), table, supervisors, client)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let missing = || found(Kind::SaveMissing, &path, "the table is saved nowhere", save(&path));
+            let missing = || {
+                found(Kind::SaveMissing, &path, "the table is saved nowhere", Step::Save(path.clone()).into())
+            };
             (!table.is_empty()).then(missing)
         }
         Err(error) => {
             let what = format!("it cannot be read: {}", messages::reason(&error));
-            let show_diff = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
-            Some(found(Kind::SaveUnreadable, &path, &what, show_diff))
+            let list = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
+            Some(found(Kind::SaveUnreadable, &path, &what, Fix::look(list)))
         }
     };
     Ok(finding.into_iter().collect())
 }
 
-fn found(kind: Kind, path: &Path, what: &str, fix: String) -> Finding {
+fn found(kind: Kind, path: &Path, what: &str, fix: Fix) -> Finding {
     kind.at(&path.display(), what, fix)
 }
 
@@ -166,7 +168,7 @@ fn examine(
     let fix = if *kind == Kind::SaveUnreadable {
         // The lines stay in the file, commented out.
         let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
-        is_rules.then(|| comment_out(path, &saved.wrong))
+        is_rules.then(|| Step::CommentOut { path: path.to_owned(), lines: saved.wrong.clone() }.into())
     } else {
         // The table may contain the lines with names, if it has enough entries.
         let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
@@ -215,14 +217,16 @@ impl Difference {
     }
 
     /// The alternative to the fix, and the fix, which loses no rule of the file or the table.
-    fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, String) {
+    fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, Fix) {
         match self {
             _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, show_diff(path)),
             // Restoring the file would undo the draining.
             Self { draining: 1.., .. } => (DRAINING, show_diff(path)),
-            Self { missing: 0, other: 0, .. } if !saved.has_comments => (SAVES, save(path)),
+            Self { missing: 0, other: 0, .. } if !saved.has_comments => {
+                (SAVES, Step::Save(path.to_owned()).into())
+            }
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
-            Self { extra: 0, other: 0, .. } => (RESTORES, command(&["-R", "--apply", "--file"], path)),
+            Self { extra: 0, other: 0, .. } => (RESTORES, Step::Restore(path.to_owned()).into()),
             _ => (BOTH, show_diff(path)),
         }
     }
@@ -289,36 +293,15 @@ impl fmt::Display for Difference {
     }
 }
 
-/// An `ipvsadm` command for the file.
-fn command(options: &[&str], path: &Path) -> String {
-    let words = std::iter::once("ipvsadm").chain(options.iter().copied()).map(str::as_bytes);
-    shell::line(words.chain([path.as_os_str().as_bytes()]))
-}
-
-/// Saves the table.
-fn save(path: &Path) -> String {
-    command(&["-S", "--full", "--file"], path)
-}
-
-/// The same, after a copy of the file.
-fn save_with_copy(path: &Path) -> String {
-    let quoted = shell::quoted(path.as_os_str().as_bytes());
-    format!("cp -p -- {quoted} {quoted}.$(date +%Y%m%d-%H%M%S) && {}", save(path))
+/// Saves the table after a copy of the file.
+fn save_with_copy(path: &Path) -> Fix {
+    Fix(vec![Step::Copy(path.to_owned()), Step::Save(path.to_owned())])
 }
 
 /// Shows every invalid line, or all differences.
-fn show_diff(path: &Path) -> String {
-    command(&["-R", "--diff", "--file"], path)
-}
-
-/// Comments out lines.
-fn comment_out(path: &Path, lines: &[usize]) -> String {
-    // sed replaces the file, which must not be a symbolic link.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let script: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
-    let words = [&b"sed"[..], b"-i", b"--", script.join(";").as_bytes(), target.as_os_str().as_bytes()]
-        .map(<[u8]>::to_vec);
-    shell::line(words)
+fn show_diff(path: &Path) -> Fix {
+    let words = ["ipvsadm", "-R", "--diff", "--file"].map(str::as_bytes);
+    Fix::look(shell::line(words.into_iter().chain([path.as_os_str().as_bytes()])))
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! The real servers as seen by the director.
 
 use ipvs::{
-    Change, Destination, DestinationEntry, DestinationId, ForwardingMethod, Protocol, Service, ServiceId,
+    Change, Destination, DestinationEntry, DestinationId, Family, ForwardingMethod, Protocol, Service,
+    ServiceId,
 };
 
 use super::address::{Route, full_prefix};
 use super::beside;
-use super::command_line;
 use super::connections::Stuck;
 use super::director::{Director, connections_of};
 use super::filtered;
 use super::finding::{Finding, Kind, counted};
+use super::fix::{Fix, RouteChange, RouteStep, Step};
 use super::fixes::{remote_check, take_out, with_weight};
 use super::machine::Machine;
-use crate::shell;
 
 /// Routes to the servers that get connections.
 pub(crate) fn reachability(director: &Director) -> Vec<Finding> {
@@ -70,15 +70,16 @@ fn fix(
     service: &Service,
     servers: &[DestinationEntry],
     server: &DestinationEntry,
-) -> String {
+) -> Fix {
     let machine = &director.machine;
     let address = server.destination.id.address;
     // The user may be logged in through its route.
     let is_used = || machine.has_accepted(address);
     match (kind, machine.on_link(address)) {
         (Kind::ServerUnreachable | Kind::ServerBehindGateway, Some(link)) if !is_used() => {
-            let single = format!("{address}/{}", full_prefix(address));
-            shell::line(["ip", "route", "replace", &single, "dev", &link.name])
+            let words = vec!["dev".into(), link.name.as_str().into()];
+            let to = format!("{address}/{}", full_prefix(address));
+            RouteStep { family: Family::V4, how: RouteChange::Replace, to, words, is_main: true }.into()
         }
         // It may recover by itself, and then nobody would restore its weight.
         (Kind::ServerSilent, _) if !has_working_server(director, service, servers) => examine(kind, server),
@@ -87,11 +88,11 @@ fn fix(
 }
 
 /// The command that examines a server with a problem.
-pub(crate) fn examine(kind: Kind, server: &DestinationEntry) -> String {
+pub(crate) fn examine(kind: Kind, server: &DestinationEntry) -> Fix {
     let address = server.destination.id.address;
     match kind {
-        Kind::ServerSilent => format!("ping -c 1 -W 1 {address}; ip neigh"),
-        _ => format!("ip route get {address}"),
+        Kind::ServerSilent => Fix::look(format!("ping -c 1 -W 1 {address}; ip neigh")),
+        _ => Fix::look(format!("ip route get {address}")),
     }
 }
 
@@ -157,7 +158,8 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
 fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
     let what = "no server answers; packets to them pass this director's own packet filter (OUTPUT), and so do answers of \
                 masqueraded ones (FORWARD)";
-    (director.filters)(service.id.family()).map(|show| Kind::SynRecv.of_service(&service.id, what, show))
+    (director.filters)(service.id.family())
+        .map(|show| Kind::SynRecv.of_service(&service.id, what, Fix::look(show)))
 }
 
 /// Whether the reason is known why clients get no answers from a server.
@@ -200,7 +202,7 @@ pub(crate) fn thresholds(director: &Director) -> Vec<Finding> {
             lower => lower.max(room - room / 4),
         };
         let wider = Destination { upper_threshold: room, lower_threshold, ..server.destination };
-        let fix = command_line(&Change::EditDestination { service: service.id, destination: wider });
+        let fix = Step::Table(Change::EditDestination { service: service.id, destination: wider });
         Kind::ThresholdReached.of_server(&service.id, &server.destination.id, what, fix)
     })
     .collect()

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    Change, DaemonState, Destination, DestinationEntry, ForwardingMethod, Netmask, Persistence, Protocol,
-    Service, ServiceId,
+    Change, DaemonState, DestinationEntry, ForwardingMethod, Netmask, Persistence, Protocol, Service,
+    ServiceId,
 };
 
 use crate::change::warnings::weighted_alternative;
@@ -14,11 +14,10 @@ use super::address::Route;
 use super::director::Director;
 use super::filters::marked::Misplaced;
 use super::finding::{Finding, Kind};
-use super::fixes::{
-    add_address, bring_up, delete_address, log_of, move_address, remote_check, set_arp, set_weight,
-};
+use super::fix::{AddressStep, Fix, INTERFACE, Step, Word};
+use super::fixes::{delete_address, log_of, move_address, remote_check, set_arp, set_weight};
 use super::machine::{Link, LinkKind, Machine};
-use super::{address, command_line, servers};
+use super::{address, servers};
 
 /// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
 /// another machine may have them, no command adds them to this one: two would answer.
@@ -43,7 +42,7 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         }
         () => None,
     };
-    let ask_other = || format!("ssh DIRECTOR ip addr show to {vip}");
+    let ask_other = || Fix::from(Step::Remote(format!("ssh DIRECTOR ip addr show to {vip}")));
     let with_reason = |what: String| elsewhere.map_or(what.clone(), |reason| format!("{what}; {reason}"));
     // An address stays on this machine when its interface goes down.
     // Without a carrier it stays, and other interfaces of its network answer for it.
@@ -55,10 +54,12 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
     if let Some((_, link)) = machine.holders(vip).next().filter(|_| !is_up) {
         let below = link.parent.and_then(|parent| machine.link(parent)).filter(|parent| !parent.is_up);
         let (how, fix) = match below {
-            _ if !link.is_up => (String::from("which is down"), bring_up(&link.name)),
-            Some(below) => (format!("and {} below it is down", below.name), bring_up(&below.name)),
+            _ if !link.is_up => (String::from("which is down"), Step::bring_up(&link.name).into()),
+            Some(below) => {
+                (format!("and {} below it is down", below.name), Step::bring_up(&below.name).into())
+            }
             None => {
-                let look = shell::line(["ip", "-s", "link", "show", "dev", &link.name]);
+                let look = Fix::look(shell::line(["ip", "-s", "link", "show", "dev", &link.name]));
                 ("which has no carrier: examine its cable and the switch".to_owned(), look)
             }
         };
@@ -70,8 +71,10 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
             "{vip} is on {}, but not in use: another machine had it when it was added (ip addr shows dadfailed)",
             link.name
         ));
-        let again = format!("{{ {}; {}; }}", delete_address(place, &link.name), add_address(vip, &link.name));
-        let fix = elsewhere.map_or_else(|| if_nobody_has(vip, &again), |_| ask_other());
+        let name = link.name.as_str();
+        let add = AddressStep::add(vip, name);
+        let again = Step::Renew { delete: delete_address(place, name), add };
+        let fix = elsewhere.map_or_else(|| if_nobody_has(vip, &name.into(), again), |_| ask_other());
         return Some(Kind::VipVoid.at(&vip, what, fix));
     }
     let on_link = machine.on_link(vip);
@@ -116,7 +119,7 @@ pub(crate) fn twice(director: &Director) -> Vec<Finding> {
         let known =
             director.servers().find(|(service, server)| address(&service.id) == Some(*vip) && is_it(server));
         let fix = known.map_or_else(
-            || format!("ip neigh show dev {} | grep {mac}", shell::quoted(name)),
+            || Fix::look(format!("ip neigh show dev {} | grep {mac}", shell::quoted(name))),
             |(service, server)| remote_check(director, &vips, service, server),
         );
         Kind::VipTwice.at(vip, what, fix)
@@ -140,16 +143,15 @@ fn wrong_link(machine: &Machine, vip: IpAddr, elsewhere: Option<&str>) -> Option
         wrong.name, right.name
     );
     let fix = match elsewhere {
-        Some(_) => format!("ssh DIRECTOR ip addr show to {vip}"),
-        None => add_address(vip, &right.name),
+        Some(_) => Step::Remote(format!("ssh DIRECTOR ip addr show to {vip}")),
+        None => Step::add_address(vip, right.name.as_str()),
     };
     Some(Kind::VipOnOtherLink.at(&vip, what, fix))
 }
 
-/// A command that takes an address, and first asks for it: never take one that another machine has, whatever is known
-/// here.
-fn if_nobody_has(vip: IpAddr, take: &str) -> String {
-    format!("ping -c 1 -W 1 {vip} || ip neigh show {vip} | grep lladdr || {take}")
+/// Takes an address, and first asks for it: never take one that another machine has, whatever is known here.
+fn if_nobody_has(vip: IpAddr, link: &Word, take: Step) -> Fix {
+    Fix(vec![Step::NobodyHas { address: vip, link: link.clone() }, take])
 }
 
 /// An address that this director does not have.
@@ -163,23 +165,30 @@ fn missing(
         || servers.first().and_then(|server| machine.route(server.destination.id.address).link());
     let by_route = || machine.default_route(vip).link().or_else(first_server);
     let link = machine.on_link(vip).map(|link| link.index).or_else(by_route);
-    let name = link.map_or("INTERFACE", |link| machine.name(link));
+    let name = link.map_or(INTERFACE, |link| machine.word(link));
     let is_answered = link.is_some_and(|link| machine.answered(vip, link));
     let reason = match elsewhere {
         Some(_) if is_answered => return None, // the other director has it
-        None if is_answered => format!("; another machine answers for it on {name} (ip neigh)"),
+        None if is_answered => format!(
+            "; another machine answers for it on {} (ip neigh)",
+            link.map_or("", |link| machine.name(link))
+        ),
         Some(reason) => format!("; {reason}"),
         None => String::new(),
     };
     let mut what = format!("no interface of this director has the address {vip}{reason}");
     if !reason.is_empty() {
-        return Some(Kind::VipMissing.at(&vip, what, format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")));
+        return Some(Kind::VipMissing.at(
+            &vip,
+            what,
+            Fix::look(format!("ping -c 1 -W 1 {vip}; ip neigh show {vip}")),
+        ));
     }
-    let take = |name| if_nobody_has(vip, &add_address(vip, name));
+    let take = |name: Word| if_nobody_has(vip, &name, Step::add_address(vip, name.clone()));
     let mut fix = take(name);
     if let (None, Some(down)) = (machine.on_link(vip), machine.on_link_down(vip)) {
         what = format!("{what}; {}, whose network contains it, is down", down.name);
-        fix = format!("{} && {{ {}; }}", bring_up(&down.name), take(&down.name));
+        fix = Fix::from(Step::bring_up(&down.name)).and(take(down.name.as_str().into()));
     }
     Some(Kind::VipMissing.at(&vip, what, fix))
 }
@@ -199,23 +208,15 @@ pub(crate) fn no_server(director: &Director) -> Vec<Finding> {
             let sibling =
                 director.services().find(|(other, servers)| !servers.is_empty() && is_sibling(other));
             let servers = sibling.map_or(&[][..], |(_, servers)| servers);
-            let lines: Vec<String> = servers
+            let same: Fix = servers
                 .iter()
                 .map(|server| {
-                    let mut server = server.destination;
-                    server.id.port = service.id.port();
-                    command_line(&Change::AddDestination { service: service.id, destination: server })
+                    let mut destination = server.destination;
+                    destination.id.port = service.id.port();
+                    Change::AddDestination { service: service.id, destination }
                 })
                 .collect();
-            let fix = if lines.is_empty() {
-                let unnamed =
-                    Destination::new([0, 0, 0, 0].into(), service.id.port(), ForwardingMethod::DirectRouting);
-                let line =
-                    command_line(&Change::AddDestination { service: service.id, destination: unnamed });
-                line.replace(&format!("-r {}", unnamed.id), "-r SERVER")
-            } else {
-                lines.join(" && ")
-            };
+            let fix = if same.is_empty() { Step::NewServer(service.id).into() } else { same };
             let fix = director.supervisors.fill_table.map_or(fix, log_of);
             Kind::NoServer.of_service(&service.id, "the service has no real server", fix)
         })
@@ -235,13 +236,12 @@ pub(crate) fn all_weights_zero(director: &Director) -> Vec<Finding> {
         let earlier = |server: &DestinationEntry| {
             director.weights.get(&(service.id, server.destination.id)).copied().unwrap_or(1)
         };
-        let lines: Vec<String> =
-            usable.map(|server| set_weight(&service.id, server, earlier(server))).collect();
+        let back: Fix = usable.map(|server| set_weight(&service.id, server, earlier(server))).collect();
         let (what, fix) = match servers.first().and_then(|server| Some((server, problem(server)?))) {
-            Some((server, (kind, what))) if lines.is_empty() => {
+            Some((server, (kind, what))) if back.is_empty() => {
                 (format!("all real servers have weight 0, and {what}"), servers::examine(kind, server))
             }
-            _ => ("all real servers have weight 0".to_owned(), lines.join(" && ")),
+            _ => ("all real servers have weight 0".to_owned(), back),
         };
         Kind::AllWeightsZero.of_service(
             &service.id,
@@ -260,7 +260,7 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
         let differ = weights.any(|weight| Some(weight) != first);
         if let Some(scheduler) = weighted_alternative(service.scheduler).filter(|_| differ) {
             let what = format!("the weights differ, and scheduler {} ignores them", service.scheduler);
-            let fix = command_line(&Change::EditService(Service { scheduler, ..*service }));
+            let fix = Step::Table(Change::EditService(Service { scheduler, ..*service }));
             findings.push(Kind::WeightsIgnored.of_service(&service.id, what, fix));
         }
     }
@@ -274,7 +274,7 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
     let services = director.services().filter(|(service, _)| both(service));
     services
         .map(|(service, _)| {
-            let fix = command_line(&Change::EditService(Service { persistence: None, ..*service }));
+            let fix = Step::Table(Change::EditService(Service { persistence: None, ..*service }));
             Kind::PersistentOnePacket.of_service(
                 &service.id,
                 "the service is persistent, and one-packet (-o)",
@@ -293,7 +293,7 @@ pub(crate) fn one_packet_masqueraded(director: &Director) -> Vec<Finding> {
         .filter(|(service, servers)| service.one_packet && servers.iter().any(is_masqueraded));
     services
         .map(|(service, _)| {
-            let fix = command_line(&Change::EditService(Service { one_packet: false, ..*service }));
+            let fix = Step::Table(Change::EditService(Service { one_packet: false, ..*service }));
             let what = "the service schedules each packet by itself (-o), and has masqueraded servers (-m)";
             Kind::OnePacketMasqueraded.of_service(&service.id, what, fix)
         })
@@ -315,13 +315,13 @@ pub(crate) fn ftp(director: &Director) -> Vec<Finding> {
         if used.iter().any(|server| is_masqueraded(&server)) && director.machine.has_ftp_helper == Some(false)
         {
             let what = "masqueraded servers name their own addresses for the data, and the module ip_vs_ftp, which translates them, is not loaded";
-            findings.push(Kind::FtpData.of_service(&service.id, what, "modprobe ip_vs_ftp"));
+            findings.push(Kind::FtpData.of_service(&service.id, what, Step::Module("ip_vs_ftp")));
         }
         let is_spread = used.iter().filter(|server| !is_masqueraded(server)).count() > 1;
         if is_spread && service.persistence.is_none() {
             let netmask = Netmask::single(service.id.family());
             let persistence = Some(Persistence { timeout: 600, netmask });
-            let fix = command_line(&Change::EditService(Service { persistence, ..*service }));
+            let fix = Step::Table(Change::EditService(Service { persistence, ..*service }));
             let what = "the service is FTP and not persistent, so the scheduler may choose another server for the data";
             findings.push(Kind::FtpData.of_service(&service.id, what, fix));
         }
@@ -334,7 +334,7 @@ pub(crate) fn supervisor_idle(director: &Director) -> Vec<Finding> {
     let idle = director.idle_supervisor.filter(|_| director.table.is_empty());
     idle.map(|name| {
         let what = format!("{name} runs and has services in its configuration, and the table is empty");
-        Kind::SupervisorIdle.at(&name, what, format!("systemctl restart {name}"))
+        Kind::SupervisorIdle.at(&name, what, Step::Restart(name.into()))
     })
     .into_iter()
     .collect()
@@ -357,7 +357,7 @@ pub(crate) fn masks(director: &Director) -> Vec<Finding> {
             format!("the netmask {} of its persistence takes nearly all clients as one", persistence.netmask);
         let netmask = Netmask::single(service.id.family());
         let persistence = Some(Persistence { netmask, ..persistence });
-        let fix = command_line(&Change::EditService(Service { persistence, ..*service }));
+        let fix = Step::Table(Change::EditService(Service { persistence, ..*service }));
         findings.push(Kind::MaskOfAll.of_service(&service.id, what, fix));
     }
     findings
@@ -377,7 +377,7 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
             Some(nowhere())
         };
         if let Some(Misplaced { what, fix }) = misplaced {
-            let fix = fix.unwrap_or_else(|| marks.rule(mark.get(), family, &director.machine));
+            let fix = fix.unwrap_or_else(|| marks.rule(mark.get(), family, &director.machine).into());
             findings.push(Kind::MarkUnset.of_service(&service.id, what, fix));
         }
     }

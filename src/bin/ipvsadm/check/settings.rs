@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use ipvs::{Change, DestinationId, ForwardingMethod, Protocol, ServiceId, SyncDaemon, Timeouts};
 
+use super::address;
 use super::address::Route;
 use super::director::{Director, connections_of};
 use super::finding::{Finding, Kind, counted};
-use super::fixes::bring_up;
+use super::fix::{Fix, Setting, Step};
 use super::machine::{Link, LinkKind, Machine};
 use super::routes::{Rule, STANDARD_TABLES};
-use super::{address, command_line, set_sysctls};
 
 /// Whether a server's answers would be forwarded.
 pub(crate) fn forwards(machine: &Machine, server: IpAddr) -> bool {
@@ -33,9 +33,9 @@ fn blocking_setting(machine: &Machine, server: IpAddr) -> Option<String> {
     }
 }
 
-/// The command that turns forwarding on, and keeps the default route: a forwarding kernel drops the one that it
+/// Turns forwarding on, and keeps the default route: a forwarding kernel drops the one that it
 /// learned from a router, unless `accept_ra` is 2.
-fn enable_forwarding(machine: &Machine, server: IpAddr, path: String) -> String {
+fn enable_forwarding(machine: &Machine, server: IpAddr, path: String) -> Fix {
     let is_learned = matches!(
         machine.default_route(server),
         Route::Via(IpAddr::V6(gateway), _) if gateway.is_unicast_link_local()
@@ -48,7 +48,7 @@ fn enable_forwarding(machine: &Machine, server: IpAddr, path: String) -> String 
             && machine.sysctl(&accepting(link)) == Some(1)
     });
     let settings: Vec<_> = learning.map(|link| (accepting(link), 2)).chain([(path, 1)]).collect();
-    set_sysctls(&settings)
+    Fix::set(settings)
 }
 
 /// Requirements of masquerading: forwarding, and no redirects if clients and servers are behind one interface.
@@ -61,7 +61,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
             continue;
         }
         if let Some(path) = blocking_setting(machine, to) {
-            let name = if path.contains('.') { path.clone() } else { path.replace('/', ".") };
+            let name = Setting { path: path.clone(), value: 1 }.name();
             let what = format!("{name} is 0, and real servers are masqueraded");
             findings.push(Kind::IpForward.at(&name, what, enable_forwarding(machine, to, path)));
         }
@@ -74,7 +74,7 @@ pub(crate) fn forwarding(director: &Director) -> Vec<Finding> {
                 link.name
             );
             let paths = ["all", &link.name].map(|name| (format!("net/ipv4/conf/{name}/send_redirects"), 0));
-            findings.push(Kind::SendRedirects.at(&link.name, what, set_sysctls(&paths)));
+            findings.push(Kind::SendRedirects.at(&link.name, what, Fix::set(paths)));
         }
     }
     findings
@@ -122,8 +122,8 @@ pub(crate) fn dropped_arp(director: &Director) -> Vec<Finding> {
         );
         let path = |name: &str| format!("net/ipv4/conf/{name}/{setting}");
         let fix = match setting {
-            "rp_filter" => set_sysctls(&[(path(&link.name), 2)]),
-            _ => set_sysctls(&[(path("all"), 0), (path(&link.name), 0)]),
+            "rp_filter" => Fix::set([(path(&link.name), 2)]),
+            _ => Fix::set([(path("all"), 0), (path(&link.name), 0)]),
         };
         findings.push(Kind::RpFilter.at(&link.name, what, fix));
     }
@@ -165,8 +165,8 @@ pub(crate) fn strict_rp_filter(machine: &Machine, vip: IpAddr, link: &Link) -> O
     );
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     let fix = match back {
-        Some(_) => set_sysctls(&[path(&link.name, 2)]),
-        None => set_sysctls(&[path("all", 0), path(&link.name, 0)]), // loose mode also needs a route back
+        Some(_) => Fix::set([path(&link.name, 2)]),
+        None => Fix::set([path("all", 0), path(&link.name, 0)]), // loose mode also needs a route back
     };
     Some(Kind::RpFilter.at(&link.name, what, fix))
 }
@@ -187,7 +187,7 @@ pub(crate) fn dropped_connections(director: &Director) -> Vec<Finding> {
         let rate = director.machine.sysctl("net/ipv4/vs/am_droprate").unwrap_or(10);
         let at = path.replace('/', ".");
         let what = format!("{at} is 3: one of {rate} new connections is dropped");
-        findings.push(Kind::DropPacket.at(&at, what, set_sysctls(&[(path.to_owned(), 0)])));
+        findings.push(Kind::DropPacket.at(&at, what, Fix::set([(path, 0)])));
     }
     let of_tcp = director.services().any(|(service, _)| match service.id {
         ServiceId::Address { protocol, .. } => protocol == Protocol::Tcp,
@@ -198,7 +198,7 @@ pub(crate) fn dropped_connections(director: &Director) -> Vec<Finding> {
     {
         let what = format!("IPVS forgets TCP connections that were idle for {} s", timeouts.tcp);
         let usual = Timeouts { tcp: 900, tcp_fin: 0, udp: 0 };
-        let fix = command_line(&Change::SetTimeouts(usual));
+        let fix = Step::Table(Change::SetTimeouts(usual));
         findings.push(Kind::TimeoutShort.at(&"timeouts", what, fix));
     }
     findings
@@ -207,7 +207,7 @@ pub(crate) fn dropped_connections(director: &Director) -> Vec<Finding> {
 /// Settings that keep connections on servers that are being drained.
 pub(crate) fn draining(director: &Director) -> Vec<Finding> {
     let is_off = |name: &str| director.machine.sysctl(&format!("net/ipv4/vs/{name}")) == Some(0);
-    let on = |name: &str| set_sysctls(&[(format!("net/ipv4/vs/{name}"), 1)]);
+    let on = |name: &str| Fix::set([(format!("net/ipv4/vs/{name}"), 1)]);
     let mut findings = Vec::new();
     if is_off("expire_nodest_conn") {
         for (service, server, count) in director.connections.orphans() {
@@ -245,7 +245,7 @@ pub(crate) fn draining(director: &Director) -> Vec<Finding> {
             );
             // The director sees both directions, and the end of connections, only with masquerading.
             let mode = if server.destination.forwarding == ForwardingMethod::Masquerade { 1 } else { 3 };
-            let fix = set_sysctls(&[("net/ipv4/vs/conn_reuse_mode".to_owned(), mode)]);
+            let fix = Fix::set([("net/ipv4/vs/conn_reuse_mode", mode)]);
             findings.push(Kind::ConnReuseMode.of_server(id, server_id, what, fix));
         }
     }
@@ -262,7 +262,7 @@ pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
         findings.push(Kind::CountersFrozen.at(
             &at,
             format!("{at} is 0: the kernel does not refresh the counters"),
-            set_sysctls(&[(path.to_owned(), 1)]),
+            Fix::set([(path, 1)]),
         ));
     }
     for daemon in &director.daemons {
@@ -271,7 +271,7 @@ pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
         let link = machine.links.iter().find(|link| link.name == name);
         let (how, fix) = match link {
             Some(link) if link.is_up => continue,
-            Some(_) => ("which is down", bring_up(name)),
+            Some(_) => ("which is down", Step::bring_up(name).into()),
             None => ("which is gone", restart(daemon)),
         };
         findings.push(Kind::SyncLinkDown.at(
@@ -283,10 +283,8 @@ pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
     findings
 }
 
-/// The command that restarts a daemon on another interface, which the user fills in.
-fn restart(daemon: &SyncDaemon) -> String {
-    let stop = command_line(&Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id });
-    let interface = "INTERFACE".parse().unwrap_or(daemon.interface);
-    let start = command_line(&Change::StartDaemon(SyncDaemon { interface, ..*daemon }));
-    format!("{stop} && {start}")
+/// Restarts a daemon on another interface, which the user fills in.
+fn restart(daemon: &SyncDaemon) -> Fix {
+    let stop = Change::StopDaemon { state: daemon.state, sync_id: daemon.sync_id };
+    Fix(vec![Step::Table(stop), Step::NewDaemon(*daemon)])
 }

@@ -84,8 +84,9 @@ fn group<'a>(id: &'a str, same: &[&'a Finding]) -> Group<'a> {
     let example = if is_same { "" } else { "for example: " };
     let mut commands: Vec<String> = Vec::new();
     for finding in same {
-        if !commands.contains(&finding.fix) && commands.len() <= EACH {
-            commands.push(finding.fix.clone());
+        let command = finding.fix.command();
+        if !commands.contains(&command) && commands.len() <= EACH {
+            commands.push(command);
         }
     }
     if commands.len() > EACH {
@@ -182,6 +183,7 @@ fn broken(command: &str, width: usize) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::check::finding::Severity;
+    use crate::check::fix::Fix;
 
     fn findings() -> [Finding; 2] {
         let finding = |id, at: &str, what: &str, why, fix: &str| Finding {
@@ -193,7 +195,7 @@ mod tests {
             severity: Severity::Error,
             what: what.to_owned(),
             why,
-            fix: fix.to_owned(),
+            fix: Fix::look(fix),
         };
         [
             finding("first-id", "TCP 192.0.2.1:80", "it is \"so\"", "that follows", "ipvsadm -Z"),
@@ -233,9 +235,9 @@ mod tests {
     #[test]
     fn prose_is_wrapped_and_commands_are_not() {
         let [mut finding, _] = findings();
-        (finding.what, finding.fix) = ("word ".repeat(40), "command ".repeat(40).trim_end().to_owned());
+        (finding.what, finding.fix) = ("word ".repeat(40), Fix::look("command ".repeat(40).trim_end()));
         let text = shown(&[finding.clone()], false);
-        assert!(text.lines().count() > 5 && text.contains(&finding.fix), "{text}");
+        assert!(text.lines().count() > 5 && text.contains(&finding.fix.to_string()), "{text}");
         // A word that ends where the column ends leaves no blank at the beginning of the next line.
         finding.what = "192.168.1.11 does not answer on eth0 (ip neigh)".to_owned();
         let text = shown(&[finding], false);
@@ -263,7 +265,7 @@ mod tests {
     fn on_a_narrow_terminal_each_finding_is_a_block() {
         let [mut finding, other] = findings();
         finding.what = "word ".repeat(20).trim_end().to_owned();
-        finding.fix = format!("{} && ssh 'a && b' || {}", "c".repeat(50), "d".repeat(90));
+        finding.fix = Fix::look(format!("{} && ssh 'a && b' || {}", "c".repeat(50), "d".repeat(90)));
         let text = shown_in(&[finding.clone(), other.clone()], false, Some(60));
         let expected = format!(
             "first-id: TCP 192.0.2.1:80\n  {0}\n  {1}; that follows\n    {2} &&\n    ssh 'a && b' ||\n    {3}\n\n\
@@ -302,7 +304,7 @@ mod tests {
             "{same}"
         );
         assert_eq!(same.matches("ipvsadm -Z").count(), 1, "{same}");
-        let commands = |finding: &mut Finding, number| finding.fix = format!("command {number}");
+        let commands = |finding: &mut Finding, number| finding.fix = Fix::look(format!("command {number}"));
         let different = shown(&many(9999, commands), false);
         assert!(different.contains("9999 places:") && different.contains("and 9996 more"), "{different}");
         assert!(different.contains(" command 3\n") && !different.contains(" command 4\n"), "{different}");

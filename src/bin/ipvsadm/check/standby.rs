@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use ipvs::{DaemonState, DestinationEntry, Service};
 
+use super::address;
 use super::address::Route;
 use super::director::Director;
 use super::finding::{Finding, Kind};
+use super::fix::Fix;
 use super::machine::{Link, LinkKind};
-use super::{address, set_sysctls};
 
 const BACKUP_ONLY: &str = "net/ipv4/vs/backup_only";
 
@@ -42,7 +43,7 @@ fn second(director: &Director) -> Option<Finding> {
     let finding = |(service, _): (&Service, &[DestinationEntry])| {
         let what =
             "this standby is a real server too, and schedules again what the other director sends to it";
-        Kind::BackupOnly.of_service(&service.id, what, set_sysctls(&[(BACKUP_ONLY.to_owned(), 1)]))
+        Kind::BackupOnly.of_service(&service.id, what, Fix::set([(BACKUP_ONLY, 1)]))
     };
     served.next().map(finding)
 }
@@ -62,5 +63,5 @@ fn none(director: &Director) -> Option<Finding> {
     let (service, _) = used.next()?;
     let what = "net.ipv4.vs.backup_only is not 0 and a sync daemon runs here as backup, so this director schedules nothing, \
                 though it has the address";
-    Some(Kind::BackupOnly.of_service(&service.id, what, set_sysctls(&[(BACKUP_ONLY.to_owned(), 0)])))
+    Some(Kind::BackupOnly.of_service(&service.id, what, Fix::set([(BACKUP_ONLY, 0)])))
 }

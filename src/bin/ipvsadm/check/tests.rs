@@ -12,11 +12,12 @@ use super::connections::Count;
 use super::director::Director;
 use super::filters::rules::RuleTable;
 use super::filters::ruleset::Ruleset;
+use super::fix::Fix;
 use super::machine::{
     Connection, Link, LinkKind, Listener, Machine, Neighbour, TcpState, default_route_probe,
 };
 use super::routes::RoutingTables;
-use super::{Table, real_server, set_sysctls};
+use super::{Table, real_server};
 use crate::command::{Method, RealServer};
 use crate::supervisors::Supervisors;
 
@@ -119,7 +120,7 @@ fn director(table: Table) -> Director {
 
 /// Ids and fixes of the findings.
 fn found(director: &Director) -> Vec<(&'static str, String)> {
-    director.findings().into_iter().map(|finding| (finding.id, finding.fix)).collect()
+    director.findings().into_iter().map(|finding| (finding.id, finding.fix.to_string())).collect()
 }
 
 #[test]
@@ -172,8 +173,7 @@ fn the_standby_of_a_pair_has_no_address() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     director.machine.lookups.insert(ip("192.168.1.100"), Route::OnLink(ETH0));
-    let take = "ping -c 1 -W 1 192.168.1.100 || ip neigh show 192.168.1.100 | grep lladdr || \
-                ip addr replace 192.168.1.100/32 dev eth0";
+    let take = "ipvsadm --check --nobody-has 192.168.1.100%eth0 && ip addr replace 192.168.1.100/32 dev eth0";
     assert_eq!(found(&director), vec![("vip-missing", take.into())]);
     director.daemons.push(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 1));
     assert_eq!(found(&director), vec![]);
@@ -242,10 +242,10 @@ fn limits_stay_within_what_the_kernel_takes() {
 fn settings_of_interfaces_with_dots_are_written_with_slashes() {
     let path = |link: &str| format!("net/ipv4/conf/{link}/rp_filter");
     assert_eq!(
-        set_sysctls(&[(path("eth0"), 2), (path("all"), 0)]),
+        Fix::set([(path("eth0"), 2), (path("all"), 0)]).to_string(),
         "sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.all.rp_filter=0"
     );
-    assert_eq!(set_sysctls(&[(path("eth0.7"), 2)]), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
+    assert_eq!(Fix::set([(path("eth0.7"), 2)]).to_string(), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn without_a_default_route_filters_are_turned_off() {
     };
     let fixes: Vec<_> = real_server::findings(&role, &machine, &no_rules())
         .into_iter()
-        .map(|finding| (finding.id, finding.fix))
+        .map(|finding| (finding.id, finding.fix.to_string()))
         .collect();
     let off =
         |link: &str| format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{link}.rp_filter=0");

@@ -1,12 +1,11 @@
 //! Whether a real server takes packets out of the director's tunnel.
 
-use ipvs::TunnelKind;
+use ipvs::{Family, TunnelKind};
 
 use super::address::Route;
 use super::finding::{Finding, Kind};
-use super::fixes::bring_up;
+use super::fix::{Fix, Step};
 use super::machine::{Link, LinkKind, Machine};
-use super::set_sysctls;
 use crate::command::RealServer;
 
 /// The interfaces of the director's kind of tunnel; of any kind if it is not known.
@@ -38,8 +37,8 @@ pub(crate) fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     findings.extend(strict.map(|link| {
         let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
         let fix = match machine.default_route(role.vip) {
-            Route::Unreachable | Route::Local => set_sysctls(&[(path("all"), 0), (path(&link.name), 0)]),
-            _ => set_sysctls(&[(path(&link.name), 2)]),
+            Route::Unreachable | Route::Local => Fix::set([(path("all"), 0), (path(&link.name), 0)]),
+            _ => Fix::set([(path(&link.name), 2)]),
         };
         Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
     }));
@@ -57,7 +56,7 @@ fn down(role: &RealServer, machine: &Machine) -> Finding {
         (true, false) => ("ip6_gre", "ip6gre0"),
     };
     let has_it = machine.links.iter().any(|link| link.name == name);
-    let load = if has_it { String::new() } else { format!("modprobe {module} && ") };
+    let load = if has_it { Fix::default() } else { Step::Module(module).into() };
     let mut others = machine.links.iter().filter(|link| {
         link.is_up && matches!(link.kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel)
     });
@@ -70,7 +69,7 @@ fn down(role: &RealServer, machine: &Machine) -> Finding {
         }
         _ => "no tunnel is up on this server".to_owned(),
     };
-    Kind::TunnelDown.at(&name, what, load + &bring_up(name))
+    Kind::TunnelDown.at(&name, what, load.and(Step::bring_up(name)))
 }
 
 /// Nothing takes GUE's packets from their port.
@@ -79,8 +78,8 @@ fn closed_port(role: &RealServer, machine: &Machine) -> Option<Finding> {
     if machine.listeners.iter().any(|listener| !listener.is_tcp && listener.port == port) {
         return None;
     }
-    let six = if role.vip.is_ipv4() { "" } else { " -6" };
+    let open = Step::GuePort { port, family: Family::from(role.vip) };
     let what = format!("nothing takes GUE from UDP port {port} (ip fou show)");
-    let fix = format!("modprobe fou && ip fou add port {port} gue{six}");
+    let fix = Fix(vec![Step::Module("fou"), open]);
     Some(Kind::TunnelDown.at(&format_args!("UDP port {port}"), what, fix))
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ipvs::Family;
+
 use super::address::{Address, Route};
 use super::finding::{Finding, Kind, counted};
-use super::fixes::{ip_command, restore_route};
+use super::fix::{GATEWAY, RouteChange, RouteStep, words};
+use super::fixes::{default_route, restore_route};
 use super::machine::{LinkKind, Machine};
 use super::routes::{Hop, MAIN, RouteEntry, RouteEntryKind};
 use crate::command::{Method, RealServer};
@@ -112,8 +115,14 @@ fn barred(role: &RealServer, machine: &Machine) -> Option<Finding> {
         "a route drops packets to {network}, and this server has dropped {} of clients because no route leads to them",
         counted(dropped, "connection")
     );
-    let table = if route.table == MAIN { String::new() } else { format!(" table {}", route.table) };
-    let fix = format!("{} route del {network}{table}", ip_command(route.to));
+    let is_main = route.table == MAIN;
+    let fix = RouteStep {
+        family: Family::from(route.to),
+        how: RouteChange::Delete,
+        to: network.clone(),
+        words: if is_main { Vec::new() } else { words(&format!("table {}", route.table)) },
+        is_main,
+    };
     Some(Kind::NoWayBack.at(&network, what, fix))
 }
 
@@ -129,7 +138,7 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
     }
     if answers.iter().all(|route| *route == Route::Unreachable) {
         let what = why_far_clients_matter(role, machine)?;
-        let fix = format!("{} route replace default via GATEWAY", ip_command(role.vip));
+        let fix = default_route(role.vip, GATEWAY, None);
         let what = format!("there is no default route, {what}");
         return Some(Kind::NoWayBack.at(&"default route", what, fix));
     }
@@ -144,7 +153,7 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
         |route: &&RouteEntry| route.prefix == 0 && (route.gateway, route.link) == (Some(gateway), Some(link));
     let route = machine.routes.all.iter().find(is_it)?;
     // Nobody is logged in through it.
-    let fix = restore_route(machine, route).replace(&format!(" via {gateway} "), " via GATEWAY ");
+    let fix = restore_route(machine, route).through_another();
     let what = format!("the gateway {gateway} does not answer on {} (ip neigh)", machine.name(link));
     Some(Kind::NoWayBack.at(&"default route", what, fix))
 }

@@ -94,6 +94,7 @@ fn rules(command: OptionKey, given: &[OptionKey]) -> CommandRules {
                 Director,
                 Port,
                 Probe,
+                NobodyHas,
                 Fix,
                 Yes,
                 Persist,

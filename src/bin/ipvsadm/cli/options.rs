@@ -18,7 +18,7 @@ use ipvs::{
 use crate::cli::endpoint::endpoint;
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
-use crate::command::SummaryKey;
+use crate::command::{SummaryKey, Wanted};
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
@@ -62,6 +62,7 @@ pub(crate) struct Options<'a> {
     file: Option<PathBuf>,
     quiet: bool,
     director: Option<IpAddr>,
+    wanted: Option<Wanted>,
     served: Option<(u16, Option<Protocol>)>,
     client: Option<IpNet>,
     connection_state: Option<&'static str>,
@@ -153,6 +154,7 @@ impl<'a> Options<'a> {
             | OptionKey::Top
             | OptionKey::Wait
             | OptionKey::Without
+            | OptionKey::NobodyHas
             | OptionKey::Count => self.set_of_query(option.spec.key, word, resolver)?,
             OptionKey::File => self.file = Some(PathBuf::from(OsStr::from_bytes(word))),
             OptionKey::Only => self.names_only = true,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Timeouts, Tunnel, TunnelKind};
 
 use crate::cli::matrix;
-use crate::command::{CONNECTION_STATES, SummaryKey};
+use crate::command::{CONNECTION_STATES, SummaryKey, Wanted};
 use crate::messages::{self, Message, Result};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
@@ -111,6 +111,20 @@ pub(crate) fn client(word: &[u8]) -> Result<(IpAddr, Option<u16>)> {
         .or_else(|| parsed(word).map(with_port))
         .filter(|(address, _)| !address.is_unspecified())
         .ok_or_else(|| messages::WAY_OF.about(word))
+}
+
+/// `ADDRESS[%INTERFACE]`: an address that others are asked for.
+pub(crate) fn wanted(word: &[u8]) -> Result<Wanted> {
+    let refused = || messages::WANTED.about(word);
+    let text = std::str::from_utf8(word).map_err(|_| refused())?;
+    let (address, link) = match text.split_once('%') {
+        Some((_, "")) => return Err(refused()),
+        Some((address, link)) => (address, Some(link.to_owned())),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| refused())?;
+    let is_of_one = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
+    if is_of_one { Ok(Wanted { address, link }) } else { Err(refused()) }
 }
 
 /// A state of connections as the kernel names it, from letters of either case and with `-` or `_`.

@@ -40,6 +40,10 @@ pub(crate) const START: Message = message("illegal start-daemon parameter specif
 pub(crate) const STOP: Message = message("illegal start_daemon specified", "master or backup");
 pub(crate) const NETMASK_ALONE: Message = message("netmask specified for non-persistent service", "add -p");
 pub(crate) const DIRECTOR: Message = message("illegal director address specified", "its own, not the VIP");
+pub(crate) const WANTED: Message = message(
+    "illegal address specified",
+    "an address, and the interface on whose network others are asked: 192.0.2.1%eth0",
+);
 pub(crate) const SERVED: Message = message("illegal port specified", PORT);
 pub(crate) const CLIENT: Message =
     message("illegal client specified", "an address, or a network such as 192.0.2.0/24");
@@ -82,6 +86,7 @@ pub(crate) const MARK_OF_SERVER: &str =
     "a real server knows no marks: name the address instead of -f, such as -t VIP:PORT";
 pub(crate) const WEIGHT_OF_WHICH: &str =
     "-w is the weight that a server would have: add --without ADDRESS, which names it";
+pub(crate) const FIX_WITHOUT_STDOUT: &str = "--fix says what it does, and stdout is closed: nothing is carried out; send it to a file, or to /dev/null";
 pub(crate) const CHECK_PROBE_OF_SERVER: &str = "only the director asks for its addresses: leave out --probe";
 pub(crate) const CHECK_SAVED_OF_SERVER: &str = "a real server has no saved table: leave out --file";
 
@@ -159,6 +164,11 @@ pub(crate) fn no_such_server(server: &str, service: &ServiceId) -> Failure {
 /// An option of `--check` that needs `--fix`.
 pub(crate) fn about_fixes(option: OptionKey) -> Failure {
     value(format!("the option '{}' is about fixes: add --fix", option.name()))
+}
+
+/// An option beside `--nobody-has`.
+pub(crate) fn nothing_beside_wanted(option: OptionKey) -> Failure {
+    value(format!("with --nobody-has nothing else is checked: leave out --{}", option.name()))
 }
 
 /// An option of `-L` that needs `-c`.

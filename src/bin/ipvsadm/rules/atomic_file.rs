@@ -121,7 +121,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// Copies owner, mode, ACL and label of the old file to the new one.
-fn copy_permissions(old: &File, new: &File) -> io::Result<()> {
+pub(super) fn copy_permissions(old: &File, new: &File) -> io::Result<()> {
     let facts = old.metadata()?;
     fchown(new, Some(facts.uid()), Some(facts.gid()))?;
     copy_attribute(old, new, "system.posix_acl_access")?;

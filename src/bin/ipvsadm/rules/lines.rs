@@ -92,7 +92,7 @@ pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> 
         Ok(Command::Restore { .. }) => {
             Err(messages::try_help(program, Some(first), "a restore cannot contain another"))
         }
-        Ok(Command::Check { .. }) => {
+        Ok(Command::Check(_) | Command::Ask(_)) => {
             Err(messages::try_help(program, Some(first), "a restore cannot contain a check"))
         }
         Ok(Command::Drain(_) | Command::Undrain(_)) => {

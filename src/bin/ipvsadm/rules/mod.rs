@@ -2,9 +2,10 @@
 
 pub(crate) mod apply;
 pub(crate) mod atomic_file;
+pub(crate) mod backup;
 pub(crate) mod document;
 pub(crate) mod lines;
-mod place;
+pub(crate) mod place;
 pub(crate) mod replace;
 pub(crate) mod restore;
 pub(crate) mod save;

@@ -8,10 +8,10 @@ use std::ops::RangeInclusive;
 use ipvs::Family;
 
 use super::super::address::{Address, Route};
+use super::super::fix::{Fix, IptablesRule, Step, Word};
 use super::super::machine::Machine;
 use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, is_named};
 use super::ruleset::Ruleset;
-use crate::shell;
 
 /// IPVS takes requests at INPUT before chains of this priority.
 pub(crate) const SCHEDULED: i32 = 98;
@@ -20,8 +20,8 @@ pub(crate) const SCHEDULED: i32 = 98;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misplaced {
     pub(crate) what: String,
-    /// The command that sets it where it is kept; none if a rule has to be added.
-    pub(crate) fix: Option<String>,
+    /// What sets it where it is kept; none if a rule has to be added.
+    pub(crate) fix: Option<Fix>,
 }
 
 /// A rule that sets a mark.
@@ -123,14 +123,16 @@ impl Setting<'_> {
     }
 
     /// The command that adds the rule once more, where it is kept; with nft, that shows the chain.
-    fn again(self, how: &str) -> String {
+    fn again(self, how: &'static str) -> Fix {
         let Self { table, rule, .. } = self;
         if table.tool == "nft" {
-            return "nft -a list ruleset".to_owned();
+            return Fix::look("nft -a list ruleset");
         }
-        let mut words = vec![table.tool.clone(), "-t".to_owned(), table.name.clone(), how.to_owned()];
-        words.extend(super::iptables::words(&rule.text).into_iter().skip(1));
-        shell::line(words)
+        let mut all = super::iptables::words(&rule.text).into_iter().skip(1);
+        let chain = all.next().unwrap_or_default();
+        let words = all.map(Word::from).collect();
+        let (tool, table) = (table.tool.clone(), Some(table.name.clone()));
+        Step::Iptables(IptablesRule { tool, how, table, chain, words }).into()
     }
 }
 
@@ -354,7 +356,7 @@ mod tests {
         let fix = |rules: String| {
             let printed = format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rules}\n");
             let ruleset = Ruleset::new(tables(&printed, "iptables", Family::V4));
-            ruleset.misplaced(7, Family::V4, &machine).and_then(|it| it.fix)
+            ruleset.misplaced(7, Family::V4, &machine).and_then(|it| it.fix).map(|it| it.to_string())
         };
         let again = |how| {
             let rule = "PREROUTING -p tcp -m comment --comment 'a; b' -j MARK --set-xmark 0x7/0xffffffff";

@@ -74,7 +74,7 @@ fn addresses() {
         without(server);
         server.machine.links.last_mut().unwrap().is_up = false;
     });
-    assert_eq!((down[0].id, &*down[0].fix), (MISSING[0], MISSING[3]));
+    assert_eq!((down[0].id, down[0].fix.to_string().as_str()), (MISSING[0], MISSING[3]));
     let other = found(Method::DirectRouting, |server| {
         without(server);
         server.machine.links.push(link(ETH1, "tunl0", LinkKind::Tunnel));
@@ -137,7 +137,7 @@ fn addresses_on_wires() {
             &[("arp_ignore", 1), ("arp_announce", 2), ("all/promote_secondaries", 1)],
         );
     });
-    assert_eq!(promoted[0].fix, moved.replace("/32 dev eth0", "/24 dev eth0"));
+    assert_eq!(promoted[0].fix.to_string(), moved.replace("/32 dev eth0", "/24 dev eth0"));
 
     // There is no other address to log in by.
     let alone = |server: &mut Server| {
@@ -152,7 +152,11 @@ fn addresses_on_wires() {
             alone(server);
             server.machine.addresses.push(other);
         });
-        assert_eq!(found[0].fix == add, other.link != ETH0 || other.address.is_ipv6(), "{other:?}");
+        assert_eq!(
+            found[0].fix.to_string() == add,
+            other.link != ETH0 || other.address.is_ipv6(),
+            "{other:?}"
+        );
     }
     // The director is reached through another interface.
     let apart = |director: Option<&'static str>| {
@@ -166,8 +170,11 @@ fn addresses_on_wires() {
         })
     };
     let named = moved.replace(" && ", " && ip addr replace 10.0.0.11/32 dev eth0 && ");
-    assert_eq!(apart(Some("10.0.0.1"))[0].fix, named.replace("100/32 dev eth0", "100/24 dev eth0"));
-    assert_eq!(apart(None)[0].fix, add);
+    assert_eq!(
+        apart(Some("10.0.0.1"))[0].fix.to_string(),
+        named.replace("100/32 dev eth0", "100/24 dev eth0")
+    );
+    assert_eq!(apart(None)[0].fix.to_string(), add);
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn routes_that_go_with_an_address_are_put_back() {
                 &[("arp_ignore", 1), ("arp_announce", 2), ("promote_secondaries", 1)],
             );
         });
-        found[0].fix.clone()
+        found[0].fix.to_string()
     };
     let moved = "ip addr replace 192.168.1.100/32 dev lo && ip addr del 192.168.1.100/24 dev eth0";
     let put_back = "ip route replace 192.168.1.0/24 dev eth0";
@@ -250,17 +257,17 @@ fn addresses_of_ipv6() {
     assert_eq!(six(own("2001:db8::100", 128, LO)), vec![]);
     let to_lo = "ip addr replace 2001:db8::100/128 dev lo nodad preferred_lft 0";
     let off_wire = "ip addr del 2001:db8::100/64 dev eth0";
-    assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].fix, format!("{to_lo} && {off_wire}"));
+    assert_eq!(six(own("2001:db8::100", 64, ETH0))[0].fix.to_string(), format!("{to_lo} && {off_wire}"));
     // It is on an interface only once.
     let masked = six(own("2001:db8::100", 64, LO));
-    assert_eq!(masked[0].fix, format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
+    assert_eq!(masked[0].fix.to_string(), format!("ip addr del 2001:db8::100/64 dev lo && {to_lo}"));
 
     let alone = found(Method::DirectRouting, |server| {
         server.role.vip = ip("2001:db8::100");
         server.machine.lookups.insert(ip("2001:db8::100"), Route::Local);
         server.machine.addresses = vec![own("2001:db8::100", 64, ETH0), own("fe80::1", 64, ETH0)].into();
     });
-    assert_eq!(alone[0].fix, "ip addr replace ADDRESS/64 dev eth0");
+    assert_eq!(alone[0].fix.to_string(), "ip addr replace ADDRESS/64 dev eth0");
     // With the last IPv6 address of an interface only its own network is removed.
     let last = found(Method::DirectRouting, |server| {
         server.role = RealServer { vip: ip("2001:db8::100"), director: Some(ip("10.0.0.1")), ..server.role };
@@ -273,5 +280,5 @@ fn addresses_of_ipv6() {
         server.machine.routes.all = vec![route("2001:db8:9::", 64), network];
     });
     let back = "ip -6 route replace 2001:db8::/64 dev eth0 metric 256";
-    assert_eq!(last[0].fix, format!("{to_lo} && {off_wire} && {back}"));
+    assert_eq!(last[0].fix.to_string(), format!("{to_lo} && {off_wire} && {back}"));
 }

@@ -67,7 +67,7 @@ pub(super) fn without_vip(director: &mut Director) {
 pub(super) fn assert_one(director: &Director, expected: [&str; 4]) {
     let found = director.findings();
     let [finding] = &found[..] else { panic!("{expected:?}: {found:?}") };
-    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix], expected);
+    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix.to_string()], expected);
     assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
 }
 
@@ -92,8 +92,7 @@ fn addresses() {
             "vip-missing",
             "192.168.1.100",
             "no interface of this director has the address 192.168.1.100",
-            "ping -c 1 -W 1 192.168.1.100 || ip neigh show 192.168.1.100 | grep lladdr || \
-             ip addr replace 192.168.1.100/32 dev eth0",
+            "ipvsadm --check --nobody-has 192.168.1.100%eth0 && ip addr replace 192.168.1.100/32 dev eth0",
         ],
     );
     // In the smallest of several networks.
@@ -102,7 +101,7 @@ fn addresses() {
         director.machine.links.push(link(3, "wide"));
         director.machine.addresses.insert(0, place("192.168.0.1", 16, 3));
     });
-    assert!(wide.findings()[0].fix.ends_with(" dev eth0"));
+    assert!(wide.findings()[0].fix.to_string().ends_with(" dev eth0"));
     // In one whose interface is down.
     let down = with(|director| {
         missing(director);
@@ -114,8 +113,8 @@ fn addresses() {
             "vip-missing",
             "192.168.1.100",
             "no interface of this director has the address 192.168.1.100; eth0, whose network contains it, is down",
-            "ip link set dev eth0 up && { ping -c 1 -W 1 192.168.1.100 || ip neigh show 192.168.1.100 | grep lladdr || \
-             ip addr replace 192.168.1.100/32 dev eth0; }",
+            "ip link set dev eth0 up && ipvsadm --check --nobody-has 192.168.1.100%eth0 && \
+             ip addr replace 192.168.1.100/32 dev eth0",
         ],
     );
     // In none of the director's networks: at the default route, or else at a server's.
@@ -128,13 +127,13 @@ fn addresses() {
         if !has_default {
             director.machine.lookups.remove(&ip("240.0.0.1"));
         }
-        assert!(director.findings()[0].fix.ends_with("|| ip addr replace 10.0.0.1/32 dev eth0"));
+        assert!(director.findings()[0].fix.to_string().ends_with("&& ip addr replace 10.0.0.1/32 dev eth0"));
     }
     let lost = with(|director| {
         far(director);
         director.machine.lookups.clear();
     });
-    assert!(lost.findings()[0].fix.ends_with("|| ip addr replace 10.0.0.1/32 dev INTERFACE"));
+    assert!(lost.findings()[0].fix.to_string().ends_with("&& ip addr replace 10.0.0.1/32 dev INTERFACE"));
 
     let answered = |director: &mut Director| {
         missing(director);
@@ -159,7 +158,9 @@ fn addresses() {
             let neighbour = &mut director.machine.neighbours[0];
             (neighbour.address, neighbour.has_answered) = (ip(address), has_answered);
         });
-        assert!(unheard.findings()[0].fix.ends_with("|| ip addr replace 192.168.1.100/32 dev eth0"));
+        assert!(
+            unheard.findings()[0].fix.to_string().ends_with("&& ip addr replace 192.168.1.100/32 dev eth0")
+        );
     }
     let standby = with(|director| {
         answered(director);
@@ -312,14 +313,14 @@ fn marks() {
         ("127.0.0.1", true, false),
         ("0.0.0.0", false, false),
     ] {
-        let fix = &served(address, is_tcp).findings()[0].fix;
+        let fix = &served(address, is_tcp).findings()[0].fix.to_string();
         assert_eq!(fix.contains(" --dport PORT "), is_narrow, "{address}: {fix}");
     }
     // Without an address to mark, any except loopback may be meant.
     for (address, is_narrow) in [("192.168.1.1", true), ("127.0.0.1", false)] {
         let mut director = served(address, true);
         without_vip(&mut director);
-        let fix = &director.findings()[0].fix;
+        let fix = &director.findings()[0].fix.to_string();
         assert_eq!((fix.contains("-d VIP "), fix.contains(" --dport PORT ")), (true, is_narrow), "{fix}");
     }
     // On lo, no ARP requests arrive for the address.
@@ -328,7 +329,7 @@ fn marks() {
         without_vip(director);
         director.machine.addresses.push(place("192.168.1.100", 32, 1));
     });
-    assert!(on_lo.findings()[0].fix.contains("-d VIP "));
+    assert!(on_lo.findings()[0].fix.to_string().contains("-d VIP "));
     let unknown = with(|director| {
         marked(director);
         director.marks = None;
@@ -354,7 +355,7 @@ fn servers() {
             "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 10 -y 0",
         ],
     );
-    assert!(full(8, 2, 5).findings()[0].fix.ends_with("-x 20 -y 0"));
+    assert!(full(8, 2, 5).findings()[0].fix.to_string().ends_with("-x 20 -y 0"));
     assert_healthy(&full(3, 2, 6), "there is room");
     assert_healthy(&full(3, 2, 0), "there is no limit");
 

@@ -79,7 +79,7 @@ pub(super) fn found(method: Method, change: impl FnOnce(&mut Server)) -> Vec<Fin
 
 pub(super) fn assert_one(found: &[Finding], expected: [&str; 4]) {
     let [finding] = found else { panic!("{expected:?}: {found:?}") };
-    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix], expected);
+    assert_eq!([finding.id, &finding.at, &finding.what, &finding.fix.to_string()], expected);
     assert!(finding.why.split(' ').count() > 3, "{}", finding.why);
 }
 

@@ -36,7 +36,7 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     director.machine.lookups.insert(ip("198.51.100.11"), Route::Via(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
     assert_eq!(finding.id, "server-behind-gateway");
-    assert_eq!(finding.fix, "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11:80 -g -w 0");
+    assert_eq!(finding.fix.to_string(), "ipvsadm -e -t 192.168.1.100:80 -r 198.51.100.11:80 -g -w 0");
     assert!(
         finding
             .what
@@ -46,7 +46,7 @@ fn a_server_behind_a_gateway_may_be_mistyped() {
     let mut director = super::director(table("rr", two_servers()));
     director.machine.lookups.insert(ip("192.168.1.11"), Route::Via(ip("192.168.1.254"), ETH0));
     let finding = &director.findings()[0];
-    assert_eq!(finding.fix, "ip route replace 192.168.1.11/32 dev eth0");
+    assert_eq!(finding.fix.to_string(), "ip route replace 192.168.1.11/32 dev eth0");
     assert!(!finding.what.contains("tunnel"), "{}", finding.what);
     // Not if the user may be logged in through it.
     director.machine.listeners =
@@ -223,7 +223,8 @@ fn a_supervisor_decides_about_servers_itself() {
     director.table[0].1[1].destination.weight = 3;
     director.machine.lookups.remove(&ip("192.168.1.11"));
     director.machine.addresses.retain(|own| own.prefix != 24);
-    let shown: Vec<_> = director.findings().into_iter().map(|it| (it.id, it.what, it.fix)).collect();
+    let shown: Vec<_> =
+        director.findings().into_iter().map(|it| (it.id, it.what, it.fix.to_string())).collect();
     let [(weights, what, change), (unreachable, _, log)] = &shown[..] else { panic!("{shown:?}") };
     assert_eq!((*weights, change.as_str()), ("weights-ignored", "ipvsadm -E -t 192.168.1.100:80 -s wrr"));
     assert!(what.ends_with("; keepalived fills the table, so change its configuration, too"), "{what}");

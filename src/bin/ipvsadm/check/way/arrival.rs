@@ -4,10 +4,10 @@ use super::super::dropped::{chain, dropped, named};
 use super::super::filters::SCHEDULED;
 use super::super::filters::rules::{Hook, Packet, SYN};
 use super::super::filters::ruleset::Ruleset;
+use super::super::fix::Fix;
 use super::super::machine::{LinkKind, Machine};
 use super::super::packets::{TCP, later};
 use super::super::rtnetlink::questions::{Refusal, Way};
-use super::super::set_sysctls;
 use super::Flow;
 use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
@@ -128,13 +128,13 @@ pub(super) fn reverse_path(
     flow: &Flow,
     name: &str,
     roads: &mut Roads,
-) -> Result<(String, String)> {
+) -> Result<(String, Fix)> {
     let back = roads.ask(&flow.answer())?;
     let path = |name: &str, value| (format!("net/ipv4/conf/{name}/rp_filter"), value);
     // Loose mode, too, wants a way back.
     let fix = match back {
-        Way::Refused(_) => set_sysctls(&[path("all", 0), path(name, 0)]),
-        _ => set_sysctls(&[path(name, 2)]),
+        Way::Refused(_) => Fix::set([path("all", 0), path(name, 0)]),
+        _ => Fix::set([path(name, 2)]),
     };
     let what = format!(
         "rp_filter ({}) on {name} drops it: the way back to {}: {}",

@@ -204,7 +204,7 @@ fn nobody(client: &mut Client, what: &Explain) -> Result<Walk> {
     }
     let mut step = Step::new(Stage::Ipvs);
     let service = ipvs::Service::new(what.service, ipvs::Scheduler::WLC);
-    let fix = super::super::command_line(&ipvs::Change::AddService(service));
+    let fix = super::super::fix::Step::Table(ipvs::Change::AddService(service)).into();
     step.stop(
         "no service takes it; the packet goes on to a socket of this machine, or is refused",
         Some(fix),

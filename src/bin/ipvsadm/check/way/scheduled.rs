@@ -10,7 +10,8 @@ use ipvs::{
 
 use super::super::director::connections_of;
 use super::super::finding::counted;
-use super::super::{command_line, refused};
+use super::super::fix::{self, Fix};
+use super::super::refused;
 use super::Flow;
 use super::choice::{Availability, Choices, Unknown, Verdict};
 use super::stage::{Stage, Step};
@@ -103,10 +104,10 @@ fn judge<'a>(
 }
 
 /// The command that gives clients of a server that takes none another one.
-fn fallback(service: &Service) -> Option<String> {
+fn fallback(service: &Service) -> Option<Fix> {
     let has_flag = matches!(service.scheduler, Scheduler::SH | Scheduler::MH);
     let scheduler_flags = service.scheduler_flags | SchedulerFlags::FLAG_1;
-    has_flag.then(|| command_line(&Change::EditService(Service { scheduler_flags, ..*service })))
+    has_flag.then(|| fix::Step::Table(Change::EditService(Service { scheduler_flags, ..*service })).into())
 }
 
 /// What would have to be known, and what is known instead.

@@ -45,7 +45,7 @@ fn stage(out: &mut impl Write, step: &Step, width: Option<usize>) -> io::Result<
         writeln!(out, "{}", front.trim_end())?;
     }
     if let Some(fix) = &step.fix {
-        writeln!(out, "{}fix: {fix}", " ".repeat(FRONT))?;
+        writeln!(out, "{}fix: {}", " ".repeat(FRONT), fix.command())?;
     }
     Ok(())
 }

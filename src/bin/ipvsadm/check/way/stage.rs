@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::finding::Finding;
+use super::super::fix::Fix;
 
 /// A part of the way from a client to a server and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -77,9 +78,9 @@ pub(crate) struct Step {
     pub(crate) verdict: Verdict,
     /// What decides it, in the order in which the packet meets it: routes, rules, settings.
     pub(crate) by: Vec<String>,
-    /// Where it stops: the command that lets it pass.
+    /// Where it stops: what lets it pass.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fix: Option<String>,
+    pub(crate) fix: Option<Fix>,
 }
 
 impl Step {
@@ -94,7 +95,7 @@ impl Step {
     }
 
     /// The packet dies here. The first reason stays.
-    pub(crate) fn stop(&mut self, why: impl Into<String>, fix: Option<String>) {
+    pub(crate) fn stop(&mut self, why: impl Into<String>, fix: Option<Fix>) {
         if self.verdict != Verdict::Stops {
             self.verdict = Verdict::Stops;
             self.fix = fix;

@@ -87,7 +87,10 @@ impl Options<'_> {
             OptionKey::List => self.list().map(Command::List),
             OptionKey::Drain => self.drain().map(Command::Drain),
             OptionKey::Undrain => self.which().map(Command::Undrain),
-            OptionKey::Check => self.check().map(Command::Check),
+            OptionKey::Check => match self.wanted.take() {
+                Some(wanted) => self.only_wanted(wanted).map(Command::Ask),
+                None => self.check().map(Command::Check),
+            },
             OptionKey::Explain => self.explain().map(Command::Explain),
             OptionKey::Watch => Ok(Command::Watch(self.watch())),
             _ => {

@@ -7,7 +7,7 @@ use crate::cli::matrix;
 use crate::cli::value;
 use crate::command::{
     Check, ConnectionFilter, Connections, Drain, Explain, Fix, Format, List, ListTarget, Method, RealServer,
-    Summary, View, Watch, Which,
+    Summary, View, Wanted, Watch, Which,
 };
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
@@ -37,6 +37,7 @@ impl Options<'_> {
                 let address = endpoint(word, None, resolver).map(|(address, _)| address);
                 self.director = Some(address.map_err(|_| messages::DIRECTOR.about(word))?);
             }
+            OptionKey::NobodyHas => self.wanted = Some(value::wanted(word)?),
             OptionKey::Port => self.served = Some(value::served(word)?),
             OptionKey::Client => self.client = Some(value::network(word)?),
             OptionKey::State => self.connection_state = Some(value::connection_state(word)?),
@@ -52,6 +53,14 @@ impl Options<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The address that others are asked for, which is all that such a check does.
+    pub(super) fn only_wanted(&self, wanted: Wanted) -> Result<Wanted> {
+        match self.given.iter().find(|option| **option != OptionKey::NobodyHas) {
+            Some(option) => Err(messages::nothing_beside_wanted(*option)),
+            None => Ok(wanted),
+        }
     }
 
     pub(super) fn check(self) -> Result<Check> {
