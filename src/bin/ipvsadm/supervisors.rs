@@ -62,7 +62,7 @@ impl Supervisors {
             let process = proc.join(OsStr::from_bytes(entry.file_name().to_bytes()));
             let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
             let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
-            let known = known.filter(|_| network(&process) == own);
+            let known = known.filter(|_| network(&process) == own && may_change_the_table(proc, &process));
             if let Some(Program { name, fills_table, moves_addresses }) = known {
                 all.fill_table = all.fill_table.or(fills_table.then_some(name));
                 all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));
@@ -81,6 +81,21 @@ pub(crate) fn has_services(name: &str) -> bool {
 /// Whether keepalived's configuration has a virtual server, outside of comments.
 fn names_a_service(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with("virtual_server "))
+}
+
+/// Whether a process may change the kernel's table: anybody can give a process any name. It is root's, or it has
+/// `CAP_NET_ADMIN` in this process's user namespace.
+fn may_change_the_table(proc: &Path, process: &Path) -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    // Not the owner of its folder: that is root if its memory may not be dumped.
+    let effective = field("Uid").and_then(|ids| ids.split_whitespace().nth(1));
+    let capabilities =
+        field("CapEff").and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
+    let users = |process: &Path| fs::read_link(process.join("ns/user")).ok();
+    let is_ours = || users(process).is_some_and(|theirs| Some(theirs) == users(&proc.join("self")));
+    effective == Some("0") || capabilities & NET_ADMIN != 0 && is_ours()
 }
 
 /// Whether a process has a program's name, alone or followed by its task: `keepalived_vrrp`.
@@ -115,6 +130,7 @@ mod tests {
             for (pid, comm) in [("1", "init"), ("17", name)] {
                 fs::create_dir(proc.path().join(pid)).unwrap();
                 fs::write(proc.path().join(pid).join("comm"), format!("{comm}\n")).unwrap();
+                fs::write(proc.path().join(pid).join("status"), "Name:\tx\nUid:\t0\t0\t0\t0\n").unwrap();
             }
             assert_eq!(Supervisors::running(proc.path()), expected, "{name}");
             // In another network namespace it manages another director.
@@ -123,6 +139,33 @@ mod tests {
                 std::os::unix::fs::symlink(network, proc.path().join(pid).join("ns/net")).unwrap();
             }
             assert_eq!(Supervisors::running(proc.path()), Supervisors::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_alone_makes_no_supervisor() {
+        let admin = "CapEff:\t0000000000001000\n";
+        for (status, user, expected) in [
+            ("Uid:\t0\t0\t0\t0\n".to_owned(), "user:[1]", true),
+            ("Uid:\t65534\t65534\t65534\t65534\n".to_owned(), "user:[1]", false),
+            // It has become somebody else, or is about to.
+            ("Uid:\t0\t65534\t0\t65534\n".to_owned(), "user:[1]", false),
+            (format!("Uid:\t990\t990\t990\t990\n{admin}"), "user:[1]", true),
+            // Root of its own user namespace.
+            (format!("Uid:\t65534\t65534\t65534\t65534\n{admin}"), "user:[2]", false),
+            (String::new(), "user:[1]", false),
+        ] {
+            let proc = tempfile::tempdir().unwrap();
+            for (pid, user) in [("self", "user:[1]"), ("17", user)] {
+                fs::create_dir_all(proc.path().join(pid).join("ns")).unwrap();
+                for (name, link) in [("net", "net:[1]"), ("user", user)] {
+                    std::os::unix::fs::symlink(link, proc.path().join(pid).join("ns").join(name)).unwrap();
+                }
+            }
+            fs::write(proc.path().join("17/comm"), "keepalived\n").unwrap();
+            fs::write(proc.path().join("17/status"), &status).unwrap();
+            let found = Supervisors::running(proc.path()).fill_table;
+            assert_eq!(found.is_some(), expected, "{status}{user}");
         }
     }
 }
