@@ -159,3 +159,28 @@ fn programs_of_the_current_folder_are_not_run() {
         );
     }
 }
+
+/// What does not stand in `/proc/net/ip_vs` is not absent: before 7.2 that file lacks services where other network namespaces
+/// have many.
+#[test]
+fn a_director_that_is_asked_as_a_real_server_keeps_its_addresses() {
+    let cluster = Cluster::new(Kind::Routing);
+    let many = "for n in $(seq 1 600); do echo \"-A -t 192.168.$((n / 200 + 2)).$((n % 200 + 1)):80\"; done | ipvsadm -R";
+    for host in ["director", "backup"] {
+        cluster.succeed(host, many);
+    }
+    let takes_away = |words: &str| {
+        let each = format!(
+            "for n in $(seq 10 10 190); do ip addr add 192.168.2.$n/32 dev eth0; {words}ipvsadm --check --json -r 192.168.2.$n; done"
+        );
+        let (_, shown) = cluster.run("director", &each);
+        assert!(shown.starts_with('['), "{shown}");
+        cluster
+            .succeed("director", "for n in $(seq 10 10 190); do ip addr del 192.168.2.$n/32 dev eth0; done");
+        (shown.matches("ip addr del").count(), shown.matches("ipvsadm -L -n").count())
+    };
+    assert_eq!(takes_away(""), (0, 0));
+    // Who may not ask the kernel does not know.
+    let (deleted, unknown) = takes_away("setpriv --reuid 65534 --bounding-set -all ");
+    assert_eq!(deleted, 0, "{unknown}");
+}

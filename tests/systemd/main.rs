@@ -15,6 +15,7 @@ mod lab;
 mod fleet;
 mod machine;
 mod needs;
+mod persisted;
 
 use std::fs;
 use std::io::{Read, Write};

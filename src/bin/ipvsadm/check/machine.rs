@@ -29,9 +29,17 @@ pub(crate) struct Machine {
     pub(crate) twice: Vec<(IpAddr, u32, [u8; 6])>,
     /// Whether IPVS reads what FTP says of addresses; none if that is not known.
     pub(crate) has_ftp_helper: Option<bool>,
-    /// The addresses of this machine's own virtual services; only on a real server.
-    pub(crate) scheduled: HashSet<IpAddr>,
+    /// This machine's own virtual services; only on a real server.
+    pub(crate) scheduled: Scheduled,
     pub(crate) sysctls: Sysctls,
+}
+
+/// The addresses of this machine's own virtual services, as far as they are known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Scheduled {
+    pub(crate) addresses: HashSet<IpAddr>,
+    /// Why there may be others; none if these are all.
+    pub(crate) unknown: Option<&'static str>,
 }
 
 /// The settings below `/proc/sys`, by path.

@@ -56,7 +56,7 @@ use address::Route;
 use connections::Expiry;
 use director::Director;
 use finding::Finding;
-use machine::{Machine, default_route_probe};
+use machine::{Machine, Scheduled, default_route_probe};
 use repair::{Seen, repair};
 pub(crate) use wanted::nobody_has;
 
@@ -280,7 +280,7 @@ fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Re
         without_route: role.map_or(0, |role| procfs::connections_without_route(role.vip.is_ipv4())),
         twice: Vec::new(),
         has_ftp_helper: procfs::has_ftp_helper(),
-        scheduled: role.map_or_else(HashSet::new, |_| procfs::scheduled()),
+        scheduled: role.map_or_else(Scheduled::default, |role| procfs::scheduled(role.vip.is_ipv4())),
         sysctls: procfs::sysctls(),
     };
     // A new address of IPv6 is not used until nobody else turned out to have it.

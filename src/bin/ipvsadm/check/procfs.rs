@@ -6,10 +6,13 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use ipvs::{Client, Family, ServiceId};
+
 use crate::programs::output;
 use crate::sysctl;
 
-use super::machine::{Connection, Listener, Sysctls, TcpState};
+use super::address;
+use super::machine::{Connection, Listener, Scheduled, Sysctls, TcpState};
 
 /// The settings, each read when it is first used.
 pub(crate) fn sysctls() -> Sysctls {
@@ -118,10 +121,29 @@ fn end(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The addresses of the virtual services in the kernel's table, which anybody may read here.
-pub(crate) fn scheduled() -> HashSet<IpAddr> {
-    let text = fs::read_to_string("/proc/net/ip_vs").unwrap_or_default();
-    text.lines().filter_map(scheduled_row).collect()
+/// The addresses of this machine's own virtual services of a family. The kernel is asked for them where this may be done: its
+/// file lacks services before 7.2 if other network namespaces have many.
+pub(crate) fn scheduled(is_ipv4: bool) -> Scheduled {
+    const FILE: &str = "/proc/net/ip_vs";
+    // A question to a kernel without IPVS would load it.
+    if Path::new("/proc/net").exists() && !Path::new(FILE).exists() {
+        return Scheduled::default();
+    }
+    match Client::open().and_then(|mut client| client.services()) {
+        Ok(services) => {
+            let of_mark = services.iter().any(|entry| match entry.service.id {
+                ServiceId::Fwmark { family, .. } => (family == Family::V4) == is_ipv4,
+                ServiceId::Address { .. } => false,
+            });
+            let addresses = services.iter().filter_map(|entry| address(&entry.service.id)).collect();
+            Scheduled { addresses, unknown: of_mark.then_some("it has a service by firewall mark") }
+        }
+        Err(_) => {
+            let text = fs::read_to_string(FILE).unwrap_or_default();
+            let addresses = text.lines().filter_map(scheduled_row).collect();
+            Scheduled { addresses, unknown: Some("its table cannot be read: try as root") }
+        }
+    }
 }
 
 /// The address of a row `TCP  C0A80164:0050 wlc` or `TCP  [2001:...]:0050 wlc`.

@@ -22,16 +22,18 @@ use crate::shell;
 /// machines answer for the address.
 pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // A director that is also a real server has the VIP and answers for it.
-    let on_wire = || machine.holders(role.vip).any(|(_, link)| link.kind == LinkKind::Ethernet);
-    let is_director = role.director.is_some_and(|director| machine.holders(director).next().is_some())
-        || role.director.is_none() && machine.scheduled.contains(&role.vip) && on_wire();
     // A server that gives the VIP's packets another address needs no VIP.
     let is_held = machine.holders(role.vip).next().is_some();
     let is_redirected = !is_held && listener::is_redirected(role, machine, rules);
-    if role.method != Method::Masquerade && !is_director && !is_redirected {
-        findings.extend(arp(role, machine));
-        findings.extend(vip(role, machine));
+    if role.method != Method::Masquerade && !is_redirected {
+        match is_director(role, machine) {
+            Ok(true) => {}
+            Ok(false) => {
+                findings.extend(arp(role, machine));
+                findings.extend(vip(role, machine));
+            }
+            Err(finding) => findings.push(finding),
+        }
     }
     if role.method != Method::Masquerade {
         findings.extend(wire(role, machine).and_then(|link| strict_rp_filter(machine, role.vip, link)));
@@ -43,6 +45,28 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
     findings.extend(gateway(role, machine));
     findings.extend(listener::unserved(role, machine, rules));
     findings
+}
+
+/// Whether this machine is the director, which has the VIP and answers for it, and a real server too. Where that is not known,
+/// nothing takes the VIP away.
+fn is_director(role: &RealServer, machine: &Machine) -> Result<bool, Finding> {
+    if let Some(director) = role.director {
+        return Ok(machine.holders(director).next().is_some());
+    }
+    let mut holders = machine.holders(role.vip);
+    let Some((_, link)) = holders.find(|(_, link)| link.kind == LinkKind::Ethernet) else { return Ok(false) };
+    match machine.scheduled.unknown {
+        _ if machine.scheduled.addresses.contains(&role.vip) => Ok(true),
+        None => Ok(false),
+        Some(reason) => {
+            let what = format!(
+                "{} is on {}, which is connected to a network, and this machine may be the director: {reason}; if it is \
+                 not, --director names the director",
+                role.vip, link.name
+            );
+            Err(Kind::ServerVipOnWire.at(&role.vip, what, Fix::look("ipvsadm -L -n")))
+        }
+    }
 }
 
 /// The interface on which the director's packets arrive.

@@ -20,8 +20,8 @@ use crate::netns;
 use crate::notes;
 use crate::resolver::Resolver;
 use crate::rules::apply;
-use crate::rules::atomic_file;
 use crate::rules::lines;
+use crate::rules::{atomic_file, backup};
 use crate::shell;
 use crate::supervisors::Supervisors;
 
@@ -172,7 +172,7 @@ fn examine(
     } else {
         // The table may contain the lines with names, if it has enough entries.
         let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
-        has_all.then(|| save_with_copy(path))
+        (has_all && !backup::is_of_others(path)).then(|| save_with_copy(path))
     };
     Ok(Some(found(*kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| show_diff(path)))))
 }
@@ -225,6 +225,8 @@ impl Difference {
             Self { missing: 0, other: 0, .. } if !saved.has_comments => {
                 (SAVES, Step::Save(path.to_owned()).into())
             }
+            // Who owns the folder could lead the copy elsewhere.
+            Self { missing: 0, .. } if backup::is_of_others(path) => (BOTH, show_diff(path)),
             Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
             Self { extra: 0, other: 0, .. } => (RESTORES, Step::Restore(path.to_owned()).into()),
             _ => (BOTH, show_diff(path)),

@@ -14,7 +14,7 @@ use super::filters::rules::RuleTable;
 use super::filters::ruleset::Ruleset;
 use super::fix::Fix;
 use super::machine::{
-    Connection, Link, LinkKind, Listener, Machine, Neighbour, TcpState, default_route_probe,
+    Connection, Link, LinkKind, Listener, Machine, Neighbour, Scheduled, TcpState, default_route_probe,
 };
 use super::routes::RoutingTables;
 use super::{Table, real_server};
@@ -66,7 +66,7 @@ pub(super) fn machine() -> Machine {
         without_route: 0,
         has_ftp_helper: Some(true),
         twice: Vec::new(),
-        scheduled: std::collections::HashSet::new(),
+        scheduled: Scheduled::default(),
         sysctls: Box::new(|_| None),
     }
 }
@@ -354,7 +354,14 @@ fn an_active_director_is_known_by_its_table() {
         real_server::findings(&role, machine, &no_rules()).iter().any(|it| it.id == "server-vip-on-wire")
     };
     assert!(takes_it_away(&machine));
-    machine.scheduled.insert(vip);
+    // What is not known proves nothing.
+    machine.scheduled.unknown = Some("its table cannot be read");
+    let found = real_server::findings(&role, &machine, &no_rules());
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((finding.id, finding.fix.to_string().as_str()), ("server-vip-on-wire", "ipvsadm -L -n"));
+    machine.scheduled.addresses.insert(vip);
+    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
+    machine.scheduled.unknown = None;
     assert!(!takes_it_away(&machine));
 }
 
