@@ -57,7 +57,7 @@ fn no_fix_gives_a_standby_the_address() {
     let cluster = standby();
     // Nothing indicates another director: the address is missing. But the command does not add it if another machine
     // answers.
-    let take = "ipvsadm --check --nobody-has 192.168.1.100%eth0 && ip addr replace 192.168.1.100/32 dev eth0";
+    let take = "|| ip addr replace 192.168.1.100/32 dev eth0";
     let [(id, _, command)] = &found_on_standby(&cluster, "nothing is known")[..] else { panic!() };
     assert_eq!((id.as_str(), command.ends_with(take)), ("vip-missing", true), "{command}");
     cluster.succeed("backup", "ip neigh flush dev eth0");

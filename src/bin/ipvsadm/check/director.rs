@@ -3,12 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use ipvs::{DestinationEntry, DestinationId, Family, Service, ServiceEntry, ServiceId, SyncDaemon, Timeouts};
+use ipvs::{DestinationEntry, DestinationId, Service, ServiceEntry, ServiceId, SyncDaemon, Timeouts};
 
 use super::connections::Count;
 use super::filters::ruleset::Ruleset;
 use super::machine::Machine;
-use super::marks::Marks;
 use super::{Table, address};
 use crate::supervisors::Supervisors;
 
@@ -18,8 +17,6 @@ pub(crate) struct Director {
     pub(crate) daemons: Vec<SyncDaemon>,
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) connections: Count,
-    /// The marks that the packet filter sets; none if its rules cannot be read.
-    pub(crate) marks: Option<Marks>,
     pub(crate) supervisors: Supervisors,
     /// The one that has services in its configuration, where the table is empty.
     pub(crate) idle_supervisor: Option<&'static str>,
@@ -27,8 +24,6 @@ pub(crate) struct Director {
     pub(crate) weights: HashMap<(ServiceId, DestinationId), u32>,
     /// The rules of the packet filters.
     pub(crate) rules: Ruleset,
-    /// The command that shows a family's packet filter, if that may drop forwarded packets.
-    pub(crate) filters: fn(Family) -> Option<String>,
     pub(crate) machine: Machine,
 }
 

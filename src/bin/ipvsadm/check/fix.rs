@@ -340,8 +340,18 @@ impl FromIterator<Change> for Fix {
 
 impl fmt::Display for Fix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let steps: Vec<String> = self.0.iter().map(Step::to_string).collect();
-        f.write_str(&steps.join(" && "))
+        let all = |steps: &[Step]| steps.iter().map(Step::to_string).collect::<Vec<_>>().join(" && ");
+        let Some(at) = self.0.iter().position(|step| matches!(step, Step::NobodyHas { .. })) else {
+            return f.write_str(&all(&self.0));
+        };
+        let (before, rest) = self.0.split_at(at);
+        let (question, after) = rest.split_at(1);
+        let after = if after.len() == 1 { all(after) } else { format!("{{ {}; }}", all(after)) };
+        let guarded = format!("{} || {after}", all(question));
+        match before {
+            [] => f.write_str(&guarded),
+            before => write!(f, "{} && {{ {guarded}; }}", all(before)),
+        }
     }
 }
 

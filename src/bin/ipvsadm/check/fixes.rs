@@ -9,9 +9,12 @@ use ipvs::{
     Tunnel,
 };
 
-use super::address::Address;
+use super::address::{Address, full_prefix};
 use super::director::Director;
-use super::fix::{AddressChange, AddressStep, Fix, RouteChange, RouteStep, Step, Word, words};
+use super::filters;
+use super::fix::{
+    AddressChange, AddressStep, Fix, IptablesRule, PORT, RouteChange, RouteStep, Step, VIP, Word, words,
+};
 use super::machine::{Link, LinkKind, Machine};
 use super::routes::{MAIN, RouteEntry, RouteEntryKind};
 use crate::shell;
@@ -200,5 +203,33 @@ pub(crate) fn method_words(method: ForwardingMethod) -> String {
         ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) => format!("-i --tun-type gue --tun-port {port}"),
         ForwardingMethod::Tunnel(_) => "-i".to_owned(),
         _ => "-g".to_owned(),
+    }
+}
+
+/// Sets a mark on the TCP packets to the address that is probably meant; only on those of one port, if this machine itself
+/// accepts connections to that address, which may be the user's own.
+pub(crate) fn set_mark(director: &Director, mark: u32, family: Family) -> Step {
+    let machine = &director.machine;
+    let is_vip = |address: IpAddr, prefix| Family::from(address) == family && prefix == full_prefix(address);
+    let on_wire = |link| machine.link(link).is_some_and(|link| link.kind == LinkKind::Ethernet);
+    let mut own = machine.addresses.iter().filter(|own| is_vip(own.address, own.prefix) && on_wire(own.link));
+    let address = own.next().map(|own| own.address);
+    let vip = address.map_or(VIP, Word::from);
+    let is_served = machine.serves_tcp(address);
+    match filters::tool(&director.rules, family) {
+        filters::Tool::Nft => {
+            let ip = if family == Family::V4 { "ip" } else { "ip6" };
+            let tcp = if is_served { "tcp dport PORT" } else { "meta l4proto tcp" };
+            Step::Firewall(format!(
+                "nft 'add table inet ipvs; add chain inet ipvs marks {{ type filter hook prerouting priority mangle; }}; \
+                 add rule inet ipvs marks {ip} daddr {vip} {tcp} meta mark set {mark}'"
+            ))
+        }
+        filters::Tool::Iptables(tool) => {
+            let port = if is_served { vec!["--dport".into(), PORT] } else { Vec::new() };
+            let set = words(&format!("-j MARK --set-mark {mark}"));
+            let words = [words("-d"), vec![vip], words("-p tcp"), port, set].concat();
+            Step::Iptables(IptablesRule::append(tool, "mangle", "PREROUTING", words))
+        }
     }
 }

@@ -18,7 +18,6 @@ mod hashed;
 mod indexed;
 mod listener;
 mod machine;
-mod marks;
 mod masqueraded;
 mod neighbours;
 mod packets;
@@ -36,6 +35,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod v6only;
 mod wanted;
 mod way;
 mod way_back;
@@ -168,7 +168,6 @@ fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: 
         daemons,
         timeouts: Some(timeouts),
         connections: connections::count(&table, expiry).map_err(refused)?,
-        marks: marks::read(&table),
         idle_supervisor: supervisors
             .fill_table
             .filter(|name| table.is_empty() && supervisors::has_services(name)),
@@ -179,7 +178,6 @@ fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: 
             HashMap::new()
         },
         rules,
-        filters: filters::show,
         machine,
         table,
     })

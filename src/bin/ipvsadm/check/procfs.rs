@@ -8,11 +8,10 @@ use std::path::Path;
 
 use ipvs::{Client, Family, ServiceId};
 
-use crate::programs::output;
 use crate::sysctl;
 
-use super::address;
 use super::machine::{Connection, Listener, Scheduled, Sysctls, TcpState};
+use super::{address, v6only};
 
 /// The settings, each read when it is first used.
 pub(crate) fn sysctls() -> Sysctls {
@@ -28,45 +27,43 @@ pub(crate) fn has_ftp_helper() -> Option<bool> {
 
 /// Listening TCP and UDP sockets, and TCP connections.
 pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
-    let (mut listeners, mut connections) = (Vec::new(), Vec::new());
+    let (mut listeners, mut inodes, mut connections) = (Vec::new(), Vec::new(), Vec::new());
     for file in ["tcp", "tcp6", "udp", "udp6"] {
         let rows = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
         for row in rows.lines().skip(1) {
             match socket(row, file.starts_with("tcp")) {
-                Some(Socket::Listener(listener)) => listeners.push(listener),
+                Some(Socket::Listener(listener)) => {
+                    listeners.push(listener);
+                    inodes.push(inode(row));
+                }
                 Some(Socket::Connection(connection)) => connections.push(connection),
                 None => {}
             }
         }
     }
-    mark_v6only(&mut listeners);
+    mark_v6only(&mut listeners, &inodes);
     (listeners, connections)
 }
 
-/// Finds out which sockets on `::` take no IPv4, where it matters: where none listens on all IPv4 addresses. `/proc` does
-/// not show it, `ss` does.
-fn mark_v6only(listeners: &mut [Listener]) {
+/// Finds out which sockets on `::` take no IPv4, where it matters: where none listens on all IPv4 addresses. `/proc/net` does
+/// not show it.
+fn mark_v6only(listeners: &mut [Listener], inodes: &[u64]) {
     let kinds: HashSet<(IpAddr, u16, bool)> =
         listeners.iter().map(|it| (it.address, it.port, it.is_tcp)).collect();
     let matters = |it: &Listener| {
         it.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
             && !kinds.contains(&(Ipv4Addr::UNSPECIFIED.into(), it.port, it.is_tcp))
     };
-    if !listeners.iter().any(matters) {
-        return;
-    }
-    let shown = output("ss", &["-6Hlntue"]).unwrap_or_default();
-    let v6only: HashSet<(u16, bool)> = shown.lines().filter_map(v6only_row).collect();
-    for listener in listeners.iter_mut().filter(|it| it.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
-        listener.is_v6only = v6only.contains(&(listener.port, listener.is_tcp));
+    let asked = listeners.iter().zip(inodes).filter(|(it, _)| matters(it)).map(|(_, inode)| *inode).collect();
+    let v6only = v6only::of(&asked);
+    for (listener, inode) in listeners.iter_mut().zip(inodes) {
+        listener.is_v6only = v6only.contains(inode);
     }
 }
 
-/// The port of a row `tcp LISTEN 0 9 [::]:80 [::]:* ... v6only:1`, and whether it is TCP.
-fn v6only_row(row: &str) -> Option<(u16, bool)> {
-    let words: Vec<&str> = row.split_whitespace().collect();
-    let port = words.get(4)?.strip_prefix("[::]:")?.parse().ok()?;
-    words.contains(&"v6only:1").then_some((port, words.first() == Some(&"tcp")))
+/// The inode of a socket's row: the tenth word.
+fn inode(row: &str) -> u64 {
+    row.split_whitespace().nth(9).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,21 +126,17 @@ pub(crate) fn scheduled(is_ipv4: bool) -> Scheduled {
     if Path::new("/proc/net").exists() && !Path::new(FILE).exists() {
         return Scheduled::default();
     }
-    match Client::open().and_then(|mut client| client.services()) {
-        Ok(services) => {
-            let of_mark = services.iter().any(|entry| match entry.service.id {
-                ServiceId::Fwmark { family, .. } => (family == Family::V4) == is_ipv4,
-                ServiceId::Address { .. } => false,
-            });
-            let addresses = services.iter().filter_map(|entry| address(&entry.service.id)).collect();
-            Scheduled { addresses, unknown: of_mark.then_some("it has a service by firewall mark") }
-        }
-        Err(_) => {
-            let text = fs::read_to_string(FILE).unwrap_or_default();
-            let addresses = text.lines().filter_map(scheduled_row).collect();
-            Scheduled { addresses, unknown: Some("its table cannot be read: try as root") }
-        }
-    }
+    let Ok(services) = Client::open().and_then(|mut client| client.services()) else {
+        let text = fs::read_to_string(FILE).unwrap_or_default();
+        let addresses = text.lines().filter_map(scheduled_row).collect();
+        return Scheduled { addresses, unknown: Some("its table cannot be read: try as root") };
+    };
+    let of_mark = services.iter().any(|entry| match entry.service.id {
+        ServiceId::Fwmark { family, .. } => (family == Family::V4) == is_ipv4,
+        ServiceId::Address { .. } => false,
+    });
+    let addresses = services.iter().filter_map(|entry| address(&entry.service.id)).collect();
+    Scheduled { addresses, unknown: of_mark.then_some("it has a service by firewall mark") }
 }
 
 /// The address of a row `TCP  C0A80164:0050 wlc` or `TCP  [2001:...]:0050 wlc`.
@@ -238,35 +231,6 @@ mod tests {
             "TcpExt: SyncookiesSent ListenDrops\nTcpExt: 5 17\nIpExt: InNoRoutes ListenDrops\nIpExt: 3 4\n";
         assert_eq!([counter(text, "TcpExt:", "ListenDrops"), counter(text, "IpExt:", "InNoRoutes")], [17, 3]);
         assert_eq!([counter(text, "TcpExt:", "InNoRoutes"), counter("TcpExt: a\n", "TcpExt:", "a")], [0, 0]);
-    }
-
-    #[test]
-    fn sockets_without_ipv4_are_known() {
-        for (row, expected) in [
-            (
-                "tcp   LISTEN 0      9               [::]:80            [::]:*    ino:1 sk:2 cgroup:/ v6only:1 <->",
-                Some((80, true)),
-            ),
-            (
-                "udp   UNCONN 0      0               [::]:53            [::]:*    ino:1 sk:2 v6only:1 <->",
-                Some((53, false)),
-            ),
-            (
-                "tcp   LISTEN 0      9                  *:80               *:*    ino:1 sk:2 v6only:0 <->",
-                None,
-            ),
-            (
-                "tcp   LISTEN 0      9              [::1]:25            [::]:*    ino:1 sk:2 v6only:1 <->",
-                None,
-            ),
-            (
-                "tcp   LISTEN 0      9               [::]:80            [::]:*    ino:1 sk:2 v6only:0 <->",
-                None,
-            ),
-            ("", None),
-        ] {
-            assert_eq!(v6only_row(row), expected, "{row}");
-        }
     }
 
     #[test]

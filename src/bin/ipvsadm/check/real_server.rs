@@ -32,7 +32,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
                 findings.extend(arp(role, machine));
                 findings.extend(vip(role, machine));
             }
-            Err(finding) => findings.push(finding),
+            Err(finding) => findings.push(*finding),
         }
     }
     if role.method != Method::Masquerade {
@@ -49,7 +49,7 @@ pub(crate) fn findings(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
 
 /// Whether this machine is the director, which has the VIP and answers for it, and a real server too. Where that is not known,
 /// nothing takes the VIP away.
-fn is_director(role: &RealServer, machine: &Machine) -> Result<bool, Finding> {
+fn is_director(role: &RealServer, machine: &Machine) -> Result<bool, Box<Finding>> {
     if let Some(director) = role.director {
         return Ok(machine.holders(director).next().is_some());
     }
@@ -64,7 +64,7 @@ fn is_director(role: &RealServer, machine: &Machine) -> Result<bool, Finding> {
                  not, --director names the director",
                 role.vip, link.name
             );
-            Err(Kind::ServerVipOnWire.at(&role.vip, what, Fix::look("ipvsadm -L -n")))
+            Err(Box::new(Kind::ServerVipOnWire.at(&role.vip, what, Fix::look("ipvsadm -L -n"))))
         }
     }
 }

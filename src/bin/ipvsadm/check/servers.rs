@@ -10,6 +10,7 @@ use super::beside;
 use super::connections::Stuck;
 use super::director::{Director, connections_of};
 use super::filtered;
+use super::filters;
 use super::finding::{Finding, Kind, counted};
 use super::fix::{Fix, RouteChange, RouteStep, Step};
 use super::fixes::{remote_check, take_out, with_weight};
@@ -158,7 +159,7 @@ pub(crate) fn syn_recv(director: &Director) -> Vec<Finding> {
 fn own_filter(director: &Director, service: &Service) -> Option<Finding> {
     let what = "no server answers; packets to them pass this director's own packet filter (OUTPUT), and so do answers of \
                 masqueraded ones (FORWARD)";
-    (director.filters)(service.id.family())
+    filters::show(&director.rules, service.id.family())
         .map(|show| Kind::SynRecv.of_service(&service.id, what, Fix::look(show)))
 }
 

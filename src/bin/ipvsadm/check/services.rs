@@ -15,7 +15,7 @@ use super::director::Director;
 use super::filters::marked::Misplaced;
 use super::finding::{Finding, Kind};
 use super::fix::{AddressStep, Fix, INTERFACE, Step, Word};
-use super::fixes::{delete_address, log_of, move_address, remote_check, set_arp, set_weight};
+use super::fixes::{delete_address, log_of, move_address, remote_check, set_arp, set_mark, set_weight};
 use super::machine::{Link, LinkKind, Machine};
 use super::{address, servers};
 
@@ -364,11 +364,10 @@ pub(crate) fn masks(director: &Director) -> Vec<Finding> {
 }
 
 pub(crate) fn marks(director: &Director) -> Vec<Finding> {
-    let Some(marks) = &director.marks else { return Vec::new() };
     let mut findings = Vec::new();
     for (service, _) in director.services() {
         let ServiceId::Fwmark { mark, family } = service.id else { continue };
-        let is_set = marks.may_be_set(mark.get(), family);
+        let Some(is_set) = director.rules.may_set(mark.get(), family) else { continue };
         let nowhere =
             || Misplaced { what: format!("no rule of the packet filter sets the mark {mark}"), fix: None };
         let misplaced = if is_set {
@@ -377,7 +376,7 @@ pub(crate) fn marks(director: &Director) -> Vec<Finding> {
             Some(nowhere())
         };
         if let Some(Misplaced { what, fix }) = misplaced {
-            let fix = fix.unwrap_or_else(|| marks.rule(mark.get(), family, &director.machine).into());
+            let fix = fix.unwrap_or_else(|| set_mark(director, mark.get(), family).into());
             findings.push(Kind::MarkUnset.of_service(&service.id, what, fix));
         }
     }

@@ -108,12 +108,10 @@ fn director(table: Table) -> Director {
         daemons: Vec::new(),
         timeouts: None,
         connections: Count::default(),
-        marks: None,
         supervisors: Supervisors::default(),
         idle_supervisor: None,
         weights: std::collections::HashMap::new(),
         rules: no_rules(),
-        filters: |_| None,
         machine: machine(),
     }
 }
@@ -173,7 +171,7 @@ fn the_standby_of_a_pair_has_no_address() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     director.machine.lookups.insert(ip("192.168.1.100"), Route::OnLink(ETH0));
-    let take = "ipvsadm --check --nobody-has 192.168.1.100%eth0 && ip addr replace 192.168.1.100/32 dev eth0";
+    let take = "ping -c 1 -W 1 192.168.1.100 || ! ipvsadm --check --nobody-has 192.168.1.100%eth0 || ip addr replace 192.168.1.100/32 dev eth0";
     assert_eq!(found(&director), vec![("vip-missing", take.into())]);
     director.daemons.push(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 1));
     assert_eq!(found(&director), vec![]);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipvs::Family;
 
 use super::rules::{ACK, Action, Base, Condition, FIN, Hook, RST, Rule, RuleTable, SYN, Target};
-use super::values::{flags, networks, protocol_number, range};
+use super::values::{flags, networks, protocol_number, range, value};
 
 /// The tables that `iptables-save` printed; `tool` is the program that changes them.
 pub(crate) fn tables(printed: &str, tool: &str, family: Family) -> Vec<RuleTable> {
@@ -202,7 +202,7 @@ fn mark(options: &[String]) -> Action {
     let [option, word, ..] = options else { return Action::Mark(None) };
     match option.as_str() {
         "--set-mark" | "--set-xmark" | "--or-mark" => {
-            super::super::marks::value(word).map_or(Action::Mark(None), |value| Action::Mark(Some(value)))
+            value(word).map_or(Action::Mark(None), |value| Action::Mark(Some(value)))
         }
         _ => Action::Mark(None),
     }

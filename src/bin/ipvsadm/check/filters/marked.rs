@@ -56,6 +56,17 @@ impl Ruleset {
         reasons?.into_iter().next()
     }
 
+    /// Whether some rule may set a mark on packets of a family; none if not all rules are known.
+    pub(crate) fn may_set(&self, mark: u32, family: Family) -> Option<bool> {
+        let of_family = |table: &&RuleTable| table.family.is_none_or(|of| of == family);
+        let mut rules =
+            self.tables.iter().filter(of_family).flat_map(|table| table.chains.values().flatten());
+        match rules.any(|rule| may_set(rule, mark)) {
+            false if !self.is_whole => None,
+            may_be => Some(may_be),
+        }
+    }
+
     /// Packets that certainly get a mark as they arrive, one for each address and port that rules name; none if a rule that may
     /// set it does not say which protocol.
     pub(crate) fn marked(&self, mark: u32, family: Family) -> Vec<Packet> {
@@ -376,7 +387,7 @@ mod tests {
                 {{"rule":{{"family":"ip","table":"t","chain":"c","handle":4,"expr":[
                     {{"mangle":{{"key":{{"meta":{{"key":"mark"}}}},"value":7}}}}{after}]}}}}]}}"#
             );
-            let ruleset = Ruleset::new(super::super::nft::tables(&printed));
+            let ruleset = Ruleset::new(super::super::nft::tables(&printed).0);
             ruleset.misplaced(7, Family::V4, &machine).map_or(String::new(), |it| it.what)
         };
         assert_eq!(misplaced("prerouting", 0, ""), "");

@@ -8,9 +8,10 @@ use super::named_sets::NamedSets;
 use super::rules::{Action, Base, Condition, Hook, Rule, RuleTable, Target};
 use super::values::{flags, icmp_number, icmp6_number, protocol_number};
 
-/// The tables of the ruleset.
-pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
+/// The tables of the ruleset, and whether these are all that may set marks.
+pub(crate) fn tables(printed: &str) -> (Vec<RuleTable>, bool) {
     let whole: Value = serde_json::from_str(printed).unwrap_or_default();
+    let mut is_whole = whole.get("nftables").is_some();
     let mut tables: Vec<RuleTable> = Vec::new();
     let mut sets = NamedSets::default();
     for object in whole.get("nftables").and_then(Value::as_array).into_iter().flatten() {
@@ -30,7 +31,11 @@ pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
                 continue;
             }
             (_, Some(table)) => table,
-            (_, None) => continue,
+            (_, None) => {
+                // One of another layer.
+                is_whole &= !(kind == "rule" && object.to_string().contains("\"mark\""));
+                continue;
+            }
         };
         match kind.as_str() {
             "chain" => add_chain(table, object),
@@ -39,7 +44,7 @@ pub(crate) fn tables(printed: &str) -> Vec<RuleTable> {
             _ => {}
         }
     }
-    tables
+    (tables, is_whole)
 }
 
 /// A table of another layer.
@@ -274,7 +279,7 @@ mod tests {
             flags: Some(super::super::rules::SYN),
             ..Packet::of(Family::V4, 6)
         };
-        let ruleset = Ruleset::new(tables(&printed));
+        let ruleset = Ruleset::new(tables(&printed).0);
         ruleset.drops(&[Hook::Input], 98, &request).is_some()
     }
 

@@ -225,6 +225,21 @@ pub(crate) struct RuleTable {
     pub(super) has_drops: bool,
 }
 
+impl RuleTable {
+    /// Whether packets to servers, or their answers, pass a chain.
+    pub(super) fn is_passed_by_forwarded(&self) -> bool {
+        let hooks = [Hook::Output, Hook::Forward, Hook::Postrouting];
+        self.bases.iter().any(|base| hooks.contains(&base.hook))
+    }
+
+    /// Whether a chain of iptables may drop them.
+    pub(super) fn filters_forwarded(&self) -> bool {
+        let has_rules = |name: &str| self.chains.get(name).is_some_and(|rules| !rules.is_empty());
+        let drops = |name: &str| self.bases.iter().any(|base| base.chain == name && base.drops);
+        ["OUTPUT", "FORWARD"].into_iter().any(|name| has_rules(name) || drops(name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,12 +5,19 @@ use std::collections::BTreeSet;
 
 use ipvs::Family;
 
+use super::Tool;
 use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, Target};
 
 /// The rules of all tables.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ruleset {
     pub(super) tables: Vec<RuleTable>,
+    /// All rules that the kernel has could be read.
+    pub(crate) is_whole: bool,
+    /// nft has chains that packets to servers, or their answers, pass.
+    pub(super) filters_by_nft: bool,
+    /// What to add rules of IPv4, and of IPv6, with where there are none.
+    pub(super) to_add: [Tool; 2],
 }
 
 /// What certainly drops a packet.
@@ -45,7 +52,8 @@ impl Ruleset {
         for table in &mut tables {
             table.has_drops = table.chains.values().flatten().any(|rule| rule.action == Action::Drop);
         }
-        Self { tables }
+        let to_add = ["iptables", "ip6tables"].map(|tool| Tool::Iptables(tool.to_owned()));
+        Self { tables, is_whole: true, filters_by_nft: false, to_add }
     }
 
     /// What certainly drops a packet at some hooks; only chains below a priority count.
@@ -130,6 +138,11 @@ impl Ruleset {
         });
         let ends = ranges.flatten().flat_map(|range| [Some(*range.start()), range.end().checked_add(1)]);
         ends.flatten().chain([1]).collect()
+    }
+
+    /// The tables of a tool.
+    pub(super) fn tables_of(&self, tool: &str) -> impl Iterator<Item = &RuleTable> {
+        self.tables.iter().filter(move |table| table.tool == tool)
     }
 
     /// The tool that has tables for a family, the first of several.

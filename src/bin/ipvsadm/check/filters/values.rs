@@ -95,6 +95,18 @@ pub(super) fn icmp6_number(word: &str) -> Option<u8> {
     })
 }
 
+/// `VALUE` or `VALUE/MASK`.
+pub(super) fn value(word: &str) -> Option<(u32, u32)> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    match word.split_once('/') {
+        Some((value, mask)) => Some((number(value)?, number(mask)?)),
+        None => Some((number(word)?, u32::MAX)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

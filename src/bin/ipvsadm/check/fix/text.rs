@@ -145,6 +145,12 @@ impl fmt::Display for Step {
                 let script = Word::from(script.join(";"));
                 f.write_str(&line(&[words("sed -i --"), vec![script, Word::Known(target.into())]].concat()))
             }
+            // What follows is done only if the last of these says that it has asked, and nobody answered: where a program is
+            // missing, nothing is done.
+            Self::NobodyHas { address, .. } => {
+                let question = line(&self.program().unwrap_or_default());
+                write!(f, "ping -c 1 -W 1 {address} || ! {question}")
+            }
             Self::Firewall(command) | Self::Remote(command) | Self::Look(command) => f.write_str(command),
             step => f.write_str(&line(&step.program().unwrap_or_default())),
         }

@@ -64,8 +64,8 @@ fn of_step(step: &Step) -> Option<Undo> {
             | Change::EditService(_)
             | Change::AddDestination { .. }
             | Change::SetTimeouts(_),
-        ) => Some(Undo::Table),
-        Step::SchedulerFlags(_) => Some(Undo::Table),
+        )
+        | Step::SchedulerFlags(_) => Some(Undo::Table),
         Step::Save(path) => Some(Undo::File(path.clone())),
         _ => None,
     }

@@ -7,7 +7,6 @@ use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, Sy
 use super::super::address::{Address, Route};
 use super::super::director::Director;
 use super::super::machine::{Link, LinkKind, Listener, Neighbour};
-use super::super::marks::Marks;
 use super::{ETH0, director, ip, table, two_servers};
 
 const SERVICE: &str = "TCP 192.168.1.100:80";
@@ -92,7 +91,7 @@ fn addresses() {
             "vip-missing",
             "192.168.1.100",
             "no interface of this director has the address 192.168.1.100",
-            "ipvsadm --check --nobody-has 192.168.1.100%eth0 && ip addr replace 192.168.1.100/32 dev eth0",
+            "ping -c 1 -W 1 192.168.1.100 || ! ipvsadm --check --nobody-has 192.168.1.100%eth0 || ip addr replace 192.168.1.100/32 dev eth0",
         ],
     );
     // In the smallest of several networks.
@@ -113,8 +112,8 @@ fn addresses() {
             "vip-missing",
             "192.168.1.100",
             "no interface of this director has the address 192.168.1.100; eth0, whose network contains it, is down",
-            "ip link set dev eth0 up && ipvsadm --check --nobody-has 192.168.1.100%eth0 && \
-             ip addr replace 192.168.1.100/32 dev eth0",
+            "ip link set dev eth0 up && { ping -c 1 -W 1 192.168.1.100 || ! ipvsadm --check --nobody-has 192.168.1.100%eth0 || \
+             ip addr replace 192.168.1.100/32 dev eth0; }",
         ],
     );
     // In none of the director's networks: at the default route, or else at a server's.
@@ -127,13 +126,13 @@ fn addresses() {
         if !has_default {
             director.machine.lookups.remove(&ip("240.0.0.1"));
         }
-        assert!(director.findings()[0].fix.to_string().ends_with("&& ip addr replace 10.0.0.1/32 dev eth0"));
+        assert!(director.findings()[0].fix.to_string().ends_with("|| ip addr replace 10.0.0.1/32 dev eth0"));
     }
     let lost = with(|director| {
         far(director);
         director.machine.lookups.clear();
     });
-    assert!(lost.findings()[0].fix.to_string().ends_with("&& ip addr replace 10.0.0.1/32 dev INTERFACE"));
+    assert!(lost.findings()[0].fix.to_string().ends_with("|| ip addr replace 10.0.0.1/32 dev INTERFACE"));
 
     let answered = |director: &mut Director| {
         missing(director);
@@ -159,7 +158,7 @@ fn addresses() {
             (neighbour.address, neighbour.has_answered) = (ip(address), has_answered);
         });
         assert!(
-            unheard.findings()[0].fix.to_string().ends_with("&& ip addr replace 192.168.1.100/32 dev eth0")
+            unheard.findings()[0].fix.to_string().ends_with("|| ip addr replace 192.168.1.100/32 dev eth0")
         );
     }
     let standby = with(|director| {
@@ -288,7 +287,6 @@ fn marks() {
     let marked = |director: &mut Director| {
         let mark = NonZeroU32::new(7).unwrap();
         service(director).id = ServiceId::Fwmark { mark, family: Family::V4 };
-        director.marks = Some(Marks::default());
     };
     assert_one(
         &with(marked),
@@ -332,7 +330,7 @@ fn marks() {
     assert!(on_lo.findings()[0].fix.to_string().contains("-d VIP "));
     let unknown = with(|director| {
         marked(director);
-        director.marks = None;
+        director.rules.is_whole = false;
     });
     assert_healthy(&unknown, "nobody may read the rules");
 }

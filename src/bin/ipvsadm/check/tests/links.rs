@@ -95,7 +95,7 @@ fn an_address_that_another_machine_had_is_not_in_use() {
             "vip-void",
             VIP,
             "192.168.1.100 is on eth0, but not in use: another machine had it when it was added (ip addr shows dadfailed)",
-            "ipvsadm --check --nobody-has 192.168.1.100%eth0 && \
+            "ping -c 1 -W 1 192.168.1.100 || ! ipvsadm --check --nobody-has 192.168.1.100%eth0 || \
              { ip addr del 192.168.1.100/32 dev eth0; ip addr replace 192.168.1.100/32 dev eth0; }",
         ],
     );

@@ -188,6 +188,7 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
     ] {
         let mut director = director(table("rr", two_servers()));
         director.table[0].0.service.id = id;
+        director.rules.is_whole = false; // whether a rule sets the mark
         director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
         director.machine.listeners =
             vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp, is_v6only: false }];

@@ -5,6 +5,8 @@ use ipvs::Timeouts;
 use super::super::Table;
 use super::super::address::Address;
 use super::super::connections::{Count, Expiry, count_rows};
+use super::super::filters::iptables;
+use super::super::filters::ruleset::Ruleset;
 use super::super::machine::Neighbour;
 use super::{ETH0, director, found, ip, table, two_servers};
 
@@ -131,10 +133,14 @@ fn ages_follow_from_the_timeouts_in_effect() {
 fn the_directors_own_filter_comes_first_where_no_server_answers() {
     let one = rows(RS1, "SYN_RECV", 3, 3);
     let both = one.clone() + &rows(RS2, "SYN_RECV", 3, 3);
-    for (lines, first) in [(one, ("syn-recv", WITHOUT_RS1)), (both, ("syn-recv", "iptables -vnL OUTPUT"))] {
+    for (lines, first) in [
+        (one, ("syn-recv", WITHOUT_RS1)),
+        (both, ("syn-recv", "iptables -vnL OUTPUT && iptables -vnL FORWARD")),
+    ] {
         let mut director = director(table("rr", two_servers()));
         director.connections = connections(&lines, &director.table, expiry());
-        director.filters = |_| Some("iptables -vnL OUTPUT".to_owned());
+        let printed = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j DROP\nCOMMIT\n";
+        director.rules = Ruleset::new(iptables::tables(printed, "iptables", ipvs::Family::V4));
         let found = found(&director);
         assert_eq!((found[0].0, found[0].1.as_str()), first, "{lines}");
         let of_filter = found.iter().filter(|(_, fix)| fix.starts_with("iptables")).count();
@@ -303,6 +309,7 @@ fn a_connection_belongs_to_the_only_mark_that_has_its_server() {
         [(&[7][..], 0, true), (&[7], 80, true), (&[7], 81, false), (&[7, 8], 0, false), (&[], 80, false)]
     {
         let mut director = director(Table::new());
+        director.rules.is_whole = false; // whether a rule sets the marks
         for number in marks {
             let mut of_mark = table("rr", two_servers());
             of_mark[0].0.service.id = mark(*number);

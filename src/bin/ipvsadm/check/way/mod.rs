@@ -113,7 +113,9 @@ fn is_this_server(what: &Explain, server: IpAddr) -> bool {
     }
     let own = || super::Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
     let is_scheduled = || match what.service {
-        ServiceId::Address { address, .. } => procfs::scheduled().contains(&address),
+        ServiceId::Address { address, .. } => {
+            procfs::scheduled(address.is_ipv4()).addresses.contains(&address)
+        }
         ServiceId::Fwmark { .. } => true,
     };
     own().iter().any(|own| own.address == server) && !is_scheduled()
