@@ -1,6 +1,7 @@
 # What the maintainer scripts share: packaging/build puts it behind the first line of each.
 set -e
 kept=/etc/ipvsadm-rs
+hooks=/etc/dpkg/dpkg.cfg.d/ipvsadm-rs
 link=/etc/systemd/system/multi-user.target.wants/ipvsadm.service
 
 # Whether Debian's own package is installed, or was and left its settings.
@@ -19,28 +20,41 @@ shared_files() {
     printf '%s\n' /lib/systemd/system/ipvsadm.service /usr/lib/systemd/system/ipvsadm.service
 }
 
+# The name that one of them gets: man reads that of a page.
+moved_to() {
+    case $1 in
+    *.8.gz) echo "${1%.8.gz}.original.8.gz" ;;
+    *) echo "$1.original" ;;
+    esac
+}
+
 # The rules and the settings are Debian's package's too, and a purge of it deletes them, whatever was written there since:
-# dpkg deletes what is at their names or behind a link there, and a script what is at the name of the rules. So dpkg knows
-# that package's by other names, and while it can be purged ours are kept elsewhere, with links in their places.
+# dpkg deletes what is at their names, and a script what is at the name of the rules. So dpkg knows that package's by other
+# names, and while dpkg runs both have a second name elsewhere: what is gone afterwards is put back. Between two runs they are
+# files like any other, however they are written, and one that was deleted stays deleted.
 precious='/etc/ipvsadm.rules /etc/default/ipvsadm'
 keep() {
+    put_back # what a run of dpkg left that was ended
     for file in $precious; do
-        if [ -f "$file" ] && [ ! -L "$file" ]; then
+        if [ -e "$file" ] || [ -L "$file" ]; then
             mkdir -p "$kept$(dirname "$file")"
-            mv "$file" "$kept$file"
-            ln -s "$kept$file" "$file"
+            # One that is mounted, as in a container, has no second name.
+            ln -P "$file" "$kept$file" 2>/dev/null || cp -a "$file" "$kept$file"
         fi
     done
     [ ! -L "$link" ] || mkdir -p "$kept/enabled"
 }
 
-# Puts them back.
-release() {
+put_back() {
     for file in $precious; do
-        if [ -f "$kept$file" ] && { [ -L "$file" ] || [ ! -e "$file" ]; }; then
-            mkdir -p "$(dirname "$file")"
-            rm -f "$file"
-            mv "$kept$file" "$file"
+        if [ -e "$kept$file" ] || [ -L "$kept$file" ]; then
+            # An earlier version of this package had a link to the file in its place.
+            if [ "$(readlink "$file")" = "$kept$file" ] || { [ ! -e "$file" ] && [ ! -L "$file" ]; }; then
+                mkdir -p "$(dirname "$file")"
+                mv -f "$kept$file" "$file"
+            else
+                rm -f "$kept$file"
+            fi
         fi
     done
     if [ -d "$kept/enabled" ] && [ ! -L "$link" ]; then

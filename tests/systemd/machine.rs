@@ -73,9 +73,8 @@ impl Machine {
         for program in ["service", "apply-changed", "follow-etcd"] {
             fs::copy(packaging.join(program), helper.join(program)).unwrap();
         }
-        if let Some(drop_in) = drop_in {
-            fs::copy(packaging.join(drop_in), beside.join(drop_in)).unwrap();
-        }
+        let drop_in = drop_in.unwrap_or("debian/enabled.conf");
+        fs::copy(packaging.join(drop_in), beside.join(Path::new(drop_in).file_name().unwrap())).unwrap();
         // There is no journal here.
         fs::write(
             beside.join("zz-lab.conf"),

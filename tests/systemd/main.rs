@@ -258,15 +258,32 @@ fn debians_settings_are_read() {
     };
     let [master, backup] =
         ["master", "backup"].map(|state| format!("{state} sync daemon (mcast=lo, syncid=7"));
-    fs::write("/etc/ipvsadm.rules", RULES).unwrap();
+    let not_restored = "AUTO is 'false' in /etc/default/ipvsadm: the rules are not restored\n";
+    fs::write("/etc/ipvsadm.rules", "# emtpy rules file for ipvsadm\n\n").unwrap();
     settings("false", "none");
     machine.boot();
     ipvsadm("-A -t 10.0.0.9:80", "");
     succeeds(&machine, "start ipvsadm");
-    assert_eq!(machine.log(), "AUTO is 'false' in /etc/default/ipvsadm: the rules are not restored\n");
+    assert_eq!(machine.log(), not_restored);
     assert_eq!(ipvsadm("-Sn", ""), "-A -t 10.0.0.9:80 -s wlc\n");
     succeeds(&machine, "stop ipvsadm");
     assert_eq!((ipvsadm("-Sn", "").as_str(), daemons().len()), ("-A -t 10.0.0.9:80 -s wlc\n", 0));
+    // Rules that somebody has saved, and nobody would miss before the next boot.
+    fs::write("/etc/ipvsadm.rules", RULES).unwrap();
+    assert_ne!(machine.systemctl("start ipvsadm").0, 0);
+    let said = machine.log();
+    assert!(
+        said.starts_with(not_restored) && said.contains("'systemctl enable ipvsadm' restores them"),
+        "{said}"
+    );
+    assert_eq!(ipvsadm("-Sn", ""), "-A -t 10.0.0.9:80 -s wlc\n");
+    machine.power_off();
+    ipvsadm("-C", "");
+    machine.enable("ipvsadm.service");
+    machine.boot();
+    assert_eq!((ipvsadm("-Sn", ""), machine.log()), (RULES.to_owned(), String::new()));
+    succeeds(&machine, "stop ipvsadm");
+    assert_eq!(ipvsadm("-Sn", ""), "");
 
     settings("true", "both");
     succeeds(&machine, "start ipvsadm");
