@@ -44,7 +44,7 @@ pub(crate) fn cannot_read_rules(error: &io::Error) -> Failure {
 pub(crate) fn invalid_document(path: Option<&str>, error: &serde_json::Error) -> Failure {
     let at = path.map_or(String::new(), |path| format!("{}: ", printable(path)));
     value(format!(
-        "the input is no table in JSON: {at}{}; docs/schema.json says what is",
+        "the input is no table in JSON: {at}{}; docs/schema.json says what is (in packages /usr/share/doc/ipvsadm-rs/schema.json)",
         printable(&error.to_string())
     ))
 }
