@@ -131,6 +131,12 @@ const fn constant<const MAX: usize>(name: &str) -> Bytes<MAX> {
 }
 
 impl Scheduler {
+    /// Whether the order in which the servers of a service were added decides which client goes to which: with `sh` and
+    /// `dh`, whose tables the kernel fills from the newest server to the oldest. (With `mh` it moves few clients.)
+    pub fn depends_on_order(&self) -> bool {
+        [Self::SH, Self::DH].contains(self)
+    }
+
     /// Round robin: each server in turn, whatever its weight.
     pub const RR: Self = Self(constant("rr"));
     /// Weighted round robin.

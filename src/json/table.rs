@@ -24,7 +24,13 @@ struct WithServers<'a> {
 impl<'a> From<&'a Entry> for WithServers<'a> {
     fn from(entry: &'a Entry) -> Self {
         let Entry { service, destinations } = entry;
-        Self { service: ServiceObject::from(*service), servers: destinations.iter().collect() }
+        // In an order that leads to the same table again.
+        let servers = if service.scheduler.depends_on_order() {
+            destinations.by_age()
+        } else {
+            destinations.iter().collect()
+        };
+        Self { service: ServiceObject::from(*service), servers }
     }
 }
 

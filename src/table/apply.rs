@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::ControlFlow::{Break, Continue};
 
 use crate::change::Change;
 use crate::client::Client;
@@ -137,9 +138,49 @@ impl Table {
     }
 }
 
-fn takes_away(change: &Change) -> bool {
-    use Change::{DeleteDestination, DeleteService, StopDaemon};
-    matches!(change, DeleteService(_) | DeleteDestination { .. } | StopDaemon { .. })
+/// What has been sent of the changes on the way.
+struct Sent<'a> {
+    client: &'a mut Client,
+    count: usize,
+    /// The positions of those that are not in effect.
+    refused: HashSet<usize>,
+    /// What was wrong: with a change that was refused, or where the conversation failed, after which nothing is sent.
+    failed: Vec<(Option<Change>, Error)>,
+    is_over: bool,
+    /// An answer that was lost. The table will tell whether the change is in effect.
+    unknown: Option<Error>,
+}
+
+impl<'a> Sent<'a> {
+    fn by(client: &'a mut Client) -> Self {
+        Self { client, count: 0, refused: HashSet::new(), failed: vec![], is_over: false, unknown: None }
+    }
+
+    fn is_failed(&self) -> bool {
+        !self.failed.is_empty() || self.unknown.is_some()
+    }
+
+    fn send(&mut self, part: &mut Vec<Change>) {
+        match self.client.apply_unchecked(part) {
+            Ok(errors) => {
+                for (at, error) in errors {
+                    if matches!(error, Error::NoReply { .. }) {
+                        self.unknown.get_or_insert(error);
+                    } else {
+                        self.refused.insert(self.count + at);
+                        self.failed.push((part.get(at).copied(), error));
+                    }
+                }
+            }
+            // Any number of them may be in effect.
+            Err(error) => {
+                self.failed.push((None, error));
+                self.is_over = true;
+            }
+        }
+        self.count += part.len();
+        part.clear();
+    }
 }
 
 /// The way from one table to another, and back where it has no end.
@@ -160,21 +201,16 @@ struct Attempt<'a, R> {
 impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
     fn apply(mut self) -> Result<(), ApplyError> {
         const ROUNDS: usize = 3;
-        let mut changes = self.before.diff(self.desired);
-        if let Some((change, error)) =
-            changes.iter().find_map(|change| Some((*change, change.check().err()?)))
-        {
-            return Err(ApplyError::Invalid { change: Box::new(change), error });
-        }
+        self.check()?;
+        let mut from = None;
         for _ in 0..ROUNDS {
-            self.failed = self.carry_out(&changes);
+            self.failed = self.carry_out(from.as_ref());
             if self.failed.is_empty() {
                 return Ok(());
             }
             let Ok(table) = self.table() else { break };
-            changes = table.diff(self.desired);
             // The answers alone may have been lost, and another program may have done what was refused.
-            if changes.is_empty() {
+            if table.each_step(self.desired, &mut |_, _| Break(())).is_continue() {
                 return Ok(());
             }
             let before = self.way_back(&table);
@@ -183,36 +219,54 @@ impl<R: Fn() -> Option<Client>> Attempt<'_, R> {
             }
             // Another program has changed the table since it was read: what was refused may not be any more.
             self.before = before;
+            from = Some(table);
         }
         Err(self.go_back())
     }
 
-    /// Carries out changes, and returns what was wrong.
-    fn carry_out(&mut self, changes: &[Change]) -> Vec<(Option<Change>, Error)> {
-        // What takes something away begins only when what is before it is in effect.
-        for changes in changes.chunk_by(|change, next| takes_away(change) == takes_away(next)) {
-            let failed = match self.client.apply_unchecked(changes) {
-                Ok(errors) => {
-                    // Of what has no answer, the table will tell whether it is in effect.
-                    let (unknown, refused): (Vec<_>, Vec<_>) =
-                        errors.into_iter().partition(|(_, error)| matches!(error, Error::NoReply { .. }));
-                    let positions: HashSet<usize> = refused.iter().map(|(at, _)| *at).collect();
-                    let made = changes.iter().enumerate().filter(|(at, _)| !positions.contains(at));
-                    self.made.extend(made.map(|(_, change)| *change));
-                    let refused = refused.into_iter().map(|(at, error)| (changes.get(at).copied(), error));
-                    refused.chain(unknown.into_iter().map(|(_, error)| (None, error)).take(1)).collect()
-                }
-                // Any number of them may be in effect.
-                Err(error) => {
-                    self.made.extend(changes);
-                    vec![(None, error)]
-                }
-            };
-            if !failed.is_empty() {
-                return failed;
+    /// Refuses what the kernel would make something else of.
+    fn check(&self) -> Result<(), ApplyError> {
+        let mut invalid = Ok(());
+        let _ = self.before.each_step(self.desired, &mut |change, _| match change.check() {
+            Ok(()) => Continue(()),
+            Err(error) => {
+                invalid = Err(ApplyError::Invalid { change: Box::new(change), error });
+                Break(())
             }
+        });
+        invalid
+    }
+
+    /// Carries out the changes that lead from a table, or from the one before, to the desired one, and returns what was
+    /// wrong. They are made while they are sent, for they are as large as the tables.
+    fn carry_out(&mut self, from: Option<&Table>) -> Vec<(Option<Change>, Error)> {
+        const PART: usize = 2048;
+        let from = from.unwrap_or(&self.before);
+        let mut sent = Sent::by(self.client);
+        let mut part: Vec<Change> = Vec::new();
+        let mut is_away = false;
+        let _ = from.each_step(self.desired, &mut |change, takes_away| {
+            if takes_away != is_away || part.len() == PART {
+                sent.send(&mut part);
+                // What takes something away begins only when what is before it is in effect.
+                if sent.is_over || takes_away != is_away && sent.is_failed() {
+                    return Break(());
+                }
+                is_away = takes_away;
+            }
+            part.push(change);
+            Continue(())
+        });
+        if !sent.is_over {
+            sent.send(&mut part);
         }
-        Vec::new()
+        let Sent { count, refused, mut failed, unknown, .. } = sent;
+        failed.extend(unknown.map(|error| (None, error)));
+        if !failed.is_empty() {
+            let steps = from.diff(self.desired).into_iter().take(count).enumerate();
+            self.made.extend(steps.filter(|(at, _)| !refused.contains(at)).map(|(_, change)| change));
+        }
+        failed
     }
 
     /// Undoes what was made, and tells how the table is then: as it has been read, not by what has been sent.

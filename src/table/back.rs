@@ -28,6 +28,7 @@ pub(super) fn back(current: &Table, made: &[Change], before: &Table) -> Back {
     // The servers of a new service go before it does.
     let mut kept: Vec<Change> =
         made.iter().rev().filter(|change| way.undo(change, made) == Whose::Theirs).copied().collect();
+    way.restore_order(made);
     kept.reverse();
     kept.dedup_by_key(|change| Subject::from(&*change)); // a daemon is stopped and started
     Back { table: way.table, kept }
@@ -56,6 +57,19 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
+    /// Gives servers that were added again the order that they had.
+    fn restore_order(&mut self, made: &[Change]) {
+        for change in made {
+            let Change::DeleteDestination { service: id, .. } = change else { continue };
+            if let (Some(entry), Some(old)) = (self.table.services.get_mut(id), self.before.services.get(id))
+            {
+                if old.service.scheduler.depends_on_order() {
+                    entry.destinations.order_as(&old.destinations);
+                }
+            }
+        }
+    }
+
     fn undo(&mut self, change: &Change, made: &[Change]) -> Whose {
         match change {
             Change::AddService(service) => self.undo_new_service(service),

@@ -57,11 +57,21 @@ pub struct Table {
 }
 
 /// A service with its servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) service: Service,
     pub(crate) destinations: Servers,
 }
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { service, destinations } = self;
+        (service, destinations) == (&other.service, &other.destinations)
+            && (!service.scheduler.depends_on_order() || destinations.by_age() == other.destinations.by_age())
+    }
+}
+
+impl Eq for Entry {}
 
 impl PartialEq for Table {
     fn eq(&self, other: &Self) -> bool {
@@ -119,7 +129,8 @@ impl Table {
         for entry in client.services()?.into_iter().filter(|entry| desired.speaks_of(&entry.service.id)) {
             let mut destinations = Vec::new();
             client.for_each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
-            table.put(entry.service, destinations);
+            // The kernel has the newest first.
+            table.put(entry.service, destinations.into_iter().rev());
         }
         Ok(table)
     }
@@ -142,7 +153,8 @@ impl Table {
         Ok(())
     }
 
-    /// Puts a service and all its real servers in, in place of what there was of it.
+    /// Puts a service and all its real servers in, in place of what there was of it. The oldest server comes first, where
+    /// [the order matters](crate::Scheduler::depends_on_order); [`Client::destinations`] has the newest first.
     pub fn put(&mut self, service: Service, destinations: impl IntoIterator<Item = Destination>) {
         let destinations = destinations.into_iter().collect();
         self.services.insert(service.id, Entry { service, destinations });
@@ -161,6 +173,11 @@ impl Table {
     /// The real servers of a service, in the order of their ids; none if it is not there.
     pub fn destinations(&self, id: &ServiceId) -> impl Iterator<Item = &Destination> {
         self.services.get(id).into_iter().flat_map(|entry| entry.destinations.iter())
+    }
+
+    /// The real servers of a service in the order in which they were added, the oldest first; none if it is not there.
+    pub fn destinations_by_age(&self, id: &ServiceId) -> Vec<&Destination> {
+        self.services.get(id).map(|entry| entry.destinations.by_age()).unwrap_or_default()
     }
 
     /// A real server; none if it or its service is not there.
@@ -185,7 +202,7 @@ impl Table {
 
     /// How many services and real servers there are.
     pub fn entries(&self) -> usize {
-        self.services.values().map(|entry| 1 + entry.destinations.iter().count()).sum()
+        self.services.values().map(|entry| 1 + entry.destinations.len()).sum()
     }
 
     /// Whether there is no service.

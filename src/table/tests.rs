@@ -15,7 +15,7 @@ fn none_runs() -> Table {
 fn any_table() -> impl Strategy<Value = Table> {
     let service = (
         0..4_u8,
-        prop::sample::select(vec!["rr", "wlc"]),
+        prop::sample::select(vec!["rr", "sh"]),
         prop::collection::btree_map(0..4_u8, 0..3_u32, 0..4),
     );
     let daemon = (any::<bool>(), 0..2_u32);

@@ -32,6 +32,7 @@ mod names;
 mod names_at_once;
 mod netns;
 mod only;
+mod order;
 mod refusals;
 mod restore;
 mod save;

@@ -149,7 +149,7 @@ fn examine(
 ) -> ipvs::Result<Option<Finding>> {
     let mut current = ipvs::Table::default();
     for (entry, servers) in table {
-        current.put(entry.service, servers.iter().map(|entry| entry.destination));
+        current.put(entry.service, servers.iter().rev().map(|entry| entry.destination));
     }
     current.read_settings(client, &saved.table)?;
     let mut steps = current.diff(&saved.table);

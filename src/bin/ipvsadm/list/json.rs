@@ -6,7 +6,7 @@ use ipvs::{Client, Info, ServiceEntry};
 use serde::{Serialize, Serializer};
 
 use super::filter::FilteredConnections;
-use super::{ListedServer, destinations, services, summary};
+use super::{ListedServer, Order, destinations, services, summary};
 use crate::command::{Connections, List, ListTarget};
 use crate::json::Object;
 
@@ -61,7 +61,8 @@ fn table(
     object.field("connection_table_size", &info.connection_table_size)?;
     let mut array = object.array("services")?;
     for entry in services {
-        let servers = destinations(client, &entry.service.id, list.sorted, true)?;
+        let order = if list.sorted { Order::Restored } else { Order::Kernel };
+        let servers = destinations(client, &entry.service, order, true)?;
         array.push(&Service { entry, servers: Servers(&servers) })?;
     }
     array.end()?;

@@ -11,7 +11,9 @@ mod summary;
 use std::io::Write;
 use std::net::IpAddr;
 
-use ipvs::{Client, Destination, DestinationEntry, Info, Protocol, ServiceEntry, ServiceId, Stats};
+use ipvs::{
+    Client, Destination, DestinationEntry, Info, Protocol, Scheduler, Service, ServiceEntry, ServiceId, Stats,
+};
 
 use crate::command::{Connections, Format, List, ListTarget, View};
 use crate::resolver::Resolver;
@@ -113,15 +115,41 @@ impl ListedServer {
     }
 }
 
+/// In which order the real servers of a service are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By their addresses.
+    Sorted,
+    /// As the kernel has them, the newest first.
+    Kernel,
+    /// By their addresses, or the oldest first where a restore must add them in that order, lest clients go elsewhere.
+    Restored,
+}
+
+impl Order {
+    /// That of a listing which is sorted, or not.
+    pub(crate) fn of(sorted: bool) -> Self {
+        if sorted { Self::Sorted } else { Self::Kernel }
+    }
+
+    fn arrange(self, scheduler: Scheduler, servers: &mut [ListedServer]) {
+        match self {
+            Self::Kernel => {}
+            Self::Restored if scheduler.depends_on_order() => servers.reverse(),
+            Self::Restored | Self::Sorted => servers.sort_unstable_by_key(|kept| kept.destination.id),
+        }
+    }
+}
+
 /// The real servers of a service, in the order of a listing or a save.
 pub(crate) fn destinations(
     client: &mut Client,
-    id: &ServiceId,
-    sorted: bool,
+    service: &Service,
+    order: Order,
     with_stats: bool,
 ) -> ipvs::Result<Vec<ListedServer>> {
     let mut destinations = Vec::new();
-    client.for_each_destination(id, |entry| {
+    client.for_each_destination(&service.id, |entry| {
         let DestinationEntry {
             destination,
             active_connections,
@@ -138,9 +166,7 @@ pub(crate) fn destinations(
             stats,
         });
     })?;
-    if sorted {
-        destinations.sort_unstable_by_key(|kept| kept.destination.id);
-    }
+    order.arrange(service.scheduler, &mut destinations);
     Ok(destinations)
 }
 
@@ -159,7 +185,7 @@ fn service(
 
 fn listed_servers(client: &mut Client, entry: &ServiceEntry, list: &List) -> ipvs::Result<Vec<ListedServer>> {
     let with_stats = matches!(list.view, View::Stats | View::Rate);
-    destinations(client, &entry.service.id, list.sorted, with_stats)
+    destinations(client, &entry.service, Order::of(list.sorted), with_stats)
 }
 
 /// The whole table: its names are looked up together, before the first is written.

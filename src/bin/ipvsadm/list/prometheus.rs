@@ -9,7 +9,7 @@ use ipvs::{
     Totals,
 };
 
-use super::{destinations, services};
+use super::{Order, destinations, services};
 use crate::command::{List, ListTarget};
 
 /// A service, or a real server, and where its own labels are in the text of all labels. A first touch of memory is most of
@@ -64,7 +64,7 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
     let mut all_servers: Vec<Labelled<Server>> = Vec::with_capacity(2 * entries.len());
     let mut unusable = 0;
     for ServiceEntry { service, stats } in entries {
-        let servers = destinations(client, &service.id, list.sorted, true)?;
+        let servers = destinations(client, &service, Order::of(list.sorted), true)?;
         unusable += u32::from(servers.iter().all(|server| server.destination.weight == 0));
         for server in servers {
             let labels = append(&mut text, &server_labels(&server.destination));

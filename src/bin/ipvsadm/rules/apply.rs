@@ -17,19 +17,53 @@ use crate::messages::{
 };
 use crate::notes;
 use crate::refusal;
+use crate::resolver::Resolver;
+use crate::rules::lines::each_command;
 use crate::rules::replace;
+use crate::text::AddressFormatter;
 
-/// The table that the lines make, beginning with an empty one. Every line that does not apply is reported.
-pub(crate) fn desired(commands: &[(usize, Command)]) -> Result<Table> {
-    let mut table = Table::default();
-    let mut wrong: Option<Failure> = None;
-    for (line, command) in commands {
-        if let Err(failure) = apply_line(&mut table, command) {
+/// What lines make, beginning with an empty table.
+pub(crate) struct Made {
+    table: Table,
+    /// The lines that do not apply.
+    wrong: Vec<(usize, Failure)>,
+    /// Whether no line is a command.
+    pub(crate) is_empty: bool,
+    /// Whether a line is about services and their servers.
+    pub(crate) has_rule: bool,
+}
+
+impl Made {
+    /// The table. Every line that does not apply is reported.
+    pub(crate) fn desired(self) -> Result<Table> {
+        for (line, failure) in &self.wrong {
             report(&at_line(*line, &failure.message));
-            wrong.get_or_insert(Failure::reported(failure.status));
+        }
+        match self.wrong.first() {
+            Some((_, failure)) => Err(Failure::reported(failure.status)),
+            None => Ok(self.table),
         }
     }
-    wrong.map_or(Ok(table), Err)
+}
+
+/// What the lines make. Every line that cannot be parsed is reported.
+pub(crate) fn made_of(whole: &[u8], program: &str, resolver: &mut Resolver) -> Result<Made> {
+    let mut made = Made { table: Table::default(), wrong: Vec::new(), is_empty: true, has_rule: false };
+    each_command(whole, program, resolver, |line, command| {
+        made.is_empty = false;
+        made.has_rule |= !is_setting(&command);
+        if let Err(failure) = apply_line(&mut made.table, &command) {
+            made.wrong.push((line, failure));
+        }
+    })?;
+    Ok(made)
+}
+
+/// Whether a command is not about services and their servers.
+fn is_setting(command: &Command) -> bool {
+    use Change::{SetTimeouts, StartDaemon, StopDaemon, Zero};
+    let Command::Change(request) = command else { return false };
+    matches!(request.change, SetTimeouts(_) | StartDaemon(_) | StopDaemon { .. } | Zero(_))
 }
 
 /// Applies a line to a table made of lines.
@@ -52,18 +86,21 @@ fn current(table: &Table, change: &Change) -> Current {
     Current { service: table.service(id).copied(), server: server.copied() }
 }
 
-/// Prints or applies the difference to `desired`, the table of `commands` where those are lines.
+/// The last line about each object.
+pub(crate) type Numbers = HashMap<Target, usize>;
+
+/// Prints or applies the difference to `desired`, the table of lines whose `numbers` are asked for where some are refused.
 pub(crate) fn reach(
     client: &mut Client,
     restore: &Restore,
     desired: &Table,
-    commands: &[(usize, Command)],
+    numbers: &mut dyn FnMut() -> Numbers,
     out: &mut impl Write,
 ) -> Result<()> {
     let desired = &*limited(desired, &restore.only);
     if restore.mode == RestoreMode::Apply && !restore.dry {
         let _lock = replace::lock()?;
-        apply(client, desired, commands)?;
+        apply(client, desired, numbers)?;
         notes::follow_table(desired, matches!(restore.only, Only::All));
         return Ok(());
     }
@@ -82,25 +119,49 @@ fn limited<'a>(desired: &'a Table, only: &Only) -> Cow<'a, Table> {
 
 /// Prints the changes that turn the current table into `desired`, as lines or as JSON, and returns whether there are any.
 fn show(client: &mut Client, desired: &Table, json: bool, out: &mut impl Write) -> Result<bool> {
-    let changes = Table::read_for(client, desired).map_err(|error| read_failure(&error))?.diff(desired);
-    let mut written = if json {
-        Object::begin(&mut *out)
-            .and_then(|mut object| object.field("changes", &changes).and_then(|()| object.end()))
-    } else {
-        format::changes(out, &changes)
-    };
+    let table = Table::read_for(client, desired).map_err(|error| read_failure(&error))?;
+    let written = written(&table, desired, json, out);
     // A full disk shows only when the output is flushed.
-    written = written.and_then(|()| out.flush());
-    written.map_err(|error| before_any_change(messages::write_error(&error)))?;
-    Ok(!changes.is_empty())
+    let written = written.and_then(|any| out.flush().map(|()| any));
+    written.map_err(|error| before_any_change(messages::write_error(&error)))
 }
 
-/// Applies the difference to `desired`, the table of `commands`: all of it or nothing.
-fn apply(client: &mut Client, desired: &Table, commands: &[(usize, Command)]) -> Result<()> {
+/// Writes the changes one by one, for all of them are as large as the tables, and returns whether there are any.
+fn written(table: &Table, desired: &Table, json: bool, out: &mut impl Write) -> std::io::Result<bool> {
+    if !json {
+        let mut formatter = AddressFormatter::numeric();
+        return each(table, desired, |change| format::change(out, change, &mut formatter));
+    }
+    let mut object = Object::begin(&mut *out)?;
+    let mut array = object.array("changes")?;
+    let any = each(table, desired, |change| array.push(change))?;
+    array.end()?;
+    object.end()?;
+    Ok(any)
+}
+
+/// Writes each change, as long as that succeeds.
+fn each(
+    table: &Table,
+    desired: &Table,
+    mut write: impl FnMut(&Change) -> std::io::Result<()>,
+) -> std::io::Result<bool> {
+    let (mut any, mut written) = (false, Ok(()));
+    table.for_each_difference(desired, |change| {
+        any = true;
+        if written.is_ok() {
+            written = write(&change);
+        }
+    });
+    written.map(|()| any)
+}
+
+/// Applies the difference to `desired`: all of it or nothing.
+fn apply(client: &mut Client, desired: &Table, numbers: &mut dyn FnMut() -> Numbers) -> Result<()> {
     // If the socket fails, another is opened.
     let Err(error) = desired.apply_reopening(client, || Client::open().ok()) else { return Ok(()) };
     if !error.failed().is_empty() {
-        let lines = lines(commands);
+        let lines = numbers();
         for (change, error) in error.failed() {
             report(&change.map_or_else(|| why(error), |change| refusal_text(&change, error, &lines)));
         }
@@ -109,7 +170,7 @@ fn apply(client: &mut Client, desired: &Table, commands: &[(usize, Command)]) ->
         ApplyError::Unread(error) => Err(read_failure(&error)),
         ApplyError::Empty => Err(messages::value(messages::NO_RULE)),
         ApplyError::Invalid { change, error } => {
-            report(&refusal_text(&change, &error, &lines(commands)));
+            report(&refusal_text(&change, &error, &numbers()));
             Err(Failure::reported(STATUS_VALUE))
         }
         ApplyError::Undone { is_as_before, kept, .. } => {
@@ -151,7 +212,7 @@ fn before_any_change(failure: Failure) -> Failure {
 }
 
 /// The object that a change targets.
-type Target = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
+pub(crate) type Target = (Option<ServiceId>, Option<DestinationId>, Option<DaemonState>);
 
 /// The object of a change that a line can make.
 fn target(change: &Change) -> Option<Target> {
@@ -167,17 +228,21 @@ fn target(change: &Change) -> Option<Target> {
     }
 }
 
-/// The last line about each object.
-fn lines(commands: &[(usize, Command)]) -> HashMap<Target, usize> {
-    let line = |(line, command): &(usize, Command)| match command {
-        Command::Change(request) => Some((target(&request.change)?, *line)),
-        _ => None,
+/// The last line about each object. They have been parsed once, and are again where a message needs it.
+pub(crate) fn numbers(whole: &[u8], program: &str, resolver: &mut Resolver) -> Numbers {
+    let mut numbers = Numbers::new();
+    let number = |line, command| {
+        if let Command::Change(request) = command {
+            numbers.extend(target(&request.change).map(|target| (target, line)));
+        }
     };
-    commands.iter().filter_map(line).collect()
+    // A line that cannot be parsed was reported when they were read.
+    let _ = each_command(whole, program, resolver, number);
+    numbers
 }
 
 /// The kernel's refusal of a change.
-fn refusal_text(change: &Change, error: &Error, lines: &HashMap<Target, usize>) -> String {
+fn refusal_text(change: &Change, error: &Error, lines: &Numbers) -> String {
     let message = refusal::refused(error, Some(change)).message;
     match target(change).and_then(|target| lines.get(&target)) {
         Some(line) => at_line(*line, &message),

@@ -71,7 +71,7 @@ pub(crate) fn restore(
             change_all(client, &[&[Change::Flush], &changes[..]].concat())
         }
         RestoreMode::Diff | RestoreMode::Apply => {
-            apply::reach(session.client()?, restore, &desired, &[], out)
+            apply::reach(session.client()?, restore, &desired, &mut apply::Numbers::new, out)
         }
     }
 }

@@ -16,19 +16,32 @@ pub(crate) fn commands(
     program: &str,
     resolver: &mut Resolver,
 ) -> Result<Vec<(usize, Command)>> {
-    expect_names(whole, program, resolver);
     let mut commands = Vec::new();
+    each_command(whole, program, resolver, |line, command| commands.push((line, command)))?;
+    Ok(commands)
+}
+
+/// As [`commands`], one by one, for commands take more memory than their lines. Behind a line that cannot be parsed none is
+/// handed on.
+pub(crate) fn each_command(
+    whole: &[u8],
+    program: &str,
+    resolver: &mut Resolver,
+    mut take: impl FnMut(usize, Command),
+) -> Result<()> {
+    expect_names(whole, program, resolver);
     let mut wrong: Option<Failure> = None;
     for (line, command) in parsed(whole, program, resolver) {
         match command {
-            Ok(command) => commands.push((line, command)),
+            Ok(command) if wrong.is_none() => take(line, command),
+            Ok(_) => {}
             Err(failure) => {
                 report(&at_line(line, &failure.message));
                 wrong.get_or_insert(Failure::reported(failure.status));
             }
         }
     }
-    wrong.map_or(Ok(commands), Err)
+    wrong.map_or(Ok(()), Err)
 }
 
 /// The command of each line, with its number.

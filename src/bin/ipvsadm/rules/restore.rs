@@ -16,7 +16,7 @@ use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
 use crate::rules::document;
-use crate::rules::lines::{commands, expect_names, parse, words};
+use crate::rules::lines::{commands, each_command, expect_names, parse, words};
 use crate::rules::replace;
 use crate::session::Session;
 
@@ -44,62 +44,60 @@ pub(crate) fn restore<W: Write>(
         RestoreMode::Replace => {
             let whole = read_whole(&mut input)?;
             // All lines are read first: if one cannot be parsed, nothing is changed.
-            let commands = commands(&whole, &session.program, &mut session.resolver)?;
-            only_changes(&commands)?;
-            if commands.is_empty() {
-                report(messages::CLEARED);
-            }
+            let daemons = daemons_of(&whole, session)?;
             let _lock = replace::lock()?;
-            replace::stop_running_daemons(session.client()?, &changes_of(&commands))?;
+            replace::stop_running_daemons(session.client()?, &daemons)?;
             run(session, &Command::Change(ChangeRequest::complete(Change::Flush)), out)?;
             Lines::new(session, out, run).stream(&whole[..])
         }
         RestoreMode::Diff | RestoreMode::Apply => {
             let whole = read_whole(&mut input)?;
-            let commands = commands(&whole, &session.program, &mut session.resolver)?;
-            refuse_without_rules(session.client()?, &commands)?;
-            let desired = apply::desired(&commands)?;
-            apply::reach(session.client()?, restore, &desired, &commands, out)
+            let made = apply::made_of(&whole, &session.program, &mut session.resolver)?;
+            refuse_without_rules(session.client()?, &made)?;
+            let desired = made.desired()?;
+            let program = session.program.clone();
+            let (client, resolver) = session.client_and_resolver()?;
+            apply::reach(client, restore, &desired, &mut || apply::numbers(&whole, &program, resolver), out)
         }
     }
 }
 
 /// Refuses an input without services if the table has some: the program that wrote it may have failed. The full save
 /// of an empty table has only settings, and may be restored to an empty table.
-fn refuse_without_rules(client: &mut Client, commands: &[(usize, Command)]) -> Result<()> {
-    if commands.iter().any(|(_, command)| !is_setting(command)) {
+fn refuse_without_rules(client: &mut Client, made: &apply::Made) -> Result<()> {
+    if made.has_rule {
         return Ok(());
     }
     let is_empty_table = client.services().map_err(|error| apply::read_failure(&error))?.is_empty();
-    if is_empty_table && !commands.is_empty() { Ok(()) } else { Err(messages::value(messages::NO_RULE)) }
+    if is_empty_table && !made.is_empty { Ok(()) } else { Err(messages::value(messages::NO_RULE)) }
 }
 
-/// Whether a command is not about services and their servers.
-fn is_setting(command: &Command) -> bool {
-    use Change::{SetTimeouts, StartDaemon, StopDaemon, Zero};
-    let Command::Change(request) = command else { return false };
-    matches!(request.change, SetTimeouts(_) | StartDaemon(_) | StopDaemon { .. } | Zero(_))
-}
-
-/// Refuses lines that are not changes before the table is cleared for them: `-v` would end the restore midway, and
-/// `--dry-run` would load nothing.
-fn only_changes(commands: &[(usize, Command)]) -> Result<()> {
-    let strays = commands.iter().filter(|(_, command)| !matches!(command, Command::Change(_)));
-    let mut any = false;
-    for (line, _) in strays {
+/// The changes of sync daemons in lines. Refuses lines that are not changes before the table is cleared for them: `-v` would
+/// end the restore midway, and `--dry-run` would load nothing.
+fn daemons_of(whole: &[u8], session: &mut Session) -> Result<Vec<Change>> {
+    let (mut daemons, mut strays, mut is_empty) = (Vec::new(), Vec::new(), true);
+    each_command(whole, &session.program, &mut session.resolver, |line, command| {
+        is_empty = false;
+        match command {
+            Command::Change(request) => {
+                let change = request.change;
+                daemons.extend(
+                    matches!(change, Change::StartDaemon(_) | Change::StopDaemon { .. }).then_some(change),
+                );
+            }
+            _ => strays.push(line),
+        }
+    })?;
+    for line in &strays {
         report(&at_line(*line, messages::ONLY_CHANGES));
-        any = true;
     }
-    if any { Err(Failure::reported(STATUS_VALUE)) } else { Ok(()) }
-}
-
-/// The changes in lines.
-fn changes_of(commands: &[(usize, Command)]) -> Vec<Change> {
-    let change = |(_, command): &(usize, Command)| match command {
-        Command::Change(request) => Some(request.change),
-        _ => None,
-    };
-    commands.iter().filter_map(change).collect()
+    if !strays.is_empty() {
+        return Err(Failure::reported(STATUS_VALUE));
+    }
+    if is_empty {
+        report(messages::CLEARED);
+    }
+    Ok(daemons)
 }
 
 /// Prints what would be carried out; needs no kernel.

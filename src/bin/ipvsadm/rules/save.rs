@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::command::Save;
 use crate::format;
 use crate::json::Object;
-use crate::list::{ListedServer, destinations, endpoints, services};
+use crate::list::{ListedServer, Order, destinations, endpoints, services};
 use crate::messages::{self, Failure, report};
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
@@ -105,7 +105,7 @@ fn json(out: &mut dyn Write, full: bool, client: &mut Client) -> anyhow::Result<
     let mut object = Object::begin(out)?;
     let mut array = object.array("services")?;
     for entry in services(client, true)? {
-        let servers = destinations(client, &entry.service.id, true, false)?;
+        let servers = destinations(client, &entry.service, Order::Restored, false)?;
         let servers = servers.into_iter().map(|kept| kept.destination).collect();
         array.push(&Configured { service: &entry.service, servers })?;
     }
@@ -130,8 +130,10 @@ fn lines(
         head(&mut out, client, formatter)?;
     }
     let services = services(client, true)?;
+    // As the original saves it, whatever the scheduler, unless all is to come back.
+    let order = if full { Order::Restored } else { Order::Sorted };
     let mut read = |entry: ServiceEntry| {
-        let servers = destinations(client, &entry.service.id, true, false)?;
+        let servers = destinations(client, &entry.service, order, false)?;
         ipvs::Result::Ok((entry, servers))
     };
     if formatter.is_by_name() {
