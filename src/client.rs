@@ -194,29 +194,27 @@ impl Client {
     /// The real servers of a service, the newest first.
     ///
     /// A server that is there all the while is in the list, once, whatever others come and go; see
-    /// [`Client::services`]. There are none of a service that is not there: the kernel does not tell that from one
-    /// without servers, [`Client::checked_destinations`] does.
-    pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
-        let mut destinations = Vec::new();
-        self.for_each_destination(id, |entry| destinations.push(entry))?;
-        Ok(destinations)
-    }
-
-    /// As [`Client::destinations`], but an error where the service is not there. That takes one more request, where there
-    /// are no servers.
+    /// [`Client::services`]. Where there are none, one more request asks whether the service is there.
     ///
     /// # Errors
     ///
     /// One that [is not found](Error::is_not_found) if the service is not there.
-    pub fn checked_destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
-        let destinations = self.destinations(id)?;
+    pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
+        let destinations = self.destinations_or_none(id)?;
         if destinations.is_empty() {
             self.service(id)?;
         }
         Ok(destinations)
     }
 
-    /// As [`Client::destinations`], one by one, for those who do not keep all of each. A server that the kernel passed
+    /// As [`Client::destinations`], but none of a service that is not there, such as one deleted since it was listed.
+    pub fn destinations_or_none(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>> {
+        let mut destinations = Vec::new();
+        self.for_each_destination(id, |entry| destinations.push(entry))?;
+        Ok(destinations)
+    }
+
+    /// As [`Client::destinations_or_none`], one by one, for those who do not keep all of each. A server that the kernel passed
     /// over at first comes after the others.
     pub fn for_each_destination(
         &mut self,
@@ -362,8 +360,7 @@ impl Client {
     /// later ones from being carried out.
     ///
     /// - [`Error::Kernel`]: the kernel refused the change, and it is not in effect.
-    /// - [`Error::Invalid`]: the kernel was not asked, for it would have made something else of the change; see
-    ///   [`Change::check`].
+    /// - [`Error::Invalid`]: the kernel was not asked, for it would have misunderstood; see [`Change::check`].
     /// - [`Error::NoReply`]: the kernel's answer was lost, and it is not known whether the change is in effect. That
     ///   happens where a socket has no room for the answers, which [`Client::open`] sees to, or the kernel no memory.
     ///
@@ -375,8 +372,7 @@ impl Client {
         only_valid(changes, |changes| self.apply_unchecked(changes))
     }
 
-    /// As [`Client::apply_all`], for changes that lead back to what the kernel had: it has that again whatever it made of
-    /// what it was once asked for.
+    /// As [`Client::apply_all`], unchecked: for the way back to what the kernel had.
     pub(crate) fn apply_unchecked(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>> {
         let mut refused = Vec::new();
         self.socket.change(changes, |at, error| refused.push((at, error)))?;

@@ -37,6 +37,13 @@ impl DestinationId {
     }
 }
 
+impl From<SocketAddr> for DestinationId {
+    /// Of an IPv6 socket address the scope and the flow do not count.
+    fn from(socket: SocketAddr) -> Self {
+        Self { address: socket.ip(), port: socket.port() }
+    }
+}
+
 impl fmt::Display for DestinationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&SocketAddr::new(self.address, self.port).to_string())
@@ -89,6 +96,19 @@ impl Destination {
     pub fn new(address: IpAddr, port: u16, forwarding: ForwardingMethod) -> Self {
         let id = DestinationId { address, port };
         Self { id, forwarding, weight: 1, upper_threshold: 0, lower_threshold: 0 }
+    }
+
+    /// The same on a socket address, or on an address with a port.
+    ///
+    /// ```
+    /// use ipvs::{Destination, ForwardingMethod};
+    ///
+    /// let server: std::net::SocketAddr = "192.0.2.11:80".parse().unwrap();
+    /// assert_eq!(Destination::at(server, ForwardingMethod::Masquerade).id.to_string(), "192.0.2.11:80");
+    /// ```
+    pub fn at(socket: impl Into<SocketAddr>, forwarding: ForwardingMethod) -> Self {
+        let socket = socket.into();
+        Self::new(socket.ip(), socket.port(), forwarding)
     }
 
     with_methods! {

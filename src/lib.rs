@@ -116,9 +116,11 @@ pub use message::{Message, Object};
 pub use model::Unnamed;
 pub use name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use netlink::socket::{RECEIVE_BUFFER, Transport};
-pub use service::{Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
+pub use service::{IntoPersistence, Netmask, Persistence, SchedulerFlags, Service, ServiceEntry};
 pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
 pub use table::Table;
 pub use table::apply::ApplyError;
 pub use totals::Totals;
+#[cfg(feature = "genetlink")]
+pub use {netlink_packet_core, netlink_packet_generic};

@@ -26,14 +26,44 @@ use crate::service_id::ServiceId;
 ///
 /// ```
 /// use ipvs::{Change, Message, Scheduler, Service, ServiceId};
-/// use netlink_packet_core::NetlinkMessage;
-/// use netlink_packet_generic::GenlMessage;
+/// use ipvs::netlink_packet_core::NetlinkMessage;
+/// use ipvs::netlink_packet_generic::GenlMessage;
 ///
 /// let web = ServiceId::tcp("192.0.2.1".parse().unwrap(), 80);
 /// let request = Message::change(&Change::AddService(Service::new(web, Scheduler::WLC)));
 /// let flags = request.flags();
 /// let mut message = NetlinkMessage::from(GenlMessage::from_payload(request));
 /// message.header.flags = flags;
+/// ```
+///
+/// All services, by an asynchronous handle (`genetlink = "0.3"`, `futures-util` and `tokio` in `Cargo.toml`; the netlink
+/// crates are exported by this one):
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+/// use futures_util::StreamExt;
+/// use ipvs::netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+/// use ipvs::netlink_packet_generic::GenlMessage;
+/// use ipvs::{Message, Object};
+///
+/// let (connection, mut handle, _) = genetlink::new_connection()?;
+/// tokio::spawn(connection);
+/// let request = Message::get_services();
+/// let flags = request.flags();
+/// let mut message = NetlinkMessage::from(GenlMessage::from_payload(request));
+/// message.header.flags = flags;
+/// let mut replies = handle.request(message).await?;
+/// while let Some(reply) = replies.next().await {
+///     if let NetlinkPayload::InnerMessage(inner) = reply?.payload {
+///         if let Object::Service(entry) = Object::read(&inner.payload)? {
+///             println!("{} {}", entry.service.id, entry.service.scheduler);
+///         }
+///     }
+/// }
+/// # Ok(())
+/// # })
+/// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

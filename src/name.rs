@@ -61,14 +61,6 @@ macro_rules! names {
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidValue;
-
-            fn from_str(name: &str) -> Result<Self, InvalidValue> {
-                Self::new(name.as_bytes())
-            }
-        }
-
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&String::from_utf8_lossy(self.as_bytes()))
@@ -99,7 +91,9 @@ names! {
     /// let scheduler: Scheduler = "wrr".parse()?;
     /// assert_eq!(scheduler, Scheduler::WRR);
     /// assert_eq!(scheduler.to_string(), "wrr");
-    /// assert!("a-name-too-long-to-keep".parse::<Scheduler>().is_err());
+    /// for name in ["a-name-too-long-to-keep", "wlc ", "WLC"] {
+    ///     assert!(name.parse::<Scheduler>().is_err());
+    /// }
     /// # Ok::<(), ipvs::InvalidValue>(())
     /// ```
     Scheduler, 15, "the scheduler", "a name of at most 15 bytes without a NUL"
@@ -128,6 +122,37 @@ const fn constant<const MAX: usize>(name: &str) -> Bytes<MAX> {
         (rest, length) = (others, length + 1);
     }
     Bytes { bytes, length }
+}
+
+impl FromStr for PersistenceEngine {
+    type Err = InvalidValue;
+
+    fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        Self::new(name.as_bytes())
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InvalidValue;
+
+    fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        Self::new(name.as_bytes())
+    }
+}
+
+impl FromStr for Scheduler {
+    type Err = InvalidValue;
+
+    /// A name in the form that all have: without blanks and capital letters. [`Scheduler::new`] takes any bytes.
+    fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        if name
+            .contains(|letter: char| letter.is_whitespace() || letter.is_control() || letter.is_uppercase())
+        {
+            let remedy = "a name in small letters without blanks, such as wlc";
+            return Err(InvalidValue::new("the scheduler", name, remedy));
+        }
+        Self::new(name.as_bytes())
+    }
 }
 
 impl Scheduler {

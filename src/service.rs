@@ -85,6 +85,25 @@ impl Persistence {
     }
 }
 
+/// What [`Service::with_persistence`] takes.
+pub trait IntoPersistence {
+    /// The persistence of a service of this family.
+    fn into_persistence(self, family: Family) -> Persistence;
+}
+
+impl IntoPersistence for Persistence {
+    fn into_persistence(self, _: Family) -> Persistence {
+        self
+    }
+}
+
+impl IntoPersistence for u32 {
+    /// So many seconds, each client by itself.
+    fn into_persistence(self, family: Family) -> Persistence {
+        Persistence::new(self, Netmask::single(family))
+    }
+}
+
 /// The three switches that a scheduler gives a meaning of its own: `sh` and `mh` read the first as "use another
 /// server when the hashed one is unavailable" and the second as "hash the port too".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -166,10 +185,21 @@ impl Service {
         with_one_packet(one_packet: bool);
     }
 
-    /// This service, where clients come back to the server they had.
+    /// This service, where clients come back to the server they had: within so many seconds, each client by itself, or as a
+    /// [`Persistence`] has it.
+    ///
+    /// ```
+    /// use ipvs::{Netmask, Persistence, Protocol, Scheduler, Service, ServiceId};
+    ///
+    /// let web = Service::new(ServiceId::new(Protocol::Tcp, ([192, 0, 2, 1], 80)), Scheduler::WLC);
+    /// let single = Netmask::V4([255, 255, 255, 255].into());
+    /// assert_eq!(web.with_persistence(300).persistence, Some(Persistence::new(300, single)));
+    /// let networks = Persistence::new(300, Netmask::V4([255, 255, 255, 0].into()));
+    /// assert_eq!(web.with_persistence(networks).persistence, Some(networks));
+    /// ```
     #[must_use]
-    pub fn with_persistence(self, persistence: Persistence) -> Self {
-        Self { persistence: Some(persistence), ..self }
+    pub fn with_persistence(self, persistence: impl IntoPersistence) -> Self {
+        Self { persistence: Some(persistence.into_persistence(self.id.family())), ..self }
     }
 
     /// This service, where an engine tells clients apart.

@@ -121,6 +121,21 @@ pub enum ServiceId {
 }
 
 impl ServiceId {
+    /// The service of a protocol on a socket address, or on an address with a port. Of an IPv6 socket address the scope and the
+    /// flow do not count.
+    ///
+    /// ```
+    /// use ipvs::{Protocol, ServiceId};
+    ///
+    /// let web: std::net::SocketAddr = "192.0.2.1:80".parse().unwrap();
+    /// assert_eq!(ServiceId::new(Protocol::Tcp, web), ServiceId::tcp(web.ip(), 80));
+    /// assert_eq!(ServiceId::new(Protocol::Udp, ([192, 0, 2, 1], 53)).to_string(), "UDP 192.0.2.1:53");
+    /// ```
+    pub fn new(protocol: Protocol, socket: impl Into<SocketAddr>) -> Self {
+        let socket = socket.into();
+        Self::Address { protocol, address: socket.ip(), port: socket.port() }
+    }
+
     /// The TCP service on this address and port.
     pub fn tcp(address: IpAddr, port: u16) -> Self {
         Self::Address { protocol: Protocol::Tcp, address, port }

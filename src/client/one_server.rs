@@ -22,7 +22,7 @@ impl Client {
             return Ok(found);
         }
         // It may have been passed over while others came and went.
-        let servers = self.destinations(service)?;
+        let servers = self.destinations_or_none(service)?;
         Ok(servers.into_iter().find(|entry| entry.destination.id == *server))
     }
 

@@ -25,14 +25,12 @@ use servers::Servers;
 /// none, and its [`difference`](Table::diff) to another does not set any. Counters are no part of it.
 ///
 /// ```
-/// use ipvs::{Change, Client, Destination, ForwardingMethod, Scheduler, Service, ServiceId, Table};
+/// use ipvs::{Client, Destination, ForwardingMethod, Scheduler, Service, ServiceId, Table};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let web = ServiceId::tcp("192.0.2.1".parse()?, 80);
 /// let server = Destination::new("192.0.2.11".parse()?, 80, ForwardingMethod::DirectRouting);
-/// let mut desired = Table::default();
-/// desired.change(&Change::AddService(Service::new(web, Scheduler::WLC)))?;
-/// desired.change(&Change::AddDestination { service: web, destination: server })?;
+/// let desired: Table = [(Service::new(web, Scheduler::WLC), [server])].into_iter().collect();
 ///
 /// let mut client = Client::open()?;
 /// for change in Table::read_for(&mut client, &desired)?.diff(&desired) {
@@ -151,6 +149,24 @@ impl Table {
         let of = |state| running.iter().find(|daemon| daemon.state == state).copied();
         self.daemons = states.map(|state| (state, of(state))).collect();
         Ok(())
+    }
+
+    /// Adds a service without servers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::change`], where it is there already.
+    pub fn add_service(&mut self, service: Service) -> Result<()> {
+        self.change(&Change::AddService(service))
+    }
+
+    /// Adds a real server to a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::change`], where the service is not there, or the server is.
+    pub fn add_destination(&mut self, id: &ServiceId, destination: Destination) -> Result<()> {
+        self.change(&Change::AddDestination { service: *id, destination })
     }
 
     /// Puts a service and all its real servers in, in place of what there was of it. The oldest server comes first, where
@@ -275,6 +291,22 @@ impl Table {
             }
         }
         Ok(())
+    }
+}
+
+impl<D: IntoIterator<Item = Destination>> Extend<(Service, D)> for Table {
+    /// Puts services with their servers in, as [`Table::put`] does.
+    fn extend<I: IntoIterator<Item = (Service, D)>>(&mut self, services: I) {
+        services.into_iter().for_each(|(service, servers)| self.put(service, servers));
+    }
+}
+
+impl<D: IntoIterator<Item = Destination>> FromIterator<(Service, D)> for Table {
+    /// A table of services with their servers.
+    fn from_iter<I: IntoIterator<Item = (Service, D)>>(services: I) -> Self {
+        let mut table = Self::default();
+        table.extend(services);
+        table
     }
 }
 

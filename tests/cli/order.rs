@@ -2,6 +2,7 @@
 //! and a restore, and `--apply`, keep it. The clients are real ones, 500 of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, UdpSocket};
 
 use ipvs::Connections;
@@ -12,7 +13,7 @@ const CLIENTS: u16 = 500;
 
 /// An address that clients, or virtual services, have here.
 fn address(network: u8, number: u16) -> IpAddr {
-    let [high, low] = number.to_be_bytes();
+    let [low, high] = number.to_le_bytes();
     [10, network, high, low].into()
 }
 
@@ -46,9 +47,10 @@ fn table(scheduler: &str, services: u16, order: [u8; 5]) -> String {
     let mut lines = String::new();
     for number in 0..services {
         let service = address(8, number);
-        lines += &format!("-A -u {service}:53 -s {scheduler}\n");
+        writeln!(lines, "-A -u {service}:53 -s {scheduler}").unwrap();
         for server in order {
-            lines += &format!("-a -u {service}:53 -r 10.1.0.{server}:53 -m -w {}\n", server % 3 + 1);
+            let weight = server % 3 + 1;
+            writeln!(lines, "-a -u {service}:53 -r 10.1.0.{server}:53 -m -w {weight}").unwrap();
         }
     }
     lines

@@ -5,9 +5,9 @@ use std::error::Error;
 
 use futures_util::StreamExt;
 use genetlink::GenetlinkHandle;
+use ipvs::netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use ipvs::netlink_packet_generic::GenlMessage;
 use ipvs::{DestinationEntry, Message, Object, Operation, ServiceEntry, ServiceId};
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_generic::GenlMessage;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

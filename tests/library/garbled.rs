@@ -84,7 +84,7 @@ type Dump = (Operation, usize, fn(&mut Client) -> Result<usize>);
 
 const DUMPS: [Dump; 3] = [
     (Operation::GetServices, 3, |client| client.services().map(|all| all.len())),
-    (Operation::GetDestinations, 3, |client| client.destinations(&web()).map(|all| all.len())),
+    (Operation::GetDestinations, 3, |client| client.destinations_or_none(&web()).map(|all| all.len())),
     (Operation::GetDaemons, 2, |client| client.daemons().map(|all| all.len())),
 ];
 
@@ -221,7 +221,7 @@ fn answers_to_earlier_questions_are_none_to_this_one() {
     assert_eq!(client.services().unwrap().len(), 2);
     table.flush().unwrap();
     assert_eq!(client.services().unwrap(), []);
-    assert_eq!(client.destinations(&web()).unwrap(), []);
+    assert_eq!(client.destinations_or_none(&web()).unwrap(), []);
     client.set_timeouts(&ipvs::Timeouts { tcp: 100, tcp_fin: 0, udp: 0 }).unwrap();
     assert_eq!(client.timeouts().unwrap().tcp, 100);
     client.set_timeouts(&ipvs::Timeouts { tcp: 200, tcp_fin: 0, udp: 0 }).unwrap();

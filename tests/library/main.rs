@@ -274,15 +274,15 @@ fn a_service_without_servers_is_told_from_one_that_is_gone() {
             assert!(error.is_not_found(), "{error:?}");
             assert_eq!(error.to_string(), "read service: no such service");
         };
-        gone(client.checked_destinations(&web()).unwrap_err());
+        gone(client.destinations(&web()).unwrap_err());
         client.add_service(&Service::new(web(), Scheduler::RR)).unwrap();
-        assert_eq!(client.checked_destinations(&web()).unwrap(), []);
-        client.add_destination(&web(), &server).unwrap();
-        assert_eq!(client.checked_destinations(&web()).unwrap(), client.destinations(&web()).unwrap());
-        assert_eq!(client.checked_destinations(&web()).unwrap().len(), 1);
-        client.delete_service(&web()).unwrap();
         assert_eq!(client.destinations(&web()).unwrap(), []);
-        gone(client.checked_destinations(&web()).unwrap_err());
+        client.add_destination(&web(), &server).unwrap();
+        assert_eq!(client.destinations(&web()).unwrap(), client.destinations_or_none(&web()).unwrap());
+        assert_eq!(client.destinations(&web()).unwrap().len(), 1);
+        client.delete_service(&web()).unwrap();
+        assert_eq!(client.destinations_or_none(&web()).unwrap(), []);
+        gone(client.destinations(&web()).unwrap_err());
     }
 }
 
@@ -294,7 +294,7 @@ fn a_flush_and_a_new_namespace_are_empty() {
     client.zero(Some(&web())).unwrap();
     client.zero(None).unwrap();
     std::thread::spawn(|| assert_eq!(self::client().services().unwrap(), [])).join().unwrap();
-    assert_eq!(client.destinations(&web()).unwrap(), []);
+    assert_eq!(client.destinations_or_none(&web()).unwrap(), []);
     client.flush().unwrap();
     assert_eq!(client.services().unwrap(), []);
     assert_eq!(client.service(&web()).unwrap_err().errno(), Some(ESRCH));

@@ -138,7 +138,7 @@ fn the_bytes_are_those_of_the_blocking_client() {
     }
     client.services().unwrap();
     is_sent(Message::get_services());
-    client.destinations(&web()).unwrap();
+    client.destinations_or_none(&web()).unwrap();
     is_sent(Message::get_destinations(&web()));
     assert!(client.service(&web()).unwrap_err().is_not_found());
     is_sent(Message::get_service(&web()));

@@ -186,7 +186,7 @@ fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: 
 /// All services with their servers, as in the kernel.
 fn whole_table(client: &mut Client) -> ipvs::Result<Table> {
     let services = client.services()?;
-    let with_servers = |entry: ServiceEntry| Ok((entry, client.destinations(&entry.service.id)?));
+    let with_servers = |entry: ServiceEntry| Ok((entry, client.destinations_or_none(&entry.service.id)?));
     services.into_iter().map(with_servers).collect()
 }
 

@@ -79,7 +79,7 @@ impl Which {
 pub(super) fn read_again(client: &mut Client, targets: &[Target]) -> Result<Listing> {
     let mut services: Vec<Service> = targets.iter().map(|target| target.service).collect();
     services.dedup_by_key(|service| service.id);
-    let with_servers = |service: Service| Ok((service, client.destinations(&service.id)?));
+    let with_servers = |service: Service| Ok((service, client.destinations_or_none(&service.id)?));
     services
         .into_iter()
         .map(with_servers)
@@ -93,7 +93,7 @@ pub(super) fn read(client: &mut Client, only: Option<&ServiceId>) -> Result<List
         Some(id) => client.service(id).map(|entry| vec![entry]),
         None => client.services(),
     };
-    let mut with_servers = |service: Service| Ok((service, client.destinations(&service.id)?));
+    let mut with_servers = |service: Service| Ok((service, client.destinations_or_none(&service.id)?));
     let listing =
         entries.and_then(|entries| entries.into_iter().map(|entry| with_servers(entry.service)).collect());
     listing.map_err(|error: Error| match only {

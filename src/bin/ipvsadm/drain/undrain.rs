@@ -132,7 +132,8 @@ impl Reading {
             Err(error) if error.is_not_found() => return Ok(Self { id: Some(*id), ..Self::default() }),
             entry => Some(entry?.service),
         };
-        let list: Vec<_> = client.destinations(id)?.into_iter().map(|entry| entry.destination).collect();
+        let list: Vec<_> =
+            client.destinations_or_none(id)?.into_iter().map(|entry| entry.destination).collect();
         let servers = list.iter().map(|server| (server.id, *server)).collect();
         Ok(Self { id: Some(*id), service, list, servers })
     }

@@ -92,7 +92,7 @@ impl Servers {
     fn find(&mut self, client: &mut Client, target: &Target) -> Result<Option<DestinationEntry>> {
         let id = target.service.id;
         if self.service != Some(id) {
-            self.list = client.destinations(&id).map_err(|error| messages::refused(&error, None))?;
+            self.list = client.destinations_or_none(&id).map_err(|error| messages::refused(&error, None))?;
             let places = self.list.iter().enumerate();
             self.places = places.map(|(at, entry)| (entry.destination.id, at)).collect();
             self.service = Some(id);

@@ -77,7 +77,7 @@ impl<'a> Kernel<'a> {
         if model.failure.is_some() || !model.lacks_servers(id) {
             return;
         }
-        match self.asked(|client| client.destinations(id)) {
+        match self.asked(|client| client.destinations_or_none(id)) {
             Ok(mut servers) => {
                 servers.sort_unstable_by_key(|entry| entry.destination.id);
                 model.update_servers(*id, servers, now);

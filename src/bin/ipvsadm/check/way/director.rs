@@ -149,7 +149,7 @@ fn taken(
 }
 
 fn table_of(client: &mut Client, entry: &ServiceEntry) -> Result<super::super::Table> {
-    Ok(vec![(*entry, client.destinations(&entry.service.id).map_err(refused)?)])
+    Ok(vec![(*entry, client.destinations_or_none(&entry.service.id).map_err(refused)?)])
 }
 
 /// The packet that is meant; none if it is not known which packets have the mark.

@@ -105,7 +105,7 @@ impl World {
         let (client, asked, now) = (&mut self.client, &mut self.asked, self.now);
         let mut read = |id: &ServiceId, model: &mut Model| {
             if model.lacks_servers(id) {
-                let mut servers = client.destinations(id).unwrap();
+                let mut servers = client.destinations_or_none(id).unwrap();
                 servers.sort_by_key(|entry| entry.destination.id);
                 model.update_servers(*id, servers, now);
                 asked.push(*id);
