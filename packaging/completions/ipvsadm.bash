@@ -41,7 +41,7 @@ ipip|i||forwarding-method|add-server,edit-server,check,explain|tunneling; see --
 masquerading|m||forwarding-method|add-server,edit-server,check,explain|masquerading (NAT)
 weight|w|WEIGHT||add-server,edit-server,explain|its share of new connections; 0 for none [default: 1]
 u-threshold|x|COUNT||add-server,edit-server|upper threshold: no new connections once it has COUNT; 0 for no limit
-l-threshold|y|COUNT||add-server,edit-server|lower threshold: once overloaded, new connections again below COUNT
+l-threshold|y|COUNT||add-server,edit-server|lower threshold: a server that reached -x gets connections again below COUNT
 mcast-interface||INTERFACE||start-daemon|the interface it sends or receives on [default: eth0]
 timeout||||list|the timeouts of connections
 daemon||||list|the sync daemons
@@ -67,18 +67,18 @@ tun-nocsum||||add-server,edit-server|no checksum, with gue and gre
 tun-csum||||add-server,edit-server|a checksum, with gue and gre
 tun-remcsum||||add-server,edit-server|a remote checksum, with gue
 full||||save,ipvsadm-save|with -S: everything, in numbers: thresholds, timeouts and sync daemons too
-file||PATH||list,save,restore,check,ipvsadm-save,ipvsadm-restore|with -S: the file to write, whole or not at all; with -R: to read; with --check: the saved table to examine; - is stdout or stdin
+file||PATH||list,save,restore,check,ipvsadm-save,ipvsadm-restore|the file to write (-S) or read (-R, --check); - is stdin or stdout
 replace||||restore|with -R: read all lines first; if all are valid, clear the table before them
 diff||||restore|with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read
 apply||||restore|with -R: carry out just those lines, or none of them (status 3: neither)
-only||||restore|with -R --apply or --diff, before a SERVICE (-t, -u, ...), once for each: touch these services alone; one that the input lacks is deleted
-only-listed||||restore|with -R --apply or --diff: touch the services of the input alone
+only||||restore|with -R --apply or --diff, before a SERVICE (-t, -u, ...): change only this service (may be repeated); it is deleted if the input lacks it
+only-listed||||restore|with -R --apply or --diff: change only the services of the input
 dry-run||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|with a change: print the line that would be carried out
-wait||SECONDS||drain|with --drain: the longest wait; then the server stays with weight 0 (status 1) [default: as long as it takes]
-ignore-inactive||||drain|with --drain: do not wait for inactive connections, which those of UDP are
+wait||SECONDS||drain|with --drain: give up after SECONDS: the server keeps weight 0, status 1 [default: as long as it takes]
+ignore-inactive||||drain|with --drain: do not wait for inactive connections (all of UDP's count as inactive)
 force||||drain|with --drain: the last server of a service, too
 keep||||edit-service,edit-server|with -E and -e: options left out stay as they are
-netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,explain,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it
+netns||NAMESPACE||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,list,zero,set,save,restore,start-daemon,stop-daemon,check,explain,drain,undrain,watch,ipvsadm-save,ipvsadm-restore|act in NAMESPACE: name, path or PID; before or after the command
 quiet||||add-service,edit-service,delete-service,clear,add-server,edit-server,delete-server,zero,set,restore,start-daemon,stop-daemon|no warnings about a change; IPVSADM_QUIET=1 in the environment does the same
 director||ADDRESS||check,explain|with --check -r and --explain -r: the director's own address
 port||PORT[/udp]||check|with --check -r: the port to serve

@@ -204,8 +204,16 @@ fn lines_that_lead_to_no_table_change_nothing() {
     lab::isolate();
     set_up(BEFORE);
     for (file, status, said) in [
-        ("-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80\n", 255, "line 2: Service already exists\n"),
-        ("-a -t 10.0.0.9:80 -r 10.1.0.1\n", 255, "line 1: Service not defined\n"),
+        (
+            "-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80\n",
+            255,
+            "line 2: Service already exists: 'TCP 10.0.0.9:80'; -E changes it\n",
+        ),
+        (
+            "-a -t 10.0.0.9:80 -r 10.1.0.1\n",
+            255,
+            "line 1: Service not defined: 'TCP 10.0.0.9:80'; -A adds it\n",
+        ),
         ("-L\n", 2, "line 1: only lines that change the table are allowed here\n"),
         ("-A -t 10.0.0.9:80 -w\n", 255, "line 1: -w: missing argument\n"),
     ] {

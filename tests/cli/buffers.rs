@@ -61,7 +61,7 @@ fn service(number: usize) -> String {
 fn no_line_is_lost_where_buffers_are_small() {
     let good: String = (0..300).map(service).collect();
     let (mut lines, mut expected) = (String::new(), String::new());
-    let refused = |line| format!("line {line}: No such service\n");
+    let refused = |line| format!("line {line}: No such service: 'TCP 10.9.9.9:9'; -A adds it\n");
     // All of the first lines are refused, and every second of the others.
     for number in 1..=300 {
         lines += "-D -t 10.9.9.9:9\n";

@@ -89,7 +89,7 @@ fn a_free_server_is_deleted_and_comes_back_as_it_was() {
     let (status, _, said) = run(OURS, "--undrain -r 10.1.0.1");
     assert_eq!(status, 2);
     assert!(
-        said.starts_with("no drain has noted this: '10.1.0.1'; what is noted is in /run/ipvsadm/drained-"),
+        said.starts_with("nothing to undrain: '10.1.0.1'; ipvsadm -a or -e brings a server back (notes of drains: /run/ipvsadm/drained-"),
         "{said}"
     );
     // By the line that is printed, with the service named, and everything that is noted.
@@ -260,7 +260,10 @@ fn what_others_do_meanwhile_is_told() {
     let waiting = Waiting::start("--drain -r 10.1.0.1");
     assert_eq!(run(lab::ORIGINAL, "-C").0, 0);
     assert_eq!(waiting.end().0, Some(1));
-    assert_eq!(run(OURS, "--undrain"), (255, String::new(), format!("{FIRST}: Service not defined\n")));
+    assert_eq!(
+        run(OURS, "--undrain"),
+        (255, String::new(), format!("{FIRST}: Service not defined: 'TCP 10.0.0.1:80'; -A adds it\n"))
+    );
 }
 
 #[test]

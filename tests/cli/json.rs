@@ -201,7 +201,10 @@ fn what_is_no_table_is_one_line_and_changes_nothing() {
     }
     // The kernel's refusals name the rule.
     let (status, _, said) = feed(OURS, "-R --json", &service(""));
-    assert_eq!((status, said.as_str()), (255, "-A -t 10.0.0.1:80 -s rr: Service already exists\n"));
+    assert_eq!(
+        (status, said.as_str()),
+        (255, "-A -t 10.0.0.1:80 -s rr: Service already exists: 'TCP 10.0.0.1:80'; -E changes it\n")
+    );
     for line in ["-A -t 10.0.0.9:80 --json", "-C --json", "-Z --json"] {
         let (status, _, said) = run(OURS, line);
         assert_eq!((status, said.contains("Illegal 'json' option")), (2, true), "{said}");

@@ -80,14 +80,15 @@ fn nothing_to_keep_is_refused_as_ever() {
     lab::isolate();
     set_up("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g\n");
     let before = table();
-    for line in [
-        "-E -t 10.0.0.9:80 -s rr",
-        "-e -t 10.0.0.9:80 -r 10.1.0.1 -w 2",
-        "-e -t 10.0.0.1:80 -r 10.1.0.9 -w 2",
-        "-e -t 10.0.0.1:80 -r 10.1.0.1:81 -m",
+    for (line, what) in [
+        ("-E -t 10.0.0.9:80 -s rr", "'TCP 10.0.0.9:80'; there is TCP 10.0.0.1:80"),
+        ("-e -t 10.0.0.9:80 -r 10.1.0.1 -w 2", "'TCP 10.0.0.9:80'; there is TCP 10.0.0.1:80"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.9 -w 2", "'10.1.0.9:80'; there is 10.1.0.1:80"),
+        ("-e -t 10.0.0.1:80 -r 10.1.0.1:81 -m", "'10.1.0.1:81'; there is 10.1.0.1:80"),
     ] {
-        let refused = run(lab::ORIGINAL, line);
-        assert_eq!(refused.0, 255);
+        let (status, printed, said) = run(lab::ORIGINAL, line);
+        assert_eq!(status, 255);
+        let refused = (status, printed, format!("{}: {what}\n", said.trim_end()));
         assert_eq!(run(OURS, &format!("{line} --keep")), refused, "{line}");
     }
     for (line, status, said) in [
@@ -135,10 +136,12 @@ fn lines_keep_what_the_lines_before_them_left() {
     }
     assert_eq!(feed(OURS, "-R --diff", lines), nothing);
     let missing = "-e -t 10.0.0.1:80 -r 10.1.0.9 -w 5 --keep\n";
-    let refused = (255, String::new(), "line 1: No such destination\n".to_owned());
+    let refused =
+        (255, String::new(), "line 1: No such destination: '10.1.0.9:80'; there is 10.1.0.1:80\n".to_owned());
     assert_eq!(feed(OURS, "-R", missing), refused);
     // A table made only of lines has no service either.
-    let refused = (255, String::new(), "line 1: Service not defined\n".to_owned());
+    let refused =
+        (255, String::new(), "line 1: Service not defined: 'TCP 10.0.0.1:80'; -A adds it\n".to_owned());
     assert_eq!(feed(OURS, "-R --diff", missing), refused);
     assert_eq!(services(), left);
 }

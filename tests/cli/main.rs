@@ -22,6 +22,7 @@ mod connections;
 mod drain;
 mod files;
 mod forms;
+mod gallery;
 mod interfaces;
 mod json;
 mod keep;
@@ -163,6 +164,25 @@ fn help_and_usage_errors_need_no_privilege() {
     let (code, _, complaint) = as_nobody("-A");
     assert_eq!(code, 2);
     assert_eq!(complaint, "You need to supply the 'service-address' option for the 'add-service' command\n");
+}
+
+#[test]
+fn each_command_has_a_help_of_its_own() {
+    lab::isolate();
+    for (line, has, lacks) in [
+        ("--check --help", "--probe", "--wait"),
+        ("--watch -h", "--count", "--probe"),
+        ("--drain -r 10.1.0.1 --help", "--wait", "--count"),
+        ("--help -A", "--scheduler", "--weight"),
+        ("-h --add-server", "--weight", "--scheduler"),
+    ] {
+        let (status, help, said) = run(OURS, line);
+        assert_eq!((status, said.as_str()), (0, ""), "{line}");
+        assert!(help.contains(has) && !help.contains(lacks), "{line}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{line}: {help}");
+    }
+    // As with the original.
+    assert_eq!(run(OURS, "-L --help"), (2, String::new(), "invalid option `--help'\n".into()));
 }
 
 #[test]

@@ -34,14 +34,15 @@ fn refusals_are_told_by_line_and_the_rest_is_in_effect() {
         let port = if number == 138 || number == 500 { number - 1 } else { number };
         input = input + "-A -t 10.0.0.1:" + &port.to_string() + " -s rr\n";
     }
-    let complaint = "line 138: Service already exists\nline 500: Service already exists\n";
+    let complaint = "line 138: Service already exists: 'TCP 10.0.0.1:137'; -E changes it\n\
+        line 500: Service already exists: 'TCP 10.0.0.1:499'; -E changes it\n";
     assert_eq!(feed(OURS, "-R", &input), (255, String::new(), complaint.into()));
     assert_eq!(table().lines().count(), 496);
     // A refusal in the middle shows in the status too; the original's is that of the last line.
     let input = "-A -t 10.0.0.1:3\n-A -t 10.0.0.2:3\n";
     assert_eq!(feed(lab::ORIGINAL, "-R", input), (0, String::new(), "Service already exists\n".into()));
     run(OURS, "-D -t 10.0.0.2:3");
-    let complaint = "line 1: Service already exists\n";
+    let complaint = "line 1: Service already exists: 'TCP 10.0.0.1:3'; -E changes it\n";
     assert_eq!(feed(OURS, "-R", input), (255, String::new(), complaint.into()));
 }
 

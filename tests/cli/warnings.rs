@@ -187,9 +187,9 @@ fn intended_changes_have_no_warning() {
     }
     // A change that is not made is not warned about.
     let (status, _, said) = run(OURS, "-e -u 10.0.0.1:53 -r 10.1.0.77:80 -g -w 7");
-    assert_eq!((status, said.as_str()), (255, "No such destination\n"));
+    assert_eq!((status, said.as_str()), (255, "No such destination: '10.1.0.77:53'; there is 10.1.0.2:53\n"));
     let (status, _, said) = run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -g -w 7");
-    assert_eq!((status, said.as_str()), (255, "Destination already exists\n"));
+    assert_eq!((status, said.as_str()), (255, "Destination already exists: '10.1.0.1:53'; -e changes it\n"));
     let shown = "-a -u 10.0.0.1:53 -r 10.1.0.1:53 -g -w 7\n";
     assert_eq!(
         run(OURS, "-a -u 10.0.0.1:53 -r 10.1.0.1:80 -w 7 --dry-run"),

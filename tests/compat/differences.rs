@@ -27,8 +27,11 @@ pub enum Rule {
     NamesWord(&'static str, &'static str),
     /// The original's sentence with this beginning and this end may continue with `; ` and a fix.
     NamesRemedy(&'static str, &'static str),
+    /// This sentence of the original's may continue with `: 'OBJECT'`, the service or the server that is meant,
+    /// and what is there instead.
+    NamesObject(&'static str),
 }
-use Rule::{Does, NamesRemedy, NamesWord, Takes};
+use Rule::{Does, NamesObject, NamesRemedy, NamesWord, Takes};
 
 const FIXES: &str = "Messages name the word at fault and the fix";
 const RESTORE: &str = "Restore reads what people write";
@@ -63,6 +66,11 @@ pub const TABLE: &[Difference] = &[
         case: "dest-084",
         rule: Does(with_warnings),
     },
+    Difference {
+        heading: "Warnings about a change that may be a mistake",
+        case: "prec-135",
+        rule: Does(with_readings),
+    },
     Difference { heading: LINES, case: "restore-008", rule: Does(numbered_lines) },
     Difference {
         heading: "Restore reports every refusal",
@@ -85,6 +93,13 @@ pub const TABLE: &[Difference] = &[
     Difference { heading: FIXES, case: "cause-001", rule: NamesWord("Network is unreachable", "") },
     Difference { heading: FIXES, case: "popt-010", rule: NamesWord("Try `", "for more information.") },
     Difference { heading: FIXES, case: "addr-002", rule: NamesRemedy("Zero port specified for ", "service") },
+    Difference { heading: FIXES, case: "addr-078", rule: NamesWord("Zero port specified for ", "service") },
+    Difference { heading: FIXES, case: "popt-051", rule: NamesRemedy("--", ": unknown option") },
+    Difference { heading: FIXES, case: "cmd-014", rule: NamesObject("No such service") },
+    Difference { heading: FIXES, case: "dest-056", rule: NamesObject("Service not defined") },
+    Difference { heading: FIXES, case: "cmd-034", rule: NamesObject("No such destination") },
+    Difference { heading: FIXES, case: "restore-008", rule: NamesObject("Service already exists") },
+    Difference { heading: FIXES, case: "dest-053", rule: NamesObject("Destination already exists") },
 ];
 
 /// The headings of `docs/compatibility.md` used in the table.
@@ -334,6 +349,15 @@ fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outco
     (change && is_done && only_warnings).then(|| Outcome { stderr: got.stderr.clone(), ..expected.clone() })
 }
 
+/// A change that was made may be followed by how its addresses were read, where that may surprise.
+fn with_readings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
+    let is_reading = |line: &str| line.starts_with("warning: '") && line.contains("' was read as ");
+    let are_readings = !got.stderr.is_empty() && got.stderr.lines().all(is_reading);
+    let is_done = expected.code == 0 && expected.stdout.is_empty() && expected.stderr.is_empty();
+    (are_readings && is_done && !case.restores())
+        .then(|| Outcome { stderr: got.stderr.clone(), ..expected.clone() })
+}
+
 /// Messages of `-R` about a line begin with `line N: `.
 fn numbered_lines(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
     let input = case.stdin.as_deref().filter(|_| case.restores())?;
@@ -385,6 +409,26 @@ pub fn continued(
         stderr = stderr + if known && honest { got } else { line } + "\n";
     }
     Outcome { stderr, ..expected.clone() }
+}
+
+/// A line may continue with an object and what is there instead.
+pub fn with_object(expected: &Outcome, got: &Outcome, sentence: &str) -> Outcome {
+    let mut stderr = String::new();
+    let mut lines = got.stderr.lines();
+    for line in expected.stderr.lines() {
+        let got = lines.next().unwrap_or_default();
+        let known =
+            line_number(line).and_then(|_| line.split_once(": ")).map_or(line, |(_, rest)| rest) == sentence;
+        let object = got.strip_prefix(line).and_then(|more| more.strip_prefix(": '")?.split_once("'; "));
+        let honest = object.is_some_and(|(object, fix)| is_object(object) && !fix.is_empty());
+        stderr = stderr + if known && honest { got } else { line } + "\n";
+    }
+    Outcome { stderr, ..expected.clone() }
+}
+
+/// Whether a text names a service or a server.
+fn is_object(text: &str) -> bool {
+    text.parse::<ipvs::ServiceId>().is_ok() || text.parse::<std::net::SocketAddr>().is_ok()
 }
 
 /// Whether the word quoted in a message is one of those given.

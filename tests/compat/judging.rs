@@ -40,6 +40,11 @@ fn a_sentence_may_go_on_with_the_word_and_a_fix() {
 fn other_sentences_stay_as_they_are() {
     let call = case("-D -t 10.0.0.1:80", None);
     assert!(!passes(&call, &says(255, "No such service\n"), &says(255, "No such service; add it\n")));
+    let original = says(255, "No such service\n");
+    let may = |text: &str| passes(&call, &original, &says(255, text));
+    assert!(may("No such service: 'TCP 10.0.0.1:80'; there is TCP 10.0.0.1:81\n"));
+    assert!(!may("No such service: 'something'; there is TCP 10.0.0.1:81\n"));
+    assert!(!may("No such service: 'TCP 10.0.0.1:80'; there is TCP 10.0.0.1:81\nand more\n"));
     let call = case("-A -t 10.0.0.1:80 -p abc", None);
     let original = says(2, "invalid timeout value `abc' specified\n");
     assert!(!passes(&call, &original, &says(2, "invalid timeout value `abc' specified; seconds\n")));

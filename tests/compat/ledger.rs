@@ -1,8 +1,8 @@
 //! Judges this tool's outcomes by the table of differences.
 
 use crate::corpus::{Case, Outcome};
-use crate::differences::Rule::{Does, NamesRemedy, NamesWord, Takes};
-use crate::differences::{TABLE, continued};
+use crate::differences::Rule::{Does, NamesObject, NamesRemedy, NamesWord, Takes};
+use crate::differences::{TABLE, continued, with_object};
 
 /// Judges outcomes of this tool, and records which entries of the table were needed.
 #[derive(Default)]
@@ -33,6 +33,7 @@ impl Ledger {
                 }
                 Does(change) => change(case, &expected, got),
                 NamesWord(start, end) => Some(continued(case, &expected, got, (start, end), &[": '", " '"])),
+                NamesObject(sentence) => Some(with_object(&expected, got, sentence)),
                 NamesRemedy(start, end) => Some(continued(case, &expected, got, (start, end), &["; "])),
             };
             if let Some(changed) = changed.filter(|changed| *changed != expected) {
@@ -53,7 +54,7 @@ impl Ledger {
         let idle = TABLE.iter().enumerate().filter(|(index, entry)| !needed(*index, entry.case));
         idle.map(|(index, entry)| {
             let detail = match entry.rule {
-                NamesWord(start, _) | NamesRemedy(start, _) => start,
+                NamesWord(start, _) | NamesRemedy(start, _) | NamesObject(start) => start,
                 Takes(_) | Does(_) => "",
             };
             let number = index + 1;

@@ -7,12 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use ipvs::{Change, Netmask, Protocol, ServiceId, TunnelKind};
 
+use crate::messages::Surprise;
 use crate::option_table::OptionKey;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    Help,
+    /// Of one command, or of everything.
+    Help(Option<OptionKey>),
     Version,
     Change(ChangeRequest),
     List(List),
@@ -155,6 +157,8 @@ pub(crate) struct ChangeRequest {
     pub(crate) given: Vec<OptionKey>,
     /// The port given with the real server's address.
     pub(crate) port: Option<u16>,
+    /// Words that were read as something that may not have been meant.
+    pub(crate) surprises: Vec<(Vec<u8>, Surprise)>,
     /// With `--keep`, options that can be validated only against the current state.
     pub(crate) keep: Option<Box<Keep>>,
     /// Without warnings.
@@ -164,7 +168,7 @@ pub(crate) struct ChangeRequest {
 impl ChangeRequest {
     /// A change with every option given.
     pub(crate) fn complete(change: Change) -> Self {
-        Self { change, given: Vec::new(), port: None, keep: None, quiet: false }
+        Self { change, given: Vec::new(), port: None, surprises: Vec::new(), keep: None, quiet: false }
     }
 
     pub(crate) fn has(&self, option: OptionKey) -> bool {

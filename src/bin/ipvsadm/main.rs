@@ -25,6 +25,7 @@ mod json;
 mod list;
 mod lookup;
 mod messages;
+mod nearest;
 mod netns;
 mod notes;
 mod option_table;

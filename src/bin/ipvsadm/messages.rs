@@ -18,7 +18,7 @@ pub(crate) mod usage;
 pub(crate) mod warning;
 
 pub(crate) use drain::*;
-pub(crate) use endpoint::report_unanswered;
+pub(crate) use endpoint::{Surprise, Wrong, reading, report_unanswered, surprising, zero_port};
 pub(crate) use rules::*;
 pub(crate) use terminal::*;
 pub(crate) use usage::*;
@@ -95,6 +95,11 @@ pub(crate) fn is_visible(character: char) -> bool {
 /// The only writer to stderr: one message on a line of its own. If stderr is closed, it is lost.
 pub(crate) fn report(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// Whether the environment asks for the original's words alone.
+pub(crate) fn is_quiet() -> bool {
+    std::env::var_os("IPVSADM_QUIET").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// A wrong value or combination.

@@ -91,6 +91,11 @@ pub(crate) fn enter(word: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether another namespace was entered.
+pub(crate) fn is_another() -> bool {
+    ENTERED.get().is_some()
+}
+
 /// The words of `ipvsadm` that a printed command line begins with.
 pub(crate) fn ipvsadm() -> Vec<Vec<u8>> {
     let mut words = vec![b"ipvsadm".to_vec()];

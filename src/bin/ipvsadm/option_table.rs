@@ -56,7 +56,7 @@ options! {
     Masquerading: member(ForwardingMethod, Server, "m", "masquerading", Nothing, "masquerading (NAT)"),
     Weight: option(Server, "w", "weight", Value("WEIGHT"), "its share of new connections; 0 for none [default: 1]"),
     UThreshold: option(Server, "x", "u-threshold", Value("COUNT"), "upper threshold: no new connections once it has COUNT; 0 for no limit"),
-    LThreshold: option(Server, "y", "l-threshold", Value("COUNT"), "lower threshold: once overloaded, new connections again below COUNT"),
+    LThreshold: option(Server, "y", "l-threshold", Value("COUNT"), "lower threshold: a server that reached -x gets connections again below COUNT"),
     McastInterface: option(Sync, "", "mcast-interface", Value("INTERFACE"), "the interface it sends or receives on [default: eth0]"),
     Timeout: option(Listing, "", "timeout", Nothing, "the timeouts of connections"),
     Daemon: option(Listing, "", "daemon", Nothing, "the sync daemons"),
@@ -82,35 +82,35 @@ options! {
     TunCsum: option(Server, "", "tun-csum", Nothing, "a checksum, with gue and gre"),
     TunRemcsum: option(Server, "", "tun-remcsum", Nothing, "a remote checksum, with gue"),
     // Not in the original.
-    Full: option(Extensions, "", "full", Nothing, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
-    File: option(Extensions, "", "file", Value("PATH"), "with -S: the file to write, whole or not at all; with -R: to read; with --check: the saved table to examine; - is stdout or stdin"),
-    Replace: option(Extensions, "", "replace", Nothing, "with -R: read all lines first; if all are valid, clear the table before them"),
-    Diff: option(Extensions, "", "diff", Nothing, "with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read"),
-    Apply: option(Extensions, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
-    Only: option(Extensions, "", "only", Nothing, "with -R --apply or --diff, before a SERVICE (-t, -u, ...), once for each: touch these services alone; one that the input lacks is deleted"),
-    OnlyListed: option(Extensions, "", "only-listed", Nothing, "with -R --apply or --diff: touch the services of the input alone"),
-    DryRun: option(Extensions, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
-    Wait: option(Extensions, "", "wait", Value("SECONDS"), "with --drain: the longest wait; then the server stays with weight 0 (status 1) [default: as long as it takes]"),
-    IgnoreInactive: option(Extensions, "", "ignore-inactive", Nothing, "with --drain: do not wait for inactive connections, which those of UDP are"),
-    Force: option(Extensions, "", "force", Nothing, "with --drain: the last server of a service, too"),
-    Keep: option(Extensions, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
-    Netns: unchecked(Extensions, "", "netns", Value("NAMESPACE"), "with every command, before or behind it: in another network namespace: a name of ip netns, a path, or the PID of a process in it"),
-    Quiet: unchecked(Extensions, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
-    Director: option(Extensions, "", "director", Value("ADDRESS"), "with --check -r and --explain -r: the director's own address"),
-    Port: option(Extensions, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
-    Without: option(Extensions, "", "without", Value("ADDRESS[:PORT]"), "with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight"),
-    Probe: option(Extensions, "", "probe", Nothing, "with --check, on a director: ask by ARP whether other machines answer for its addresses, too"),
-    NobodyHas: option(Extensions, "", "nobody-has", Value("ADDRESS[%INTERFACE]"), "with --check, alone: status 0 if the machines on the network were asked for an address, and none has it"),
-    Fix: option(Extensions, "", "fix", Nothing, "with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it"),
-    Yes: option(Extensions, "", "yes", Nothing, "with --fix: without asking"),
-    Persist: option(Extensions, "", "persist", Nothing, "with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table"),
-    Client: option(Extensions, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
-    State: option(Extensions, "", "state", Value("STATE"), "with -L -c: connections in this state, such as ESTABLISHED"),
-    Summary: option(Extensions, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),
-    Top: option(Extensions, "", "top", Value("COUNT"), "with --summary: only the first COUNT"),
-    Prometheus: option(Extensions, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
-    Count: option(Extensions, "", "count", Value("NUMBER"), "with --watch: end after NUMBER frames"),
-    Json: option(Extensions, "", "json", Nothing, "with -L, -S, -R, --check and --explain: JSON in one line"),
+    Full: option(Saving, "", "full", Nothing, "with -S: everything, in numbers: thresholds, timeouts and sync daemons too"),
+    File: option(Saving, "", "file", Value("PATH"), "the file to write (-S) or read (-R, --check); - is stdin or stdout"),
+    Replace: option(Saving, "", "replace", Nothing, "with -R: read all lines first; if all are valid, clear the table before them"),
+    Diff: option(Saving, "", "diff", Nothing, "with -R: print the lines that turn the table into the input; status 1 if there are any, 2 if the table could not be read"),
+    Apply: option(Saving, "", "apply", Nothing, "with -R: carry out just those lines, or none of them (status 3: neither)"),
+    Only: option(Saving, "", "only", Nothing, "with -R --apply or --diff, before a SERVICE (-t, -u, ...): change only this service (may be repeated); it is deleted if the input lacks it"),
+    OnlyListed: option(Saving, "", "only-listed", Nothing, "with -R --apply or --diff: change only the services of the input"),
+    DryRun: option(Changes, "", "dry-run", Nothing, "with a change: print the line that would be carried out"),
+    Wait: option(Draining, "", "wait", Value("SECONDS"), "with --drain: give up after SECONDS: the server keeps weight 0, status 1 [default: as long as it takes]"),
+    IgnoreInactive: option(Draining, "", "ignore-inactive", Nothing, "with --drain: do not wait for inactive connections (all of UDP's count as inactive)"),
+    Force: option(Draining, "", "force", Nothing, "with --drain: the last server of a service, too"),
+    Keep: option(Changes, "", "keep", Nothing, "with -E and -e: options left out stay as they are"),
+    Netns: unchecked(All, "", "netns", Value("NAMESPACE"), "act in NAMESPACE: name, path or PID; before or after the command"),
+    Quiet: unchecked(Changes, "", "quiet", Nothing, "no warnings about a change; IPVSADM_QUIET=1 in the environment does the same"),
+    Director: option(Checking, "", "director", Value("ADDRESS"), "with --check -r and --explain -r: the director's own address"),
+    Port: option(Checking, "", "port", Value("PORT[/udp]"), "with --check -r: the port to serve"),
+    Without: option(Explaining, "", "without", Value("ADDRESS[:PORT]"), "with --explain: also tell which clients would move if this server were deleted; with -w, if it had that weight"),
+    Probe: option(Checking, "", "probe", Nothing, "with --check, on a director: ask by ARP whether other machines answer for its addresses, too"),
+    NobodyHas: option(Checking, "", "nobody-has", Value("ADDRESS[%INTERFACE]"), "with --check, alone: status 0 if the machines on the network were asked for an address, and none has it"),
+    Fix: option(Checking, "", "fix", Nothing, "with --check: carry out the fixes that can be undone, one by one, asking before each and checking after it"),
+    Yes: option(Checking, "", "yes", Nothing, "with --fix: without asking"),
+    Persist: option(Checking, "", "persist", Nothing, "with --fix: write what must outlive a reboot: /etc/sysctl.d, the saved table"),
+    Client: option(Listing, "", "client", Value("ADDRESS[/PREFIX]"), "with -L -c: connections of this client, or network of clients"),
+    State: option(Listing, "", "state", Value("STATE"), "with -L -c: connections in this state, such as ESTABLISHED"),
+    Summary: option(Listing, "", "summary", Value("KEY"), "with -L -c: how many connections each client, server, service or state has, the largest first"),
+    Top: option(Listing, "", "top", Value("COUNT"), "with --summary: only the first COUNT"),
+    Prometheus: option(Listing, "", "prometheus", Nothing, "with -L: the table as metrics, in the text format of Prometheus; with --file PATH for its textfile collector"),
+    Count: option(Watching, "", "count", Value("NUMBER"), "with --watch: end after NUMBER frames"),
+    Json: option(All, "", "json", Nothing, "with -L, -S, -R, --check and --explain: JSON in one line"),
 }
 
 /// Whether an option takes a value, and its placeholder in the help.
@@ -128,13 +128,21 @@ pub(crate) enum Heading {
     Commands,
     Service,
     Server,
+    Changes,
     Listing,
+    Saving,
+    Draining,
+    Checking,
+    Explaining,
+    Watching,
     Sync,
-    Extensions,
+    All,
 }
 
 use Arity::{Nothing, Optional, Value};
-use Heading::{Commands, Extensions, Listing, Server, Service, Sync};
+use Heading::{
+    All, Changes, Checking, Commands, Draining, Explaining, Listing, Saving, Server, Service, Sync, Watching,
+};
 
 /// One option.
 #[derive(Debug)]
@@ -209,6 +217,11 @@ impl OptionSpec {
 }
 
 impl OptionKey {
+    /// Whether it is a command that the original does not have.
+    pub(crate) fn is_extension(self) -> bool {
+        matches!(self, Check | Drain | Explain | Undrain | Watch)
+    }
+
     /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         OPTIONS.get(self as usize).map_or("", |spec| spec.name)

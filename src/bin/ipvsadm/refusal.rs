@@ -1,6 +1,8 @@
 //! Why the kernel refused a change. An errno can have several causes: the table, this machine or another request
 //! reveals the actual one, and the message continues with the word at fault and the fix.
 
+mod object;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,13 +18,44 @@ use ipvs::{
 use crate::connect;
 use crate::format;
 use crate::messages::{self, Failure, text};
+use crate::nearest;
 use crate::shell;
 
 /// The word at fault, and the fix.
 type Cause = (String, String);
 
-/// The kernel refused a change, or could not be reached.
+/// The kernel refused a change, or could not be reached. One of many: what is there instead is not searched for.
 pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
+    let cause = |errno, change: &Change| cause(errno, change).or_else(|| object::cause(errno, change));
+    explained(error, change, cause)
+}
+
+/// The same for the one change of a command line, with the nearest of what is there.
+pub(crate) fn refused_alone(error: &Error, change: &Change) -> Failure {
+    let cause = |errno, change: &Change| {
+        cause(errno, change).or_else(|| {
+            let (word, fix) = object::cause(errno, change)?;
+            Some((word, object::nearest_to(errno, change).unwrap_or(fix)))
+        })
+    };
+    explained(error, Some(change), cause)
+}
+
+/// There is no service of this name to list.
+pub(crate) fn no_such_service(error: &Error, id: &ServiceId) -> Failure {
+    let failure = messages::refused(error, None);
+    if messages::is_quiet() {
+        return failure;
+    }
+    let fix = object::nearest_service(id).unwrap_or(THOSE_THERE.to_owned());
+    Failure { message: format!("{}: '{id}'; {fix}", failure.message), ..failure }
+}
+
+fn explained(
+    error: &Error,
+    change: Option<&Change>,
+    cause: impl Fn(i32, &Change) -> Option<Cause>,
+) -> Failure {
     let failure = messages::refused(error, change);
     let cause = match (error, change) {
         (Error::Kernel { errno, .. }, Some(change)) => cause(*errno, change),
@@ -36,6 +69,8 @@ pub(crate) fn refused(error: &Error, change: Option<&Change>) -> Failure {
         None => failure,
     }
 }
+
+const THOSE_THERE: &str = "ipvsadm -Ln lists those that are there";
 
 fn cause(errno: i32, change: &Change) -> Option<Cause> {
     match (errno, change) {
@@ -67,7 +102,11 @@ fn cause(errno: i32, change: &Change) -> Option<Cause> {
 fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
         let module = format!("{prefix}{}", text(name));
-        let fix = connect::how_to_load(&module).unwrap_or(format!("the kernel has no module {module}"));
+        let fix = connect::how_to_load(&module).unwrap_or_else(|| {
+            let meant = nearest::scheduler(&text(name)).filter(|_| prefix == "ip_vs_");
+            let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+            format!("the kernel has no module {module}{meant}")
+        });
         (String::from_utf8_lossy(name).into_owned(), fix)
     };
     match service.engine.filter(|_| has_scheduler(service.scheduler)) {

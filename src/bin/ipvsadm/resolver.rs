@@ -245,9 +245,9 @@ impl Resolver {
         protocol.is_some_and(|protocol| self.port(name.as_bytes(), protocol) == Ok(port))
     }
 
-    /// The services of SCTP, which the resolver's calls do not support: their protocol is TCP or UDP.
+    /// The services of SCTP. The C library has no calls for them: its protocol is TCP or UDP.
     fn sctp(&mut self) -> &[(String, u16)] {
-        self.sctp.get_or_insert_with(lookup::sctp)
+        self.sctp.get_or_insert_with(|| lookup::services_over("sctp"))
     }
 }
 
@@ -275,6 +275,11 @@ fn begins_as_number(name: &str) -> bool {
 fn is_host_name(word: &[u8]) -> bool {
     let last = word.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     last.iter().any(|byte| !byte.is_ascii_digit())
+}
+
+/// Whether a word is an IPv4 address in one of the classic notations.
+pub(crate) fn is_classic_ipv4(word: &[u8]) -> bool {
+    classic_ipv4(word).is_some()
 }
 
 /// The classic notations of an IPv4 address: one to four numbers separated by dots, decimal, octal (`0…`) or

@@ -10,6 +10,7 @@ use crate::command::{Command, List, ListTarget, RestoreMode};
 use crate::drain;
 use crate::list;
 use crate::messages::{self, Failure, Result};
+use crate::refusal;
 use crate::rules::atomic_file;
 use crate::rules::restore;
 use crate::rules::save;
@@ -34,9 +35,8 @@ pub(crate) fn command_line(session: &mut Session, command: &Command, out: &mut i
 /// Carries out a command, or a line of a restore.
 pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut W) -> Result<()> {
     let written = match command {
-        Command::Help => {
-            let help = help::clap(session.program.clone()).render_help();
-            write!(out, "{VERSION}\n{OWN_VERSION}\n{help}")
+        Command::Help(which) => {
+            write!(out, "{VERSION}\n{OWN_VERSION}\n{}", help::text(&session.program, *which))
         }
         Command::Version => writeln!(out, "{VERSION}\n{OWN_VERSION}"),
         Command::Change(request) => return change::carry_out(session, request, false),
@@ -97,6 +97,11 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
 /// As [`listing_failure`], but the original prints nothing about some refused listings.
 fn quiet_listing_failure(error: anyhow::Error, list: &List) -> Failure {
     let is_refused = matches!(error.downcast_ref(), Some(ipvs::Error::Kernel { .. }));
+    if let (ListTarget::Service(id), Some(error)) = (&list.what, error.downcast_ref::<ipvs::Error>()) {
+        if error.errno() == Some(libc::ESRCH) {
+            return refusal::no_such_service(error, id);
+        }
+    }
     let failure = listing_failure(error);
     match list.what {
         ListTarget::Timeouts | ListTarget::Daemons if is_refused => {

@@ -64,7 +64,7 @@ impl Session {
     pub(crate) fn refused(&self, error: &Error, change: &Change) -> Failure {
         match (error.errno(), self.info) {
             (Some(libc::EPERM), None) => connect::failure(error),
-            _ => refusal::refused(error, Some(change)),
+            _ => refusal::refused_alone(error, change),
         }
     }
 }

@@ -8,8 +8,13 @@ use crate::command::{ChangeRequest, Keep};
 use crate::messages::{self, Failure, Result};
 use crate::option_table::OptionKey;
 
-/// The requested change, completed with the current values; refused as by the kernel if its object does not exist.
-pub(crate) fn complete(request: &ChangeRequest, current: &Current) -> Result<Change> {
+/// The requested change, completed with the current values; refused as by the kernel, in the words of `refused`, if its
+/// object does not exist.
+pub(crate) fn complete(
+    request: &ChangeRequest,
+    current: &Current,
+    refused: fn(&Error, &Change) -> Failure,
+) -> Result<Change> {
     let Some(keep) = &request.keep else { return Ok(request.change) };
     Ok(match (request.change, current) {
         (Change::EditService(new), Current { service: Some(old), .. }) => {
@@ -19,15 +24,14 @@ pub(crate) fn complete(request: &ChangeRequest, current: &Current) -> Result<Cha
             Change::EditDestination { service: id, destination: server(request, keep, new, *old)? }
         }
         (Change::EditDestination { .. }, Current { service: Some(_), .. }) => {
-            return Err(missing(request, libc::ENOENT));
+            return Err(refused(&missing(request, libc::ENOENT), &request.change));
         }
-        _ => return Err(missing(request, libc::ESRCH)),
+        _ => return Err(refused(&missing(request, libc::ESRCH), &request.change)),
     })
 }
 
-fn missing(request: &ChangeRequest, errno: i32) -> Failure {
-    let error = Error::Kernel { operation: request.change.operation(), errno };
-    messages::refused(&error, Some(&request.change))
+fn missing(request: &ChangeRequest, errno: i32) -> Error {
+    Error::Kernel { operation: request.change.operation(), errno }
 }
 
 fn service(request: &ChangeRequest, keep: &Keep, new: Service, old: Service) -> Result<Service> {

@@ -8,8 +8,9 @@ use std::io::Write;
 
 use crate::command::ChangeRequest;
 use crate::format;
-use crate::messages::{self, Result, report};
+use crate::messages::{self, Failure, Result, Surprise, report};
 use crate::notes;
+use crate::refusal;
 use crate::session::Session;
 use crate::text::AddressFormatter;
 use current::Current;
@@ -17,9 +18,9 @@ use current::Current;
 /// Carries out a change, and warns about likely mistakes.
 pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: bool) -> Result<()> {
     let current = read_current(session, request, warns)?;
-    let change = keep::complete(request, &current)?;
+    let change = keep::complete(request, &current, refusal::refused_alone)?;
     let applied = session.client()?.apply(&change);
-    applied.map_err(|error| session.refused(&error, &change))?;
+    applied.map_err(|error| with_readings(session.refused(&error, &change), request))?;
     notes::follow(std::slice::from_ref(&change), &[]);
     if warns {
         for warning in warnings::about(request, &change, &current) {
@@ -29,11 +30,18 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
     Ok(())
 }
 
+/// A refusal, and how words were read that may have been meant otherwise.
+fn with_readings(failure: Failure, request: &ChangeRequest) -> Failure {
+    let reading = |(word, surprise): &(Vec<u8>, Surprise)| messages::reading(word, *surprise);
+    let readings: String = request.surprises.iter().map(reading).collect();
+    Failure { message: failure.message + &readings, ..failure }
+}
+
 /// Prints the line of a change; the kernel is needed only for `--keep`.
 pub(crate) fn show(session: &mut Session, request: &ChangeRequest, out: &mut impl Write) -> Result<()> {
     let change = if request.keep.is_some() {
         session.info()?;
-        keep::complete(request, &read_current(session, request, false)?)?
+        keep::complete(request, &read_current(session, request, false)?, refusal::refused_alone)?
     } else {
         request.change
     };

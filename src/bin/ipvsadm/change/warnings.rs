@@ -9,7 +9,7 @@ use crate::change::current::{Current, weight_depends_on_scheduler};
 use crate::cli::value::scheduler_flags_text;
 use crate::command::ChangeRequest;
 use crate::format::{self, method_option};
-use crate::messages::warning;
+use crate::messages::{self, Surprise, warning};
 use crate::option_table::OptionKey;
 
 /// Schedulers that ignore every weight except 0, and those to use instead.
@@ -27,11 +27,17 @@ pub(crate) fn enabled(request: &ChangeRequest) -> bool {
 
 /// Whether warnings are shown, with or without `--quiet`.
 pub(crate) fn are_shown(quiet: bool) -> bool {
-    !quiet && std::env::var_os("IPVSADM_QUIET").is_none_or(|value| value.is_empty() || value == "0")
+    !quiet && !messages::is_quiet()
 }
 
 /// The warnings about `change`, which was applied to the state `current`.
 pub(crate) fn about(request: &ChangeRequest, change: &Change, current: &Current) -> Vec<String> {
+    let surprising = |(word, surprise): &(Vec<u8>, Surprise)| messages::surprising(word, *surprise);
+    let words: Vec<String> = request.surprises.iter().map(surprising).collect();
+    words.into_iter().chain(about_change(request, change, current)).collect()
+}
+
+fn about_change(request: &ChangeRequest, change: &Change, current: &Current) -> Vec<String> {
     match change {
         Change::EditService(new) => {
             let reset = current.service.map_or(Vec::new(), |old| service_reset(request, &old, new));

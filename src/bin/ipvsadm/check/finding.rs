@@ -82,7 +82,7 @@ kinds! {
     FilterOutput: "filter-output", "the director drops packets on their way to servers: clients time out";
     FilterForward: "filter-forward", "answers of masqueraded servers pass the director, which drops them: clients time out";
     FilterIcmp: "filter-icmp", "whoever sends packets that are too long for the tunnel is not told so: large requests hang";
-    ServerBehindGateway: "server-behind-gateway", "a directly routed packet keeps the VIP as its destination, so a gateway sends it back or drops it";
+    ServerBehindGateway: "server-behind-gateway", "a directly routed packet keeps the VIP as its destination. A gateway sends it back or drops it";
     ServerUnreachable: "server-unreachable", "clients scheduled to it time out";
     ServerSilent: "server-silent", "clients scheduled to it time out";
     ServerIsDirector: "server-is-director", "packets sent to it are delivered to this machine, and refused";

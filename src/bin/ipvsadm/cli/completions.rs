@@ -22,7 +22,7 @@ fn with(spec: &OptionSpec) -> Vec<&'static str> {
         // Those that the rules do not check go with what others of their heading go with.
         (None, Some(Heading::Service)) => Some(OptionKey::ServiceAddress),
         (None, Some(Heading::Listing)) => Some(OptionKey::NoSort),
-        (None, Some(Heading::Extensions)) => Some(OptionKey::DryRun),
+        (None, Some(Heading::Changes | Heading::All)) => Some(OptionKey::DryRun),
         _ => None,
     };
     let has_options = |key| !matches!(key, OptionKey::Help | OptionKey::Version);

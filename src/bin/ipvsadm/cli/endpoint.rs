@@ -1,41 +1,35 @@
 //! Addresses with ports, as the original reads them, and what is wrong with those that it does not read.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::Protocol;
 
 use crate::cli::value::decimal;
-use crate::lookup::Missing;
-use crate::resolver::Resolver;
+use crate::lookup;
+use crate::messages::{Surprise, Wrong};
+use crate::nearest;
+use crate::resolver::{Resolver, is_classic_ipv4};
 
-/// Why a word is no address with a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrong<'a> {
-    /// There is nothing.
-    Nothing,
-    /// Digits alone.
-    PortAlone,
-    /// A bracket without the other one.
-    Bracket,
-    /// Nothing like `:PORT` follows the bracket.
-    BehindBracket,
-    /// The part in brackets is no address of IPv6.
-    InBrackets(&'a [u8]),
-    /// An IPv6 address with something behind it that could be a port.
-    Unbracketed(Ipv6Addr, &'a [u8]),
-    /// The host is not known, or is no address.
-    Host(&'a [u8], Missing),
-    /// Nothing follows the colon.
-    NoPort,
-    /// A number above 65535.
-    PortNumber(&'a [u8]),
-    /// The name of a port where its protocol is not known yet.
-    PortBeforeService(&'a [u8]),
-    /// No port has this name.
-    PortName(&'a [u8], Protocol, Missing),
+/// Whether the reading of a word may surprise.
+pub(crate) fn surprise(word: &[u8], read: &Endpoint) -> Option<Surprise> {
+    match *read {
+        (IpAddr::V6(whole), None) => {
+            let (front, port) = word.split_at_checked(word.iter().rposition(|byte| *byte == b':')?)?;
+            let port = port.get(1..).filter(|port| !port.starts_with(b"0"))?;
+            let port = decimal(port, 1..=65535).and_then(|port| u16::try_from(port).ok())?;
+            Some(Surprise::LastNumber { whole, front: ipv6(front)?, port })
+        }
+        (IpAddr::V4(address), _) => {
+            let host = word.rsplit(|byte| *byte == b':').next_back().unwrap_or_default();
+            let host = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
+            let is_plain = std::str::from_utf8(host).is_ok_and(|host| host.parse::<Ipv4Addr>().is_ok());
+            (!is_plain && is_classic_ipv4(host)).then_some(Surprise::Notation(address))
+        }
+        (IpAddr::V6(_), Some(_)) => None,
+    }
 }
 
-type Endpoint = (IpAddr, Option<u16>);
+pub(crate) type Endpoint = (IpAddr, Option<u16>);
 
 /// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Port names depend on the protocol.
 pub(crate) fn endpoint<'a>(
@@ -93,10 +87,20 @@ fn port<'a>(word: &'a [u8], protocol: Option<Protocol>, resolver: &mut Resolver)
         _ if word.is_empty() => Err(Wrong::NoPort),
         _ if word.iter().all(u8::is_ascii_digit) => Err(Wrong::PortNumber(word)),
         None => Err(Wrong::PortBeforeService(word)),
-        Some(protocol) => {
-            resolver.port(word, protocol).map_err(|missing| Wrong::PortName(word, protocol, missing))
-        }
+        Some(protocol) => resolver.port(word, protocol).map_err(|missing| Wrong::PortName {
+            word,
+            protocol,
+            missing,
+            meant: known_port(word, protocol),
+        }),
     }
+}
+
+/// The name of a port that is nearest to one that is not known.
+fn known_port(word: &[u8], protocol: Protocol) -> Option<String> {
+    let known = lookup::services_over(&protocol.to_string().to_lowercase());
+    let word = std::str::from_utf8(word).ok()?;
+    nearest::of(word, known.iter().map(|(name, _)| name.as_str())).map(str::to_owned)
 }
 
 fn ipv6(word: &[u8]) -> Option<Ipv6Addr> {

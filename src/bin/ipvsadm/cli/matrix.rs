@@ -175,7 +175,6 @@ fn refuse(sentence: String) -> Result<()> {
 }
 
 /// Whether an option, or one of its group, may stand with a command.
-#[cfg(test)]
 pub(crate) fn takes(command: OptionKey, option: OptionKey) -> bool {
     [&[][..], &[Connection]].into_iter().any(|given| {
         let CommandRules { needed, allowed, exclusive: _ } = rules(command, given);

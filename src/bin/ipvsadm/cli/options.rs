@@ -15,11 +15,13 @@ use ipvs::{
     ServiceId, TunnelKind,
 };
 
-use crate::cli::endpoint::endpoint;
+use crate::cli::endpoint::{Endpoint, endpoint, surprise};
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
+use crate::command::SummaryKey;
 use crate::command::{SummaryKey, Wanted};
 use crate::messages::{self, Result};
+use crate::messages::{self, Result, Surprise};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
@@ -76,6 +78,8 @@ pub(crate) struct Options<'a> {
     count: Option<u32>,
     way_of: Option<(IpAddr, Option<u16>)>,
     without: Option<(IpAddr, Option<u16>)>,
+    /// Words that were read as something that may not have been meant.
+    surprises: Vec<(Vec<u8>, Surprise)>,
 }
 
 impl<'a> Options<'a> {
@@ -221,12 +225,18 @@ impl<'a> Options<'a> {
     }
 
     fn service(&mut self, protocol: Protocol, word: &[u8], resolver: &mut Resolver) -> Result<ServiceId> {
-        let (address, port) = endpoint(word, Some(protocol), resolver)
+        let read = endpoint(word, Some(protocol), resolver)
             .map_err(|wrong| messages::SERVICE.endpoint(word, wrong))?;
+        self.note_surprise(word, read);
+        let (address, port) = read;
         if address.is_ipv6() {
             self.netmask = None; // a preceding mask was parsed as IPv4
         }
         Ok(ServiceId::Address { protocol, address, port: port.unwrap_or(0) })
+    }
+
+    fn note_surprise(&mut self, word: &[u8], read: Endpoint) {
+        self.surprises.extend(surprise(word, &read).map(|surprise| (word.to_vec(), surprise)));
     }
 
     /// Without a port, the server gets that of the service, if the service precedes it.
@@ -235,8 +245,10 @@ impl<'a> Options<'a> {
             ServiceId::Address { protocol, .. } => protocol,
             ServiceId::Fwmark { .. } => Protocol::Tcp,
         });
-        let (address, port) =
+        let read =
             endpoint(word, protocol, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
+        self.note_surprise(word, read);
+        let (address, port) = read;
         self.server_port = port;
         let host = word.split(|byte| *byte == b':').next().unwrap_or_default();
         self.servers = resolver.several(host).unwrap_or_default().to_vec();

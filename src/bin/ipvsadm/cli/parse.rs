@@ -4,7 +4,8 @@ use crate::cli::lexer::{self, LexError, Lexer};
 use crate::cli::options::Options;
 use crate::command::Command;
 use crate::messages::{self, Failure, Result};
-use crate::option_table::OptionKey;
+use crate::nearest;
+use crate::option_table::{OPTIONS, OptionKey, OptionSpec, by_letter, by_name};
 use crate::resolver::Resolver;
 
 /// Parses the words after the program's name; there is at least one. Errors are reported in the order of the words,
@@ -12,19 +13,36 @@ use crate::resolver::Resolver;
 pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
     let raw = lexer::raw(words);
     let mut lexer = Lexer::new(&raw);
-    let first = match lexer.next_option() {
-        Ok(Some(option)) if option.spec.is_command() => option,
-        Ok(Some(option)) => return Err(messages::try_help(program, Some(option.word), COMMAND_FIRST)),
-        Ok(None) => return Err(messages::try_help(program, words.first().copied(), COMMAND_FIRST)),
-        Err(error) => return Err(no_command(program, error)),
+    let first = match (words.first(), lexer.next_option()) {
+        // As in the original, words that are no options may stand before it.
+        (_, Ok(Some(option))) if option.spec.is_command() => option,
+        // Whatever follows, this is no command, and the first that is wrong.
+        (Some(word), _) if !word.starts_with(b"-") || *word == b"-" => {
+            return Err(messages::try_help(program, Some(word), &no_option(word)));
+        }
+        (_, Ok(Some(option))) => {
+            return Err(messages::try_help(program, Some(option.option), &command_first(words)));
+        }
+        (first, Ok(None)) => return Err(messages::try_help(program, first.copied(), COMMAND_FIRST)),
+        (_, Err(error)) => return Err(no_command(program, error)),
     };
     match first.spec.key {
-        OptionKey::Help => return Ok(Command::Help),
+        OptionKey::Help => {
+            let of =
+                lexer.next_option().ok().flatten().map(|option| option.spec).filter(|spec| spec.is_command());
+            return Ok(Command::Help(
+                of.map(|spec| spec.key).filter(|key| !matches!(key, OptionKey::Help | OptionKey::Version)),
+            ));
+        }
         OptionKey::Version => return Ok(Command::Version),
         _ => {}
     }
     let mut options = Options::for_command(&first)?;
     while let Some(option) = lexer.next_option().map_err(unreadable)? {
+        // With the commands of the original it is refused, as there.
+        if option.spec.key == OptionKey::Help && first.spec.key.is_extension() {
+            return Ok(Command::Help(Some(first.spec.key)));
+        }
         options.set(&option, resolver)?;
     }
     options.into_command(first.spec.key, &lexer.positional)
@@ -32,24 +50,135 @@ pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> 
 
 const COMMAND_FIRST: &str = "a command such as -A or -L comes first";
 
+/// The command that stands further behind, or an example.
+fn command_first(words: &[&[u8]]) -> String {
+    let raw = lexer::raw(words);
+    let mut lexer = Lexer::new(&raw);
+    let options = std::iter::from_fn(|| lexer.next_option().ok().flatten());
+    match options.filter(|option| option.spec.is_command()).map(|option| messages::text(option.option)).next()
+    {
+        // A cluster of letters shows the first that is wrong.
+        Some(command) if words.iter().skip(1).any(|word| *word == command.as_bytes()) => {
+            format!("the command comes first: {command}")
+        }
+        _ => words.first().and_then(|word| reordered(word)).unwrap_or_else(|| COMMAND_FIRST.to_owned()),
+    }
+}
+
+/// A cluster of letters with the command in front.
+fn reordered(word: &[u8]) -> Option<String> {
+    let letters = std::str::from_utf8(word).ok()?.strip_prefix('-')?;
+    let is_option = |letter: char| letter.is_ascii_alphanumeric() && by_letter(letter).is_some();
+    let is_command = |letter: &char| by_letter(*letter).is_some_and(OptionSpec::is_command);
+    let command = letters.chars().find(is_command).filter(|_| letters.chars().all(is_option))?;
+    Some(format!("the command comes first: -{command}{}", letters.replacen(command, "", 1)))
+}
+
+/// What a word that is neither an option nor its value may have been meant as.
+fn no_option(word: &[u8]) -> String {
+    let text = String::from_utf8_lossy(word);
+    if let Some(rest) = without_dashes(&text) {
+        return format!("it begins with a dash that is no hyphen: type {}", messages::printable(&rest));
+    }
+    if text.starts_with(['{', '[']) {
+        return "this is JSON: -R --json reads it".to_owned();
+    }
+    let known = |name: &str| OPTIONS.iter().find(|spec| spec.is_command() && spec.name == name);
+    let letter = |text: &str| {
+        let mut letters = text.chars();
+        let letter = letters.next().filter(|_| letters.next().is_none())?;
+        by_letter(letter).filter(|spec| spec.is_command())
+    };
+    let names = OPTIONS.iter().filter(|spec| spec.is_command()).map(|spec| spec.name);
+    match (known(&text), letter(&text), nearest::of(&text, names)) {
+        (Some(spec), ..) => format!("a command begins with a hyphen: {}", spelled(spec)),
+        (None, Some(_), _) => format!("a command begins with a hyphen: -{text}"),
+        (None, None, Some(name)) => format!("there is no such command; did you mean --{name}?"),
+        _ => COMMAND_FIRST.to_owned(),
+    }
+}
+
+/// A command as people type it: by its letter, if it has one.
+fn spelled(spec: &OptionSpec) -> String {
+    spec.letters.chars().next().map_or_else(|| format!("--{}", spec.name), |letter| format!("-{letter}"))
+}
+
+/// The word with hyphens where it begins with other dashes, as text processors and web pages make of them.
+fn without_dashes(text: &str) -> Option<String> {
+    const ONE: [char; 6] = ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2212}', '\u{ff0d}'];
+    const LONG: char = '\u{2014}';
+    let rest =
+        text.trim_start_matches('-').trim_start_matches(|letter| letter == LONG || ONE.contains(&letter));
+    let dashes = text.strip_suffix(rest).filter(|dashes| !dashes.is_ascii())?;
+    let hyphens = dashes.chars().map(|dash| if dash == LONG { "--" } else { "-" }).collect::<String>();
+    // An en dash is also what two hyphens become.
+    let hyphens =
+        if rest.chars().nth(1).is_some() && by_name(rest).is_some() { "--".to_owned() } else { hyphens };
+    Some(hyphens + rest)
+}
+
 fn no_command(program: &str, error: LexError<'_>) -> Failure {
     match error {
-        LexError::UnknownOption(word) => messages::try_help(program, Some(word), "there is no such command"),
+        LexError::UnknownOption(word) => {
+            let meant = meant(word, OptionSpec::is_command);
+            messages::try_help(program, Some(word), &format!("there is no such command{meant}"))
+        }
         LexError::MissingValue(word) => messages::try_help(program, Some(word), "it needs a value"),
         LexError::UnexpectedValue(word) => messages::try_help(program, Some(word), "it takes no value"),
     }
 }
 
+/// The long option that is nearest to a word, as a question behind a message; nothing if none is near.
+fn meant(word: &[u8], is_wanted: impl Fn(&OptionSpec) -> bool) -> String {
+    let name = word.strip_prefix(b"--").unwrap_or_default().split(|byte| *byte == b'=').next();
+    let name = String::from_utf8_lossy(name.unwrap_or_default());
+    let names = OPTIONS.iter().filter(|spec| spec.heading.is_some() && is_wanted(spec)).map(|spec| spec.name);
+    nearest::of(&name, names).map_or_else(String::new, |name| format!("; did you mean --{name}?"))
+}
+
 /// The failure for a word after the command.
 pub(crate) fn unreadable(error: LexError<'_>) -> Failure {
-    let (word, what) = match error {
-        LexError::UnknownOption(word) => (word, "unknown option"),
-        LexError::MissingValue(word) => (word, "missing argument"),
-        LexError::UnexpectedValue(word) => (word, "option does not take an argument"),
+    let (word, what, meant) = match error {
+        LexError::UnknownOption(word) => (word, "unknown option", meant(word, |spec| !spec.is_command())),
+        LexError::MissingValue(word) => (word, "missing argument", String::new()),
+        LexError::UnexpectedValue(word) => (word, "option does not take an argument", String::new()),
     };
     Failure {
         status: messages::STATUS_REFUSED,
-        message: format!("{}: {what}", messages::text(word)),
+        message: format!("{}: {what}{meant}", messages::text(word)),
         continue_restore: true,
+    }
+}
+
+/// A word that is neither an option nor a value.
+pub(crate) fn unexpected(word: &[u8]) -> Failure {
+    let failure = messages::unexpected_argument(word);
+    match without_dashes(&String::from_utf8_lossy(word)) {
+        Some(rest) => {
+            let fix = format!("it begins with a dash that is no hyphen: type {}", messages::printable(&rest));
+            Failure { message: format!("{}; {fix}", failure.message), ..failure }
+        }
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_dashes_are_told_from_hyphens() {
+        for (word, expected) in [
+            ("\u{2013}A", Some("-A")),
+            ("\u{2212}t", Some("-t")),
+            ("\u{2014}stats", Some("--stats")),
+            ("\u{2013}stats", Some("--stats")),
+            ("-\u{2013}stats", Some("--stats")),
+            ("-A", None),
+            ("A", None),
+            ("", None),
+        ] {
+            assert_eq!(without_dashes(word).as_deref(), expected, "{word}");
+        }
     }
 }

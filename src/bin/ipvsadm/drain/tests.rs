@@ -223,7 +223,7 @@ fn it_is_brought_back_into_whatever_there_is_now() {
     assert_eq!((end(&mut client, State::Waiting), end(&mut client, State::Back)), (End::Over, End::Over));
     assert_eq!(weight(&mut client), None);
     client.delete_service(&web()).unwrap();
-    assert_eq!(back(&mut client).unwrap_err(), "Service not defined");
+    assert_eq!(back(&mut client).unwrap_err(), "Service not defined: 'TCP 10.0.0.1:80'; -A adds it");
 }
 
 #[test]

@@ -203,12 +203,12 @@ fn service(line: &str) -> Option<(u16, &str, impl Iterator<Item = &str>)> {
     Some((port.parse().ok()?, protocol, std::iter::once(name).chain(words)))
 }
 
-/// The services over SCTP, each of their names with its port. The C library has no calls for them.
-pub(crate) fn sctp() -> Vec<(String, u16)> {
+/// The services over a protocol, each of their names with its port.
+pub(crate) fn services_over(protocol: &str) -> Vec<(String, u16)> {
     let text = read("/etc/services");
-    let of_sctp = |line| service(line).filter(|(_, protocol, _)| *protocol == "sctp");
+    let over_it = |line| service(line).filter(|(_, of_line, _)| *of_line == protocol);
     text.lines()
-        .filter_map(of_sctp)
+        .filter_map(over_it)
         .flat_map(|(port, _, names)| names.map(move |name| (name.to_owned(), port)))
         .collect()
 }

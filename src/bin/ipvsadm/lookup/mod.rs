@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use dns::Dns;
 use files::Files;
-pub(crate) use files::sctp;
+pub(crate) use files::services_over;
 #[cfg(target_feature = "crt-static")]
 use getent as system;
 #[cfg(not(target_feature = "crt-static"))]

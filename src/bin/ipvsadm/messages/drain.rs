@@ -127,7 +127,7 @@ pub(crate) fn notes_stay(why: &str) -> Failure {
 pub(crate) fn nothing_noted(server: &str, notes: &Path) -> Failure {
     let server = if server.is_empty() { "any server" } else { server };
     value(format!(
-        "no drain has noted this: '{server}'; what is noted is in {}, and ipvsadm -a or -e brings a server back",
+        "nothing to undrain: '{server}'; ipvsadm -a or -e brings a server back (notes of drains: {})",
         path(notes)
     ))
 }

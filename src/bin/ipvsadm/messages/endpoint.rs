@@ -1,17 +1,90 @@
 //! What is wrong with an address and port, in words.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::Protocol;
 
 use super::{Failure, Message, text};
-use crate::cli::endpoint::Wrong;
 use crate::lookup::Missing;
+
+/// Why a word is no address with a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wrong<'a> {
+    /// There is nothing.
+    Nothing,
+    /// Digits alone.
+    PortAlone,
+    /// A bracket without the other one.
+    Bracket,
+    /// Nothing like `:PORT` follows the bracket.
+    BehindBracket,
+    /// The part in brackets is no address of IPv6.
+    InBrackets(&'a [u8]),
+    /// An IPv6 address with something behind it that could be a port.
+    Unbracketed(Ipv6Addr, &'a [u8]),
+    /// The host is not known, or is no address.
+    Host(&'a [u8], Missing),
+    /// Nothing follows the colon.
+    NoPort,
+    /// A number above 65535.
+    PortNumber(&'a [u8]),
+    /// The name of a port where its protocol is not known yet.
+    PortBeforeService(&'a [u8]),
+    /// No port has this name.
+    PortName { word: &'a [u8], protocol: Protocol, missing: Missing, meant: Option<String> },
+}
+
+/// How a word was read, where that may not be what was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surprise {
+    /// A whole IPv6 address without brackets: its last number may have been meant as the port of another address.
+    LastNumber { whole: Ipv6Addr, front: Ipv6Addr, port: u16 },
+    /// An IPv4 address that is not written as four decimal numbers.
+    Notation(Ipv4Addr),
+}
 
 impl Message {
     /// With the word at fault, and what is wrong with it.
     pub(crate) fn endpoint(&self, word: &[u8], wrong: Wrong<'_>) -> Failure {
         super::value(format!("{}: '{}'; {}", self.text, text(word), reason(wrong)))
+    }
+}
+
+/// A service without a port, and the word where that may have been meant to have one.
+pub(crate) fn zero_port(address: IpAddr, surprise: Option<&(Vec<u8>, Surprise)>) -> Failure {
+    let sentence = super::ZERO_PORT.text;
+    match (surprise, address) {
+        (Some((word, Surprise::LastNumber { whole, front, port })), _) => super::value(format!(
+            "{sentence}: '{}'; with brackets it has a port: [{front}]:{port}, or [{whole}]:PORT",
+            text(word)
+        )),
+        (_, IpAddr::V6(address)) => {
+            super::value(format!("{sentence}; write [{address}]:PORT, or -p for all ports"))
+        }
+        _ => super::ZERO_PORT.without_word(),
+    }
+}
+
+/// How a word of a refused change was read.
+pub(crate) fn reading(word: &[u8], surprise: Surprise) -> String {
+    match surprise {
+        Surprise::LastNumber { front, port, .. } => format!("; did you mean [{front}]:{port}?"),
+        Surprise::Notation(address) => format!("; '{}' was read as the address {address}", text(word)),
+    }
+}
+
+/// A word was read as something that may not have been meant.
+pub(crate) fn surprising(word: &[u8], surprise: Surprise) -> String {
+    let word = text(word);
+    match surprise {
+        Surprise::LastNumber { whole, front, port } => format!(
+            "warning: '{word}' was read as an address without a port; with brackets it is one of these: \
+             [{front}]:{port}, or [{whole}]:PORT"
+        ),
+        Surprise::Notation(address) => format!(
+            "warning: '{word}' was read as the address {address}; an address is written as four numbers from 0 to 255, \
+             without zeros before them (they make it octal)"
+        ),
     }
 }
 
@@ -49,7 +122,7 @@ fn reason(wrong: Wrong<'_>) -> String {
                 part(word)
             )
         }
-        Wrong::PortName(word, protocol, missing) => port(word, protocol, missing),
+        Wrong::PortName { word, protocol, missing, meant } => port(word, protocol, missing, meant),
     }
 }
 
@@ -84,25 +157,18 @@ fn host(word: &[u8], missing: Missing) -> String {
 }
 
 /// Why a port has no number.
-fn port(word: &[u8], protocol: Protocol, missing: Missing) -> String {
+fn port(word: &[u8], protocol: Protocol, missing: Missing, meant: Option<String>) -> String {
     let name = part(word);
     match missing {
         Missing::Unknown => {
-            format!(
-                "no port has the name '{name}' over {} in /etc/services; a number from 0 to 65535",
-                over(protocol)
-            )
+            let fix = meant.map_or_else(
+                || "a number from 0 to 65535".to_owned(),
+                |meant| format!("did you mean {meant}?"),
+            );
+            format!("no port has the name '{name}' over {protocol} in /etc/services; {fix}")
         }
         Missing::NoAnswer => format!("nobody answered for the port '{name}'; its number needs no answer"),
         Missing::NoGetent => no_getent("port", &name, "/etc/services", "its number"),
-    }
-}
-
-fn over(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Udp => "UDP",
-        Protocol::Sctp => "SCTP",
-        _ => "TCP",
     }
 }
 

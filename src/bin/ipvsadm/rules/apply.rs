@@ -71,7 +71,8 @@ pub(crate) fn apply_line(table: &mut Table, command: &Command) -> Result<()> {
     let Command::Change(request) = command else {
         return Err(messages::value(messages::ONLY_CHANGES));
     };
-    let change = keep::complete(request, &current(table, &request.change))?;
+    let refused = |error: &Error, change: &Change| refusal::refused(error, Some(change));
+    let change = keep::complete(request, &current(table, &request.change), refused)?;
     table.change(&change).map_err(|error| refusal::refused(&error, Some(&change)))
 }
 

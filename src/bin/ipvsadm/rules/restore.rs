@@ -215,7 +215,7 @@ impl<'a, W: Write> Lines<'a, W> {
                 match command
                     .and_then(|command| (self.run)(self.session, &command, self.out).map(|()| command))
                 {
-                    Ok(Command::Help | Command::Version) => Ok(Next::End),
+                    Ok(Command::Help(_) | Command::Version) => Ok(Next::End),
                     Ok(_) => Ok(Next::Continue),
                     Err(failure) => self.failed(self.number, &failure).map(|()| Next::Continue),
                 }

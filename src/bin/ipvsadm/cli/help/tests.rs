@@ -18,6 +18,43 @@ fn each_option_is_at_the_place_of_its_key() {
     }
 }
 
+#[test]
+fn the_help_fits_on_every_terminal_in_whole_words() {
+    let commands = || OPTIONS.iter().filter(|spec| spec.is_command()).map(|spec| Some(spec.key));
+    for (width, command) in [40, 60, 80, 100, 120]
+        .into_iter()
+        .flat_map(|width| commands().chain([None]).map(move |command| (width, command)))
+    {
+        let help = text_in(width, "ipvsadm", command);
+        let long = help.lines().find(|line| line.chars().count() > width);
+        assert_eq!(long, None, "{command:?} in {width} columns:\n{help}");
+        let shown: Vec<&str> = help.split_whitespace().collect();
+        let known =
+            OPTIONS.iter().filter(|spec| spec.heading.is_some() && command.is_none_or(|key| key == spec.key));
+        for spec in known {
+            let lost = spec.help.split_whitespace().find(|word| !shown.contains(word));
+            assert_eq!(lost, None, "{} in {width} columns:\n{help}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn the_help_of_a_command_has_its_options_and_no_others() {
+    let has = |command: OptionKey, option: &str| {
+        let help = text_in(80, "ipvsadm", Some(command));
+        help.lines().any(|line| line.split_whitespace().any(|word| word == option))
+    };
+    for (command, own, others) in [
+        (OptionKey::Check, ["--probe", "--persist"], "--wait"),
+        (OptionKey::Drain, ["--wait", "--force"], "--probe"),
+        (OptionKey::Watch, ["--count", "--numeric"], "--scheduler"),
+        (OptionKey::AddServer, ["--weight", "--tun-type"], "--scheduler"),
+    ] {
+        assert!(own.iter().all(|option| has(command, option)) && !has(command, others), "{command:?}");
+        assert!(has(command, "--netns"));
+    }
+}
+
 proptest! {
     #[test]
     fn the_help_describes_what_the_lexer_takes(specs in prop::sample::subsequence(OPTIONS.iter().filter(|spec| spec.heading.is_some()).collect::<Vec<_>>(), 1..20)) {

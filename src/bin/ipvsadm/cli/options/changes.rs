@@ -7,7 +7,7 @@ use ipvs::{
 };
 
 use super::{COUNTS, Options};
-use crate::cli::{matrix, value};
+use crate::cli::{matrix, parse, value};
 use crate::command::{ChangeRequest, Command, Keep, Only, Restore, RestoreMode, Save};
 use crate::messages::{self, Result};
 use crate::option_table::OptionKey;
@@ -65,7 +65,7 @@ impl Options<'_> {
             rest = extra;
         }
         if let Some(word) = rest.first() {
-            return Err(messages::unexpected_argument(word));
+            return Err(parse::unexpected(word));
         }
         let scheduler = self.scheduler.map(|word| value::cut(word, Scheduler::MAX_BYTES));
         let scheduler = scheduler.filter(|name| !name.is_empty()).and_then(|name| Scheduler::new(name).ok());
@@ -145,7 +145,14 @@ impl Options<'_> {
             tunnel_port: self.tunnel_port,
         };
         let keep = self.has(OptionKey::Keep).then(|| Box::new(keep()));
-        ChangeRequest { change, given: self.given, port: self.server_port, keep, quiet: self.quiet }
+        ChangeRequest {
+            change,
+            given: self.given,
+            port: self.server_port,
+            surprises: self.surprises,
+            keep,
+            quiet: self.quiet,
+        }
     }
 
     fn restore(self) -> Result<Restore> {
@@ -171,9 +178,9 @@ impl Options<'_> {
 
     fn whole_service(&self, id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Result<Service> {
         let one_packet = self.has(OptionKey::Ops);
-        if let ServiceId::Address { protocol, port, .. } = id {
+        if let ServiceId::Address { protocol, address, port } = id {
             if port == 0 && self.timeout.is_none() && !self.has(OptionKey::Keep) {
-                return Err(messages::ZERO_PORT.without_word());
+                return Err(messages::zero_port(address, self.surprises.first()));
             }
             if one_packet && protocol != Protocol::Udp {
                 return Err(messages::value(messages::ONE_PACKET));
