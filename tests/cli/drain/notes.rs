@@ -134,7 +134,7 @@ fn the_notes_of_a_namespace_that_is_gone_are_no_others() {
     assert_eq!(feed(OURS, "-R --netns blue", "-A -t 10.0.0.1:80 -s wrr\n").0, 0);
     let (status, out, said) = run(OURS, "--undrain --netns blue");
     assert_eq!((status, out.as_str()), (2, ""), "{said}");
-    assert!(said.starts_with("no drain has noted this: "), "{said}");
+    assert!(said.starts_with("nothing to undrain: "), "{said}");
     assert!(!run(OURS, "-Sn --netns blue").1.contains("10.1.0.1"));
 }
 
