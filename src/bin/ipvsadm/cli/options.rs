@@ -18,9 +18,7 @@ use ipvs::{
 use crate::cli::endpoint::{Endpoint, endpoint, surprise};
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
-use crate::command::SummaryKey;
 use crate::command::{SummaryKey, Wanted};
-use crate::messages::{self, Result};
 use crate::messages::{self, Result, Surprise};
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
