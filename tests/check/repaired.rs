@@ -33,7 +33,7 @@ fn a_server_is_mended_and_what_was_done_can_be_undone() {
     );
     assert_eq!(cluster.succeed("rs1", state), before);
 
-    let (status, shown) = cluster.run("rs1", &format!("{SERVER} --fix --yes --persist"));
+    let (status, shown) = cluster.run("rs1", &format!("umask 0; {SERVER} --fix --yes --persist"));
     assert_eq!(status, 0, "{shown}");
     for part in [
         "arp-ignore: eth0\n",
@@ -48,6 +48,7 @@ fn a_server_is_mended_and_what_was_done_can_be_undone() {
     assert_eq!(cluster.run("rs1", SERVER), (0, String::new()));
     let written = cluster.succeed("rs1", "cat /etc/sysctl.d/99-zz-ipvsadm.conf");
     assert!(written.contains("\nnet.ipv4.conf.all.arp_ignore = 1\n"), "{written}");
+    assert_eq!(cluster.succeed("rs1", "stat -c %a /etc/sysctl.d/99-zz-ipvsadm.conf"), "644");
     cluster.succeed("rs1", "sysctl -p /etc/sysctl.d/99-zz-ipvsadm.conf");
 
     let commands = undo(&shown);

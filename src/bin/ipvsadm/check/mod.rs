@@ -265,7 +265,9 @@ fn address(id: &ServiceId) -> Option<IpAddr> {
 /// real server the default route is that of answers from the VIP.
 fn read_machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>) -> Result<Machine> {
     let mut routing = Routing::open().map_err(unread)?;
-    let (listeners, connections) = procfs::sockets();
+    let unread_sockets =
+        |error: io::Error| check_failure(format!("cannot read the sockets: {}", messages::reason(&error)));
+    let (listeners, connections) = procfs::sockets().map_err(unread_sockets)?;
     let mut machine = Machine {
         links: routing.links().map_err(unread)?.into(),
         addresses: routing.addresses().map_err(unread)?.into(),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -25,11 +26,15 @@ pub(crate) fn has_ftp_helper() -> Option<bool> {
     modules.join("ip_vs").exists().then(|| modules.join("ip_vs_ftp").exists())
 }
 
-/// Listening TCP and UDP sockets, and TCP connections.
-pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
+/// Listening TCP and UDP sockets, and TCP connections. What cannot be read is not absent.
+pub(crate) fn sockets() -> io::Result<(Vec<Listener>, Vec<Connection>)> {
     let (mut listeners, mut inodes, mut connections) = (Vec::new(), Vec::new(), Vec::new());
     for file in ["tcp", "tcp6", "udp", "udp6"] {
-        let rows = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
+        let rows = match fs::read_to_string(format!("/proc/net/{file}")) {
+            // A kernel without IPv6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.ends_with('6') => continue,
+            rows => rows?,
+        };
         for row in rows.lines().skip(1) {
             match socket(row, file.starts_with("tcp")) {
                 Some(Socket::Listener(listener)) => {
@@ -42,7 +47,7 @@ pub(crate) fn sockets() -> (Vec<Listener>, Vec<Connection>) {
         }
     }
     mark_v6only(&mut listeners, &inodes);
-    (listeners, connections)
+    Ok((listeners, connections))
 }
 
 /// Finds out which sockets on `::` take no IPv4, where it matters: where none listens on all IPv4 addresses. `/proc/net` does

@@ -68,6 +68,16 @@ pub(crate) fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
     replace_file(path, Access::Private, text)
 }
 
+/// Writes a file of the system, which all may read and only its owner may write, whatever the umask is. One that is there keeps
+/// its owner and mode.
+pub(crate) fn write_public(path: &Path, text: &[u8]) -> io::Result<()> {
+    match File::options().write(true).open(path) {
+        Ok(old) => replace_file(path, Access::Of(&old), text),
+        Err(error) if error.kind() == ErrorKind::NotFound => replace_file(path, Access::Public, text),
+        Err(error) => Err(error),
+    }
+}
+
 /// Bytes per write.
 const PART: usize = 1 << 16;
 
@@ -79,11 +89,14 @@ enum Access<'a> {
     /// By the umask.
     New,
     Private,
+    /// For all to read.
+    Public,
 }
 
 /// Replaces a file by one with this text.
 fn replace_file(path: &Path, access: Access<'_>, text: &[u8]) -> io::Result<()> {
     const PRIVATE: u32 = 0o600;
+    const PUBLIC: u32 = 0o644;
     let folder = place::folder(path);
     if is_append_only(folder) {
         return Err(Errno::PERM.into()); // a temporary file could be neither renamed nor removed
@@ -99,6 +112,7 @@ fn replace_file(path: &Path, access: Access<'_>, text: &[u8]) -> io::Result<()> 
     match access {
         Access::Of(old) => copy_permissions(old, new.as_file())?,
         Access::Private => new.as_file().set_permissions(Permissions::from_mode(PRIVATE))?,
+        Access::Public => new.as_file().set_permissions(Permissions::from_mode(PUBLIC))?,
         Access::New => {}
     }
     new.as_file().sync_all()?;

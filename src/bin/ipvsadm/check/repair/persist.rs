@@ -1,9 +1,10 @@
 //! `--fix --persist`: what must outlive a reboot.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use ipvs::Change;
@@ -139,10 +140,11 @@ fn write_file(path: &Path, change: impl Fn(&[u8]) -> Vec<u8>, out: &mut impl Wri
         Ok(text) => text,
     };
     let new = change(&old);
-    let fill = |out: &mut dyn Write| Ok(out.write_all(&new)?);
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(anyhow::Error::from);
-    made.and_then(|()| atomic_file::write_whole(path, fill))
-        .map_err(|error| atomic_file::failure(error, path))?;
+    // Whatever the umask is.
+    let made =
+        path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o755).create(folder));
+    made.and_then(|()| atomic_file::write_public(path, &new))
+        .map_err(|error| atomic_file::failure(error.into(), path))?;
     say(out, format_args!("written: {}", path.display()))
 }
 
