@@ -89,7 +89,11 @@ fn the_walk_dies_of_what_clients_suffer_from(part: Part) {
                 let (client, service) = asked(fault.kind);
                 vec![cluster.run("director", &format!("ipvsadm --explain {client} {service} -r {address}"))]
             }
-            _ => ["rs1", "rs2"].map(|server| walks(&cluster, server)).to_vec(),
+            _ => {
+                let (client, service) = asked(fault.kind);
+                let chosen = cluster.run("director", &format!("ipvsadm --explain {client} {service}"));
+                [vec![chosen], ["rs1", "rs2"].map(|server| walks(&cluster, server)).to_vec()].concat()
+            }
         };
         if walks.iter().all(|(status, _)| *status == 0) {
             let texts: Vec<&str> = walks.iter().map(|(_, text)| text.as_str()).collect();

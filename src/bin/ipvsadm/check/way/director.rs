@@ -227,12 +227,13 @@ pub(super) fn add_findings(walk: &mut Walk, findings: &[Finding]) {
         if step.fix.as_ref() == Some(&finding.fix) {
             continue; // the walk found it, too
         }
+        let is_known = step.by.contains(&finding.what);
         let what = format!("{}: {}; {}", finding.id, finding.what, finding.why);
         if matches!(finding.id, "syn-recv" | "server-refuses") {
             step.note(what);
             step.fix.get_or_insert_with(|| finding.fix.clone());
         } else if step.verdict == Verdict::Stops && step.fix.is_none() {
-            step.by.push(what);
+            step.by.extend(Some(what).filter(|_| !is_known));
             step.fix = Some(finding.fix.clone());
         } else {
             step.stop(what, Some(finding.fix.clone()));

@@ -148,10 +148,15 @@ impl Here<'_> {
                 let (what, fix) = reverse_path(machine, flow, name, roads)?;
                 step.stop(what, Some(fix));
             }
-            way => step.stop(
-                format!("{} is not an address of this server: {}", flow.vip, roads.words(way, machine)),
+            way @ Way::Leaves { .. } => step.stop(
+                format!(
+                    "{} is not an address of this server: it would go {}",
+                    flow.vip,
+                    roads.words(way, machine)
+                ),
                 None,
             ),
+            Way::Refused(_) => step.stop(format!("{} is not an address of this server", flow.vip), None),
         }
         Ok(())
     }
@@ -159,6 +164,10 @@ impl Here<'_> {
     fn answer(&self, flow: &Flow, roads: &mut Roads) -> Result<Step> {
         let machine = self.machine;
         let mut step = Step::new(Stage::Answer);
+        if machine.holders(flow.vip).next().is_none() {
+            step.ask(format!("{} is not here to answer from", flow.vip));
+            return Ok(step);
+        }
         let way = roads.ask(&flow.answer())?;
         let from = end(flow.vip, flow.port);
         match way {
