@@ -21,12 +21,12 @@ fn text_in(width: usize, program: &str, command: Option<OptionKey>) -> String {
         Some(command) => clap_of(program, command),
     };
     let usage = lines.join("\n       ") + &service;
-    clap.override_usage(usage).term_width(width).render_help().to_string()
+    clap.override_usage(usage).term_width(width).next_line_help(width < 72).render_help().to_string()
 }
 
 /// The columns of the terminal, or those that `COLUMNS` says; 80 elsewhere.
 fn width() -> usize {
-    const WIDTHS: std::ops::RangeInclusive<usize> = 40..=120;
+    const WIDTHS: std::ops::RangeInclusive<usize> = 44..=120;
     let terminal = tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     let said = || std::env::var("COLUMNS").ok()?.parse().ok();
     let width = terminal.filter(|columns| *columns > 0).or_else(said).unwrap_or(80_usize);

@@ -21,7 +21,7 @@ fn each_option_is_at_the_place_of_its_key() {
 #[test]
 fn the_help_fits_on_every_terminal_in_whole_words() {
     let commands = || OPTIONS.iter().filter(|spec| spec.is_command()).map(|spec| Some(spec.key));
-    for (width, command) in [40, 60, 80, 100, 120]
+    for (width, command) in [44, 60, 80, 100, 120]
         .into_iter()
         .flat_map(|width| commands().chain([None]).map(move |command| (width, command)))
     {
