@@ -98,6 +98,7 @@ mod service_id;
 mod stable;
 mod stats;
 mod table;
+mod table_load;
 mod totals;
 
 pub use change::Change;
@@ -121,6 +122,7 @@ pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
 pub use table::Table;
 pub use table::apply::ApplyError;
+pub use table_load::{Buckets, TableLoad};
 pub use totals::Totals;
 #[cfg(feature = "genetlink")]
 pub use {netlink_packet_core, netlink_packet_generic};

@@ -12,6 +12,7 @@ use crate::daemon::{DaemonState, SyncDaemon};
 use crate::destination::Destination;
 use crate::service::Service;
 use crate::table::{Entry, Table};
+use crate::table_load::TableLoad;
 
 /// A service of a table.
 #[derive(Serialize)]
@@ -73,6 +74,8 @@ struct TableObject {
     _ipvs: Option<Version>,
     #[serde(default, rename = "connection_table_size")]
     _connection_table_size: Option<u32>,
+    #[serde(default, rename = "load")]
+    _load: Option<TableLoad>,
     services: Vec<Listed>,
     #[serde(default)]
     timeouts: Option<Timeouts>,

@@ -12,6 +12,7 @@ mod interrupted;
 mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
+mod limits;
 mod logins;
 mod mended;
 mod names;
@@ -246,7 +247,7 @@ fn findings_that_cannot_be_written_are_no_findings() {
 #[test]
 fn every_finding_of_the_guide_has_a_fault() {
     for id in GUIDE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
-        assert!(faults::all().any(|fault| fault.id == id), "{id}");
+        assert!(faults::all().any(|fault| fault.id == id) || limits::OF_SOME_KERNELS.contains(&id), "{id}");
     }
 }
 

@@ -16,9 +16,11 @@ mod kernel;
 mod lab;
 
 mod apply;
+mod balance;
 mod buffers;
 mod concurrent;
 mod connections;
+mod deleted;
 mod drain;
 mod files;
 mod forms;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::{Answer, OURS, answer, feed, kernel, lab, run, services, set_up};
 
 /// The initial table, the command, its warning, and the kernel's resulting table.
-const CASES: [[&str; 4]; 16] = [
+const CASES: [[&str; 4]; 24] = [
     [
         "-A -t 10.0.0.1:80 -s rr",
         "-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -g",
@@ -106,6 +106,65 @@ const CASES: [[&str; 4]; 16] = [
         "-E reset options that were left out: '-s sh' to wlc; --keep changes only those that are given",
         "-A -t 10.0.0.1:80 -s wlc\n",
     ],
+    [
+        "",
+        "-A -u 10.0.0.1:53 -o",
+        "scheduler wlc counts connections, and with -o there are none: every packet goes to one server; this spreads them: \
+         ipvsadm -E -u 10.0.0.1:53 -s wrr -o",
+        "-A -u 10.0.0.1:53 -s wlc -o\n",
+    ],
+    [
+        "",
+        "-A -f 7 -s nq -o",
+        "scheduler nq counts connections, and with -o there are none: every packet goes to one server; this spreads them: \
+         ipvsadm -E -f 7 -s wrr -o",
+        "-A -f 7 -s nq -o\n",
+    ],
+    [
+        "-A -u [2001:db8::1]:53 -s wlc",
+        "-E -u [2001:db8::1]:53 -s sed",
+        "scheduler sed counts active connections, and those of UDP never are: every client goes to one server; this spreads \
+         them: ipvsadm -E -u '[2001:db8::1]:53' -s wlc",
+        "-A -u [2001:db8::1]:53 -s sed\n",
+    ],
+    [
+        "",
+        "-A -t 10.0.0.1:80 -s dh",
+        "scheduler dh chooses by the destination, and the service has one address: every client goes to one server; this \
+         spreads them: ipvsadm -E -t 10.0.0.1:80 -s wrr",
+        "-A -t 10.0.0.1:80 -s dh\n",
+    ],
+    [
+        "-A -u 10.0.0.1:53 -s rr -o",
+        "-a -u 10.0.0.1:53 -r 10.1.0.1 -m",
+        "with -o nothing translates the answers of a masqueraded server: those of 10.1.0.1:53 reach clients with its own address; \
+         use -g or -i, or this: ipvsadm -E -u 10.0.0.1:53 -s rr",
+        "-r 10.1.0.1:53 -m -w 1\n",
+    ],
+    [
+        "-A -f 7 -s rr\n-a -f 7 -r 10.1.0.1 -m",
+        "-E -f 7 -s rr -o",
+        "with -o nothing translates the answers of a masqueraded server: those of 10.1.0.1:0 reach clients with its own address; \
+         use -g or -i, or this: ipvsadm -E -f 7 -s rr",
+        "-r 10.1.0.1:0 -m -w 1\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s sh\n-a -t 10.0.0.1:80 -r 10.1.0.1 -w 300\n-a -t 10.0.0.1:80 -r 10.1.0.2 -w 200",
+        "-a -t 10.0.0.1:80 -r 10.1.0.3 -w 100",
+        "the weights 300, 200, 100 take 600 places, and the table of scheduler sh has 256: servers get another share than their \
+         weights, or nothing; this gives the same shares with smaller ones: \
+         ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3 && ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 2 && \
+         ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.3:80 -g -w 1",
+        "-r 10.1.0.3:80 -g -w 100\n",
+    ],
+    [
+        "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -w 10\n-a -t 10.0.0.1:80 -r 10.1.0.2 -w 20",
+        "-E -t 10.0.0.1:80 -s sh",
+        "the weights 10, 20 have a common divisor, and scheduler sh does not divide: a server that is drained moves clients of the \
+         others; this gives the same shares with smaller ones: \
+         ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1 && ipvsadm -e -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 2",
+        "-r 10.1.0.2:80 -g -w 20\n",
+    ],
 ];
 
 /// Runs this tool with `IPVSADM_QUIET` set.
@@ -158,6 +217,16 @@ fn intended_changes_have_no_warning() {
     );
     for line in [
         "-A -t 10.0.0.2:80",
+        "-A -u 10.0.0.2:53 -s wlc",
+        "-A -u 10.0.0.3:53 -s sh -o",
+        "-A -u 10.0.0.4:53 -s fo",
+        "-A -t 10.0.0.4:80 -s sed",
+        "-A -f 8 -s dh",
+        "-A -f 9 -s sed",
+        "-a -u 10.0.0.3:53 -r 10.1.0.1 -g",
+        "-a -u 10.0.0.3:53 -r 10.1.0.2 -g -w 3",
+        "-a -t 10.0.0.4:80 -r 10.1.0.2 -m",
+        "-a -f 9 -r 10.1.0.2 -m",
         "-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5",
         "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1 -x 5 -y 2",
         "-a -t 10.0.0.1:80 -r 10.1.0.3:8080 -m -w 5",

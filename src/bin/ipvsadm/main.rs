@@ -4,6 +4,7 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
+mod balance;
 mod change;
 mod check;
 mod cli;

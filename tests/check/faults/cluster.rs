@@ -31,7 +31,7 @@ const CROWD: &str =
 const CROWD_OUTSIDE: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
 
-pub(super) const FAULTS: [Fault; 39] = [
+pub(super) const FAULTS: [Fault; 42] = [
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",
@@ -139,6 +139,26 @@ pub(super) const FAULTS: [Fault; 39] = [
         stage: UDP_SERVERS,
         make: "ipvsadm -E -u 192.168.1.100:53 -s rr -o -p 60",
         probe: Some(("client", "udp ask 192.168.1.100 53 4 | sort | xargs")),
+        ..ON_DIRECTOR
+    },
+    Fault {
+        id: "all-to-one",
+        stage: UDP_SERVERS,
+        make: "ipvsadm -E -u 192.168.1.100:53 -s wlc -o",
+        probe: Some(("client", "udp ask 192.168.1.100 53 4 | sort | xargs")),
+        ..ON_DIRECTOR
+    },
+    Fault { id: "all-to-one", make: "ipvsadm -E -t 192.168.1.100:80 -s dh", ..ON_DIRECTOR },
+    // All 256 places of the table are those of the server that was added last.
+    Fault {
+        id: "hash-weights",
+        stage: &[("director", "ipvsadm -E -t 192.168.1.100:80 -s sh -b sh-port")],
+        make: "printf '%s\n' '-e -t 192.168.1.100:80 -r 192.168.1.11 -w 300' '-e -t 192.168.1.100:80 -r 192.168.1.12 -w 300' | \
+               ipvsadm -R",
+        probe: Some(("client", "get 192.168.1.100 80 40 | tr ' ' '\n' | sort -u | xargs")),
+        healthy: "rs1 rs2",
+        fixed: "rs1 rs2",
+        commands: 2,
         ..ON_DIRECTOR
     },
     Fault {

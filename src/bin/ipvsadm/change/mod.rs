@@ -1,5 +1,6 @@
 //! One change: what `--keep` keeps, the change itself, and warnings about likely mistakes.
 
+mod balance;
 pub(crate) mod current;
 pub(crate) mod keep;
 pub(crate) mod warnings;
@@ -23,7 +24,8 @@ pub(crate) fn carry_out(session: &mut Session, request: &ChangeRequest, warns: b
     applied.map_err(|error| with_readings(session.refused(&error, &change), request))?;
     notes::follow(std::slice::from_ref(&change), &[]);
     if warns {
-        for warning in warnings::about(request, &change, &current) {
+        let of_balance = balance::about(session.client()?, &change, &current);
+        for warning in warnings::about(request, &change, &current).into_iter().chain(of_balance) {
             report(&warning);
         }
     }

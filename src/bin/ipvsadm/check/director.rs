@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use ipvs::{DestinationEntry, DestinationId, Service, ServiceEntry, ServiceId, SyncDaemon, Timeouts};
+use ipvs::{
+    DestinationEntry, DestinationId, Service, ServiceEntry, ServiceId, SyncDaemon, TableLoad, Timeouts,
+};
 
 use super::connections::Count;
 use super::filters::ruleset::Ruleset;
@@ -17,6 +19,10 @@ pub(crate) struct Director {
     pub(crate) daemons: Vec<SyncDaemon>,
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) connections: Count,
+    /// How full the tables are; none before Linux 7.2, which has no limit.
+    pub(crate) load: Option<TableLoad>,
+    /// The CPUs on which the kernel brings counters up to date, as it lists them; none if they cannot be chosen.
+    pub(crate) estimating: Option<String>,
     pub(crate) supervisors: Supervisors,
     /// The one that has services in its configuration, where the table is empty.
     pub(crate) idle_supervisor: Option<&'static str>,

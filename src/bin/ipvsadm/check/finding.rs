@@ -74,6 +74,8 @@ kinds! {
     ClientsRefused: "clients-refused", "each client of that server is refused, though others could take it";
     WeightsIgnored: "weights-ignored", "connections are not distributed by weight";
     PersistentOnePacket: "persistent-one-packet", "persistence sends all packets of a client to one server, so -o cannot spread them";
+    AllToOne: "all-to-one", "the other servers get nothing while that one can take it";
+    HashWeights: "hash-weights", "the shares of clients are not those of the weights, or change when a server is drained";
     OnePacketMasqueraded: "one-packet-masqueraded", "the answers of masqueraded servers find no connection and keep the servers' addresses: clients ignore them";
     FtpData: "ftp-data", "clients of FTP open a second connection for data, which must reach the server of the first one: transfers fail";
     MaskOfAll: "mask-of-all", "all clients go to one server";
@@ -96,6 +98,7 @@ kinds! {
     DropPacket: "drop-packet", "clients have to try again, and wait meanwhile";
     TimeoutShort: "timeout-short", "a client that pauses for longer gets no more answers";
     BackupOnly: "backup-only", "each request must be scheduled once, by the director that has the address: clients time out";
+    ConnectionLimit: "connection-limit", "the kernel drops the packets of new clients, and counts and logs nothing of it";
     ExpireNodestConn: "expire-nodest-conn", "their packets are dropped silently until the connections time out";
     ExpireQuiescentTemplate: "expire-quiescent-template", "its earlier clients are still sent to it, so it never drains";
     ConnReuseMode: "conn-reuse-mode", "a client that reuses a port is still sent to it, so it never drains";
@@ -163,6 +166,8 @@ impl Kind {
     fn severity(self) -> Severity {
         match self {
             Self::WeightsIgnored
+            | Self::AllToOne
+            | Self::HashWeights
             | Self::MaskOfAll
             | Self::PersistentOnePacket
             | Self::ThresholdReached

@@ -5,6 +5,7 @@
 //! `real_server`, compute findings from the state; `show` prints them.
 
 mod address;
+mod balance;
 mod beside;
 mod connections;
 mod director;
@@ -16,6 +17,7 @@ mod fix;
 mod fixes;
 mod hashed;
 mod indexed;
+mod limits;
 mod listener;
 mod machine;
 mod masqueraded;
@@ -46,7 +48,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
+use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId, TableLoad};
 
 use crate::command::{Check, RealServer};
 use crate::messages::{self, Failure, Result};
@@ -73,7 +75,7 @@ const STATUS_NOT_CHECKED: u8 = 2;
 type Table = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 29] = [
+const CHECKS: [fn(&Director) -> Vec<Finding>; 32] = [
     services::vips,
     services::twice,
     services::supervisor_idle,
@@ -82,6 +84,8 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 29] = [
     hashed::refusing,
     services::weights_ignored,
     services::persistent_one_packet,
+    balance::unbalanced,
+    balance::hash_weights,
     services::one_packet_masqueraded,
     services::ftp,
     services::masks,
@@ -101,6 +105,7 @@ const CHECKS: [fn(&Director) -> Vec<Finding>; 29] = [
     settings::dropped_arp,
     settings::dropped_connections,
     standby::scheduling,
+    limits::connections,
     settings::draining,
     settings::estimation_and_sync,
 ];
@@ -168,6 +173,8 @@ fn read_director(client: &mut Client, table: Table, file: Option<&Path>, probe: 
         daemons,
         timeouts: Some(timeouts),
         connections: connections::count(&table, expiry).map_err(refused)?,
+        load: TableLoad::read().map_err(refused)?,
+        estimating: std::fs::read_to_string("/proc/sys/net/ipv4/vs/est_cpulist").ok(),
         idle_supervisor: supervisors
             .fill_table
             .filter(|name| table.is_empty() && supervisors::has_services(name)),

@@ -3,20 +3,23 @@
 use std::net::IpAddr;
 
 use ipvs::{
-    Change, DaemonState, DestinationEntry, ForwardingMethod, Netmask, Persistence, Protocol, Service,
+    Change, DaemonState, DestinationEntry, Family, ForwardingMethod, Netmask, Persistence, Protocol, Service,
     ServiceId,
 };
 
+use crate::balance::{self, unbalanced};
 use crate::change::warnings::weighted_alternative;
 use crate::shell;
 
 use super::address::Route;
 use super::director::Director;
 use super::filters::marked::Misplaced;
+use super::filters::rules::Packet;
 use super::finding::{Finding, Kind};
 use super::fix::{AddressStep, Fix, INTERFACE, Step, Word};
 use super::fixes::{delete_address, log_of, move_address, remote_check, set_arp, set_mark, set_weight};
 use super::machine::{Link, LinkKind, Machine};
+use super::packets::UDP;
 use super::{address, servers};
 
 /// The virtual addresses: whether they are on an interface that is up, and ARP requests for them are answered. If
@@ -258,6 +261,8 @@ pub(crate) fn weights_ignored(director: &Director) -> Vec<Finding> {
         let mut weights = servers.iter().map(|server| server.destination.weight).filter(|weight| *weight > 0);
         let first = weights.next();
         let differ = weights.any(|weight| Some(weight) != first);
+        // Where all goes to one server, that is reported.
+        let differ = differ && unbalanced(service).is_none();
         if let Some(scheduler) = weighted_alternative(service.scheduler).filter(|_| differ) {
             let what = format!("the weights differ, and scheduler {} ignores them", service.scheduler);
             let fix = Step::Table(Change::EditService(Service { scheduler, ..*service }));
@@ -284,13 +289,20 @@ pub(crate) fn persistent_one_packet(director: &Director) -> Vec<Finding> {
         .collect()
 }
 
-/// One-packet services with masqueraded servers.
+/// One-packet services with masqueraded servers, unless a rule translates their answers.
 pub(crate) fn one_packet_masqueraded(director: &Director) -> Vec<Finding> {
-    let is_masqueraded =
-        |server: &DestinationEntry| server.destination.forwarding == ForwardingMethod::Masquerade;
+    let is_astray = |service: &Service, server: &DestinationEntry| {
+        let id = server.destination.id;
+        let answer = Packet {
+            from: Some(id.address),
+            from_port: Some(id.port).filter(|port| *port != 0),
+            ..Packet::of(Family::from(id.address), UDP)
+        };
+        balance::answers_untranslated(service, &server.destination) && !director.rules.may_translate(&answer)
+    };
     let services = director
         .services()
-        .filter(|(service, servers)| service.one_packet && servers.iter().any(is_masqueraded));
+        .filter(|(service, servers)| servers.iter().any(|server| is_astray(service, server)));
     services
         .map(|(service, _)| {
             let fix = Step::Table(Change::EditService(Service { one_packet: false, ..*service }));

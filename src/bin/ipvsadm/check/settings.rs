@@ -265,6 +265,12 @@ pub(crate) fn estimation_and_sync(director: &Director) -> Vec<Finding> {
             Fix::set([(path, 1)]),
         ));
     }
+    let nowhere = director.estimating.as_ref().is_some_and(|cpus| cpus.trim().is_empty());
+    if nowhere && findings.is_empty() && !director.table.is_empty() {
+        let at = "net.ipv4.vs.est_cpulist";
+        let what = format!("{at} is empty: no CPU refreshes the counters");
+        findings.push(Kind::CountersFrozen.at(&at, what, Fix::set([("net/ipv4/vs/est_cpulist", 0)])));
+    }
     for daemon in &director.daemons {
         // Interface names that are not UTF-8 are not read.
         let Ok(name) = std::str::from_utf8(daemon.interface.as_bytes()) else { continue };

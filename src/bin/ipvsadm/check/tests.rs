@@ -23,7 +23,9 @@ use crate::supervisors::Supervisors;
 
 mod addresses;
 mod answers;
+mod balance;
 mod gallery;
+mod limits;
 mod links;
 mod real_servers;
 mod servers;
@@ -108,6 +110,8 @@ fn director(table: Table) -> Director {
         daemons: Vec::new(),
         timeouts: None,
         connections: Count::default(),
+        load: None,
+        estimating: None,
         supervisors: Supervisors::default(),
         idle_supervisor: None,
         weights: std::collections::HashMap::new(),
@@ -126,7 +130,6 @@ fn schedulers_without_weights_are_known() {
     for (scheduler, fix) in [
         ("rr", Some("wrr")),
         ("lc", Some("wlc")),
-        ("dh", Some("wrr")),
         ("wrr", None),
         ("sh", None),
         ("mh", None),

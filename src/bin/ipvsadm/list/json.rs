@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use ipvs::{Client, Info, ServiceEntry};
+use ipvs::{Client, Info, ServiceEntry, TableLoad};
 use serde::{Serialize, Serializer};
 
 use super::filter::FilteredConnections;
@@ -59,6 +59,9 @@ fn table(
     let mut object = Object::begin(out)?;
     object.field("ipvs", &info.version.to_string())?;
     object.field("connection_table_size", &info.connection_table_size)?;
+    if let Some(load) = TableLoad::read()? {
+        object.field("load", &load)?;
+    }
     let mut array = object.array("services")?;
     for entry in services {
         let order = if list.sorted { Order::Restored } else { Order::Kernel };

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use ipvs::{
     Client, Counters, Destination, DestinationEntry, DestinationId, Family, Info, ServiceEntry, ServiceId,
-    Totals,
+    TableLoad, Totals,
 };
 
 use super::{Order, destinations, services};
@@ -50,6 +50,26 @@ const GAUGES: [Metric<DestinationEntry, u32>; 6] = [
     ("lower_threshold", "Once overloaded, new connections again below this number.", |server| {
         server.destination.lower_threshold
     }),
+];
+
+/// How full the tables are, where the kernel tells.
+const LOAD: [Metric<TableLoad, Option<u64>>; 6] = [
+    ("connections", "Connections and persistence templates in the table.", |load| Some(load.connections)),
+    ("connections_allowed", "How many there may be (net.ipv4.vs.conn_max).", |load| load.connections_allowed),
+    ("connection_buckets_empty", "Buckets of the connection table without an entry.", |load| {
+        Some(load.connection_table.empty)
+    }),
+    (
+        "connection_chain_longest",
+        "Entries of the longest chain of the connection table; 7 is 7 or more.",
+        |load| Some(load.connection_table.longest),
+    ),
+    ("service_buckets", "Buckets of the table of services.", |load| Some(load.service_table.size)),
+    (
+        "service_chain_longest",
+        "Entries of the longest chain of the table of services; 7 is 7 or more.",
+        |load| Some(load.service_table.longest),
+    ),
 ];
 
 /// Writes the metrics of the table, or of one service.
@@ -124,6 +144,13 @@ fn director(out: &mut impl Write, client: &mut Client, info: Info) -> anyhow::Re
     sample(out, "ipvs_info", &[&format!(r#"version="{}""#, info.version)], 1)?;
     let size = info.connection_table_size;
     one(out, "ipvs_connection_table_size", "Hash buckets of the connection table.", size)?;
+    if let Some(load) = TableLoad::read()? {
+        for (name, help, value) in LOAD {
+            if let Some(value) = value(&load) {
+                one(out, &format!("ipvs_table_{name}"), help, value)?;
+            }
+        }
+    }
     let Totals { stats, .. } = Totals::read()?;
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_{name}_total");

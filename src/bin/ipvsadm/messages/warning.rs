@@ -41,6 +41,24 @@ pub(crate) fn reset(command: &str, words: &[(String, String)]) -> Option<String>
     ))
 }
 
+/// A service that goes to one server.
+pub(crate) fn unbalanced(why: &str, fix: &str) -> String {
+    format!("warning: {why}; this spreads them: {fix}")
+}
+
+/// A one-packet service with a masqueraded server.
+pub(crate) fn answers_untranslated(server: &DestinationId, fix: &str) -> String {
+    format!(
+        "warning: with -o nothing translates the answers of a masqueraded server: those of {server} reach clients with its \
+         own address; use -g or -i, or this: {fix}"
+    )
+}
+
+/// Weights that are too large for the table of `sh`.
+pub(crate) fn hash_weights(why: &str, fix: &str) -> String {
+    format!("warning: {why}; this gives the same shares with smaller ones: {fix}")
+}
+
 /// Another program fills the table.
 pub(crate) fn supervised(program: &str) -> String {
     format!(

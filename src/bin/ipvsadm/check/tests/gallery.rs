@@ -9,7 +9,7 @@ use super::super::director::Director;
 use super::super::machine::{Link, LinkKind, Listener, Neighbour};
 use super::{ETH0, director, ip, table, two_servers};
 
-const SERVICE: &str = "TCP 192.168.1.100:80";
+pub(super) const SERVICE: &str = "TCP 192.168.1.100:80";
 pub(super) const FIRST: &str = "TCP 192.168.1.100:80 -> 192.168.1.11:80";
 
 pub(super) fn healthy() -> Director {
