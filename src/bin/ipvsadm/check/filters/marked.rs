@@ -61,10 +61,8 @@ impl Ruleset {
         let of_family = |table: &&RuleTable| table.family.is_none_or(|of| of == family);
         let mut rules =
             self.tables.iter().filter(of_family).flat_map(|table| table.chains.values().flatten());
-        match rules.any(|rule| may_set(rule, mark)) {
-            false if !self.is_whole => None,
-            may_be => Some(may_be),
-        }
+        let may_be = rules.any(|rule| may_set(rule, mark));
+        (may_be || self.is_whole).then_some(may_be)
     }
 
     /// Packets that certainly get a mark as they arrive, one for each address and port that rules name; none if a rule that may
