@@ -183,3 +183,49 @@ fn notes_that_others_can_write_are_refused() {
     std::os::unix::fs::chown(&note, Some(0), None).unwrap();
     assert_eq!(run(OURS, "--undrain").1, "TCP 10.0.0.1:80 -> 10.1.0.1:80 is back with weight 3\n");
 }
+
+/// A reboot takes the table and `/run`: a server that was drained when the table was saved is brought back all the same.
+#[test]
+fn a_drain_outlives_a_save_and_a_reboot() {
+    begin();
+    // One is deleted, one has weight 0, and one is in use.
+    set_up("-a -t 10.0.0.1:80 -r 10.1.0.3:80 -m -w 7 -x 9 -y 4\n");
+    assert_eq!(drain("").0, 0);
+    assert_eq!(run(OURS, "-e -t 10.0.0.1:80 -r 10.1.0.3:80 -m -w 7 -x 9 -y 4").0, 0);
+    let note = || fs::read_dir("/run/ipvsadm").unwrap().next().map(|entry| entry.unwrap().path());
+    let drained = fs::read_to_string(note().unwrap()).unwrap();
+    let waiting = drained.replace(r#""drained":["#, concat!(
+        r#""drained":[{"service":{"protocol":"tcp","address":"10.0.0.1","port":80},"server":{"address":"10.1.0.3","#,
+        r#""port":80,"forwarding":"masquerade","weight":7,"upper_threshold":9,"lower_threshold":4},"state":"waiting"},"#,
+    ));
+    assert_eq!(run(OURS, "-e -t 10.0.0.1:80 -r 10.1.0.3:80 -m -w 0 -x 9 -y 4").0, 0);
+    fs::write(note().unwrap(), waiting).unwrap();
+    let saved = run(OURS, "-S --full").1;
+    let expected = "# drained: -a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3\n\
+                    # drained: -a -t 10.0.0.1:80 -r 10.1.0.3:80 -m -w 7 -x 9 -y 4\n";
+    assert!(saved.ends_with(expected), "{saved}");
+    assert!(!run(OURS, "-S").1.contains('#'), "the original knows no such comments");
+    fs::write("/run/saved-rules", &saved).unwrap();
+    for mode in ["-R", "-R --replace", "-R --apply"] {
+        fs::remove_file(note().unwrap()).unwrap();
+        assert_eq!(run(lab::ORIGINAL, "-C").0, 0);
+        let (status, _, said) = run(OURS, &format!("{mode} --file /run/saved-rules"));
+        assert_eq!((status, said.as_str()), (0, ""), "{mode}");
+        let without_head = |saved: &str| saved.split_once('\n').unwrap().1.to_owned();
+        assert_eq!(without_head(&run(OURS, "-S --full").1), without_head(&saved), "{mode}");
+        let (status, out, said) = run(OURS, "--undrain");
+        assert_eq!((status, out.lines().count(), said.as_str()), (0, 2, ""), "{mode} {out}");
+        assert_eq!(weights(), [Some(3), Some(1)]);
+        assert!(run(OURS, "-S --full").1.ends_with("-r 10.1.0.3:80 -m -w 7 -x 9 -y 4\n"));
+        // They are in use: a file that says otherwise is older.
+        assert_eq!(feed(OURS, "-R", expected), (0, String::new(), String::new()));
+        assert_eq!(run(OURS, "--undrain").0, 2);
+        assert_eq!(run(OURS, "--drain -r 10.1.0.1").0, 0);
+    }
+    // A look changes nothing, and notes nothing.
+    assert_eq!(run(OURS, "--undrain").0, 0);
+    assert_eq!(run(OURS, "-d -t 10.0.0.1:80 -r 10.1.0.1:80").0, 0);
+    run(OURS, "-R --diff --file /run/saved-rules");
+    run(OURS, "-R --apply --dry-run --file /run/saved-rules");
+    assert_eq!(run(OURS, "--undrain").0, 2);
+}

@@ -106,8 +106,9 @@ struct Saved {
 
 impl Saved {
     fn read(whole: &[u8]) -> Self {
-        const OWN_COMMENT: &[u8] = b"# saved by ipvsadm ";
-        let has_comment = |line: &[u8]| line.contains(&b'#') && !line.starts_with(OWN_COMMENT);
+        const OWN_COMMENTS: [&[u8]; 2] = [b"# saved by ipvsadm ", lines::DRAINED];
+        let is_own = |line: &[u8]| OWN_COMMENTS.iter().any(|own| line.starts_with(own));
+        let has_comment = |line: &[u8]| line.contains(&b'#') && !is_own(line);
         let mut saved =
             Self { has_comments: whole.split(|byte| *byte == b'\n').any(has_comment), ..Self::default() };
         let mut resolver = Resolver::numbers_only();

@@ -151,3 +151,10 @@ pub(crate) fn order_moves(service: &str, scheduler: &Scheduler, moved: Option<im
          other servers' clients go elsewhere"
     )
 }
+
+/// What was drained when the table was saved is not noted.
+pub(crate) fn not_taken_over(why: &str) -> String {
+    format!(
+        "warning: --undrain will not know of servers that were drained when this was saved: {why}; the comments name them"
+    )
+}

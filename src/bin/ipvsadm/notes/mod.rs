@@ -1,10 +1,11 @@
 //! Notes of drained servers, by which `--undrain` brings them back as they were: in a file below `/run`, for the kernel forgets
 //! its table when it restarts, too. The file is in a `folder` that is root's, and about a namespace of an `identity`; each
-//! `note` lives as long as what it is about.
+//! `note` lives as long as what it is about. What is `saved` with the table comes back with it.
 
 mod folder;
 mod identity;
 mod note;
+pub(crate) mod saved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;

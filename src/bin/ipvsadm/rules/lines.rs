@@ -98,6 +98,18 @@ pub(crate) fn words(line: &[u8], is_first: bool) -> Vec<&[u8]> {
     format::words(if is_first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line })
 }
 
+/// How a comment of a full save begins that names a server which a drain has taken out, by the line that brings it back.
+pub(crate) const DRAINED: &[u8] = b"# drained: ";
+
+/// The change in such a comment; none in any other line.
+pub(crate) fn drained(line: &[u8]) -> Option<Change> {
+    let words = format::words(line.strip_prefix(DRAINED)?);
+    match parse("ipvsadm", &mut Resolver::numbers_only(), &words)? {
+        Ok(Command::Change(request)) => Some(request.change),
+        _ => None,
+    }
+}
+
 /// The command of a line's words; none if there are none.
 pub(crate) fn parse(program: &str, resolver: &mut Resolver, words: &[&[u8]]) -> Option<Result<Command>> {
     let first = words.first()?;

@@ -16,7 +16,7 @@ use crate::refusal;
 use crate::rules::apply;
 use crate::rules::atomic_file;
 use crate::rules::document;
-use crate::rules::lines::{commands, each_command, expect_names, parse, words};
+use crate::rules::lines::{commands, drained, each_command, expect_names, parse, words};
 use crate::rules::replace;
 use crate::session::Session;
 
@@ -57,9 +57,22 @@ pub(crate) fn restore<W: Write>(
             let desired = made.desired()?;
             let program = session.program.clone();
             let (client, resolver) = session.client_and_resolver()?;
-            apply::reach(client, restore, &desired, &mut || apply::numbers(&whole, &program, resolver), out)
+            apply::reach(client, restore, &desired, &mut || apply::numbers(&whole, &program, resolver), out)?;
+            if restore.mode == RestoreMode::Apply && !restore.dry {
+                let drained: Vec<Change> = whole.split(|byte| *byte == b'\n').filter_map(drained).collect();
+                take_over(session, &drained)?;
+            }
+            Ok(())
         }
     }
+}
+
+/// Notes what was drained when the table was saved.
+fn take_over(session: &mut Session, drained: &[Change]) -> Result<()> {
+    if drained.is_empty() {
+        return Ok(());
+    }
+    notes::saved::take_over(session.client()?, drained).map_err(|error| messages::refused(&error, None))
 }
 
 /// Refuses an input without services if the table has some: the program that wrote it may have failed. The full save
@@ -151,6 +164,8 @@ struct Lines<'a, W> {
     numbers: Vec<usize>,
     number: usize,
     any_refused: bool,
+    /// Servers that were drained when the lines were saved.
+    drained: Vec<Change>,
 }
 
 /// Whether to read more lines.
@@ -162,7 +177,16 @@ enum Next {
 
 impl<'a, W: Write> Lines<'a, W> {
     fn new(session: &'a mut Session, out: &'a mut W, run: Run<W>) -> Self {
-        Self { session, out, run, changes: Vec::new(), numbers: Vec::new(), number: 0, any_refused: false }
+        Self {
+            session,
+            out,
+            run,
+            changes: Vec::new(),
+            numbers: Vec::new(),
+            number: 0,
+            any_refused: false,
+            drained: Vec::new(),
+        }
     }
 
     fn stream(mut self, mut input: impl Read) -> Result<()> {
@@ -195,6 +219,7 @@ impl<'a, W: Write> Lines<'a, W> {
                 break;
             }
         }
+        take_over(self.session, &self.drained)?;
         if self.any_refused { Err(Failure::reported(STATUS_REFUSED)) } else { Ok(()) }
     }
 
@@ -202,7 +227,10 @@ impl<'a, W: Write> Lines<'a, W> {
         self.number += 1;
         let words = words(line, self.number == 1);
         match parse(&self.session.program, &mut self.session.resolver, &words) {
-            None => Ok(Next::Continue),
+            None => {
+                self.drained.extend(drained(line));
+                Ok(Next::Continue)
+            }
             // A line with `--keep` needs the lines before it in effect.
             Some(Ok(Command::Change(request))) if request.keep.is_none() => {
                 self.changes.push(request.change);

@@ -13,9 +13,10 @@ use crate::format;
 use crate::json::Object;
 use crate::list::{ListedServer, Order, destinations, endpoints, services};
 use crate::messages::{self, Failure, report};
+use crate::notes;
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
-use crate::rules::lines::comes_back;
+use crate::rules::lines::{DRAINED, comes_back};
 use crate::rules::place::{self, Hint};
 use crate::shell;
 use crate::text::AddressFormatter;
@@ -153,6 +154,10 @@ fn lines(
         // Last, because servers of another family than their service's cannot be added while a daemon runs.
         for daemon in client.daemons()? {
             format::change(&mut out, &Change::StartDaemon(daemon), formatter)?;
+        }
+        for change in notes::saved::drained(client)?.iter().filter(|change| comes_back(change)) {
+            out.write_all(DRAINED)?;
+            format::change(&mut out, change, &mut AddressFormatter::numeric())?;
         }
     }
     Ok(())
