@@ -156,9 +156,14 @@ impl Machine {
 
     /// `systemctl` with the words of a line: its status and output.
     pub(crate) fn systemctl(&self, line: &str) -> (i32, String) {
+        self.inside("systemctl", line)
+    }
+
+    /// A program in the machine, with its `/run`: its status and output.
+    pub(crate) fn inside(&self, program: &str, line: &str) -> (i32, String) {
         let Ok(pid) = fs::read_to_string(self.folder.join("pid")) else { return (-1, "not booted".into()) };
         let output = Command::new("nsenter")
-            .args(["--target", pid.trim(), "--all", "--root", "--wd", "systemctl"])
+            .args(["--target", pid.trim(), "--all", "--root", "--wd", program])
             .args(line.split_whitespace())
             .output()
             .unwrap();

@@ -138,12 +138,16 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
 
     // Rules added by hand are not lost at a shutdown; the next boot restores them.
     ipvsadm("-A -f 7 -s rr", "");
+    // Nor is a server that a drain has taken out.
+    let (status, said) = machine.inside("ipvsadm", "--drain -u 10.0.0.2:53 -r 10.1.0.2 --force");
+    assert_eq!(status, 0, "{said}");
     let live = full();
     machine.power_off();
     assert_eq!((machine.log(), ipvsadm("-Sn", "")), (String::new(), String::new()));
     assert_eq!(machine.mnt("left"), "", "the table is saved and cleared before the network goes");
     let saved = fs::read_to_string(rules).unwrap();
-    assert_eq!(without_head(&saved), live);
+    let drained = "# drained: -a -u 10.0.0.2:53 -r 10.1.0.2:53 -g -w 3 -x 20 -y 10\n";
+    assert_eq!(without_head(&saved), live.clone() + drained);
     fs::write(rules, saved + &LATE.join("\n") + "\n").unwrap();
     machine.enable("ipvsadm.service");
     machine.boot();
@@ -152,7 +156,9 @@ fn life(mut machine: Machine, rules: &str, settings: &str) {
     let after = full();
     let (late, restored): (Vec<&str>, Vec<&str>) = after.split_inclusive('\n').partition(late);
     assert_eq!((restored.concat(), late.len()), (live, 2), "{after}\n{}", machine.log());
-    let live = after;
+    let back = "UDP 10.0.0.2:53 -> 10.1.0.2:53 is back with weight 3\n";
+    assert_eq!(machine.inside("ipvsadm", "--undrain"), (0, back.to_owned()));
+    let live = full();
 
     // If the save fails, the table is not cleared.
     fs::write(settings, "IPVS_SAVE_ON_STOP=yes\nIPVS_RULES=/no/such/folder/rules\n").unwrap();
