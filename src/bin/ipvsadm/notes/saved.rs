@@ -83,7 +83,7 @@ struct Servers {
 impl Servers {
     fn now(&mut self, client: &mut Client, service: &ServiceId, server: &Destination) -> ipvs::Result<Now> {
         if self.service != Some(*service) {
-            self.servers = match client.checked_destinations(service) {
+            self.servers = match client.destinations(service) {
                 Err(error) if error.is_not_found() => None,
                 entries => {
                     let mut servers: Vec<_> = entries?.into_iter().map(|entry| entry.destination).collect();
