@@ -36,6 +36,9 @@ fn a_server_leaves_every_service_that_has_it() {
         let words = line.split_once(": ipvsadm ").unwrap().1;
         assert_eq!(run(OURS, &format!("{words} --quiet")), (0, String::new(), String::new()));
     }
+    // To sh the order counts, so it is saved: who comes back is the newest.
+    let (first, second) = ("-a -f 7 -r 10.1.0.1:0 -g -w 5\n", "-a -f 7 -r 10.1.0.2:0 -g -w 1\n");
+    let before = before.replace(&format!("{first}{second}"), &format!("{second}{first}"));
     assert_eq!(services(), before);
     assert_eq!(run(OURS, "--undrain").1.matches(", and is left as it is\n").count(), 3);
     let six = run(OURS, "--drain -t [2001:db8::1]:80 -r 2001:db8:1::1");

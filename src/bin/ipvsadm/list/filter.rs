@@ -54,7 +54,7 @@ impl Filter {
             && match (&self.mark, service) {
                 (Some(mark), _) => mark.has(connection),
                 (None, Some(ServiceId::Address { protocol, address, port })) => {
-                    let port = Some(port).filter(|port| *port != 0 && !is_ended(connection));
+                    let port = Some(port).filter(|port| *port != 0 && !has_lost_its_service(connection));
                     protocol_of(connection) == Some(protocol) && is_at(connection.service, address, port)
                 }
                 (None, _) => true,
@@ -67,12 +67,18 @@ fn is_at(end: SocketAddr, address: IpAddr, port: Option<u16>) -> bool {
     end.ip() == address && port.is_none_or(|port| end.port() == port)
 }
 
-/// Whether this is a persistence template that `expire_quiescent_template` has ended: the kernel takes the ports of the service
-/// and of the server from it, writes 65535 in their place, and counts it until its time is over. Nobody comes back by it.
+/// What the kernel writes where a port was, in a persistence template that it has ended.
+const NO_PORT: u16 = u16::MAX;
+
+/// Whether this is a persistence template that `expire_quiescent_template` has ended: the kernel takes the port of the server
+/// from it, before Linux 7.2 that of the service too, and counts it until its time is over. Nobody comes back by it.
 pub(super) fn is_ended(connection: &Connection<'_>) -> bool {
-    const NO_PORT: u16 = u16::MAX;
-    let ports = [connection.service, connection.destination].map(|end| end.port());
-    connection.client.port() == 0 && ports == [NO_PORT; 2]
+    connection.client.port() == 0 && connection.destination.port() == NO_PORT
+}
+
+/// Whether such a template does not show any more which service it was of.
+pub(super) fn has_lost_its_service(connection: &Connection<'_>) -> bool {
+    is_ended(connection) && connection.service.port() == NO_PORT
 }
 
 /// The protocol of a connection, if services can have it.

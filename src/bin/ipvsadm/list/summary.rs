@@ -11,7 +11,7 @@ use ipvs::{Connection, DestinationId, ServiceId};
 use serde::{Serialize, Serializer};
 
 use super::columns::right;
-use super::filter::{FilteredConnections, is_ended, marked_service, protocol_of};
+use super::filter::{FilteredConnections, has_lost_its_service, is_ended, marked_service, protocol_of};
 use crate::command::{CONNECTION_STATES, Summary, SummaryKey};
 use crate::json::Object;
 use crate::text::AddressFormatter;
@@ -62,7 +62,7 @@ impl Group {
         let parts = |end: SocketAddr| (end.ip(), end.port());
         match key {
             SummaryKey::Server if is_ended(connection) => Self::Ended { ended: connection.destination.ip() },
-            SummaryKey::Service if is_ended(connection) => marked_service(connection)
+            SummaryKey::Service if has_lost_its_service(connection) => marked_service(connection)
                 .map_or(Self::Ended { ended: connection.service.ip() }, Self::Service),
             SummaryKey::Client => Self::Client { client: connection.client.ip() },
             SummaryKey::Server => {
