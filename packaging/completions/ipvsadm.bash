@@ -161,6 +161,7 @@ _ipvsadm_values() {
     tun-type) printf '%s\n' ipip gue gre ;;
     netns) ls /run/netns 2>/dev/null ;;
     state) printf '%s\n' ESTABLISHED SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT UDP NONE ASSURED ;;
+    summary) printf '%s\n' client server service state ;;
     file) ls /etc/ipvsadm.rules /etc/sysconfig/ipvsadm 2>/dev/null ;;
     esac
 }

@@ -84,6 +84,8 @@ function __ipvsadm_values
             ls /run/netns 2>/dev/null
         case state
             printf '%s\n' ESTABLISHED SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT UDP NONE ASSURED
+        case summary
+            printf '%s\n' client server service state
         case file
             ls /etc/ipvsadm.rules /etc/sysconfig/ipvsadm 2>/dev/null
     end

@@ -17,7 +17,7 @@ const RULES: &str = "-A -t 10.0.0.1:80 -s wrr
 ";
 
 /// What is typed, and what may follow.
-const TYPED: [(&str, &str); 16] = [
+const TYPED: [(&str, &str); 18] = [
     ("ipvsadm --add", "--add-server --add-service"),
     ("ipvsadm -A -t 10.0.0.9:80 --sch", "--sched-flags --scheduler"),
     ("ipvsadm -C -", "--dry-run --netns --quiet"),
@@ -33,6 +33,8 @@ const TYPED: [(&str, &str); 16] = [
     ("ipvsadm -E -f 7 -6 -p --sche", "--sched-flags --scheduler"),
     ("ipvsadm --start-daemon ", "backup master"),
     ("ipvsadm --start-daemon master --mcast-interface l", "lo"),
+    ("ipvsadm -L -c --summary ", "client server service state"),
+    ("ipvsadm -L -c --state S", "SYN_RECV"),
     ("ipvsadm-save --f", "--file --full"),
 ];
 

@@ -235,8 +235,12 @@ fn unwritten(error: &io::Error) -> Failure {
     if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
 }
 
-/// The width of the terminal that the output goes to, if it does.
+/// The width of the terminal that the output goes to, if it does. `COLUMNS` says another, also for a pipe to a terminal.
 fn terminal_width() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    if let Some(columns) = columns.filter(|columns| *columns > 0) {
+        return Some(columns);
+    }
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(match size.ws_col {
         0 => 80, // unknown
