@@ -67,6 +67,18 @@ impl Client {
         Self::from_transports(Box::new(small), Some(Box::new(bulk)), batch)
     }
 
+    /// As [`Client::open`], for a change or a few, with less preparation: changes go out one by one, and long listings
+    /// take longer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::open`].
+    pub fn open_for_changes() -> Result<Self> {
+        let socket = NetlinkSocket::open()
+            .map_err(|source| Error::Socket { doing: "opening a netlink socket", source })?;
+        Self::from_transports(Box::new(socket), None, 1)
+    }
+
     /// Opens a client that acts on another network namespace, named by a file such as `/run/netns/NAME` or
     /// `/proc/PID/ns/net`. The calling thread stays in its own: the sockets are opened by a thread that ends.
     ///

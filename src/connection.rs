@@ -1,7 +1,7 @@
 //! Connections: the rows of `/proc/net/ip_vs_conn`, the only place where the kernel shows them.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -48,6 +48,9 @@ pub struct Connection<'a> {
 /// ```
 pub struct Connections<R = BufReader<File>> {
     reader: R,
+    /// So many bytes of the reader's buffer are the last row.
+    taken: usize,
+    /// The last row, if it was not in the buffer as a whole.
     line: Vec<u8>,
 }
 
@@ -81,8 +84,11 @@ impl<R: BufRead> Connections<R> {
     ///
     /// As [`Connections::open`].
     pub fn from_reader(reader: R) -> Result<Self> {
-        let mut connections = Self { reader, line: Vec::with_capacity(512) };
-        if connections.fill()? { Ok(connections) } else { Err(unexpected("the heading is missing")) }
+        let mut connections = Self { reader, taken: 0, line: Vec::new() };
+        match connections.next_line()? {
+            Some(_) => Ok(connections),
+            None => Err(unexpected("the heading is missing")),
+        }
     }
 
     /// The next connection, or none at the end.
@@ -91,20 +97,29 @@ impl<R: BufRead> Connections<R> {
     ///
     /// [`Error::Malformed`] where a line is not one of the kernel's, and [`Error::Procfs`] where reading fails.
     pub fn next_row(&mut self) -> Result<Option<Connection<'_>>> {
-        if !self.fill()? {
-            return Ok(None);
-        }
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let Some(line) = self.next_line()? else { return Ok(None) };
         parse(line).map(Some).ok_or_else(|| unexpected(&String::from_utf8_lossy(line)))
     }
 
-    /// Reads a line; false at the end.
-    fn fill(&mut self) -> Result<bool> {
+    /// The next line, without its end; none at the end. It is not copied if the buffer has it as a whole.
+    fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        let failed = |source| Error::Procfs { path: PATH, source };
+        self.reader.consume(std::mem::take(&mut self.taken));
+        let end = loop {
+            match self.reader.fill_buf() {
+                Ok(buffer) => break buffer.iter().position(|byte| *byte == b'\n'),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        };
+        if let Some(end) = end {
+            self.taken = end + 1;
+            let buffer = self.reader.fill_buf().map_err(failed)?; // as it is
+            return Ok(buffer.get(..end));
+        }
         self.line.clear();
-        self.reader
-            .read_until(b'\n', &mut self.line)
-            .map(|length| length > 0)
-            .map_err(|source| Error::Procfs { path: PATH, source })
+        let length = self.reader.read_until(b'\n', &mut self.line).map_err(failed)?;
+        Ok((length > 0).then(|| self.line.strip_suffix(b"\n").unwrap_or(&self.line)))
     }
 }
 
@@ -114,25 +129,30 @@ fn unexpected(line: &str) -> Error {
 
 fn parse(line: &[u8]) -> Option<Connection<'_>> {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let mut text = || std::str::from_utf8(words.next()?).ok();
-    let protocol = text()?;
-    let client = endpoint(text()?, text()?)?;
-    let service = endpoint(text()?, text()?)?;
-    let destination = endpoint(text()?, text()?)?;
-    let state = text()?;
-    let expires = text()?.parse().ok()?;
+    let protocol = std::str::from_utf8(words.next()?).ok()?;
+    let mut end = || endpoint(words.next()?, words.next()?);
+    let (client, service, destination) = (end()?, end()?, end()?);
+    let state = std::str::from_utf8(words.next()?).ok()?;
+    let expires = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
     let engine = words.next().zip(words.next());
     Some(Connection { protocol, client, service, destination, state, expires, engine })
 }
 
 /// An address, eight hexadecimal digits or an IPv6 address in full, and a port in hexadecimal.
-fn endpoint(address: &str, port: &str) -> Option<SocketAddr> {
-    let address = if address.contains(':') {
-        IpAddr::V6(address.parse().ok()?)
-    } else {
-        IpAddr::V4(Ipv4Addr::from_bits(u32::from_str_radix(address, 16).ok()?))
+fn endpoint(address: &[u8], port: &[u8]) -> Option<SocketAddr> {
+    let address = match hexadecimal(address) {
+        Some(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+        None => IpAddr::V6(std::str::from_utf8(address).ok()?.parse().ok()?),
     };
-    Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
+    Some(SocketAddr::new(address, hexadecimal(port)?.try_into().ok()?))
+}
+
+/// A number of eight digits at most; none of anything else.
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    digits.iter().try_fold(0, |number: u32, digit| Some(number << 4 | char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@
 #![doc = include_str!("../tests/examples/drain.rs")]
 //! ```
 
+#![forbid(unsafe_code)]
+
 #[macro_use]
 mod model;
 

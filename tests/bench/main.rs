@@ -20,8 +20,9 @@ mod dns;
 #[path = "../lab/mod.rs"]
 mod lab;
 
-mod connections;
 mod kernel;
+#[path = "../lab/many_connections.rs"]
+mod many_connections;
 mod names;
 mod program;
 mod rules;

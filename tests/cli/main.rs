@@ -14,6 +14,8 @@ mod dns;
 mod kernel;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../lab/many_connections.rs"]
+mod many_connections;
 
 mod apply;
 mod balance;
@@ -37,6 +39,7 @@ mod netns;
 mod only;
 mod order;
 mod refusals;
+mod resized;
 mod restore;
 mod save;
 mod undo;
@@ -210,6 +213,52 @@ fn a_full_disk_is_noticed() {
         let output = Command::new(OURS).args(line.split(' ')).stdout(full).output().unwrap();
         let told = answer(output);
         assert_eq!(told, (1, String::new(), "cannot write the output: No space left on device\n".into()));
+    }
+}
+
+#[test]
+fn a_closed_stdout_is_noticed() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.1:80 -s rr\n");
+    std::fs::write("/run/empty-table", "-C\n").unwrap();
+    let closed = |tool: &str, line: &str| {
+        answer(Command::new("sh").args(["-c", &format!("exec {tool} {line} >&-")]).output().unwrap())
+    };
+    let said = "cannot write the output: stdout is closed; > FILE opens one\n";
+    for line in ["-Ln", "-Ln --stats", "-Lnc", "-L --timeout", "-Sn", "-v", "-h"] {
+        // The original says nothing, and some of it goes into its own socket.
+        assert_eq!(closed(lab::ORIGINAL, line), (0, String::new(), String::new()), "{line}");
+        let (status, _, told) = closed(OURS, line);
+        assert!(
+            status == 1 && told.starts_with("cannot write the output: stdout is closed"),
+            "{line}: {told}"
+        );
+    }
+    for (line, status) in [
+        ("", 1),
+        ("-L --json", 1),
+        ("-L --prometheus", 1),
+        ("-L -c --json", 1),
+        ("-L -c --summary client", 1),
+        ("-L --daemon --json", 1),
+        ("--watch 0.1", 1),
+        ("--watch 0.1 --count 1", 1),
+        ("--check --json", 2),
+        ("-R --diff --file /run/empty-table", 2),
+    ] {
+        assert_eq!(closed(OURS, line), (status, String::new(), said.into()), "{line}");
+    }
+    // What prints nothing needs none, and a socket never gets its number.
+    for line in ["-A -t 10.0.0.2:80", "-e -t 10.0.0.1:80 -r 10.1.0.1", "-R --diff --file /run/as-it-is", "-Z"]
+    {
+        let here = "/run/as-it-is";
+        std::fs::write(here, run(OURS, "-Sn").1).unwrap();
+        let status = if line.starts_with("-e") { 255 } else { 0 };
+        assert_eq!(closed(OURS, line).0, status, "{line}");
+    }
+    for closed in ["<&-", "2>&-", "<&- >&- 2>&-"] {
+        let script = format!("{OURS} -A -t 10.0.0.3:80 {closed} && {OURS} -D -t 10.0.0.3:80 {closed}");
+        assert_eq!(answer(Command::new("sh").args(["-c", &script]).output().unwrap()).0, 0, "{closed}");
     }
 }
 

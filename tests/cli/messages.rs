@@ -132,7 +132,7 @@ fn reasons_are_words_alone() {
         ("-L", "recvfrom:error=ENOMEM"),
         ("-L", "recvfrom:error=ENOMEM:when=3+"),
         ("-A -t 10.0.0.1:80", "sendto:error=ENOBUFS"),
-        ("-R", "read:error=EIO:when=5+"),
+        ("-R", "read:error=EIO:when=3+"),
     ] {
         let traced = format!("trace={}", call.split(':').next().unwrap());
         let mut strace = Command::new("strace");

@@ -14,8 +14,8 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-#[path = "../bench/connections.rs"]
-mod connections;
+#[path = "../lab/many_connections.rs"]
+mod many_connections;
 mod readers;
 mod writers;
 
@@ -74,7 +74,7 @@ fn main() {
     drop(changes);
     let made_services = start.elapsed();
     let (start, made) = (Instant::now(), readers::now());
-    connections::make(connections, 50_000);
+    many_connections::make(connections, 50_000);
     let made_connections = start.elapsed();
     println!(
         "{services} services made in {} s, {connections} connections in {} s",

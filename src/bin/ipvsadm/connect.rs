@@ -8,11 +8,11 @@ use ipvs::{Client, Error, Info};
 
 use crate::messages::{Failure, Result, error_text, unavailable};
 
-/// Opens the client.
-pub(crate) fn open() -> Result<Client> {
-    match Client::open() {
+/// Opens the client by `open`, one of its functions for that.
+pub(crate) fn open(open: fn() -> ipvs::Result<Client>) -> Result<Client> {
+    match open() {
         // The kernel has tried to load its module, but may not be allowed to.
-        Err(Error::NotAvailable) if modprobe() => Client::open(),
+        Err(Error::NotAvailable) if modprobe() => open(),
         result => result,
     }
     .map_err(|error| failure(&error))

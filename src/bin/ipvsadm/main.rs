@@ -2,7 +2,7 @@
 //!
 //! From words to exit status: `cli` parses the words into a `Command`, `run` carries it out.
 
-#![cfg_attr(fuzzing, no_main)]
+#![cfg_attr(any(fuzzing, all(target_env = "gnu", not(test))), no_main)]
 
 mod balance;
 mod change;
@@ -11,7 +11,10 @@ mod cli;
 mod command;
 mod common;
 mod connect;
+mod connections;
 mod drain;
+#[cfg(all(target_env = "gnu", not(any(test, fuzzing))))]
+mod entry;
 mod format;
 #[cfg(any(fuzzing, test))]
 #[allow(
@@ -30,12 +33,15 @@ mod nearest;
 mod netns;
 mod notes;
 mod option_table;
+mod output;
 mod places;
 mod programs;
+mod progress;
 mod refusal;
 mod resolver;
 mod rules;
 mod run;
+mod seen;
 mod session;
 mod shell;
 mod supervisors;
@@ -45,27 +51,34 @@ mod tests;
 mod text;
 mod watch;
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
 use cli::siblings::Sibling;
 use command::Command;
 use messages::Result;
+use output::Output;
 use resolver::Resolver;
 use session::Session;
 
-fn main() -> ExitCode {
-    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+/// Where `entry` does not begin the program, and in tests.
+#[cfg(any(test, not(target_env = "gnu")))]
+fn main() -> std::process::ExitCode {
+    start(true).into()
+}
+
+/// Runs the program; returns its status.
+fn start(is_stdout_open: bool) -> u8 {
+    let mut out = Output::new(is_stdout_open);
     let result = carry_out(&mut out);
     let written = out.flush().map_err(|error| messages::write_error(&error));
     match result.and(written) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             if !failure.message.is_empty() {
                 messages::report(&failure.message);
             }
-            ExitCode::from(failure.status)
+            failure.status
         }
     }
 }
@@ -93,6 +106,9 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         None => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
+    if matches!(command, Command::Change(_)) {
+        session = session.for_a_change();
+    }
     let result = run::command_line(&mut session, &command, out);
     // The sockets are closed when the process exits.
     std::mem::forget(session);

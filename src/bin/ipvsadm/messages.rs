@@ -24,6 +24,7 @@ pub(crate) use terminal::*;
 pub(crate) use usage::*;
 
 pub(crate) use crate::common::reason;
+use crate::progress;
 
 /// An error: its message and exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,7 @@ pub(crate) fn is_visible(character: char) -> bool {
 
 /// The only writer to stderr: one message on a line of its own. If stderr is closed, it is lost.
 pub(crate) fn report(message: &str) {
+    progress::clear();
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
@@ -113,8 +115,19 @@ pub(crate) fn write_error(error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return Failure { status: 141, message: String::new(), continue_restore: false };
     }
-    let message = format!("cannot write the output: {}", reason(error));
+    let reason = match error.raw_os_error() {
+        Some(libc::EBADF) => "stdout is closed; > FILE opens one".to_owned(),
+        _ => reason(error),
+    };
+    let message = format!("cannot write the output: {reason}");
     Failure { status: STATUS_LIST, message, continue_restore: false }
+}
+
+/// The connections were read while their table was resized again and again.
+pub(crate) fn unsettled() -> Failure {
+    let message = "warning: the kernel resized its connection table during each reading: none of these connections is \
+                   listed twice, but some may be missing; run it again";
+    Failure { status: STATUS_LIST, message: message.to_owned(), continue_restore: false }
 }
 
 /// IPVS cannot be reached.

@@ -7,9 +7,11 @@ use crate::change::warnings;
 use crate::check;
 use crate::cli::help;
 use crate::command::{Command, List, ListTarget, RestoreMode};
+use crate::connections::Unsettled;
 use crate::drain;
 use crate::list;
 use crate::messages::{self, Failure, Result};
+use crate::progress::Progress;
 use crate::refusal;
 use crate::rules::atomic_file;
 use crate::rules::restore;
@@ -70,11 +72,17 @@ pub(crate) fn run<W: Write>(session: &mut Session, command: &Command, out: &mut 
         }
         Command::Restore(what) => {
             session.info()?;
+            let _progress = match what.mode {
+                RestoreMode::Apply => Some(Progress::of("applying the table", None)),
+                RestoreMode::Diff => Some(Progress::of("comparing the table", None)),
+                RestoreMode::Stream | RestoreMode::Replace => None,
+            };
             return restore::restore(session, what, out, run::<W>);
         }
         Command::Watch(_) => return Err(messages::value(messages::ONLY_CHANGES)),
         Command::Ask(wanted) => return check::nobody_has(wanted),
         Command::Check(what) => {
+            let _progress = what.fix.is_none().then(|| Progress::of("checking this machine", None));
             if let Some(role) = &what.role {
                 return check::real_server(role, what, out);
             }
@@ -115,6 +123,7 @@ fn quiet_listing_failure(error: anyhow::Error, list: &List) -> Failure {
 fn listing_failure(error: anyhow::Error) -> Failure {
     match error.downcast::<ipvs::Error>() {
         Ok(error) => messages::refused(&error, None),
+        Err(error) if error.is::<Unsettled>() => messages::unsettled(),
         Err(error) => messages::write_error(&error.downcast().unwrap_or_else(std::io::Error::other)),
     }
 }

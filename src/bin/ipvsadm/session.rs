@@ -9,6 +9,7 @@ use crate::resolver::Resolver;
 
 /// The kernel and the resolver, for as long as the program runs.
 pub(crate) struct Session {
+    open: fn() -> ipvs::Result<Client>,
     client: Option<Client>,
     /// None until it is first needed.
     info: Option<Info>,
@@ -19,12 +20,17 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(program: String, resolver: Resolver) -> Self {
-        Self { client: None, info: None, resolver, program }
+        Self { open: Client::open, client: None, info: None, resolver, program }
+    }
+
+    /// The same for a single change.
+    pub(crate) fn for_a_change(self) -> Self {
+        Self { open: Client::open_for_changes, ..self }
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn with_client(client: Client, info: Info, program: String, resolver: Resolver) -> Self {
-        Self { client: Some(client), info: Some(info), resolver, program }
+        Self { open: Client::open, client: Some(client), info: Some(info), resolver, program }
     }
 
     /// The client.
@@ -44,7 +50,7 @@ impl Session {
     pub(crate) fn client_and_resolver(&mut self) -> Result<(&mut Client, &mut Resolver)> {
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(connect::open()?),
+            none => none.insert(connect::open(self.open)?),
         };
         Ok((client, &mut self.resolver))
     }

@@ -21,19 +21,21 @@ pub(crate) fn heading(with_engine: bool) -> &'static str {
 /// Writes connections as they are read.
 pub(crate) fn rows(
     out: &mut impl Write,
-    connections: FilteredConnections,
+    connections: FilteredConnections<'_>,
     with_engine: bool,
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
     if !formatter.is_by_name() {
-        return connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?));
+        let settled = connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?))?;
+        return Ok(settled?);
     }
     let mut kept = Vec::with_capacity(TOGETHER);
-    connections.for_each(|connection| {
+    let settled = connections.for_each(|connection| {
         kept.push(Kept::of(connection));
         if kept.len() == TOGETHER { named_rows(out, &mut kept, with_engine, formatter) } else { Ok(()) }
     })?;
-    named_rows(out, &mut kept, with_engine, formatter)
+    named_rows(out, &mut kept, with_engine, formatter)?;
+    Ok(settled?)
 }
 
 /// The names of as many rows are looked up together.
@@ -91,9 +93,11 @@ fn row(
     let named = protocol_of(connection);
     left(out, protocol, 3)?;
     out.write_all(b" ")?;
-    let (minutes, seconds) = (expires / 60, expires % 60);
-    if minutes < 100 {
-        write!(out, "{minutes:02}:{seconds:02}  ")?;
+    let (minutes, seconds) = (&(expires / 60), &(expires % 60));
+    if let (Ok(minutes @ 0..100), Ok(seconds)) = (u8::try_from(*minutes), u8::try_from(*seconds)) {
+        let digits = |number: u8| [b'0' + number / 10, b'0' + number % 10];
+        let ([a, b], [c, d]) = (digits(minutes), digits(seconds));
+        out.write_all(&[a, b, b':', c, d, b' ', b' '])?;
     } else {
         write!(out, "{:<6} ", format_args!("{minutes}:{seconds:02}").to_string())?;
     }
@@ -104,14 +108,13 @@ fn row(
         out.write_all(b" ")?;
     }
     let destination = formatter.endpoint(destination.ip(), destination.port(), named);
-    match engine.filter(|_| with_engine) {
-        Some((name, data)) => {
-            write!(out, "{destination:<16} ")?;
-            out.write_all(name)?;
-            blanks(out, 19_usize.saturating_sub(name.len()).max(1))?;
-            out.write_all(data)?;
-            writeln!(out)
-        }
-        None => writeln!(out, "{destination}"),
+    if let Some((name, data)) = engine.filter(|_| with_engine) {
+        write!(out, "{destination:<16} ")?;
+        out.write_all(name)?;
+        blanks(out, 19_usize.saturating_sub(name.len()).max(1))?;
+        out.write_all(data)?;
+    } else {
+        out.write_all(destination.as_bytes())?;
     }
+    out.write_all(b"\n")
 }

@@ -3,37 +3,33 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use ipvs::{Client, Connection, Connections, DestinationId, Family, Protocol, ServiceId};
+use ipvs::{Client, Connection, DestinationId, Family, Protocol, ServiceId};
 
 use crate::command::ConnectionFilter;
+use crate::connections::{self, Unsettled};
 
 /// The connections of the kernel to which a filter applies.
-pub(super) struct FilteredConnections {
-    connections: Connections,
+pub(super) struct FilteredConnections<'a> {
+    client: &'a mut Client,
     filter: Filter,
 }
 
-impl FilteredConnections {
-    /// Opens the kernel's connections. Only where a firewall mark is given is the client asked for anything.
-    pub(super) fn open(filter: ConnectionFilter, client: &mut Client) -> ipvs::Result<Self> {
+impl<'a> FilteredConnections<'a> {
+    /// Reads what the filter needs to know.
+    pub(super) fn new(filter: ConnectionFilter, client: &'a mut Client) -> ipvs::Result<Self> {
         let mark = match filter.service {
             Some(id @ ServiceId::Fwmark { .. }) => Some(MarkedService::read(id, client)?),
             _ => None,
         };
-        Ok(Self { connections: Connections::open()?, filter: Filter { given: filter, mark } })
+        Ok(Self { client, filter: Filter { given: filter, mark } })
     }
 
     /// Hands out the connections as they are read.
     pub(super) fn for_each(
-        mut self,
-        mut work: impl FnMut(&Connection<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        while let Some(connection) = self.connections.next_row()? {
-            if self.filter.keeps(&connection) {
-                work(&connection)?;
-            }
-        }
-        Ok(())
+        self,
+        work: impl FnMut(&Connection<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Result<(), Unsettled>> {
+        connections::for_each(self.client, |connection| self.filter.keeps(connection), work)
     }
 }
 

@@ -9,6 +9,7 @@ use super::filter::FilteredConnections;
 use super::{ListedServer, Order, destinations, services, summary};
 use crate::command::{Connections, List, ListTarget};
 use crate::json::Object;
+use crate::progress::Progress;
 
 /// Writes a listing.
 pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info: Info) -> anyhow::Result<()> {
@@ -22,7 +23,7 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
             table(out, list, client, info, &[entry])
         }
         ListTarget::Connections(Connections { filter, summary, .. }) => {
-            let connections = FilteredConnections::open(filter, client)?;
+            let connections = FilteredConnections::new(filter, client)?;
             match summary {
                 Some(wanted) => summary::list_json(out, connections, wanted),
                 None => self::connections(out, connections),
@@ -63,8 +64,10 @@ fn table(
         object.field("load", &load)?;
     }
     let mut array = object.array("services")?;
-    for entry in services {
-        let order = if list.sorted { Order::Restored } else { Order::Kernel };
+    let progress = Progress::of("reading the table", Some(services.len()));
+    let order = if list.sorted { Order::Restored } else { Order::Kernel };
+    for (number, entry) in services.iter().enumerate() {
+        progress.done(number);
         let servers = destinations(client, &entry.service, order, true)?;
         array.push(&Service { entry, servers: Servers(&servers) })?;
     }
@@ -72,12 +75,13 @@ fn table(
     Ok(object.end()?)
 }
 
-fn connections(out: &mut impl Write, connections: FilteredConnections) -> anyhow::Result<()> {
+fn connections(out: &mut impl Write, connections: FilteredConnections<'_>) -> anyhow::Result<()> {
     let mut object = Object::begin(out)?;
     let mut array = object.array("connections")?;
-    connections.for_each(|connection| Ok(array.push(connection)?))?;
+    let settled = connections.for_each(|connection| Ok(array.push(connection)?))?;
     array.end()?;
-    Ok(object.end()?)
+    object.end()?;
+    Ok(settled?)
 }
 
 fn one(out: &mut impl Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {

@@ -62,10 +62,10 @@ pub(crate) fn list(
             service(out, list, client, &entry, &mut formatter)
         }
         ListTarget::Connections(Connections { filter, summary: Some(wanted), .. }) => {
-            summary::list(out, FilteredConnections::open(filter, client)?, wanted)
+            summary::list(out, FilteredConnections::new(filter, client)?, wanted)
         }
         ListTarget::Connections(Connections { filter, with_engine, summary: None }) => {
-            let connections = FilteredConnections::open(filter, client)?;
+            let connections = FilteredConnections::new(filter, client)?;
             out.write_all(connections::heading(with_engine).as_bytes())?;
             connections::rows(out, connections, with_engine, &mut formatter)
         }

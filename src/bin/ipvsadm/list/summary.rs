@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use super::columns::right;
 use super::filter::{FilteredConnections, has_lost_its_service, is_ended, marked_service, protocol_of};
 use crate::command::{CONNECTION_STATES, Summary, SummaryKey};
+use crate::connections::Unsettled;
 use crate::json::Object;
 use crate::text::AddressFormatter;
 
@@ -110,11 +111,12 @@ struct Counts {
     connections: u64,
     groups: usize,
     largest: Vec<Counted>,
+    settled: Result<(), Unsettled>,
 }
 
-fn count(connections: FilteredConnections, wanted: Summary) -> anyhow::Result<Counts> {
+fn count(connections: FilteredConnections<'_>, wanted: Summary) -> anyhow::Result<Counts> {
     let mut counts: HashMap<Group, u64> = HashMap::new();
-    connections.for_each(|connection| {
+    let settled = connections.for_each(|connection| {
         *counts.entry(Group::of(connection, wanted.key)).or_default() += 1;
         Ok(())
     })?;
@@ -127,16 +129,16 @@ fn count(connections: FilteredConnections, wanted: Summary) -> anyhow::Result<Co
     if let Some(top) = wanted.top {
         largest.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     }
-    Ok(Counts { connections: total, groups, largest })
+    Ok(Counts { connections: total, groups, largest, settled })
 }
 
 /// Writes a summary: always in numbers.
 pub(super) fn list(
     out: &mut impl Write,
-    connections: FilteredConnections,
+    connections: FilteredConnections<'_>,
     wanted: Summary,
 ) -> anyhow::Result<()> {
-    let Counts { connections, groups, largest } = count(connections, wanted)?;
+    let Counts { connections, groups, largest, settled } = count(connections, wanted)?;
     let (title, many) = match wanted.key {
         SummaryKey::Client => ("Client", "clients"),
         SummaryKey::Server => ("Server", "servers"),
@@ -150,20 +152,21 @@ pub(super) fn list(
         right(out, *connections, 11)?;
         writeln!(out, " {}", group.text(&mut formatter))?;
     }
-    Ok(())
+    Ok(settled?)
 }
 
 /// The same as JSON.
 pub(super) fn list_json(
     out: &mut impl Write,
-    connections: FilteredConnections,
+    connections: FilteredConnections<'_>,
     wanted: Summary,
 ) -> anyhow::Result<()> {
-    let Counts { connections, groups, largest } = count(connections, wanted)?;
+    let Counts { connections, groups, largest, settled } = count(connections, wanted)?;
     let mut object = Object::begin(out)?;
     object.field("summary", &wanted.key.name())?;
     object.field("connections", &connections)?;
     object.field("groups", &groups)?;
     object.field("largest", &largest)?;
-    Ok(object.end()?)
+    object.end()?;
+    Ok(settled?)
 }

@@ -1,5 +1,7 @@
 //! Hundreds of thousands of connections without their packets: a master director sends them to the kernel.
 
+#![allow(clippy::big_endian_bytes, reason = "it is written to a network")]
+
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;

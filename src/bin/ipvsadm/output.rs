@@ -1,0 +1,50 @@
+//! Stdout.
+
+use std::io::{self, BufWriter, Write};
+
+use rustix::io::Errno;
+use rustix::stdio::stdout;
+
+use crate::progress;
+
+/// How much is written at once.
+const PART: usize = 1 << 16;
+
+/// What is printed. Nothing is kept for a command that prints nothing.
+pub(crate) struct Output {
+    is_open: bool,
+    buffer: Option<BufWriter<Stdout>>,
+}
+
+impl Output {
+    pub(crate) fn new(is_open: bool) -> Self {
+        Self { is_open, buffer: None }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if !self.is_open {
+            return Err(Errno::BADF.into());
+        }
+        self.buffer.get_or_insert_with(|| BufWriter::with_capacity(PART, Stdout)).write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.buffer.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// The descriptor. That of the standard library takes what is written to a closed one for written.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        progress::make_way();
+        Ok(rustix::io::write(stdout(), text)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
