@@ -1,6 +1,7 @@
 //! Every way out leaves the terminal as it was.
 
 use std::fs;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -64,6 +65,60 @@ fn keys_and_signals_leave_the_terminal_as_it_was() {
 }
 
 #[test]
+fn every_signal_that_ends_a_program_leaves_the_terminal_as_it_was() {
+    quiet();
+    let terminal = Terminal::open(100, 24);
+    terminal.line("ulimit -c unlimited");
+    let others = [
+        Signal::SIGKILL,
+        Signal::SIGSTOP,
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGCONT,
+        Signal::SIGCHLD,
+        Signal::SIGURG,
+        Signal::SIGWINCH,
+        Signal::SIGPIPE,
+    ];
+    let ending = Signal::iterator().filter(|signal| !others.contains(signal)).map(|signal| signal as i32);
+    for signal in ending.chain([34, 64]) {
+        let process = start(&terminal, "");
+        // The shell's own, because real-time signals have no name here.
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().unwrap();
+        assert!(sent.success(), "{signal}");
+        let screen = restored(&terminal, &(128 + signal).to_string());
+        assert!(!screen.contains("core dumped"), "{signal}: {screen}");
+    }
+    // Those that end nothing do nothing.
+    let process = start(&terminal, "");
+    for signal in [Signal::SIGPIPE, Signal::SIGURG, Signal::SIGCHLD, Signal::SIGCONT, Signal::SIGWINCH] {
+        send(process, signal);
+    }
+    terminal.wait_for("192.0.2.1:80");
+    terminal.keys(&["q"]);
+    restored(&terminal, "0");
+}
+
+#[test]
+fn a_terminal_of_any_size_is_drawn_on() {
+    quiet();
+    let terminal = Terminal::open(100, 24);
+    start(&terminal, "");
+    // A window of tmux is no larger than 10,000, but its settings may be.
+    for size in ["cols 60000 rows 60000", "cols 65535 rows 65535", "cols 1 rows 65535", "cols 65535 rows 1"] {
+        let tty = fs::read_link(format!("/proc/{}/fd/0", process("/run/pid"))).unwrap();
+        let set = format!("stty -F {} {size}", tty.display());
+        assert!(Command::new("sh").args(["-c", &set]).status().unwrap().success(), "{set}");
+        std::thread::sleep(std::time::Duration::from_millis(700));
+    }
+    terminal.resize("90", "20");
+    terminal.wait_for("192.0.2.1:80");
+    terminal.keys(&["q"]);
+    terminal.wait_for("ended 0\n$");
+}
+
+#[test]
 fn a_stopped_view_continues() {
     quiet();
     let terminal = Terminal::open(100, 24);
@@ -96,6 +151,16 @@ fn a_lost_terminal_ends_the_view() {
         terminal.hang_up();
         ended(process);
     }
+    // Its end is an error, and no abort.
+    let terminal = Terminal::open(100, 24);
+    let _ = fs::remove_file("/run/lost");
+    fs::write("/run/losing", "ipvsadm --watch 0.5; echo $? >/run/lost\n").unwrap();
+    let process = start(&terminal, "env --ignore-signal=HUP sh /run/losing; exit;");
+    terminal.hang_up();
+    ended(process);
+    let status =
+        within("the status", || fs::read_to_string("/run/lost").ok().filter(|text| text.ends_with('\n')));
+    assert_eq!(status, "129\n");
 }
 
 #[test]

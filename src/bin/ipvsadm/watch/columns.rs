@@ -35,7 +35,7 @@ const BY_IMPORTANCE: [Column; 8] = [Active, Connections, Weight, Inactive, Bytes
 /// The width of addresses: where columns are few, where they are many, and where there is room for all.
 const LEAST_ADDRESS: u16 = 25;
 const ADDRESS: u16 = 28;
-const MOST_ADDRESS: u16 = 50;
+const MOST_ADDRESS: u16 = 56;
 
 /// A wider bar tells nothing more.
 const MOST_SHARE: u16 = 40;
@@ -73,10 +73,18 @@ impl Column {
         }
     }
 
-    /// The column so many places to the right.
-    pub(super) fn moved(self, by: usize) -> Self {
-        let at = COLUMNS.iter().position(|column| *column == self).unwrap_or(0);
-        COLUMNS.get((at + by) % COLUMNS.len()).copied().unwrap_or(self)
+    /// The next column to the right, or to the left, among those that a width has.
+    pub(super) fn beside(self, width: u16, is_right: bool) -> Self {
+        let place = |column: Self| COLUMNS.iter().position(|one| *one == column);
+        let shown: Vec<Self> = that_fit(width).into_iter().map(|(column, _)| column).collect();
+        let next = |column: &&Self| place(**column) > place(self);
+        let before = |column: &&Self| place(**column) < place(self);
+        let found = if is_right {
+            shown.iter().find(next).or(shown.first())
+        } else {
+            shown.iter().rev().find(before).or(shown.last())
+        };
+        found.copied().unwrap_or(self)
     }
 
     /// What it shows of a service. Connections are those of its servers together.
@@ -243,6 +251,20 @@ mod tests {
         {
             assert_eq!(was_and_is(was, is, "→"), text);
         }
+    }
+
+    #[test]
+    fn only_columns_that_are_shown_are_gone_through() {
+        let through = |width, is_right| {
+            let all = std::iter::successors(Some(Address), |column| Some(column.beside(width, is_right)));
+            all.skip(1).take(3).collect::<Vec<_>>()
+        };
+        assert_eq!(through(80, true), [Weight, Active, Inactive]);
+        assert_eq!(through(40, true), [Active, Connections, Address]);
+        assert_eq!(through(40, false), [Connections, Active, Address]);
+        assert_eq!(through(20, true), [Address; 3]);
+        // A column that the terminal was wide enough for before.
+        assert_eq!((Method.beside(80, true), Method.beside(80, false)), (Weight, Address));
     }
 
     #[test]

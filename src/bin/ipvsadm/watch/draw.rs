@@ -135,6 +135,34 @@ fn failure(frame: &mut Frame<'_>, scene: &Scene<'_>, area: Rect, message: &str) 
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
 }
 
+/// Keys of the table and of other pages: those that are needed most come first.
+const TABLE_KEYS: [&str; 9] = [
+    "q quit",
+    "? help",
+    "/ filter",
+    "s sort",
+    "Enter service",
+    "c connections",
+    "Space fold",
+    "f fold all",
+    "r reverse",
+];
+const PAGE_KEYS: [&str; 3] = ["q quit", "Esc back", "Up Down PgUp PgDn scroll"];
+
+/// As many as a width has room for.
+fn those_that_fit(keys: &[&str], width: usize) -> String {
+    let mut text = String::new();
+    for key in keys {
+        let blanks = if text.is_empty() { "" } else { "  " };
+        if text.len() + blanks.len() + key.len() > width {
+            break;
+        }
+        text += blanks;
+        text += key;
+    }
+    text
+}
+
 fn footer(frame: &mut Frame<'_>, scene: &Scene<'_>, area: Rect) {
     let view = scene.view;
     if view.is_typing {
@@ -144,11 +172,10 @@ fn footer(frame: &mut Frame<'_>, scene: &Scene<'_>, area: Rect) {
         frame.render_widget(Paragraph::new(text), area);
         return;
     }
-    let keys = match view.page() {
-        Page::Table => {
-            "q quit  ? help  / filter  s sort  Enter service  c connections  Space fold  f fold all  r reverse"
-        }
-        Page::Service(_) | Page::Connections(..) | Page::Help => "q quit  Esc back  Up Down PgUp PgDn scroll",
+    let keys: &[&str] = match view.page() {
+        Page::Table => &TABLE_KEYS,
+        Page::Service(_) | Page::Connections(..) | Page::Help => &PAGE_KEYS,
     };
+    let keys = those_that_fit(keys, area.width.into());
     frame.render_widget(Paragraph::new(Line::styled(keys, theme::FAINT)), area);
 }

@@ -1,6 +1,6 @@
 //! What each key does.
 
-use super::columns::COLUMNS;
+use super::columns::Column;
 use super::keys::Key;
 use super::model::Model;
 use super::rows::{self, Read};
@@ -88,8 +88,8 @@ fn on_table(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, height
         Key::PageDown | Key::Control('f') => rows::step(view, model, read, screen),
         Key::Home | Key::Character('g') => rows::first(view),
         Key::End | Key::Character('G') => rows::last(view, model, read),
-        Key::Character('s') => sort_by(view, model, 1),
-        Key::Character('S') => sort_by(view, model, COLUMNS.len() - 1),
+        Key::Character('s') => sort_by(view, model, view.sort.column.beside(view.width, true)),
+        Key::Character('S') => sort_by(view, model, view.sort.column.beside(view.width, false)),
         Key::Character('r') => {
             view.sort.is_reversed = !view.sort.is_reversed;
             view.arrange(model);
@@ -123,8 +123,8 @@ fn on_row(key: Key, view: &mut View, model: &mut Model, read: Read<'_>) -> Then 
     Then::Read
 }
 
-fn sort_by(view: &mut View, model: &Model, by: usize) {
-    view.sort.column = view.sort.column.moved(by);
+fn sort_by(view: &mut View, model: &Model, column: Column) {
+    view.sort.column = column;
     view.sort.is_reversed = false;
     view.arrange(model);
 }

@@ -1,5 +1,6 @@
 //! `--watch`: the table read again and again, as a live view in a terminal, or as plain frames elsewhere.
 
+mod background;
 mod columns;
 mod draw;
 mod input;

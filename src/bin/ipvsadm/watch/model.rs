@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ipvs::{Counters, DestinationEntry, DestinationId, ServiceEntry, ServiceId};
 
 use super::rate::{Meter, Rate};
+use crate::messages::Result;
 
 /// How many rates of all services together are kept.
 const HISTORY: usize = 240;
@@ -199,6 +200,14 @@ impl Model {
     pub(super) fn update(&mut self, services: Vec<ServiceEntry>, totals: Counters, now: Instant) {
         self.services = Some(follow(self.services.take(), services, now, self.marked));
         self.update_totals(totals, now);
+    }
+
+    /// Takes a reading, or why there is none.
+    pub(super) fn take(&mut self, read: Result<(Vec<ServiceEntry>, Counters)>) {
+        match read {
+            Ok((services, totals)) => self.update(services, totals, Instant::now()),
+            Err(failure) => self.failure = Some(failure.message),
+        }
     }
 
     /// Takes a reading of one service among the others.

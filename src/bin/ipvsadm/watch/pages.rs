@@ -124,7 +124,10 @@ pub(super) fn connections(
     service: &ServiceId,
     server: &DestinationId,
 ) {
-    let Some(connections) = scene.connections else { return };
+    let Some(connections) = scene.connections else {
+        frame.render_widget(Paragraph::new("reading the connections"), area);
+        return;
+    };
     let mut text = AddressFormatter::numeric();
     let of = text.service(service).to_owned();
     let address = text.endpoint(server.address, server.port, protocol_of(service));

@@ -27,9 +27,19 @@ pub(super) struct Kernel<'a> {
     known: Vec<ServiceId>,
 }
 
+/// Which connections are shown: so many of a server, from the first on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) service: ServiceId,
+    pub(super) server: DestinationId,
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
 /// Connections of a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OfServer {
+    pub(super) of: Shown,
     /// Those that are shown.
     pub(super) rows: Vec<Row>,
     /// How many there are.
@@ -59,9 +69,7 @@ impl<'a> Kernel<'a> {
 
     /// The same again. What keeps them from being read is shown, for it may pass.
     pub(super) fn read(&mut self, model: &mut Model) {
-        if let Err(failure) = self.first(model) {
-            model.failure = Some(failure.message);
-        }
+        model.take(self.services_and_totals());
     }
 
     /// Reads one service of many.
@@ -94,7 +102,7 @@ impl<'a> Kernel<'a> {
         found.ok_or_else(|| messages::no_such_service(id))
     }
 
-    fn services_and_totals(&mut self) -> Result<(Vec<ServiceEntry>, Counters)> {
+    pub(super) fn services_and_totals(&mut self) -> Result<(Vec<ServiceEntry>, Counters)> {
         if let Some(id) = self.only {
             let entry = self.service(&id)?;
             return Ok((vec![entry], entry.stats.total));
@@ -151,21 +159,16 @@ fn services(client: &mut Client, known: &[ServiceId]) -> ipvs::Result<Vec<Servic
     Ok(services)
 }
 
-/// Connections of a server, of which so many are shown from the first on.
-pub(super) fn connections(
-    service: &ServiceId,
-    server: &DestinationId,
-    first: usize,
-    count: usize,
-) -> Result<OfServer> {
+/// Connections of a server.
+pub(super) fn connections(of: Shown) -> Result<OfServer> {
     let refused = |error: Error| -> Failure { messages::refused(&error, None) };
     let mut connections = Connections::open().map_err(refused)?;
-    let mut found = OfServer::default();
+    let mut found = OfServer { of, rows: Vec::new(), all: 0 };
     while let Some(connection) = connections.next_row().map_err(refused)? {
-        if !is_of(&connection, service, server) {
+        if !is_of(&connection, &of.service, &of.server) {
             continue;
         }
-        if found.all >= first && found.rows.len() < count {
+        if found.all >= of.first && found.rows.len() < of.count {
             let Connection { protocol, client, service: _, destination: _, state, expires, engine: _ } =
                 connection;
             found.rows.push(Row { protocol: protocol.to_owned(), client, state: state.to_owned(), expires });

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::terminal::{
@@ -16,14 +17,21 @@ use ratatui::crossterm::{cursor, execute, style};
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::keys::{self, Key};
 
 /// How long the rest of a key's sequence may take: it begins with the byte of Escape.
 const SEQUENCE: Duration = Duration::from_millis(30);
 
-/// Signals that end the program, once the terminal is as it was.
-const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+/// Signals that are not read: they end no program, or (SIGPIPE) have a handler. All others that can be sent end it, once the
+/// terminal is as it was, but for those in [`Screen::signal`].
+const LEFT: [Signal; 5] =
+    [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE];
+
+/// The most columns or rows, and cells, that are drawn, in the corner of a larger terminal: each takes memory and time.
+const MOST: u16 = 1000;
+const MOST_CELLS: u32 = 200_000;
 
 /// What arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +43,12 @@ pub(super) enum Event {
     Continued,
     /// It is to stop, until it is continued.
     Suspend,
-    /// It is to end.
-    End(Signal),
+    /// It is to end, by the signal of this number.
+    End(i32),
     /// The time is up.
     Time,
+    /// Something else is there.
+    Bell,
     /// Nobody is at the other end of the terminal.
     Lost,
 }
@@ -56,7 +66,8 @@ pub(super) fn size() -> io::Result<(u16, u16)> {
 
 /// The terminal, while the view has it.
 pub(super) struct Screen<W: Write> {
-    pub(super) terminal: Terminal<CrosstermBackend<W>>,
+    /// Its own end prints, and panics where the terminal is lost.
+    pub(super) terminal: ManuallyDrop<Terminal<CrosstermBackend<W>>>,
     area: Rect,
     input: Input,
     signals: SignalFd,
@@ -94,7 +105,11 @@ impl<W: Write> Screen<W> {
         let area = Rect::default(); // until it is taken
         let viewport = Viewport::Fixed(area);
         let terminal = Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport })?;
+        let terminal = ManuallyDrop::new(terminal);
         let mut screen = Self { terminal, area, input, signals, bytes: Vec::new() };
+        // Whatever ends the view, it leaves no file with what was in its memory.
+        let most = getrlimit(Resource::Core).maximum;
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: most });
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             restore();
@@ -119,7 +134,9 @@ impl<W: Write> Screen<W> {
     /// Makes the next drawing write everything, at the size that the terminal has now.
     pub(super) fn redraw(&mut self) -> io::Result<()> {
         let (columns, rows) = size()?;
-        self.area = Rect::new(0, 0, columns, rows);
+        let columns = columns.min(MOST);
+        let most = u16::try_from(MOST_CELLS / u32::from(columns.max(1))).unwrap_or(MOST).min(MOST);
+        self.area = Rect::new(0, 0, columns, rows.min(most));
         self.terminal.resize(self.area)?;
         execute!(io::stdout(), Clear(ClearType::All))
     }
@@ -145,11 +162,11 @@ impl<W: Write> Screen<W> {
         self.take()
     }
 
-    /// Waits until something arrives, or the time is up.
-    pub(super) fn wait(&mut self, until: Instant) -> io::Result<Event> {
+    /// Waits until something arrives, here or at `bell`, or the time is up.
+    pub(super) fn wait(&mut self, until: Instant, bell: &impl AsFd) -> io::Result<Event> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let (has_input, has_signal, is_lost) = self.poll(left)?;
+            let (has_input, has_signal, is_lost, has_rung) = self.poll(left, bell)?;
             if has_signal {
                 if let Some(event) = self.signal()? {
                     return Ok(event);
@@ -161,32 +178,37 @@ impl<W: Write> Screen<W> {
             if has_input {
                 return self.keys();
             }
+            if has_rung {
+                return Ok(Event::Bell);
+            }
             if until <= Instant::now() {
                 return Ok(Event::Time);
             }
         }
     }
 
-    /// Whether there are keys, there is a signal, nobody is left.
-    fn poll(&self, time: Duration) -> io::Result<(bool, bool, bool)> {
-        let mut both = [PollFd::new(&self.input, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+    /// Whether there are keys, there is a signal, nobody is left, the bell has rung.
+    fn poll(&self, time: Duration, bell: &impl AsFd) -> io::Result<(bool, bool, bool, bool)> {
+        let mut all = [self.input.as_fd(), self.signals.as_fd(), bell.as_fd()]
+            .map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN));
         let time = Timespec::try_from(time).map_err(io::Error::other)?;
-        match poll(&mut both, Some(&time)) {
+        match poll(&mut all, Some(&time)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let [input, signals] = both.map(|one| one.revents());
+        let [input, signals, bell] = all.map(|one| one.revents());
         let is_lost = input.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
-        Ok((input.contains(PollFlags::IN), signals.contains(PollFlags::IN), is_lost))
+        let is_there = |one: PollFlags| one.contains(PollFlags::IN);
+        Ok((is_there(input), is_there(signals), is_lost, is_there(bell)))
     }
 
     fn signal(&mut self) -> io::Result<Option<Event>> {
         let Some(info) = self.signals.read_signal()? else { return Ok(None) };
-        let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
-        Ok(signal.map(|signal| match signal {
-            Signal::SIGWINCH => Event::Resized,
-            Signal::SIGCONT => Event::Continued,
-            Signal::SIGTSTP => Event::Suspend,
+        let number = i32::try_from(info.ssi_signo).unwrap_or(libc::SIGTERM);
+        Ok(Some(match number {
+            libc::SIGWINCH => Event::Resized,
+            libc::SIGCONT => Event::Continued,
+            libc::SIGTSTP => Event::Suspend,
             other => Event::End(other),
         }))
     }
@@ -194,10 +216,17 @@ impl<W: Write> Screen<W> {
     fn keys(&mut self) -> io::Result<Event> {
         self.receive()?;
         // Escape, or the beginning of another key?
-        if self.bytes.last() == Some(&0x1b) && self.poll(SEQUENCE)?.0 {
+        if self.bytes.last() == Some(&0x1b) && self.has_more()? {
             self.receive()?;
         }
         Ok(Event::Keys(keys::decode(&mut self.bytes)))
+    }
+
+    /// Whether more bytes follow at once.
+    fn has_more(&self) -> io::Result<bool> {
+        let mut input = [PollFd::new(&self.input, PollFlags::IN)];
+        let time = Timespec::try_from(SEQUENCE).map_err(io::Error::other)?;
+        Ok(poll(&mut input, Some(&time)).is_ok_and(|count| count > 0))
     }
 
     /// Reads what is there.
@@ -218,9 +247,13 @@ impl<W: Write> Drop for Screen<W> {
     }
 }
 
-/// All signals that the view reads.
+/// All signals that the view reads, real-time ones too.
 fn signals() -> SigSet {
-    ENDING.into_iter().chain([Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH]).collect()
+    let mut all = SigSet::all();
+    for signal in LEFT {
+        all.remove(signal);
+    }
+    all
 }
 
 /// Whether there is something to restore.
@@ -237,7 +270,7 @@ fn restore() {
 }
 
 /// Ends the program by a signal that the view has read, so that its parent learns of it.
-pub(super) fn end_by(signal: Signal) {
-    let _ = SigSet::from(signal).thread_unblock();
-    let _ = raise(signal); // it may be ignored
+pub(super) fn end_by(signal: i32) {
+    let _ = signal_hook::low_level::raise(signal); // it may be ignored
+    let _ = signals().thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
 }

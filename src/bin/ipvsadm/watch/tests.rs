@@ -324,7 +324,7 @@ address                    active conn/s
  ▾ TCP  192.0.2.2:80            0      -
     10.0.2.1:80                 0      -
     10.0.2.2:80                 0      -
-q quit  ? help  / filter  s sort  Enter";
+q quit  ? help  / filter  s sort";
     assert_eq!(screen, expected, "\n{screen}");
     for (columns, rows) in [(39, 10), (40, 9), (7, 1)] {
         world.terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();

@@ -91,14 +91,17 @@ impl Theme {
         text
     }
 
-    /// A text that fits into a width. If it was cut, that is seen: a part of an address looks like another one.
+    /// An address that fits into a width. If it was cut, that is seen: a part of an address looks like another one. It is
+    /// cut in the middle, because the port and the last digits tell neighbours apart.
     pub(super) fn cut(self, text: String, width: u16) -> String {
-        let width = usize::from(width);
-        if text.chars().count() <= width {
+        let (length, width) = (text.chars().count(), usize::from(width));
+        if length <= width {
             return text;
         }
-        let start = text.chars().take(width.saturating_sub(1));
-        start.chain([if self.is_ascii { '>' } else { '…' }]).collect()
+        let end = width.saturating_sub(1) / 2;
+        let start = text.chars().take(width.saturating_sub(1) - end);
+        let middle = if self.is_ascii { '~' } else { '…' };
+        start.chain([middle]).take(width).chain(text.chars().skip(length - end)).collect()
     }
 
     /// In front of a service whose servers are not shown, and of one whose servers are.
@@ -123,11 +126,12 @@ mod tests {
 
     #[test]
     fn a_text_that_is_cut_says_so() {
-        for (text, width, cut) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 0, ""), ("äöü", 2, "ä…")]
+        for (text, width, cut) in
+            [("abc", 3, "abc"), ("abcd", 3, "a…d"), ("", 0, ""), ("a", 0, ""), ("äöü", 2, "ä…")]
         {
             assert_eq!(Theme::new(true, false).cut(text.to_owned(), width), cut);
         }
-        assert_eq!(Theme::new(true, true).cut("10.0.0.1:8080".to_owned(), 12), "10.0.0.1:80>");
+        assert_eq!(Theme::new(true, true).cut("10.0.0.1:8080".to_owned(), 12), "10.0.0~:8080");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) struct View {
     pub(super) offset: usize,
     /// The first line that is shown of a page other than the table.
     pub(super) scroll: usize,
+    /// The width of the screen.
+    pub(super) width: u16,
     /// The services that are shown, in their order, as places in the model.
     order: Vec<usize>,
 }
@@ -63,6 +65,7 @@ impl View {
             place: 0,
             offset: 0,
             scroll: 0,
+            width: u16::MAX,
             order: Vec::new(),
         }
     }
