@@ -61,7 +61,8 @@ parts!(the_walk_dies_of_what_clients_suffer_from of 4);
 /// One fault of each kind; all with `IPVS_ALL_FAULTS=1`.
 fn the_walk_dies_of_what_clients_suffer_from(part: Part) {
     // These are served, if not as configured.
-    const SERVED: [&str; 3] = ["weights-ignored", "threshold-reached", "expire-quiescent-template"];
+    const SERVED: [&str; 5] =
+        ["all-to-one", "hash-weights", "weights-ignored", "threshold-reached", "expire-quiescent-template"];
     let mut ids = HashSet::new();
     let all = std::env::var_os("IPVS_ALL_FAULTS").is_some();
     let suffering: Vec<_> = faults::all()

@@ -1,4 +1,4 @@
-//! Whom `sh` and `dh` send elsewhere when a server goes, comes or gets another weight: their tables, place by place.
+//! The tables of `sh` and `dh`, place by place, and whom they send elsewhere when a server goes, comes or gets another weight.
 //!
 //! Both have 256 places, and a client has one of them by its address, all with the same chance (`dh`: a destination). They are
 //! given to the servers, the newest first: by `dh` one each, by `sh` as many as the weight, and one for weight 0; then again from
@@ -8,8 +8,39 @@ use std::fmt;
 
 use ipvs::{Destination, DestinationId, SchedulerFlags, Service};
 
-/// A table's size (kernel: `IP_VS_SH_TAB_SIZE`, `IP_VS_DH_TAB_SIZE`).
-const PLACES: usize = 256;
+/// A table's size: `CONFIG_IP_VS_SH_TAB_BITS` and `CONFIG_IP_VS_DH_TAB_BITS` are 8 wherever the kernel is built with their defaults.
+pub(crate) const PLACES: usize = 256;
+
+/// The places of `sh`: as many for a server as its weight, and one with weight 0, over and over until all are given. A weight
+/// is not divided, so a heavy server may leave none for the others.
+pub(crate) fn by_weight(weights: &[u32]) -> Vec<usize> {
+    let turns = weights.iter().enumerate();
+    turns
+        .cycle()
+        .flat_map(|(server, weight)| {
+            let places = usize::try_from(*weight).unwrap_or(usize::MAX).clamp(1, PLACES);
+            std::iter::repeat_n(server, places)
+        })
+        .take(PLACES)
+        .collect()
+}
+
+/// The places of `dh`: one for each server, over and over.
+pub(crate) fn one_each(servers: usize) -> Vec<usize> {
+    (0..servers).cycle().take(PLACES).collect()
+}
+
+/// The place of a number.
+#[allow(clippy::cast_possible_truncation, reason = "8 bits are left")]
+pub(crate) fn place(number: u32) -> usize {
+    const GOLDEN_RATIO: u32 = 0x61C8_8647;
+    usize::from((number.wrapping_mul(GOLDEN_RATIO) >> 24) as u8)
+}
+
+/// The places where `sh-fallback` looks, one after another, when the server of a place is not available.
+pub(crate) fn fallback(place: usize) -> impl Iterator<Item = usize> {
+    (0..PLACES).map(move |step| (2 * place + step) % PLACES)
+}
 
 /// A scheduler that sends a client to the server that its place belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,38 +129,29 @@ impl fmt::Display for Share {
 }
 
 struct Places {
-    /// None in a service without servers.
-    table: Vec<Option<(DestinationId, bool)>>,
+    /// The server of each place, and whether it takes clients; nothing in a service without servers.
+    table: Vec<(DestinationId, bool)>,
     fallback: bool,
 }
 
 impl Places {
     fn of(hashing: Hashing, servers: &[Destination]) -> Option<Self> {
-        let (by_weight, fallback) = match hashing {
-            Hashing::Source { fallback } => (true, fallback),
-            Hashing::Destination => (false, false),
+        let (numbers, fallback) = match hashing {
+            Hashing::Source { fallback } => {
+                let weights: Vec<u32> = servers.iter().map(|server| server.weight).collect();
+                (by_weight(&weights), fallback)
+            }
+            Hashing::Destination => (one_each(servers.len()), false),
             Hashing::Maglev { .. } => return None,
         };
-        let width = |server: &Destination| {
-            let weight = if by_weight { usize::try_from(server.weight).unwrap_or(PLACES) } else { 1 };
-            weight.clamp(1, PLACES)
-        };
-        let turn = servers
-            .iter()
-            .flat_map(|server| std::iter::repeat_n(Some((server.id, server.weight > 0)), width(server)));
-        let mut table: Vec<_> = turn.cycle().take(PLACES).collect();
-        table.resize(PLACES, None);
-        Some(Self { table, fallback })
+        let at = |number: usize| servers.get(number).map(|server| (server.id, server.weight > 0));
+        Some(Self { table: numbers.into_iter().filter_map(at).collect(), fallback })
     }
 
     /// The server of a place; none if its client is refused.
-    fn chosen(&self, place: usize) -> Option<DestinationId> {
-        let open = |place: usize| {
-            let (server, is_open) = (*self.table.get(place % PLACES)?)?;
-            is_open.then_some(server)
-        };
-        let others = (0..PLACES).filter(|_| self.fallback).find_map(|offset| open(2 * place + offset));
-        open(place).or(others)
+    fn chosen(&self, at: usize) -> Option<DestinationId> {
+        let open = |at: usize| self.table.get(at).filter(|(_, is_open)| *is_open).map(|(server, _)| *server);
+        open(at).or_else(|| fallback(at).filter(|_| self.fallback).find_map(open))
     }
 }
 

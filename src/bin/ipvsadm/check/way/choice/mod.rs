@@ -5,13 +5,14 @@
 mod counted;
 mod mh;
 mod numbers;
-mod sh;
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
 
 use ipvs::{DestinationEntry, Family, Scheduler, SchedulerFlags, Service};
+
+use crate::places;
 
 /// What schedulers look at in the first packet of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -113,8 +114,8 @@ impl<'a> Choices<'a> {
     ) -> Self {
         let weights: Vec<u32> = servers.iter().map(|server| server.destination.weight).collect();
         let table = match service.scheduler {
-            Scheduler::SH => Table::Source(sh::by_weight(&weights)),
-            Scheduler::DH => Table::Destination(sh::one_each(servers.len())),
+            Scheduler::SH => Table::Source(places::by_weight(&weights)),
+            Scheduler::DH => Table::Destination(places::one_each(servers.len())),
             Scheduler::MH => maglev(service, servers, last_weight),
             Scheduler::RR | Scheduler::WRR | Scheduler::LBLC | Scheduler::LBLCR => {
                 Table::Unknown(Unknown::Past)
@@ -133,14 +134,14 @@ impl<'a> Choices<'a> {
         }
         match &self.table {
             Table::Source(places) => self.number(flow).map_or_else(Verdict::Unknown, |number| {
-                let place = sh::place(number);
-                self.at(places, place, &mut sh::fallback(place))
+                let place = places::place(number);
+                self.at(places, place, &mut places::fallback(place))
             }),
             Table::Maglev(places) => self.number(flow).map_or_else(Verdict::Unknown, |number| {
                 self.at(places, mh::place(number), &mut mh::fallback(number))
             }),
             Table::Destination(places) => match flow.to {
-                Some(to) => self.at(places, sh::place(numbers::of_address(to)), &mut std::iter::empty()),
+                Some(to) => self.at(places, places::place(numbers::of_address(to)), &mut std::iter::empty()),
                 None => Verdict::Unknown(Unknown::Destination),
             },
             Table::MaglevUnknown(drained) => match self.only_available() {
@@ -158,9 +159,9 @@ impl<'a> Choices<'a> {
     /// The place of a client in the scheduler's table; none if the scheduler has no such table.
     pub(crate) fn place(&self, flow: &Flow) -> Option<usize> {
         match &self.table {
-            Table::Source(_) => self.number(flow).ok().map(sh::place),
+            Table::Source(_) => self.number(flow).ok().map(places::place),
             Table::Maglev(_) => self.number(flow).ok().map(mh::place),
-            Table::Destination(_) => flow.to.map(|to| sh::place(numbers::of_address(to))),
+            Table::Destination(_) => flow.to.map(|to| places::place(numbers::of_address(to))),
             Table::MaglevUnknown(_) | Table::Counted(_) | Table::Unknown(_) => None,
         }
     }
