@@ -321,8 +321,8 @@ mod a_fault_leaves_the_old_table_or_the_new_one_or_is_told_of {
 
     #[test]
     fn sockets() {
-        // That one more cannot be had is no obstacle to the way back.
-        assert_eq!(met(0), [(2, false), (2, true), (255, false), (255, true)]);
+        // That one more cannot be had is no obstacle to the way back, nor that none can tell whose notes of drained servers count.
+        assert_eq!(met(0), [(0, false), (0, true), (2, false), (2, true), (255, false), (255, true)]);
     }
 
     #[test]
