@@ -25,7 +25,7 @@ const LIMIT: &str = "/proc/sys/net/ipv4/vs/conn_max";
 pub struct TableLoad {
     /// Connections and persistence templates. A client of a persistent service has one of each.
     pub connections: u64,
-    /// How many there may be (`net.ipv4.vs.conn_max`); none if the setting cannot be read.
+    /// How many there may be (`net.ipv4.vs.conn_max`); none if the setting is not there, or hidden from this user.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub connections_allowed: Option<u64>,
     /// The table of connections.
@@ -65,7 +65,15 @@ impl TableLoad {
         let reason = || format!("unexpected content of {STATUS}");
         let load = parse(&text)
             .ok_or_else(|| Error::Malformed { operation: Operation::GetTotals, reason: reason() })?;
-        let connections_allowed = fs::read_to_string(LIMIT).ok().and_then(|text| text.trim().parse().ok());
+        let connections_allowed = match fs::read_to_string(LIMIT) {
+            Ok(text) => text.trim().parse().ok(),
+            Err(error)
+                if [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied].contains(&error.kind()) =>
+            {
+                None
+            }
+            Err(source) => return Err(Error::Procfs { path: LIMIT, source }),
+        };
         Ok(Some(Self { connections_allowed, ..load }))
     }
 }

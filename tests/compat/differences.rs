@@ -340,7 +340,8 @@ fn no_ipv6_names_saved(_: &Case, expected: &Outcome, got: &Outcome) -> Option<Ou
 
 /// A single change may be followed by a warning. Which: `tests/cli/warnings.rs`.
 fn with_warnings(case: &Case, expected: &Outcome, got: &Outcome) -> Option<Outcome> {
-    const CHANGES: [&str; 6] = ["-a", "-e", "-E", "--add-server", "--edit-server", "--edit-service"];
+    const CHANGES: [&str; 8] =
+        ["-A", "-a", "-e", "-E", "--add-service", "--add-server", "--edit-server", "--edit-service"];
     let change = case.args.first().is_some_and(|first| {
         CHANGES.iter().any(|change| first == change || (change.len() == 2 && first.starts_with(change)))
     });

@@ -75,7 +75,8 @@ fn a_change_that_was_made_may_be_warned_of() {
     let nothing = says(0, "");
     assert!(may("-a -t 10.0.0.1:80 -r 10.1.0.1 -w 5", None, &nothing, &warned));
     assert!(may("-E -t 10.0.0.1:80", None, &nothing, &warned));
-    for line in ["-Ln", "-Sn", "-C", "-A -t 10.0.0.1:80", "-D -t 10.0.0.1:80"] {
+    assert!(may("-A -u 10.0.0.1:80 -o", None, &nothing, &warned));
+    for line in ["-Ln", "-Sn", "-C", "-D -t 10.0.0.1:80"] {
         assert!(!may(line, None, &nothing, &warned), "{line}");
     }
     assert!(!may("-R", Some("-E -t 10.0.0.1:80\n"), &nothing, &warned));

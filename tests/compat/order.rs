@@ -57,7 +57,8 @@ fn service_key(line: &str) -> Option<Key> {
         "UDP" | "-u" => 17,
         "SCTP" | "--sctp-service" => 132,
         "FWM" | "-f" => {
-            let mark = words.next()?.parse().ok()?;
+            // The original prints the upper half as negative numbers.
+            let mark = u32::try_from(words.next()?.parse::<i64>().ok()? & i64::from(u32::MAX)).ok()?;
             return Some((mark, matches!(words.next(), Some("IPv6" | "-6")), 0, 0, 0));
         }
         _ => return None,

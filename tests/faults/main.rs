@@ -123,7 +123,7 @@ const NEVER_REFUSED: [i64; 5] = [
 /// Runs a command with a fault at a call. Returns which that was, if there were so many and it can be refused.
 fn run(work: &Work, at: usize, fault: Option<Errno>) -> (Option<i64>, Outcome) {
     let (mut met, mut seen) = (None, 0);
-    let output = traced::run(work.command(), |call| {
+    let output = traced::run(work.stopped(), |call| {
         seen += 1;
         if seen <= at || met.is_some() || NEVER_REFUSED.contains(&call.number) {
             return Way::Pass;
@@ -137,7 +137,7 @@ fn run(work: &Work, at: usize, fault: Option<Errno>) -> (Option<i64>, Outcome) {
 /// The calls of a command.
 fn calls(work: &Work) -> Vec<i64> {
     let mut calls = Vec::new();
-    traced::run(work.command(), |call| {
+    traced::run(work.stopped(), |call| {
         calls.push(call.number);
         Way::Pass
     });

@@ -37,7 +37,7 @@ fn one_byte_at_a_time() {
         let good = work.run();
         work.start();
         let mut shortened = 0;
-        let output = traced::run(work.command(), |call| {
+        let output = traced::run(work.stopped(), |call| {
             if !is_shortened(call) {
                 return Way::Pass;
             }

@@ -33,20 +33,17 @@ pub(crate) struct Call {
     pub(crate) pid: Pid,
 }
 
-/// Runs a command, and decides about each of its calls behind the loader's and those by which the language's own library
-/// starts it: the second `sigaltstack` is the last of these.
+/// Runs a stopped command, and decides about each of its calls behind the loader's: its own first one is a `poll`, which asks
+/// what of stdin, stdout and stderr is open.
 pub(crate) fn run(mut command: Command, mut decide: impl FnMut(&Call) -> Way) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    loop {
-        let child = command.spawn().unwrap();
-        let pid = Pid::from_raw(child.id().try_into().unwrap());
-        // Within the loader's work, which takes long enough.
-        ptrace::attach(pid).unwrap();
-        match trace(pid, &mut decide) {
-            Some(Some(status)) => return output(child, status),
-            Some(None) => return ended(child, &command),
-            None => drop(child),
-        }
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    ptrace::attach(pid).unwrap();
+    kill(pid, Signal::SIGCONT).unwrap(); // else it stops again when it is left to itself
+    match trace(pid, &mut decide) {
+        Some(status) => output(child, status),
+        None => ended(child, &command),
     }
 }
 
@@ -58,20 +55,21 @@ fn output(mut child: Child, status: ExitStatus) -> Output {
     Output { status, stdout, stderr }
 }
 
-/// How the program ended, or that it runs freely; none if its start was over before it was traced.
-#[allow(clippy::option_option, reason = "three ends")]
-fn trace(pid: Pid, decide: &mut impl FnMut(&Call) -> Way) -> Option<Option<ExitStatus>> {
-    let mut starts = 2;
+/// How the program ended; none if it runs freely.
+fn trace(pid: Pid, decide: &mut impl FnMut(&Call) -> Way) -> Option<ExitStatus> {
+    let mut has_begun = false;
     // What is in the registers behind the call.
     let mut back: Option<Way> = None;
     loop {
         let mut signal = None;
         match waitpid(pid, None).unwrap() {
             WaitStatus::Exited(_, code) => {
-                return (starts == 0).then(|| Some(ExitStatus::from_raw(code << 8)));
+                assert!(has_begun, "it ended with {code} before its first call");
+                return Some(ExitStatus::from_raw(code << 8));
             }
             WaitStatus::Signaled(_, signal, _) => {
-                return (starts == 0).then(|| Some(ExitStatus::from_raw(signal as i32)));
+                assert!(has_begun, "{signal} ended it before its first call");
+                return Some(ExitStatus::from_raw(signal as i32));
             }
             WaitStatus::PtraceSyscall(_) => {
                 let mut registers = ptrace::getregs(pid).unwrap();
@@ -81,20 +79,20 @@ fn trace(pid: Pid, decide: &mut impl FnMut(&Call) -> Way) -> Option<Option<ExitS
                         registers.rax = refused(errno);
                         ptrace::setregs(pid, registers).unwrap();
                         ptrace::detach(pid, None).unwrap();
-                        return Some(None);
+                        return None;
                     }
                     Some(Way::Length(length)) => {
                         registers.rdx = length;
                         ptrace::setregs(pid, registers).unwrap();
                     }
                     _ if !is_entry(&registers) => {}
-                    _ if starts > 0 => starts -= u8::from(number == libc::SYS_sigaltstack),
+                    _ if !has_begun => has_begun = [libc::SYS_poll, libc::SYS_ppoll].contains(&number),
                     _ => match decide(&Call { number, registers, pid }) {
                         Way::Pass => {}
                         Way::Signal(signal) => {
                             kill(pid, signal).unwrap();
                             ptrace::detach(pid, None).unwrap();
-                            return Some(None);
+                            return None;
                         }
                         Way::Fail(errno) => {
                             registers.orig_rax = u64::MAX;
@@ -109,9 +107,10 @@ fn trace(pid: Pid, decide: &mut impl FnMut(&Call) -> Way) -> Option<Option<ExitS
                     },
                 }
             }
-            WaitStatus::Stopped(_, Signal::SIGSTOP) => {
+            WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT) => {
                 ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
             }
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => {} // the shell has become the command
             WaitStatus::Stopped(_, other) => signal = Some(other),
             other => panic!("{other:?}"),
         }

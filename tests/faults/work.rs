@@ -103,7 +103,17 @@ impl Work {
 
     /// The command.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(OURS);
+        self.started_by(Command::new(OURS))
+    }
+
+    /// The command, which stops before it begins: it would be over before it is traced.
+    pub(crate) fn stopped(&self) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh", OURS]);
+        self.started_by(shell)
+    }
+
+    fn started_by(&self, mut command: Command) -> Command {
         command.args(self.words.split(' ')).env("IPVSADM_QUIET", "1");
         command.stdin(fs::File::open(if self.words == "-R" { FILE } else { "/dev/null" }).unwrap());
         command

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use ipvs::{Client, Connection, DestinationId, Family, Protocol, ServiceId};
+use ipvs::{Client, Connection, Connections, DestinationId, Family, Protocol, ServiceId};
 
 use crate::command::ConnectionFilter;
 use crate::connections::{self, Unsettled};
@@ -15,8 +15,9 @@ pub(super) struct FilteredConnections<'a> {
 }
 
 impl<'a> FilteredConnections<'a> {
-    /// Reads what the filter needs to know.
+    /// Reads what the filter needs to know. Connections that cannot be read are an error here, before anything is printed.
     pub(super) fn new(filter: ConnectionFilter, client: &'a mut Client) -> ipvs::Result<Self> {
+        drop(Connections::open()?);
         let mark = match filter.service {
             Some(id @ ServiceId::Fwmark { .. }) => Some(MarkedService::read(id, client)?),
             _ => None,
