@@ -63,13 +63,13 @@ pub const TABLE: &[Difference] = &[
     },
     Difference {
         heading: "Warnings about a change that may be a mistake",
-        case: "dest-084",
-        rule: Does(with_warnings),
+        case: "prec-135",
+        rule: Does(with_readings),
     },
     Difference {
         heading: "Warnings about a change that may be a mistake",
-        case: "prec-135",
-        rule: Does(with_readings),
+        case: "dest-084",
+        rule: Does(with_warnings),
     },
     Difference { heading: LINES, case: "restore-008", rule: Does(numbered_lines) },
     Difference {
