@@ -63,7 +63,7 @@ fn an_edit_in_a_large_service_is_no_dearer_than_in_a_small_one() {
     let (_, _, said) = run(OURS, &format!("-e -t {LARGE} -r {} -m -w 9", server(MANY - 1)));
     assert!(said.contains("reset options that were left out: '-x 1000' to 0"), "{said}");
     let (status, _, said) = run(OURS, &format!("-e -t {LARGE} -r 10.9.0.1:80 --keep -w 9"));
-    assert_eq!((status, said.as_str()), (255, "No such destination\n"));
+    assert_eq!((status, said.as_str()), (255, "No such destination: '10.9.0.1:80'; there is 10.1.0.1:80\n"));
 
     // The library, whose client goes on after a list that was broken off.
     let mut client = Client::open().unwrap();

@@ -55,7 +55,9 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use cli::siblings::Sibling;
-use command::Command;
+use ipvs::Change;
+
+use command::{ChangeRequest, Command};
 use messages::Result;
 use output::Output;
 use resolver::Resolver;
@@ -106,7 +108,9 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         None => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
-    if matches!(command, Command::Change(_)) {
+    // An edit of a server looks for it in a list that is broken off, whose socket is then busy: it takes two.
+    let is_edit = |request: &ChangeRequest| matches!(request.change, Change::EditDestination { .. });
+    if matches!(&command, Command::Change(request) if !is_edit(request)) {
         session = session.for_a_change();
     }
     let result = run::command_line(&mut session, &command, out);
