@@ -99,7 +99,7 @@ impl Change {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid), with the value and what can be used instead.
+    /// [`Error::Invalid`], with the value and what can be used instead.
     pub fn check(&self) -> Result<()> {
         match self {
             Self::AddService(service) | Self::EditService(service) => service.check(),
