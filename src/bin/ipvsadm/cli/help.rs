@@ -87,7 +87,7 @@ fn folded(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// As [`clap`], with the options of one command.
+/// As `clap`, with the options of one command.
 fn clap_of(program: &str, command: OptionKey) -> clap::Command {
     let changes = matrix::takes(command, OptionKey::DryRun);
     let goes_with = |spec: &&OptionSpec| match (spec.checked_as, spec.key) {
