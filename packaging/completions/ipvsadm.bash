@@ -1,7 +1,7 @@
 # Completion of ipvsadm, ipvsadm-save and ipvsadm-restore for bash.
 
 # The options: name, letters, value (with `?` if it may be missing), group, and the commands that they go with.
-# What is between the marks is made of the tool's own table: src/bin/ipvsadm/cli/completions.rs.
+# What is between the marks is made of the tool's own table: src/cli/completions.rs.
 mapfile -t _ipvsadm_table <<'TABLE'
 # BEGIN OF THE TABLE
 add-service|A|||command|add a virtual service (-t, -u, -f, --sctp-service)

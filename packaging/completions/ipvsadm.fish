@@ -91,7 +91,7 @@ function __ipvsadm_values
     end
 end
 
-# What is between the marks is made of the tool's own table: src/bin/ipvsadm/cli/completions.rs.
+# What is between the marks is made of the tool's own table: src/cli/completions.rs.
 # BEGIN OF THE TABLE
 function __ipvsadm_letter
     switch $argv[1]

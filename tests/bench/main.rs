@@ -15,14 +15,7 @@
     reason = "a measurement ends where it fails, and prints its table"
 )]
 
-#[path = "../lab/dns.rs"]
-mod dns;
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod kernel;
-#[path = "../lab/many_connections.rs"]
-mod many_connections;
 mod names;
 mod program;
 mod rules;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::dns::{self, Way};
+use crate::fresh;
 use crate::program::Call;
-use crate::{fresh, lab};
+use lab::dns::{self, Way};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 const SAVED: &str = "/run/bench-names";

@@ -10,7 +10,8 @@ use ipvs::{Change, Client};
 use crate::program::{Call, clean};
 use crate::rules::Table;
 use crate::table::{Rounds, Row, Times, Who, alternate, best};
-use crate::{fresh, kernel, lab, many_connections as made};
+use crate::{fresh, kernel};
+use lab::many_connections as made;
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 

@@ -7,9 +7,9 @@ use std::fmt::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::OURS;
 use crate::load::{Close, Load, Wrk};
-use crate::network::{build, within};
-use crate::{OURS, lab};
+use lab::network::{build, within};
 
 const SERVERS: [&str; 3] = ["rs1", "rs2", "rs3"];
 const CLIENTS: [&str; 3] = ["client1", "client2", "client3"];

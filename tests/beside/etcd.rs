@@ -5,8 +5,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::network::within;
 use crate::running::{FOLDER, Running, unpacked};
+use lab::network::within;
 
 pub(crate) const KEY: &str = "/ipvsadm/web";
 pub(crate) const ENDPOINT: &str = "http://10.9.0.1:2379";

@@ -7,10 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::OURS;
 use crate::etcd::{ENDPOINT, KEY, Store, put};
-use crate::network::{build, within};
 use crate::running::{FOLDER, Running, own_folder, unpacked};
-use crate::{OURS, lab};
+use lab::network::{build, within};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DIRECTORS: [&str; 3] = ["d1", "d2", "d3"];

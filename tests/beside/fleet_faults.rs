@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::OURS;
 use crate::etcd::{KEY, Store, etcdctl, put};
 use crate::fleet::{FIRST, document, follow, log, metric, table, with};
-use crate::network::build;
 use crate::running::{FOLDER, own_folder, unpacked};
-use crate::{OURS, lab};
+use lab::network::build;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]

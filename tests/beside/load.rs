@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::network::{enter, within};
 use crate::running::unpacked;
+use lab::network::{enter, within};
 
 /// What a client waits for at most: longer than any pause of a busy machine, shorter than TCP's second attempt to resend.
 const PATIENCE: Duration = Duration::from_secs(20);

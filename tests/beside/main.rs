@@ -13,14 +13,8 @@ mod drain;
 mod etcd;
 mod fleet;
 mod fleet_faults;
-#[path = "../lab/kernel.rs"]
-mod kernel;
-#[path = "../lab/mod.rs"]
-mod lab;
 mod load;
 mod metrics;
-#[path = "../lab/network.rs"]
-mod network;
 mod running;
 mod supervisors;
 

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::OURS;
 use crate::running::{FOLDER, Running, own_folder, unpacked};
-use crate::{OURS, kernel, lab};
+use lab::kernel;
 
 /// Runs the tool, which must succeed and say nothing.
 fn ours(line: &str) -> String {

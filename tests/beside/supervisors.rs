@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::network::{build, enter, within};
+use crate::OURS;
 use crate::running::{FOLDER, Running, own_folder, unpacked};
-use crate::{OURS, lab};
+use lab::network::{build, enter, within};
 
 const VIP: &str = "192.168.1.100";
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 
-use crate::lab;
-use crate::network::{build, set, within};
+use lab::network::{build, set, within};
 
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 /// The programs by name: the tool, the client, and those of busybox.
@@ -350,14 +349,14 @@ fn done(command: &str) {
     assert!(made.status.success(), "{command}\n{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// Things that outlive a cluster, and may exist from an earlier program: programs by name, pages, and a separate
-/// folder for the saved table.
+/// Things that outlive a cluster, and may exist from an earlier program: programs by name, pages, and separate folders
+/// for the saved table and a supervisor's configuration.
 fn prepare() {
     static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
     ONCE.call_once(|| {
         done(&format!(
-            "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig && rm -f /etc/ipvsadm.rules
+            "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig /etc/keepalived && rm -f /etc/ipvsadm.rules
              echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
              ln -sf {OURS} {lab}/check/get {lab}/lab/udp {BIN}
              [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
@@ -365,7 +364,9 @@ fn prepare() {
         ));
     });
     let nothing = None::<&str>;
-    mount(Some("lab"), "/etc/sysconfig", Some("tmpfs"), MsFlags::empty(), nothing).unwrap();
+    for folder in ["/etc/sysconfig", "/etc/keepalived"] {
+        mount(Some("lab"), folder, Some("tmpfs"), MsFlags::empty(), nothing).unwrap();
+    }
 }
 
 /// Starts a program on a host.

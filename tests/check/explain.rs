@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Kind};
-use crate::lab::{Part, parts};
-use crate::network::within;
 use crate::{each, faults};
+use lab::network::within;
+use lab::{Part, parts};
 
 /// The client's address, and the option for the service.
 fn asked(kind: Kind) -> (String, &'static str) {

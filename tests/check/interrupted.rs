@@ -2,8 +2,8 @@
 
 use crate::cluster::{Cluster, Kind};
 use crate::faults::{self, Fault};
-use crate::lab::{Part, parts};
 use crate::{each, findings, settles};
+use lab::{Part, parts};
 
 /// The fix of a finding, if there is one.
 fn fix(cluster: &Cluster, fault: &Fault) -> Option<String> {

@@ -1,7 +1,7 @@
 //! The kernel's limit of connections, and counters that no CPU refreshes.
 
 use crate::cluster::{Cluster, Kind};
-use crate::kernel;
+use lab::kernel;
 
 /// Findings that only some kernels can have: their faults are made here.
 pub(crate) const OF_SOME_KERNELS: [&str; 1] = ["connection-limit"];

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::network::within;
+use lab::network::within;
 
 /// A server that keeps a connection open until it has a whole request, in place of `ssh`.
 const PORT: u16 = 22;

@@ -8,17 +8,11 @@ mod explain;
 mod faults;
 mod harmless;
 mod interrupted;
-#[path = "../lab/kernel.rs"]
-mod kernel;
-#[path = "../lab/mod.rs"]
-mod lab;
 mod limits;
 mod logins;
 mod mended;
 mod names;
 mod netns;
-#[path = "../lab/network.rs"]
-mod network;
 mod nftables;
 mod own_addresses;
 mod repaired;

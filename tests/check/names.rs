@@ -7,7 +7,6 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::cluster::OURS;
-use crate::lab;
 
 /// Interface names that the kernel accepts, and that a shell, a terminal, `ip` or sysctl would interpret.
 const NAMES: [&str; 8] =

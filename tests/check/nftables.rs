@@ -3,7 +3,8 @@
 
 use crate::cluster::{Cluster, Kind};
 use crate::faults::{Fault, ON_DIRECTOR, ON_SERVER};
-use crate::{each, kernel, play, settles};
+use crate::{each, play, settles};
+use lab::kernel;
 
 /// Faults of one kind of cluster, one after another: each begins without the rules of the one before.
 const ROUNDS: [&[Fault]; 4] = [

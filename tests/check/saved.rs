@@ -7,7 +7,6 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::cluster::OURS;
-use crate::lab;
 
 const FOLDER: &str = "/run/check-saved-tables";
 const FILE: &str = "/run/check-saved-tables/rules";

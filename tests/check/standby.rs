@@ -146,10 +146,7 @@ fn a_supervisor_beside_an_empty_table_is_found() {
     // It may do nothing but move addresses.
     assert_eq!(findings(&cluster), vec![]);
     let configuration = "/etc/keepalived/keepalived.conf";
-    cluster.succeed(
-        "backup",
-        &format!("mkdir -p /etc/keepalived && echo 'virtual_server 192.168.1.100 80 {{ }}' >{configuration}"),
-    );
+    cluster.succeed("backup", &format!("echo 'virtual_server 192.168.1.100 80 {{ }}' >{configuration}"));
     let found = findings(&cluster);
     assert_one(&found, "supervisor-idle", "the table is empty", "systemctl restart keepalived");
     cluster.succeed(

@@ -1,8 +1,8 @@
 //! Healthy clusters that look like the faults: clients are served, and there must be no findings.
 
 use crate::cluster::{Cluster, Kind};
-use crate::lab::{Part, parts};
 use crate::{each, settles};
+use lab::{Part, parts};
 
 struct Twin {
     kind: Kind,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::cluster::{Cluster, Kind, OURS};
-use crate::{GUIDE, lab, settles};
+use crate::{GUIDE, settles};
 
 const README: &str = include_str!("../../README.md");
 const README_ZH: &str = include_str!("../../docs/zh/README.md");

@@ -9,7 +9,7 @@ use std::process::Command;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{OURS, answer, as_nobody, feed, lab, run, set_up, table};
+use crate::{OURS, answer, as_nobody, feed, run, set_up, table};
 
 pub(crate) const BEFORE: &str = "-A -t 10.0.0.1:80 -s rr\n\
     -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n\

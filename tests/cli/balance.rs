@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use crate::{OURS, feed, lab, run, set_up};
+use crate::{OURS, feed, run, set_up};
 
 const SERVERS: [&str; 3] = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
 

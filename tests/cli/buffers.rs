@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use crate::undo::{TRACE, injected};
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
 
 /// Values of `net.core.rmem_*` and `net.core.wmem_*`: the kernel's minimum, and typical tuned values.
 const TUNED: [(u32, u32); 3] = [(2304, 4608), (212_992, 4608), (81_920, 212_992)];

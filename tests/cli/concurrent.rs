@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
 
-use crate::{OURS, feed, lab, run};
+use crate::{OURS, feed, run};
 
 /// Of so many services or servers, every tenth is deleted and added again.
 const COUNT: u32 = 5000;

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::json::read;
-use crate::{OURS, kernel, lab, run, set_up};
+use crate::{OURS, run, set_up};
+use lab::kernel;
 
 /// A director that forwards its own packets to its own addresses: two TCP connections, and six of UDP from three clients to
 /// three services, one of them persistent and one of a firewall mark.

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::{OURS, feed, lab, run, set_up};
+use crate::{OURS, feed, run, set_up};
 
 /// An own network with a virtual address, two servers and a client, whose packets go to 10.0.0.1:53.
 fn network() -> ([UdpSocket; 2], UdpSocket) {

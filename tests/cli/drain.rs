@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::{Answer, OURS, lab, rest, run, set_up, table, until};
+use crate::{Answer, OURS, rest, run, set_up, table, until};
 
 const VIP: &str = "10.0.0.1:80";
 const FIRST: &str = "TCP 10.0.0.1:80 -> 10.1.0.1:80";

@@ -4,7 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::process::{Command, Stdio};
 
-use crate::{Answer, OURS, answer, lab, set_up};
+use crate::{Answer, OURS, answer, set_up};
 
 const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");

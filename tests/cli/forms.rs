@@ -3,7 +3,7 @@
 use ipvs::{Client, DaemonState, InterfaceName, SyncDaemon, Table};
 use serde_json::json;
 
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
 
 /// A template of a number's place, in lines and as JSON: `#` stands for the number.
 struct Field {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{OURS, feed, lab, run, services, set_up};
+use crate::{OURS, feed, run, services, set_up};
 
 const GALLERY: &str = include_str!("gallery.txt");
 

@@ -15,7 +15,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{OURS, answer, lab, run};
+use crate::{OURS, answer, run};
 
 /// Names that were lost, or that a parser of lines might lose.
 const ODD: [&[u8]; 10] = [

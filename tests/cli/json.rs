@@ -9,7 +9,8 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::apply::{AFTER, BEFORE, rules};
-use crate::{OURS, as_nobody, feed, kernel, lab, run, set_up, table};
+use crate::{OURS, as_nobody, feed, run, set_up, table};
+use lab::kernel;
 
 const NOTHING: (i32, String, String) = (0, String::new(), String::new());
 

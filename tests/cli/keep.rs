@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{OURS, feed, lab, run, services, set_up, table};
+use crate::{OURS, feed, run, services, set_up, table};
 
 #[test]
 fn options_left_out_stay() {

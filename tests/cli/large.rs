@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ipvs::{Client, DestinationId, ServiceId};
 
 use crate::drain::own_notes;
-use crate::{OURS, feed, lab, run};
+use crate::{OURS, feed, run};
 
 const MANY: u32 = 20_000;
 const LARGE: &str = "10.0.0.1:80";

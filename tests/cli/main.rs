@@ -8,15 +8,6 @@
     reason = "a test ends where it fails"
 )]
 
-#[path = "../lab/dns.rs"]
-mod dns;
-#[path = "../lab/kernel.rs"]
-mod kernel;
-#[path = "../lab/mod.rs"]
-mod lab;
-#[path = "../lab/many_connections.rs"]
-mod many_connections;
-
 mod apply;
 mod balance;
 mod buffers;

@@ -3,7 +3,7 @@
 use ipvs::{Change, Client, Destination, ForwardingMethod, ServiceId};
 
 use crate::undo::{TRACE, injected};
-use crate::{OURS, feed, lab, set_up, table, until};
+use crate::{OURS, feed, set_up, table, until};
 
 #[test]
 fn a_drain_by_another_program_outlives_the_undo_and_is_told() {

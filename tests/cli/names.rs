@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use crate::dns::{self, A, Log, PTR, Record, Way, labels};
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
+use lab::dns::{self, A, Log, PTR, Record, Way, labels};
 
 /// The server's records: a name, a type, and the data of the answer.
 fn zone(name: &str, kind: u16) -> Option<Vec<Record>> {

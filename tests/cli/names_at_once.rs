@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::dns::{self, Way};
 use crate::names::machine;
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
+use lab::dns::{self, Way};
 
 /// What the README and the manual promise.
 const BOUND: Duration = Duration::from_secs(12);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{Answer, OURS, answer, as_nobody, feed, lab, run, table};
+use crate::{Answer, OURS, answer, as_nobody, feed, run, table};
 
 const LINES: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3\n";
 

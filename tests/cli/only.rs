@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
 
 const OTHERS: &str = "-A -t 10.0.0.2:80 -s rr\n-a -t 10.0.0.2:80 -r 10.1.0.2:80 -g -w 1\n-A -f 7 -s wlc\n";
 const OLD: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 1\n";

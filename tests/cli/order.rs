@@ -7,7 +7,7 @@ use std::net::{IpAddr, UdpSocket};
 
 use ipvs::Connections;
 
-use crate::{OURS, feed, lab, run};
+use crate::{OURS, feed, run};
 
 const CLIENTS: u16 = 500;
 

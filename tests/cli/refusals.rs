@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::{OURS, feed, lab, run};
+use crate::{OURS, feed, run};
 
 const INVALID: &str = "Invalid operation.  Possibly wrong module version, address not unicast, ...";
 const UNREACHABLE: &str = "Network is unreachable";

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::json::read;
-use crate::{OURS, kernel, lab, many_connections, run};
+use crate::{OURS, run};
+use lab::kernel;
+use lab::many_connections;
 
 /// Each writing makes the kernel build the table anew.
 const LFACTOR: &str = "/proc/sys/net/ipv4/vs/conn_lfactor";

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::{OURS, feed, lab, rest, run, set_up, table, until};
+use crate::{OURS, feed, rest, run, set_up, table, until};
 
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 
 use crate::undo::{TRACE, injected};
-use crate::{OURS, feed, lab, run, set_up, table};
+use crate::{OURS, feed, run, set_up, table};
 
 const SAVE: &str = env!("CARGO_BIN_EXE_ipvsadm-save");
 const RESTORE: &str = env!("CARGO_BIN_EXE_ipvsadm-restore");

@@ -8,7 +8,7 @@ use ipvs::{Change, Checksum, Client, Destination, ForwardingMethod, Protocol, Se
 
 use crate::apply::{AFTER, BEFORE, full};
 use crate::drain::own_notes;
-use crate::{Answer, OURS, answer, feed, lab, run, set_up, table, until};
+use crate::{Answer, OURS, answer, feed, run, set_up, table, until};
 
 const REFUSED: &str = "-A -t 10.0.0.4:80 -s nosuch\n";
 const NOTHING: &str = "nothing was applied: the table is as before\n";

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
-use crate::{Answer, OURS, answer, feed, kernel, lab, run, services, set_up};
+use crate::{Answer, OURS, answer, feed, run, services, set_up};
+use lab::kernel;
 
 /// The initial table, the command, its warning, and the kernel's resulting table.
 const CASES: [[&str; 4]; 24] = [

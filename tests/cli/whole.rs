@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::mount::{MsFlags, mount};
 
 use crate::files::{DONE, NOBODY, RULES, held, names, same, save, shell, start};
-use crate::{Answer, OURS, answer, lab, run, until};
+use crate::{Answer, OURS, answer, run, until};
 
 const ACL: &str = "system.posix_acl_access";
 const LABEL: &str = "security.selinux";

@@ -13,11 +13,11 @@ use nix::sched::{CloneFlags, setns, unshare};
 use crate::corpus::{Case, Outcome, escaped, quoted};
 use crate::differences;
 use crate::grammar::{self, Mood, Random};
-use crate::lab::{Part, parts};
 use crate::ledger::Ledger;
 use crate::scene::{Kernel, Scene};
 use crate::stage::{self, Stage, call};
-use crate::{lab, order, ours, report};
+use crate::{order, ours, report};
+use lab::{Part, parts};
 
 /// The number of lines of a plain `cargo test`.
 const LINES: usize = 2500;

@@ -18,11 +18,6 @@
     reason = "a program has no public face; `pub` says what a module offers to the others"
 )]
 
-#[path = "../lab/kernel.rs"]
-mod kernel;
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod corpus;
 mod differences;
 mod fuzz;
@@ -145,7 +140,7 @@ fn judged(cases: &[Vec<Case>; 2], ledger: &mut Ledger) -> Vec<String> {
 
 #[test]
 fn marks_in_the_order_of_a_fixed_table() {
-    if !kernel::has("table of services that keeps its size", "test ! -e /proc/net/ip_vs_status") {
+    if !lab::kernel::has("table of services that keeps its size", "test ! -e /proc/net/ip_vs_status") {
         return;
     }
     stage::alone(|| {

@@ -14,7 +14,6 @@ use std::time::Duration;
 use nix::mount::umount;
 
 use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
-use crate::lab;
 use crate::scene::{Kernel, Scene};
 
 /// A tool that takes longer is killed, by signal 9.

@@ -10,11 +10,6 @@
     reason = "a test ends where it fails"
 )]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
-#[path = "../lab/points.rs"]
-mod points;
 mod table;
 
 use std::collections::BTreeSet;
@@ -27,8 +22,8 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal::{self, *};
 
+use lab::points::Point;
 use lab::{Part, parts};
-use points::Point;
 use table::{Kernel, lines};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
@@ -56,7 +51,7 @@ fn killed(
     again: impl Fn(Command) -> Command,
 ) -> usize {
     kernel.start_with(before);
-    let points = points::of(&work);
+    let points = lab::points::of(&work);
     let end = table::after(&[before, steps].concat());
     assert_eq!(kernel.table(), end, "where nothing ends it");
     let mut met = BTreeSet::new();
@@ -68,7 +63,7 @@ fn killed(
         assert!(done.is_some(), "killed at {point:?}, it left what no number of lines explains: {left:?}");
         // What was met before ends as it did before.
         if met.insert(done) {
-            again(points::plainly()).output().unwrap();
+            again(lab::points::plainly()).output().unwrap();
             assert_eq!(kernel.table(), end, "killed at {point:?}, and called again");
         }
     }
@@ -134,7 +129,7 @@ fn an_apply_that_is_killed_leaves_its_steps_so_far() {
     fs::write(&file, rules.concat()).unwrap();
     let mut kernel = Kernel::open();
     kernel.start_with(&before);
-    let shown = with_file(points::plainly(), OURS, "-R --diff", &file).output().unwrap();
+    let shown = with_file(lab::points::plainly(), OURS, "-R --diff", &file).output().unwrap();
     let steps: Vec<String> =
         String::from_utf8(shown.stdout).unwrap().split_inclusive('\n').map(str::to_owned).collect();
     assert!(
@@ -158,8 +153,8 @@ fn a_save_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let old = "-A -f 1 -s rr\n";
     fs::write(&file, old).unwrap();
     // And all those since there is a second file.
-    let beside = points::from(save, |point| point.line.contains("/.ipvsadm-"));
-    let points: Vec<Point> = points::of(save).into_iter().chain(beside).collect();
+    let beside = lab::points::from(save, |point| point.line.contains("/.ipvsadm-"));
+    let points: Vec<Point> = lab::points::of(save).into_iter().chain(beside).collect();
     let new = fs::read_to_string(&file).unwrap();
     let mut met = BTreeSet::new();
     for point in &points {
@@ -185,7 +180,7 @@ fn a_save_that_is_killed_leaves_the_old_file_or_the_new_one() {
         }
         assert!(beside.len() <= 1);
         if met.insert((left == new, length)) {
-            assert!(save(points::plainly()).status().unwrap().success());
+            assert!(save(lab::points::plainly()).status().unwrap().success());
             assert_eq!(fs::read_to_string(&file).unwrap(), new, "killed at {point:?}, and called again");
         }
     }
@@ -221,7 +216,7 @@ fn a_save_that_a_signal_ends_leaves_nothing_beside_the_file() {
         );
     };
     // From where there is a second file to where it has ended by itself.
-    let mut points = points::from(save, |point| point.line.contains("/.ipvsadm-"));
+    let mut points = lab::points::from(save, |point| point.line.contains("/.ipvsadm-"));
     assert_eq!(points.pop().unwrap().call, "exit_group");
     let new = fs::read_to_string(&file).unwrap();
     let (mut at_sync, mut is_placed) = (None, false);

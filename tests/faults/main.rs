@@ -12,9 +12,6 @@
     reason = "a test ends where it fails"
 )]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod partial;
 mod traced;
 mod work;

@@ -10,7 +10,7 @@ use nix::mount::{MsFlags, mount};
 
 use crate::traced::{self, Call, Way};
 use crate::work::{OURS, Outcome, Work, feed, in_time, many, row, work};
-use crate::{AFTER, MORE, lab};
+use crate::{AFTER, MORE};
 
 /// A folder with files of a size that is limited.
 const SMALL: &str = "/run/faults-small";

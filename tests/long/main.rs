@@ -11,11 +11,6 @@
     reason = "it ends where it fails, and prints what it did"
 )]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
-#[path = "../lab/many_connections.rs"]
-mod many_connections;
 mod readers;
 mod writers;
 
@@ -74,7 +69,7 @@ fn main() {
     drop(changes);
     let made_services = start.elapsed();
     let (start, made) = (Instant::now(), readers::now());
-    many_connections::make(connections, 50_000);
+    lab::many_connections::make(connections, 50_000);
     let made_connections = start.elapsed();
     println!(
         "{services} services made in {} s, {connections} connections in {} s",

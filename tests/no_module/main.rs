@@ -3,9 +3,6 @@
 //! The module is removed from the kernel, so this needs a separate test program, and thus a separate lab.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test ends where it fails")]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -4,8 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::lab;
-
 const RULES: &str = "-A -t 10.0.0.1:80 -s wrr
 -a -t 10.0.0.1:80 -r 10.1.0.1:80 -m
 -a -t 10.0.0.1:80 -r 10.1.0.2:80 -m

@@ -8,9 +8,6 @@
 //! themselves.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod completions;
 mod manual;
 mod stage;

@@ -7,8 +7,6 @@ use std::{fs, thread};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::lab;
-
 /// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 

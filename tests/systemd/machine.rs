@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::lab;
-
 /// The relevant units of systemd itself. They order services at boot and shutdown: without them the folders would be
 /// gone while the service stops.
 const SYSTEMDS: [&str; 11] = [

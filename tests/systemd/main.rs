@@ -9,9 +9,6 @@
     reason = "a test ends where it fails"
 )]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod fleet;
 mod machine;
 mod needs;

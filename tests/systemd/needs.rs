@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use crate::machine::Machine;
-use crate::{ipvsadm, is_host, lab, succeeds};
+use crate::{ipvsadm, is_host, succeeds};
 
 const RULES: &str = "/etc/ipvsadm.rules";
 

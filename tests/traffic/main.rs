@@ -5,11 +5,6 @@
 //! the output. Each runs with the original first: a failure there means that the text is wrong.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
-#[path = "../lab/kernel.rs"]
-mod kernel;
-#[path = "../lab/mod.rs"]
-mod lab;
-
 /// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
@@ -30,7 +25,7 @@ fn original_tunnel() {
 
 #[test]
 fn original_gue_gre() {
-    if kernel::has_iptables() {
+    if lab::kernel::has_iptables() {
         play("gue-gre", lab::ORIGINAL);
     }
 }
@@ -52,7 +47,7 @@ fn original_one_packet() {
 
 #[test]
 fn original_marks() {
-    if kernel::has_iptables() {
+    if lab::kernel::has_iptables() {
         play("marks", lab::ORIGINAL);
     }
 }
@@ -64,7 +59,7 @@ fn original_marks_nftables() {
 
 #[test]
 fn original_nftables() {
-    if kernel::has_nftables() {
+    if lab::kernel::has_nftables() {
         play("nftables", lab::ORIGINAL);
     }
 }
@@ -106,7 +101,7 @@ fn ours_tunnel() {
 
 #[test]
 fn ours_gue_gre() {
-    if kernel::has_iptables() {
+    if lab::kernel::has_iptables() {
         play("gue-gre", OURS);
     }
 }
@@ -128,7 +123,7 @@ fn ours_one_packet() {
 
 #[test]
 fn ours_marks() {
-    if kernel::has_iptables() {
+    if lab::kernel::has_iptables() {
         play("marks", OURS);
     }
 }
@@ -140,7 +135,7 @@ fn ours_marks_nftables() {
 
 #[test]
 fn ours_nftables() {
-    if kernel::has_nftables() {
+    if lab::kernel::has_nftables() {
         play("nftables", OURS);
     }
 }

@@ -5,9 +5,6 @@
 //! the output to the byte. Each runs with the original first: a failure there means that the text is wrong.
 #![allow(clippy::expect_used, reason = "what a test cannot start without, it fails without")]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 /// The tool under test, with `ipvsadm-save` and `ipvsadm-restore` beside it.
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 

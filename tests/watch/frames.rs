@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::terminal::Terminal;
-use crate::{OURS, lab, ours, quiet, table};
+use crate::{OURS, ours, quiet, table};
 
 #[test]
 fn a_pipe_gets_plain_frames() {

@@ -8,9 +8,6 @@
     reason = "a test ends where it fails"
 )]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 mod exits;
 mod frames;
 mod screens;

@@ -3,8 +3,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use crate::table;
 use crate::terminal::Terminal;
-use crate::{lab, table};
 
 #[test]
 fn traffic_is_seen_as_rates_shares_and_connections() {

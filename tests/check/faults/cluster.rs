@@ -213,7 +213,7 @@ pub(super) const FAULTS: [Fault; 42] = [
     Fault {
         id: "supervisor-idle",
         stage: &[("director", "true")],
-        make: "mkdir -p /etc/keepalived && echo 'virtual_server 192.168.1.100 80 { }' >/etc/keepalived/keepalived.conf && \
+        make: "echo 'virtual_server 192.168.1.100 80 { }' >/etc/keepalived/keepalived.conf && \
                ln -sf $(command -v sleep) /run/keepalived && (/run/keepalived 30 </dev/null >/dev/null 2>&1 &) && ipvsadm -C",
         // What it does when it starts.
         blanks: &[("systemctl restart keepalived", "ipvsadm -R --file /etc/sysconfig/ipvsadm")],

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use super::own_notes;
-use crate::{OURS, feed, lab, run};
+use crate::{OURS, feed, run};
 
 const VIP: &str = "10.0.0.1:53";
 const CLIENTS: u8 = 250;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use super::{VIP, drain, own_notes, weights};
-use crate::{OURS, feed, lab, run, set_up};
+use crate::{OURS, feed, run, set_up};
 
 const FIRST: &str = "-t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3";
 

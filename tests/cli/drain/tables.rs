@@ -6,7 +6,7 @@ use ipvs::{Client, Destination, ForwardingMethod, ServiceId};
 use nix::mount::{MsFlags, mount};
 
 use super::{FIRST, LINE, VIP, drain, own_notes, servers, weights};
-use crate::{OURS, as_nobody, feed, lab, run, services, set_up, table};
+use crate::{OURS, as_nobody, feed, run, services, set_up, table};
 
 #[test]
 fn a_server_leaves_every_service_that_has_it() {

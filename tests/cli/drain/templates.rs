@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{VIP, Waiting, own_notes, weights};
-use crate::{OURS, lab, run, set_up, until};
+use crate::{OURS, run, set_up, until};
 
 #[test]
 fn nobody_waits_for_a_template_that_has_ended() {
