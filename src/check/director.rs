@@ -1,17 +1,24 @@
-//! Everything known about a director.
+//! Everything known about a director, and how it is read.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipvs::{
-    DestinationEntry, DestinationId, Service, ServiceEntry, ServiceId, SyncDaemon, TableLoad, Timeouts,
+    Client, DestinationEntry, DestinationId, Service, ServiceEntry, ServiceId, SyncDaemon, TableLoad,
+    Timeouts,
 };
 
-use super::connections::Count;
-use super::filters::ruleset::Ruleset;
-use super::machine::Machine;
-use super::{Table, address};
-use crate::supervisors::Supervisors;
+use super::facts::connections::{self, Count, Expiry};
+use super::facts::machine::Machine;
+use super::facts::table::{self, Table, address};
+use super::facts::{neighbours, read, saved};
+use super::failure::refused;
+use super::firewall;
+use super::firewall::ruleset::Ruleset;
+use crate::messages::Result;
+use crate::supervisors::{self, Supervisors};
 
 /// Everything known about a director.
 pub(crate) struct Director {
@@ -58,7 +65,41 @@ impl Director {
     }
 }
 
-/// The connections of a server that its thresholds count.
-pub(crate) fn connections_of(server: &DestinationEntry) -> u32 {
-    server.active_connections.saturating_add(server.inactive_connections)
+/// All that is known of a director with a table.
+pub(crate) fn read(client: &mut Client, table: Table, file: Option<&Path>, probe: bool) -> Result<Director> {
+    let rules = firewall::read();
+    let mut addresses = table::addresses(&table);
+    addresses.extend(rules.marked_addresses());
+    let mut machine = read::machine(&addresses, None)?;
+    if probe {
+        neighbours::ask_for_addresses(&mut machine, &table);
+    }
+    let daemons = client.daemons().map_err(refused)?;
+    let supervisors = Supervisors::running(Path::new("/proc"));
+    if !daemons.is_empty() || supervisors.fill_table.is_some() {
+        neighbours::ask_for_missing(&mut machine, &table);
+    }
+    let silent = neighbours::silent_hops(&machine, &table);
+    neighbours::probe_again(&mut machine, &silent);
+    let timeouts = client.timeouts().map_err(refused)?;
+    let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
+    Ok(Director {
+        daemons,
+        timeouts: Some(timeouts),
+        connections: connections::count(&table, expiry).map_err(refused)?,
+        load: TableLoad::read().map_err(refused)?,
+        estimating: fs::read_to_string("/proc/sys/net/ipv4/vs/est_cpulist").ok(),
+        idle_supervisor: supervisors
+            .fill_table
+            .filter(|name| table.is_empty() && supervisors::has_services(name)),
+        supervisors,
+        weights: if table.iter().any(|(_, servers)| table::all_zero(servers)) {
+            saved::weights(file)
+        } else {
+            HashMap::new()
+        },
+        rules,
+        machine,
+        table,
+    })
 }

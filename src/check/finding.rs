@@ -1,5 +1,6 @@
 //! The table of findings: the id of each, and why it matters.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -183,6 +184,13 @@ impl Kind {
             _ => Severity::Error,
         }
     }
+}
+
+/// The findings, each once.
+pub(crate) fn without_duplicates(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let mut known = HashSet::new();
+    findings.retain(|finding| known.insert((finding.id, finding.at.clone())));
+    findings
 }
 
 /// A number of things, by their name in the singular: `1 client`, `2 clients`.

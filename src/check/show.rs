@@ -35,6 +35,19 @@ pub(crate) fn show(
     }
 }
 
+/// The width of the terminal that the output goes to, if it does. `COLUMNS` says another, also for a pipe to a terminal.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    if let Some(columns) = columns.filter(|columns| *columns > 0) {
+        return Some(columns);
+    }
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(match size.ws_col {
+        0 => 80, // unknown
+        columns => columns.into(),
+    })
+}
+
 /// How many findings of a kind are printed one by one at most.
 const EACH: usize = 4;
 /// How many are shown as examples if there are more.

@@ -10,8 +10,9 @@ use std::path::Path;
 use ipvs::Change;
 
 use super::{keep_file, run};
+use crate::check::facts::saved;
+use crate::check::failure::unwritten;
 use crate::check::fix::{Fix, Setting, Step};
-use crate::check::{saved, unwritten};
 use crate::command::Check;
 use crate::messages::{self, Result};
 use crate::netns;

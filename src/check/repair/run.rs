@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::check::facts::wanted::nobody_has;
 use crate::check::fix::{Fix, Setting, Step, Word};
-use crate::check::nobody_has;
 use crate::command::Wanted;
 use crate::messages;
 use crate::programs;

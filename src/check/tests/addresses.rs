@@ -1,10 +1,10 @@
 //! Like `real_servers.rs`, for the VIP and what is moved with it.
 
-use super::super::address::{Address, Route};
-use super::super::machine::{Connection, LinkKind, TcpState};
-use super::super::routes::{Hop, RouteEntry, RouteEntryKind};
 use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
 use super::{ETH0, ip};
+use crate::check::facts::address::{Address, Route};
+use crate::check::facts::machine::{Connection, LinkKind, TcpState};
+use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind};
 use crate::command::{Method, RealServer};
 
 pub(super) fn route(to: &str, prefix: u8) -> RouteEntry {

@@ -1,12 +1,12 @@
 //! Like `real_servers.rs`, for the routes of their answers.
 
-use super::super::address::Route;
-use super::super::machine::{Connection, Listener, Neighbour, TcpState};
-use super::super::routes::{Hop, RouteEntry, Rule};
-use super::super::way_back::sources;
 use super::addresses::route;
 use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
 use super::{ETH0, ip};
+use crate::check::facts::address::Route;
+use crate::check::facts::answers::sources;
+use crate::check::facts::machine::{Connection, Listener, Neighbour, TcpState};
+use crate::check::facts::routes::{Hop, RouteEntry, Rule};
 use crate::command::Method;
 
 fn neighbour(address: &str, ethernet: Option<[u8; 6]>) -> Neighbour {

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 
 use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, SyncDaemon};
 
-use super::super::address::{Address, Route};
 use super::super::director::Director;
-use super::super::machine::{Link, LinkKind, Listener, Neighbour};
 use super::{ETH0, director, ip, table, two_servers};
+use crate::check::facts::address::{Address, Route};
+use crate::check::facts::machine::{Link, LinkKind, Listener, Neighbour};
 
 pub(super) const SERVICE: &str = "TCP 192.168.1.100:80";
 pub(super) const FIRST: &str = "TCP 192.168.1.100:80 -> 192.168.1.11:80";

@@ -1,10 +1,10 @@
 //! The interfaces of a director's addresses: which one has the address, and what is below it.
 
-use super::super::address::Address;
 use super::super::director::Director;
-use super::super::machine::Link;
 use super::gallery::{assert_healthy, assert_one, link, with, without_vip};
 use super::{ETH0, ip};
+use crate::check::facts::address::Address;
+use crate::check::facts::machine::Link;
 
 const ETH1: u32 = 3;
 const VIP: &str = "192.168.1.100";

@@ -1,11 +1,11 @@
 //! Every finding on a real server, to the letter; and beside each, similar but healthy conditions.
 
-use super::super::address::{Address, Route};
 use super::super::finding::Finding;
-use super::super::machine::{Link, LinkKind, Listener, Machine};
-use super::super::real_server::findings;
-use super::super::routes::RoutingTables;
 use super::{ETH0, ip, machine, no_rules};
+use crate::check::checks::real_server::findings;
+use crate::check::facts::address::{Address, Route};
+use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
+use crate::check::facts::routes::RoutingTables;
 use crate::command::{Method, RealServer};
 use ipvs::Protocol;
 

@@ -2,11 +2,11 @@
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
-use super::super::address::Route;
-use super::super::machine::{Connection, Listener, Neighbour, TcpState};
-use super::super::neighbours::silent_hops;
 use super::{ETH0, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
+use crate::check::facts::address::Route;
+use crate::check::facts::machine::{Connection, Listener, Neighbour, TcpState};
+use crate::check::facts::neighbours::silent_hops;
 
 const OUT_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
 const IN_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1";
@@ -246,7 +246,7 @@ fn the_services_of_kubernetes_are_as_they_should_be() {
             director.table[0].1.iter_mut().for_each(|entry| entry.destination.weight = 0);
         }),
         ("vip-on-loopback", |director| {
-            let kind = super::super::machine::LinkKind::Dummy;
+            let kind = crate::check::facts::machine::LinkKind::Dummy;
             let mut dummy = director.machine.links[1].clone();
             (dummy.index, dummy.name, dummy.kind) = (9, "kube-ipvs0".to_owned(), kind);
             director.machine.links.push(dummy);

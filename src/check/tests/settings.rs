@@ -2,14 +2,14 @@
 
 use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDaemon};
 
-use super::super::address::{Address, Route};
 use super::super::director::Director;
-use super::super::machine::{Link, LinkKind};
-use super::super::routes::Rule;
 use super::gallery::{
     FIRST, Twin, assert_healthy, assert_one, first, link, service, set_all, with, without_vip,
 };
 use super::{ETH0, ip};
+use crate::check::facts::address::{Address, Route};
+use crate::check::facts::machine::{Link, LinkKind};
+use crate::check::facts::routes::Rule;
 
 const REDIRECTS: &[(&str, u32)] =
     &[("net/ipv4/conf/eth0/forwarding", 1), ("net/ipv4/conf/eth0/send_redirects", 1)];

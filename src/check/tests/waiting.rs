@@ -2,13 +2,13 @@
 
 use ipvs::Timeouts;
 
-use super::super::Table;
-use super::super::address::Address;
-use super::super::connections::{Count, Expiry, count_rows};
-use super::super::filters::iptables;
-use super::super::filters::ruleset::Ruleset;
-use super::super::machine::Neighbour;
 use super::{ETH0, director, found, ip, table, two_servers};
+use crate::check::facts::address::Address;
+use crate::check::facts::connections::{Count, Expiry, count_rows};
+use crate::check::facts::machine::Neighbour;
+use crate::check::facts::table::Table;
+use crate::check::firewall::iptables;
+use crate::check::firewall::ruleset::Ruleset;
 
 fn expiry() -> Expiry {
     Expiry::new(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 }, None)

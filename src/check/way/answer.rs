@@ -3,15 +3,14 @@
 use ipvs::{DestinationEntry, ForwardingMethod, Service};
 
 use super::super::director::Director;
-use super::super::dropped::dropped;
-use super::super::filters::rules::{Hook, Packet};
-use super::super::packets;
-use super::super::rtnetlink::questions::{Question, Refusal, Way};
-use super::super::settings::forwards;
 use super::arrival::reverse_path;
 use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
 use super::{Flow, end};
+use crate::check::facts::rtnetlink::questions::{Question, Refusal, Way};
+use crate::check::firewall::dropped::dropped;
+use crate::check::firewall::packets;
+use crate::check::firewall::rules::{Hook, Packet};
 use crate::messages::Result;
 
 const FORWARDED: [Hook; 2] = [Hook::Prerouting, Hook::Forward];
@@ -48,7 +47,7 @@ pub(super) fn step(
     let Some(link) = plain(way).link() else { return Ok(step) };
     step.note(format!("comes back through the director: from {address} on {}", machine.name(link)));
     forwarded(director, server, flow, link, &mut step, roads)?;
-    let (forward, sent) = packets::from_server(director, service, server);
+    let (forward, sent) = packets::from_server(machine, &director.rules, service, server);
     let of_client = |packets: Vec<Packet>| -> Vec<Packet> {
         packets
             .into_iter()
@@ -86,7 +85,7 @@ fn forwarded(
 ) -> Result<()> {
     let machine = &director.machine;
     let (address, port) = (server.destination.id.address, server.destination.id.port);
-    if machine.holders(flow.client).next().is_some() || !forwards(machine, address) {
+    if machine.holders(flow.client).next().is_some() || !machine.forwards(address) {
         return Ok(()); // the finding on forwarding has the setting
     }
     let answer = Question {

@@ -1,16 +1,17 @@
 //! In: from the network up to IPVS.
 
-use super::super::dropped::{chain, dropped, named};
-use super::super::filters::SCHEDULED;
-use super::super::filters::rules::{Hook, Packet, SYN};
-use super::super::filters::ruleset::Ruleset;
 use super::super::fix::Fix;
-use super::super::machine::{LinkKind, Machine};
-use super::super::packets::{TCP, later};
-use super::super::rtnetlink::questions::{Refusal, Way};
 use super::Flow;
 use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
+use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::protocols::TCP;
+use crate::check::facts::rtnetlink::questions::{Refusal, Way};
+use crate::check::firewall::SCHEDULED;
+use crate::check::firewall::dropped::{chain, dropped, named};
+use crate::check::firewall::packets::later;
+use crate::check::firewall::rules::{Hook, Packet, SYN};
+use crate::check::firewall::ruleset::Ruleset;
 use crate::messages::Result;
 
 /// The hooks before a local socket, or IPVS.

@@ -6,11 +6,15 @@ use ipvs::{Client, DestinationEntry, ServiceEntry, ServiceId};
 
 use super::super::director::Director;
 use super::super::finding::{Finding, Severity};
-use super::super::fixes::method_words;
-use super::super::{address, packets, read_director, refused};
 use super::roads::Roads;
 use super::stage::{Stage, Step, Verdict};
 use super::{Flow, Walk, answer, arrival, end, moves, number, scheduled, server, to_server};
+use crate::check::checks::fixes::method_words;
+use crate::check::director;
+use crate::check::facts::protocols;
+use crate::check::facts::table::{Table, address};
+use crate::check::failure::refused;
+use crate::check::firewall::packets;
 use crate::command::Explain;
 use crate::messages::Result;
 
@@ -86,8 +90,8 @@ fn go_on(director: &Director, server: &DestinationEntry, flow: &Flow) -> String 
     let vips = director.vips();
     let address = server.destination.id.address;
     let option = match flow.protocol {
-        packets::UDP => "-u",
-        packets::SCTP => "--sctp-service",
+        protocols::UDP => "-u",
+        protocols::SCTP => "--sctp-service",
         _ => "-t",
     };
     let is_local = |own: &IpAddr| matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
@@ -129,7 +133,7 @@ fn taken(
     let find = |id: &ServiceId| services.iter().find(|entry| entry.service.id == *id);
     let by_address = find(&what.service).or_else(|| all_ports.as_ref().and_then(find));
     let table = by_address.map(|entry| table_of(client, entry)).transpose()?.unwrap_or_default();
-    let director = read_director(client, table, None, false)?;
+    let director = director::read(client, table, None, false)?;
     let is_marked = |entry: &&ServiceEntry| match (entry.service.id, what.service) {
         (ServiceId::Fwmark { mark, family }, ServiceId::Address { protocol, address, port }) => {
             let packets = director.rules.marked(mark.get(), family);
@@ -143,12 +147,12 @@ fn taken(
     };
     if let Some(marked) = services.iter().find(is_marked) {
         let table = table_of(client, marked)?;
-        return Ok(Some((*marked, read_director(client, table, None, false)?)));
+        return Ok(Some((*marked, director::read(client, table, None, false)?)));
     }
     Ok(by_address.map(|entry| (*entry, director)))
 }
 
-fn table_of(client: &mut Client, entry: &ServiceEntry) -> Result<super::super::Table> {
+fn table_of(client: &mut Client, entry: &ServiceEntry) -> Result<Table> {
     Ok(vec![(*entry, client.destinations_or_none(&entry.service.id).map_err(refused)?)])
 }
 
@@ -171,7 +175,7 @@ fn flow(what: &Explain, director: &Director, entry: &ServiceEntry) -> Option<Flo
             Some(of(address, Some(port).filter(|port| *port != 0), number(protocol), mark))
         }
         ServiceId::Fwmark { .. } => {
-            let marked = packets::requests(director, &entry.service);
+            let marked = packets::requests(&director.machine, &director.rules, &entry.service);
             let packet = marked.iter().find(|packet| packet.to.is_some())?;
             Some(of(packet.to?, packet.to_port, packet.protocol, mark))
         }
@@ -180,7 +184,7 @@ fn flow(what: &Explain, director: &Director, entry: &ServiceEntry) -> Option<Flo
 
 /// When no service takes it.
 fn nobody(client: &mut Client, what: &Explain) -> Result<Walk> {
-    let director = read_director(client, Vec::new(), None, false)?;
+    let director = director::read(client, Vec::new(), None, false)?;
     let mut walk = Walk {
         client: end(what.client, what.client_port),
         service: what.service.to_string(),

@@ -23,9 +23,10 @@ use std::net::{IpAddr, SocketAddr};
 use ipvs::{Protocol, ServiceId};
 use serde::Serialize;
 
+use super::failure::unwritten;
 use super::finding::Finding;
-use super::packets::{SCTP, TCP, UDP};
-use super::{procfs, unwritten};
+use crate::check::facts::procfs;
+use crate::check::facts::protocols;
 use crate::command::Explain;
 use crate::messages::{Failure, Result};
 use crate::session::Session;
@@ -80,7 +81,7 @@ pub(crate) fn explain(session: &mut Session, what: &Explain, out: &mut impl Writ
             director::walk(session.client()?, what)?
         }
     };
-    let width = super::terminal_width();
+    let width = super::show::terminal_width();
     show::show(out, &walk, what.json, width).and_then(|()| out.flush()).map_err(|error| unwritten(&error))?;
     if walk.dies() { Err(Failure::reported(STATUS_DIES)) } else { Ok(()) }
 }
@@ -111,7 +112,11 @@ fn is_this_server(what: &Explain, server: IpAddr) -> bool {
     if what.method.is_some() || what.director.is_some() {
         return true;
     }
-    let own = || super::Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
+    let own = || {
+        crate::check::facts::rtnetlink::Routing::open()
+            .and_then(|mut routing| routing.addresses())
+            .unwrap_or_default()
+    };
     let is_scheduled = || match what.service {
         ServiceId::Address { address, .. } => {
             procfs::scheduled(address.is_ipv4()).addresses.contains(&address)
@@ -123,12 +128,7 @@ fn is_this_server(what: &Explain, server: IpAddr) -> bool {
 
 /// The number of a protocol, and 0 for one that IPVS does not schedule.
 fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => TCP,
-        Protocol::Udp => UDP,
-        Protocol::Sctp => SCTP,
-        Protocol::Other(_) => 0,
-    }
+    protocols::number(protocol).unwrap_or(0)
 }
 
 /// An address with its port, if it has one.

@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipvs::{Connections, DestinationEntry, DestinationId, Scheduler, Service, ServiceId};
 use serde::Serialize;
 
-use super::super::refused;
 use super::choice::{Choices, Flow, Verdict};
+use crate::check::facts::table::address;
+use crate::check::failure::refused;
 use crate::command::Explain;
 use crate::messages::{self, Result};
 
@@ -188,7 +189,7 @@ impl Comparison<'_> {
                 clients.insert((row.client.ip(), row.client.port()));
             }
         }
-        let vip = super::super::address(&service.id);
+        let vip = address(&service.id);
         let mut all = BTreeSet::new();
         let mut gone = BTreeSet::new();
         for (client, port) in clients {

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::super::address::Route;
-use super::super::machine::{LinkKind, Machine};
-use super::super::routes::STANDARD_TABLES;
-use super::super::rtnetlink::Routing;
-use super::super::rtnetlink::questions::{PrintedRule, Question, Refusal, Way, table_name};
-use super::super::{check_failure, unread};
 use super::Flow;
+use crate::check::facts::address::Route;
+use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::routes::STANDARD_TABLES;
+use crate::check::facts::rtnetlink::Routing;
+use crate::check::facts::rtnetlink::questions::{PrintedRule, Question, Refusal, Way, table_name};
+use crate::check::failure::{check_failure, unread};
 use crate::messages::Result;
 
 /// A conversation with the kernel about packets.

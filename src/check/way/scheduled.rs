@@ -8,13 +8,13 @@ use ipvs::{
     ServiceId,
 };
 
-use super::super::director::connections_of;
 use super::super::finding::counted;
 use super::super::fix::{self, Fix};
-use super::super::refused;
 use super::Flow;
 use super::choice::{Availability, Choices, Unknown, Verdict};
 use super::stage::{Stage, Step};
+use crate::check::facts::table::connections_of;
+use crate::check::failure::refused;
 use crate::messages::Result;
 
 /// The step for a server that is named, whatever the scheduler would choose.

@@ -5,20 +5,20 @@ use std::net::IpAddr;
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
 use super::super::director::Director;
-use super::super::dropped::dropped;
-use super::super::filters::rules::{ACK, Packet, SYN};
-use super::super::filters::ruleset::Ruleset;
-use super::super::machine::{LinkKind, Machine};
-use super::super::packets::{TCP, UDP};
-use super::super::rtnetlink::questions::{Refusal, Way};
-use super::super::{
-    filtered, filters, neighbours, read_machine, real_server, tunnels, way_back, without_duplicates,
-};
 use super::arrival::{ARRIVING, packet, reverse_path};
 use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
 use super::to_server::LEAVING;
 use super::{Flow, Walk, end, number};
+use crate::check::checks::tunnels;
+use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::protocols::{TCP, UDP};
+use crate::check::facts::rtnetlink::questions::{Refusal, Way};
+use crate::check::finding::without_duplicates;
+use crate::check::firewall::dropped::dropped;
+use crate::check::firewall::rules::{ACK, Packet, SYN};
+use crate::check::firewall::ruleset::Ruleset;
+use crate::check::server;
 use crate::command::{Explain, Method, RealServer};
 use crate::messages::{self, Result};
 
@@ -41,10 +41,7 @@ pub(super) fn walk(what: &Explain, server: IpAddr, port: Option<u16>) -> Result<
         protocol: Some(protocol),
         tunnel: what.tunnel,
     };
-    let mut machine = read_machine(&[Some(vip), role.director].into_iter().flatten().collect(), Some(&role))?;
-    let silent = way_back::silent_gateways(&machine);
-    neighbours::probe_again(&mut machine, &silent);
-    let rules = filters::read();
+    let known = server::read(role)?;
     let flow = Flow {
         client: what.client,
         client_port: what.client_port,
@@ -63,12 +60,10 @@ pub(super) fn walk(what: &Explain, server: IpAddr, port: Option<u16>) -> Result<
             step
         })
         .collect();
-    let here = Here { machine: &machine, rules: &rules, role: &role, server };
+    let here = Here { machine: &known.machine, rules: &known.rules, role: &role, server };
     stages.push(here.on_server(&flow, &mut roads)?);
     stages.push(here.answer(&flow, &mut roads)?);
-    let mut findings = real_server::findings(&role, &machine, &rules);
-    findings.extend(filtered::on_server(&role, &machine, &rules));
-    let findings = without_duplicates(findings);
+    let findings = without_duplicates(known.findings());
     let mut walk = Walk {
         client: end(what.client, what.client_port),
         service: what.service.to_string(),

@@ -3,13 +3,13 @@
 use ipvs::{DestinationEntry, ForwardingMethod, Service};
 
 use super::super::director::Director;
-use super::super::dropped::dropped;
-use super::super::filters::rules::{Hook, Packet};
-use super::super::packets;
-use super::super::rtnetlink::questions::{Question, Way};
 use super::Flow;
 use super::roads::Roads;
 use super::stage::{Stage, Step};
+use crate::check::facts::rtnetlink::questions::{Question, Way};
+use crate::check::firewall::dropped::dropped;
+use crate::check::firewall::packets;
+use crate::check::firewall::rules::{Hook, Packet};
 use crate::messages::Result;
 
 /// The hooks of packets that IPVS sends.
@@ -57,7 +57,7 @@ pub(super) fn step(
             }
         }
     }
-    let of_client = packets::to_server(director, service, server)
+    let of_client = packets::to_server(machine, &director.rules, service, server)
         .into_iter()
         .filter(|packet| {
             packet.to_port.is_none_or(|port| {

@@ -1,0 +1,246 @@
+//! The saved table: whether it exists, can be read, and agrees with the kernel's.
+//!
+//! No fix loses a rule: before a file that has more than the table is overwritten, it is copied, and a table that has
+//! no more than the file is restored from it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ipvs::{Change, Client, Destination, DestinationId, ServiceId};
+
+use crate::check::facts::saved::{Fault, Saved, usual_place};
+use crate::check::facts::table::Table;
+use crate::check::finding::{Finding, Kind};
+use crate::check::fix::{Fix, Step};
+use crate::format;
+use crate::messages;
+use crate::notes;
+use crate::rules::{atomic_file, backup};
+use crate::shell;
+use crate::supervisors::Supervisors;
+
+/// Examines the given file, or the one at the usual path, if there is one.
+pub(crate) fn findings(
+    given: Option<&Path>,
+    table: &Table,
+    supervisors: Supervisors,
+    client: &mut Client,
+) -> ipvs::Result<Vec<Finding>> {
+    if given.is_none() && supervisors.fill_table.is_some() {
+        return Ok(Vec::new());
+    }
+    let Some(path) = given.map(Path::to_owned).or_else(usual_place) else {
+        return Ok(Vec::new());
+    };
+    let finding = match atomic_file::read(&path) {
+        Ok(whole) => examine(&path, &Saved::read(&whole), table, supervisors, client)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let missing = || {
+                found(Kind::SaveMissing, &path, "the table is saved nowhere", Step::Save(path.clone()).into())
+            };
+            (!table.is_empty()).then(missing)
+        }
+        Err(error) => {
+            let what = format!("it cannot be read: {}", messages::reason(&error));
+            let list = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
+            Some(found(Kind::SaveUnreadable, &path, &what, Fix::look(list)))
+        }
+    };
+    Ok(finding.into_iter().collect())
+}
+
+fn found(kind: Kind, path: &Path, what: &str, fix: Fix) -> Finding {
+    kind.at(&path.display(), what, fix)
+}
+
+/// What is wrong with a file that was read; none if nothing is.
+fn examine(
+    path: &Path,
+    saved: &Saved,
+    table: &Table,
+    supervisors: Supervisors,
+    client: &mut Client,
+) -> ipvs::Result<Option<Finding>> {
+    let mut current = ipvs::Table::default();
+    for (entry, servers) in table {
+        current.put(entry.service, servers.iter().rev().map(|entry| entry.destination));
+    }
+    current.read_settings(client, &saved.table)?;
+    let mut steps = current.diff(&saved.table);
+    let drained = notes::out();
+    steps.retain(|step| !is_drained(step, table, &drained));
+    let difference = Difference::of(&steps, table);
+    let Some((fault, what)) = &saved.fault else {
+        let first = steps.first().map(format::line);
+        return Ok(first.map(|first| {
+            let (rest, fix) = difference.direction(path, saved, supervisors);
+            let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
+            found(Kind::SaveStale, path, &what, fix)
+        }));
+    };
+    let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
+    let kind = match fault {
+        Fault::Unreadable => Kind::SaveUnreadable,
+        Fault::Name => Kind::SaveNames,
+    };
+    let fix = if *fault == Fault::Unreadable {
+        // The lines stay in the file, commented out.
+        let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
+        is_rules.then(|| Step::CommentOut { path: path.to_owned(), lines: saved.wrong.clone() }.into())
+    } else {
+        // The table may contain the lines with names, if it has enough entries.
+        let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
+        (has_all && !backup::is_of_others(path)).then(|| save_with_copy(path))
+    };
+    Ok(Some(found(kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| show_diff(path)))))
+}
+
+/// With more invalid lines, the file is probably not a saved table.
+const FEW: usize = 8;
+
+/// How many entries differ between a table and a file, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Difference {
+    /// In the file only.
+    missing: usize,
+    /// In the table only.
+    extra: usize,
+    /// In both, with different values.
+    other: usize,
+    /// Of these, servers that have weight 0 in the table: they are being drained.
+    draining: usize,
+}
+
+impl Difference {
+    /// From the steps that turn the table into that of the file.
+    fn of(steps: &[Change], table: &Table) -> Self {
+        let mut difference = Self::default();
+        for step in steps {
+            match step {
+                Change::AddService(_) | Change::AddDestination { .. } | Change::StartDaemon(_) => {
+                    difference.missing += 1;
+                }
+                // With an empty table nobody has set timeouts.
+                Change::SetTimeouts(_) if table.is_empty() => difference.missing += 1,
+                Change::DeleteService(_) | Change::DeleteDestination { .. } | Change::StopDaemon { .. } => {
+                    difference.extra += 1;
+                }
+                change => {
+                    difference.other += 1;
+                    difference.draining += usize::from(is_draining(change, table));
+                }
+            }
+        }
+        difference
+    }
+
+    /// The alternative to the fix, and the fix, which loses no rule of the file or the table.
+    fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, Fix) {
+        match self {
+            _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, show_diff(path)),
+            // Restoring the file would undo the draining.
+            Self { draining: 1.., .. } => (DRAINING, show_diff(path)),
+            Self { missing: 0, other: 0, .. } if !saved.has_comments => {
+                (SAVES, Step::Save(path.to_owned()).into())
+            }
+            // Who owns the folder could lead the copy elsewhere.
+            Self { missing: 0, .. } if backup::is_of_others(path) => (BOTH, show_diff(path)),
+            Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
+            Self { extra: 0, other: 0, .. } => (RESTORES, Step::Restore(path.to_owned()).into()),
+            _ => (BOTH, show_diff(path)),
+        }
+    }
+}
+
+const RESTORES: &str =
+    "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
+const SAVES: &str =
+    "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
+const DRAINING: &str = "servers have weight 0, and another in the file, and no --drain has noted them: if nobody is working on \
+                       them, restore their weights; if they are to stay out, save the table with ipvsadm -S --full";
+const BOTH: &str =
+    "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
+
+/// Whether a change only brings back a server that `--drain` took out.
+fn is_drained(
+    change: &Change,
+    table: &Table,
+    drained: &HashMap<(ServiceId, DestinationId), Destination>,
+) -> bool {
+    let is_noted = |id: &ServiceId, server: &Destination| drained.contains_key(&(*id, server.id));
+    match change {
+        Change::AddDestination { service, destination } => is_noted(service, destination),
+        Change::EditDestination { service, destination } => {
+            let now = find(table, service, destination.id);
+            let only_weight = now.is_some_and(|now| {
+                now.weight == 0 && Destination { weight: destination.weight, ..now } == *destination
+            });
+            only_weight && is_noted(service, destination)
+        }
+        _ => false,
+    }
+}
+
+/// A server of a table.
+fn find(table: &Table, service: &ServiceId, server: DestinationId) -> Option<Destination> {
+    let servers =
+        table.iter().filter(|(entry, _)| entry.service.id == *service).flat_map(|(_, servers)| servers);
+    servers.map(|entry| entry.destination).find(|entry| entry.id == server)
+}
+
+/// Whether a change gives a server of weight 0 a weight again.
+fn is_draining(change: &Change, table: &Table) -> bool {
+    let Change::EditDestination { service: id, destination: desired } = change else { return false };
+    desired.weight > 0 && find(table, id, desired.id).is_some_and(|now| now.weight == 0)
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries =
+            |count: usize| if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+        let parts = [
+            (self.missing, "the table lacks", "of the file"),
+            (self.extra, "the file lacks", "of the table"),
+            (self.other, "other values have", ""),
+        ];
+        let parts = parts.iter().filter(|(count, ..)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, front, suffix)| {
+                format!("{front} {} {suffix}", entries(*count)).trim_end().to_owned()
+            })
+            .collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// Saves the table after a copy of the file.
+fn save_with_copy(path: &Path) -> Fix {
+    Fix(vec![Step::Copy(path.to_owned()), Step::Save(path.to_owned())])
+}
+
+/// Shows every invalid line, or all differences.
+fn show_diff(path: &Path) -> Fix {
+    let words = ["ipvsadm", "-R", "--diff", "--file"].map(str::as_bytes);
+    Fix::look(shell::line(words.into_iter().chain([path.as_os_str().as_bytes()])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_said_in_words() {
+        for ((missing, extra, other), text) in [
+            ((1, 0, 0), "the table lacks 1 entry of the file"),
+            ((0, 2, 0), "the file lacks 2 entries of the table"),
+            (
+                (3, 1, 2),
+                "the table lacks 3 entries of the file, the file lacks 1 entry of the table, other values have 2 entries",
+            ),
+        ] {
+            assert_eq!(Difference { missing, extra, other, draining: 0 }.to_string(), text);
+        }
+    }
+}

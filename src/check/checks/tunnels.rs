@@ -1,0 +1,85 @@
+//! Whether a real server takes packets out of the director's tunnel.
+
+use ipvs::{Family, TunnelKind};
+
+use crate::check::facts::address::Route;
+use crate::check::facts::machine::{Link, LinkKind, Machine};
+use crate::check::finding::{Finding, Kind};
+use crate::check::fix::{Fix, Step};
+use crate::command::RealServer;
+
+/// The interfaces of the director's kind of tunnel; of any kind if it is not known.
+pub(crate) fn usable<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Link> {
+    let kind = role.tunnel.map(|(kind, _)| kind);
+    let six_in_four = is_six_in_four(role);
+    let is_usable = move |link: &&Link| match (kind, link.kind) {
+        (Some(TunnelKind::Gre), kind) => kind == LinkKind::Gre,
+        (Some(TunnelKind::Ipip | TunnelKind::Gue), kind) if six_in_four => kind == LinkKind::OtherTunnel,
+        (None, kind) if six_in_four => matches!(kind, LinkKind::OtherTunnel | LinkKind::Gre),
+        (Some(TunnelKind::Ipip | TunnelKind::Gue), kind) => kind == LinkKind::Tunnel,
+        (_, kind) => matches!(kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel),
+    };
+    machine.links.iter().filter(is_usable)
+}
+
+/// IPv6 in IPv4, which an interface of its own takes.
+fn is_six_in_four(role: &RealServer) -> bool {
+    role.vip.is_ipv6() && role.director.is_some_and(|director| director.is_ipv4())
+}
+
+pub(crate) fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = closed_port(role, machine).into_iter().collect();
+    if !usable(role, machine).any(|link| link.is_up) {
+        findings.push(down(role, machine));
+    }
+    let strict = usable(role, machine)
+        .filter(|link| role.vip.is_ipv4() && link.is_up && machine.effective(&link.name, "rp_filter") == 1);
+    findings.extend(strict.map(|link| {
+        let path = |name: &str| format!("net/ipv4/conf/{name}/rp_filter");
+        let fix = match machine.default_route(role.vip) {
+            Route::Unreachable | Route::Local => Fix::set([(path("all"), 0), (path(&link.name), 0)]),
+            _ => Fix::set([(path(&link.name), 2)]),
+        };
+        Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
+    }));
+    findings
+}
+
+/// No tunnel of the kind is up.
+fn down(role: &RealServer, machine: &Machine) -> Finding {
+    let is_gre = matches!(role.tunnel, Some((TunnelKind::Gre, _)));
+    let (module, name) = match (is_gre, role.vip.is_ipv4()) {
+        (false, true) => ("ipip", "tunl0"),
+        (false, false) if is_six_in_four(role) => ("sit", "sit0"),
+        (false, false) => ("ip6_tunnel", "ip6tnl0"),
+        (true, true) => ("ip_gre", "gre0"),
+        (true, false) => ("ip6_gre", "ip6gre0"),
+    };
+    let has_it = machine.links.iter().any(|link| link.name == name);
+    let load = if has_it { Fix::default() } else { Step::Module(module).into() };
+    let mut others = machine.links.iter().filter(|link| {
+        link.is_up && matches!(link.kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel)
+    });
+    let what = match (others.next(), role.tunnel) {
+        (Some(other), Some((kind, _))) => {
+            format!(
+                "no tunnel of the director's kind, {kind}, is up on this server; {} is of another",
+                other.name
+            )
+        }
+        _ => "no tunnel is up on this server".to_owned(),
+    };
+    Kind::TunnelDown.at(&name, what, load.and(Step::bring_up(name)))
+}
+
+/// Nothing takes GUE's packets from their port.
+fn closed_port(role: &RealServer, machine: &Machine) -> Option<Finding> {
+    let (TunnelKind::Gue, port) = role.tunnel? else { return None };
+    if machine.listeners.iter().any(|listener| !listener.is_tcp && listener.port == port) {
+        return None;
+    }
+    let open = Step::GuePort { port, family: Family::from(role.vip) };
+    let what = format!("nothing takes GUE from UDP port {port} (ip fou show)");
+    let fix = Fix(vec![Step::Module("fou"), open]);
+    Some(Kind::TunnelDown.at(&format_args!("UDP port {port}"), what, fix))
+}

@@ -1,0 +1,400 @@
+//! Conditions that the lab cannot produce, on constructed machines.
+
+use std::net::IpAddr;
+
+use ipvs::{
+    DaemonState, Destination, DestinationEntry, ForwardingMethod, Service, ServiceEntry, ServiceId, Stats,
+    SyncDaemon,
+};
+
+use super::director::Director;
+use super::facts::table::Table;
+use super::fix::Fix;
+use crate::check::checks::real_server;
+use crate::check::facts::address::{Address, Route};
+use crate::check::facts::connections::Count;
+use crate::check::facts::machine::{
+    Connection, Link, LinkKind, Listener, Machine, Neighbour, Scheduled, TcpState, default_route_probe,
+};
+use crate::check::facts::routes::RoutingTables;
+use crate::check::firewall::rules::RuleTable;
+use crate::check::firewall::ruleset::Ruleset;
+use crate::command::{Method, RealServer};
+use crate::supervisors::Supervisors;
+
+mod addresses;
+mod answers;
+mod balance;
+mod gallery;
+mod limits;
+mod links;
+mod real_servers;
+mod servers;
+mod settings;
+mod waiting;
+
+const ETH0: u32 = 2;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
+pub(super) fn machine() -> Machine {
+    let link = |index, name: &str, kind| Link {
+        index,
+        name: name.to_owned(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind,
+    };
+    let own = |address, prefix, link| Address { link, ..Address::network(ip(address), prefix) };
+    let lookups = [
+        ("192.168.1.100", Route::Local),
+        ("192.168.1.11", Route::OnLink(ETH0)),
+        ("192.168.1.12", Route::OnLink(ETH0)),
+        ("240.0.0.1", Route::Via(ip("192.168.1.254"), ETH0)),
+    ];
+    Machine {
+        links: vec![link(1, "lo", LinkKind::Loopback), link(ETH0, "eth0", LinkKind::Ethernet)].into(),
+        addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)]
+            .into(),
+        neighbours: Vec::new().into(),
+        lookups: lookups.into_iter().map(|(to, route)| (ip(to), route)).collect(),
+        routes: RoutingTables::default(),
+        listeners: Vec::new(),
+        connections: Vec::new(),
+        rp_filter_drops: 0,
+        without_route: 0,
+        has_ftp_helper: Some(true),
+        twice: Vec::new(),
+        scheduled: Scheduled::default(),
+        sysctls: Box::new(|_| None),
+    }
+}
+
+/// A packet filter without rules.
+pub(super) fn no_rules() -> Ruleset {
+    Ruleset::new(vec![RuleTable::new("iptables", "filter", None)])
+}
+
+fn web() -> ServiceId {
+    ServiceId::tcp(ip("192.168.1.100"), 80)
+}
+
+fn server(address: &str, port: u16, forwarding: ForwardingMethod) -> DestinationEntry {
+    let destination = Destination::new(ip(address), port, forwarding);
+    DestinationEntry {
+        destination,
+        active_connections: 0,
+        inactive_connections: 0,
+        persistent_connections: 0,
+        stats: Stats::default(),
+    }
+}
+
+fn table(scheduler: &str, servers: Vec<DestinationEntry>) -> Table {
+    let service = Service::new(web(), scheduler.parse().unwrap());
+    vec![(ServiceEntry { service, stats: Stats::default() }, servers)]
+}
+
+fn two_servers() -> Vec<DestinationEntry> {
+    ["192.168.1.11", "192.168.1.12"]
+        .map(|address| server(address, 80, ForwardingMethod::DirectRouting))
+        .into()
+}
+
+fn director(table: Table) -> Director {
+    Director {
+        table,
+        daemons: Vec::new(),
+        timeouts: None,
+        connections: Count::default(),
+        load: None,
+        estimating: None,
+        supervisors: Supervisors::default(),
+        idle_supervisor: None,
+        weights: std::collections::HashMap::new(),
+        rules: no_rules(),
+        machine: machine(),
+    }
+}
+
+/// Ids and fixes of the findings.
+fn found(director: &Director) -> Vec<(&'static str, String)> {
+    director.findings().into_iter().map(|finding| (finding.id, finding.fix.to_string())).collect()
+}
+
+#[test]
+fn schedulers_without_weights_are_known() {
+    for (scheduler, fix) in [
+        ("rr", Some("wrr")),
+        ("lc", Some("wlc")),
+        ("wrr", None),
+        ("sh", None),
+        ("mh", None),
+        ("lblc", None),
+        ("nosuch", None),
+    ] {
+        let mut servers = two_servers();
+        servers[0].destination.weight = 5;
+        let line = fix.map(|name| ("weights-ignored", format!("ipvsadm -E -t 192.168.1.100:80 -s {name}")));
+        assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
+        // A server that is being drained is no difference; by some its clients are refused.
+        servers[0].destination.weight = 0;
+        let remedy = match scheduler {
+            "dh" => Some("ipvsadm --drain -t 192.168.1.100:80 -r 192.168.1.11:80".to_owned()),
+            "sh" | "mh" => Some(format!("ipvsadm -E --keep -t 192.168.1.100:80 -b {scheduler}-fallback")),
+            _ => None,
+        };
+        let line = remedy.map(|fix| ("clients-refused", fix));
+        assert_eq!(found(&director(table(scheduler, servers.clone()))), Vec::from_iter(line), "{scheduler}");
+        // One that is full, too; a way out for dh is more room.
+        servers[0].destination = servers[0].destination.with_weight(1).with_upper_threshold(5);
+        servers[0].active_connections = 5;
+        let ids: Vec<_> = found(&director(table(scheduler, servers))).into_iter().map(|(id, _)| id).collect();
+        let both = ["clients-refused", "threshold-reached"];
+        assert_eq!(ids, if matches!(scheduler, "sh" | "mh") { &both[..] } else { &both[1..] }, "{scheduler}");
+    }
+}
+
+#[test]
+fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
+    let mut director = director(table("rr", two_servers()));
+    director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    director.machine.addresses.push(Address { link: 1, ..Address::network(ip("192.168.1.100"), 32) });
+    director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
+    assert_eq!(found(&director)[0].0, "vip-on-loopback");
+    director.machine.addresses.retain(|own| own.link != ETH0);
+    assert_eq!(found(&director), vec![]);
+}
+
+#[test]
+fn the_standby_of_a_pair_has_no_address() {
+    let mut director = director(table("rr", two_servers()));
+    director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    director.machine.lookups.insert(ip("192.168.1.100"), Route::OnLink(ETH0));
+    let take = "ping -c 1 -W 1 192.168.1.100 || ! ipvsadm --check --nobody-has 192.168.1.100%eth0 || ip addr replace 192.168.1.100/32 dev eth0";
+    assert_eq!(found(&director), vec![("vip-missing", take.into())]);
+    director.daemons.push(SyncDaemon::new(DaemonState::Backup, "eth0".parse().unwrap(), 1));
+    assert_eq!(found(&director), vec![]);
+    director.daemons.push(SyncDaemon::new(DaemonState::Master, "eth0".parse().unwrap(), 1));
+    assert_eq!(found(&director)[0].0, "vip-missing");
+    let ask = "ping -c 1 -W 1 192.168.1.100; ip neigh show 192.168.1.100";
+    assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
+    director.daemons.clear();
+    director.supervisors.fill_table = Some("ldirectord");
+    assert_eq!(found(&director), vec![("vip-missing", ask.into())]);
+    director.supervisors.move_addresses = Some("ucarp");
+    assert_eq!(found(&director), vec![]);
+}
+
+#[test]
+fn a_gateway_that_is_silent_is_named() {
+    let mut director = director(table("rr", vec![server("10.9.9.9", 80, ForwardingMethod::Masquerade)]));
+    director.machine.lookups.insert(ip("10.9.9.9"), Route::Via(ip("192.168.1.254"), ETH0));
+    director.machine.neighbours.push(Neighbour {
+        address: ip("192.168.1.254"),
+        link: ETH0,
+        is_silent: true,
+        has_answered: false,
+        ethernet: None,
+    });
+    let finding = &director.findings()[0];
+    assert_eq!((finding.id, finding.at.as_str()), ("server-silent", "TCP 192.168.1.100:80 -> 10.9.9.9:80"));
+    assert_eq!(finding.what, "192.168.1.254 does not answer on eth0 (ip neigh)");
+}
+
+#[test]
+fn the_directors_own_address_serves_if_somebody_listens() {
+    let mut director = director(table("rr", vec![server("192.168.1.1", 8080, ForwardingMethod::Masquerade)]));
+    director.machine.lookups.insert(ip("192.168.1.1"), Route::Local);
+    let listens =
+        |address, port, is_tcp| vec![Listener { address: ip(address), port, is_tcp, is_v6only: false }];
+    for (listeners, is_served) in [
+        (vec![], false),
+        (listens("0.0.0.0", 8080, true), true),
+        (listens("::", 8080, true), true),
+        (listens("192.168.1.1", 8080, true), true),
+        (listens("127.0.0.1", 8080, true), false),
+        (listens("0.0.0.0", 8080, false), false),
+        (listens("0.0.0.0", 80, true), false),
+    ] {
+        director.machine.listeners = listeners;
+        assert_eq!(found(&director).is_empty(), is_served, "{:?}", director.machine.listeners);
+    }
+}
+
+#[test]
+fn limits_stay_within_what_the_kernel_takes() {
+    let mut servers = two_servers();
+    servers[0].destination.upper_threshold = 2_000_000_000;
+    (servers[0].active_connections, servers[0].inactive_connections) = (u32::MAX, u32::MAX);
+    let fix = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2147483647 -y 0";
+    assert_eq!(found(&director(table("rr", servers.clone()))), vec![("threshold-reached", fix.to_owned())]);
+    // With one connection, which is below the lower threshold afterwards.
+    (servers[0].destination.upper_threshold, servers[0].destination.lower_threshold) = (1, 1);
+    (servers[0].active_connections, servers[0].inactive_connections) = (1, 0);
+    let fix = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1 -x 2 -y 2";
+    assert_eq!(found(&director(table("rr", servers))), vec![("threshold-reached", fix.to_owned())]);
+}
+
+#[test]
+fn settings_of_interfaces_with_dots_are_written_with_slashes() {
+    let path = |link: &str| format!("net/ipv4/conf/{link}/rp_filter");
+    assert_eq!(
+        Fix::set([(path("eth0"), 2), (path("all"), 0)]).to_string(),
+        "sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.all.rp_filter=0"
+    );
+    assert_eq!(Fix::set([(path("eth0.7"), 2)]).to_string(), "sysctl -w net/ipv4/conf/eth0.7/rp_filter=2");
+}
+
+#[test]
+fn networks_span_what_their_prefix_says() {
+    for (own, prefix, other, is_inside) in [
+        ("192.168.1.1", 24, "192.168.1.254", true),
+        ("192.168.1.1", 24, "192.168.2.1", false),
+        ("192.168.1.1", 0, "8.8.8.8", true),
+        ("192.168.1.1", 32, "192.168.1.1", true),
+        ("192.168.1.1", 32, "192.168.1.2", false),
+        ("192.168.1.1", 99, "192.168.1.2", false),
+        ("2001:db8::1", 64, "2001:db8::ffff", true),
+        ("2001:db8::1", 64, "2001:db8:1::1", false),
+        ("2001:db8::1", 0, "::1", true),
+        ("2001:db8::1", 24, "192.168.1.1", false),
+    ] {
+        let own = Address { link: ETH0, ..Address::network(ip(own), prefix) };
+        assert_eq!(own.spans(ip(other)), is_inside, "{own:?} {other}");
+    }
+}
+
+#[test]
+fn networks_are_behind_interfaces_that_are_up() {
+    let mut machine = machine();
+    let of = |machine: &Machine, address| machine.on_link(ip(address)).map(|link| link.index);
+    assert_eq!((of(&machine, "192.168.1.7"), of(&machine, "10.0.0.7")), (Some(ETH0), None));
+    assert_eq!(of(&machine, "127.0.0.7"), None, "nobody is behind lo");
+    machine.addresses.retain(|own| own.prefix == 32);
+    assert_eq!(of(&machine, "192.168.1.100"), None, "one address is no network");
+    let mut machine = self::machine();
+    machine.links[1].is_up = false;
+    assert_eq!(of(&machine, "192.168.1.7"), None);
+}
+
+#[test]
+fn a_real_server_asks_the_interface_that_faces_the_director() {
+    let mut machine = machine();
+    machine.links.push(Link {
+        index: 3,
+        name: "docker0".into(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind: LinkKind::Ethernet,
+    });
+    machine.addresses.push(Address { link: 3, ..Address::network(ip("172.17.0.1"), 16) });
+    machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
+    machine.sysctls = Box::new(|path| {
+        let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
+        path.starts_with("net/ipv4/conf/eth0/arp_").then_some(value)
+    });
+    let mut role = RealServer {
+        vip: ip("192.168.1.100"),
+        method: Method::DirectRouting,
+        director: None,
+        port: None,
+        protocol: None,
+        tunnel: None,
+    };
+    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
+    machine.lookups.insert(ip("192.168.1.2"), Route::OnLink(3));
+    role.director = Some(ip("192.168.1.2"));
+    let ids: Vec<_> =
+        real_server::findings(&role, &machine, &no_rules()).iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, ["arp-ignore", "arp-announce"]);
+}
+
+#[test]
+fn a_director_that_serves_too_keeps_the_address() {
+    let mut machine = machine();
+    let vip = ip("192.168.1.100");
+    assert!(machine.holders(vip).any(|(_, link)| link.name == "eth0"), "it has the VIP");
+    let director = ip("192.168.1.1");
+    let role = RealServer {
+        vip,
+        method: Method::DirectRouting,
+        director: Some(director),
+        port: None,
+        protocol: None,
+        tunnel: None,
+    };
+    let ids = |machine: &Machine| -> Vec<&str> {
+        real_server::findings(&role, machine, &no_rules()).iter().map(|finding| finding.id).collect()
+    };
+    // A prefix on lo that contains the director's address does not make the server a director.
+    machine.lookups.insert(director, Route::Local);
+    machine.addresses.retain(|own| own.address != director);
+    assert!(ids(&machine).contains(&"server-vip-on-wire"));
+    machine.addresses.push(Address { link: ETH0, ..Address::network(director, 24) });
+    assert_eq!(ids(&machine), Vec::<&str>::new());
+}
+
+#[test]
+fn an_active_director_is_known_by_its_table() {
+    let mut machine = machine();
+    let vip = ip("192.168.1.100");
+    let role = RealServer {
+        vip,
+        method: Method::DirectRouting,
+        director: None,
+        port: None,
+        protocol: None,
+        tunnel: None,
+    };
+    let takes_it_away = |machine: &Machine| {
+        real_server::findings(&role, machine, &no_rules()).iter().any(|it| it.id == "server-vip-on-wire")
+    };
+    assert!(takes_it_away(&machine));
+    // What is not known proves nothing.
+    machine.scheduled.unknown = Some("its table cannot be read");
+    let found = real_server::findings(&role, &machine, &no_rules());
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((finding.id, finding.fix.to_string().as_str()), ("server-vip-on-wire", "ipvsadm -L -n"));
+    machine.scheduled.addresses.insert(vip);
+    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
+    machine.scheduled.unknown = None;
+    assert!(!takes_it_away(&machine));
+}
+
+#[test]
+fn without_a_default_route_filters_are_turned_off() {
+    let mut machine = machine();
+    machine.lookups.remove(&default_route_probe(ip("192.168.1.100")));
+    machine.links.push(Link {
+        index: 3,
+        name: "tunl0".into(),
+        is_up: true,
+        has_carrier: true,
+        parent: None,
+        kind: LinkKind::Tunnel,
+    });
+    machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
+    machine.rp_filter_drops = 5;
+    let role = RealServer {
+        vip: ip("192.168.1.100"),
+        method: Method::Tunnel,
+        director: None,
+        port: None,
+        protocol: None,
+        tunnel: None,
+    };
+    let fixes: Vec<_> = real_server::findings(&role, &machine, &no_rules())
+        .into_iter()
+        .map(|finding| (finding.id, finding.fix.to_string()))
+        .collect();
+    let off =
+        |link: &str| format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{link}.rp_filter=0");
+    assert!(fixes.contains(&("rp-filter", off("eth0"))), "{fixes:?}");
+    assert!(fixes.contains(&("tunnel-rp-filter", off("tunl0"))), "{fixes:?}");
+}
