@@ -44,8 +44,6 @@ pub(crate) struct Options<'a> {
     engine: Option<PersistenceEngine>,
     flags: &'a [u8],
     server: Option<DestinationId>,
-    /// All addresses of its name, if that has more than one.
-    servers: Vec<Ipv4Addr>,
     server_port: Option<u16>,
     method: Option<OptionKey>,
     weight: Option<u32>,
@@ -76,6 +74,8 @@ pub(crate) struct Options<'a> {
     count: Option<u32>,
     way_of: Option<(IpAddr, Option<u16>)>,
     without: Option<(IpAddr, Option<u16>)>,
+    /// What has a name that stands for more than one address, and these.
+    several: Option<(&'static str, Vec<Ipv4Addr>)>,
     /// Words that were read as something that may not have been meant.
     surprises: Vec<(Vec<u8>, Surprise)>,
 }
@@ -226,6 +226,7 @@ impl<'a> Options<'a> {
         let read = endpoint(word, Some(protocol), resolver)
             .map_err(|wrong| messages::SERVICE.endpoint(word, wrong))?;
         self.note_surprise(word, read);
+        self.note_several("service", word, resolver);
         let (address, port) = read;
         if address.is_ipv6() {
             self.netmask = None; // a preceding mask was parsed as IPv4
@@ -237,6 +238,13 @@ impl<'a> Options<'a> {
         self.surprises.extend(surprise(word, &read).map(|surprise| (word.to_vec(), surprise)));
     }
 
+    /// Notes a name of several addresses, of which the first is taken.
+    fn note_several(&mut self, what: &'static str, word: &[u8], resolver: &Resolver) {
+        let host = word.split(|byte| *byte == b':').next().unwrap_or_default();
+        let several = resolver.several(host).map(|all| (what, all.to_vec()));
+        self.several = self.several.take().or(several);
+    }
+
     /// Without a port, the server gets that of the service, if the service precedes it.
     fn server(&mut self, word: &[u8], resolver: &mut Resolver) -> Result<DestinationId> {
         let protocol = self.service.map(|service| match service {
@@ -246,10 +254,9 @@ impl<'a> Options<'a> {
         let read =
             endpoint(word, protocol, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
         self.note_surprise(word, read);
+        self.note_several("server", word, resolver);
         let (address, port) = read;
         self.server_port = port;
-        let host = word.split(|byte| *byte == b':').next().unwrap_or_default();
-        self.servers = resolver.several(host).unwrap_or_default().to_vec();
         let port = port.unwrap_or_else(|| self.service.map_or(0, |service| service.port()));
         Ok(DestinationId { address, port })
     }

@@ -46,11 +46,11 @@ pub(crate) fn no_server_to_drain(server: &str) -> Failure {
     Failure { status: STATUS_REFUSED, message, continue_restore: false }
 }
 
-/// A name that stands for several servers.
-pub(crate) fn several_servers(addresses: &[Ipv4Addr]) -> Failure {
+/// A name that stands for several addresses.
+pub(crate) fn several_addresses(what: &str, addresses: &[Ipv4Addr]) -> Failure {
     let addresses: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
     value(format!(
-        "the name of the server stands for several addresses: '{}'; name one of them",
+        "the name of the {what} stands for several addresses: '{}'; name one of them",
         addresses.join(", ")
     ))
 }

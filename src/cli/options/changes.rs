@@ -75,6 +75,7 @@ impl Options<'_> {
         let flags = is_known.then(|| value::scheduler_flags(self.flags, &scheduler)).transpose()?;
         self.given.sort_unstable();
         matrix::check(command, &self.given)?;
+        self.refuse_several(command)?;
 
         match command {
             OptionKey::Save => Ok(Command::Save(Save {
@@ -85,8 +86,8 @@ impl Options<'_> {
             })),
             OptionKey::Restore => Ok(Command::Restore(self.restore()?)),
             OptionKey::List => self.list().map(Command::List),
-            OptionKey::Drain => self.drain().map(Command::Drain),
-            OptionKey::Undrain => self.which().map(Command::Undrain),
+            OptionKey::Drain => Ok(Command::Drain(self.drain())),
+            OptionKey::Undrain => Ok(Command::Undrain(self.which())),
             OptionKey::Check => match self.wanted.take() {
                 Some(wanted) => self.only_wanted(wanted).map(Command::Ask),
                 None => self.check().map(Command::Check),

@@ -36,6 +36,7 @@ impl Options<'_> {
             OptionKey::Director => {
                 let address = endpoint(word, None, resolver).map(|(address, _)| address);
                 self.director = Some(address.map_err(|_| messages::DIRECTOR.about(word))?);
+                self.note_several("director", word, resolver);
             }
             OptionKey::NobodyHas => self.wanted = Some(value::wanted(word)?),
             OptionKey::Port => self.served = Some(value::served(word)?),
@@ -48,6 +49,7 @@ impl Options<'_> {
                 let server =
                     endpoint(word, None, resolver).map_err(|wrong| messages::SERVER.endpoint(word, wrong))?;
                 self.without = Some(server);
+                self.note_several("server", word, resolver);
             }
             OptionKey::Wait => self.wait = Some(value::number(word, COUNTS, &messages::WAIT)?),
             _ => {}
@@ -159,23 +161,32 @@ impl Options<'_> {
         })
     }
 
-    pub(super) fn drain(self) -> Result<Drain> {
-        Ok(Drain {
-            which: self.which()?,
+    pub(super) fn drain(self) -> Drain {
+        Drain {
+            which: self.which(),
             wait: self.wait,
             ignore_inactive: self.has(OptionKey::IgnoreInactive),
             force: self.has(OptionKey::Force),
             quiet: self.quiet,
-        })
+        }
     }
 
-    /// Without a port, a server is meant whatever its port is. A name may stand for several, of which one would be taken.
-    pub(super) fn which(&self) -> Result<Which> {
-        if !self.servers.is_empty() {
-            return Err(messages::several_servers(&self.servers));
-        }
+    /// Without a port, a server is meant whatever its port is.
+    pub(super) fn which(&self) -> Which {
         let address = self.server.map(|server| server.address);
-        Ok(Which { service: self.service, address, port: self.server_port })
+        Which { service: self.service, address, port: self.server_port }
+    }
+
+    /// Refuses a name of several addresses where one of them is not all that is meant. The original's commands take the first.
+    pub(super) fn refuse_several(&self, command: OptionKey) -> Result<()> {
+        use OptionKey::{Check, Connection, Drain, Explain, List, Only, Undrain, Watch};
+        let is_own = matches!(command, Drain | Undrain | Check | Explain | Watch)
+            || command == List && self.has(Connection)
+            || self.has(Only);
+        match &self.several {
+            Some((what, addresses)) if is_own => Err(messages::several_addresses(what, addresses)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn watch(self) -> Watch {

@@ -206,6 +206,23 @@ fn a_name_of_several_servers_is_refused() {
             "{said}"
         );
     }
+    // Nor does any other command that the original lacks take a part of what is meant.
+    for (line, what) in [
+        ("-L -c -r web.test".to_owned(), "server"),
+        ("-L -c --summary client -r web.test:80".to_owned(), "server"),
+        ("-L -c -t web.test:80".to_owned(), "service"),
+        ("--drain -t web.test:80 -r 10.1.0.1".to_owned(), "service"),
+        ("--check -r web.test".to_owned(), "server"),
+        ("--check -r 10.1.0.9 --director web.test".to_owned(), "director"),
+        ("--watch -t web.test:80".to_owned(), "service"),
+        (format!("--explain 10.9.9.9 -t {VIP} --without web.test"), "server"),
+        ("-R --diff --only -t web.test:80 --file /dev/null".to_owned(), "service"),
+    ] {
+        let (status, out, said) = run(OURS, &line);
+        assert_eq!((status, out.as_str()), (2, ""), "{line}");
+        let expected = format!("the name of the {what} stands for several addresses: '10.1.0.");
+        assert!(said.starts_with(&expected), "{line}: {said}");
+    }
     assert_eq!(table(), before);
     assert_eq!(run(OURS, "--drain -r one.test").0, 0);
     assert_eq!(run(OURS, "--undrain -r one.test").0, 0);
