@@ -85,11 +85,23 @@ pub(crate) fn left_to_others(changes: &[Change]) -> Option<String> {
 }
 
 /// Rules that were saved, but whose lines make others; none where there are none.
-pub(crate) fn not_restored(rules: &[String]) -> Option<String> {
-    let more = rules.len().checked_sub(1).filter(|more| *more > 0);
-    let more = more.map_or(String::new(), |more| format!(" and {more} more"));
-    let first = rules.first()?;
-    Some(format!("no line can restore this rule as it is: {first}{more}; ipvsadm -S --json can save it"))
+pub(crate) fn not_restored(rules: &[String], is_in_json: bool) -> Option<String> {
+    let (first, more) = first_of(rules)?;
+    let json = if is_in_json { "can save it" } else { "does not save all of it either" };
+    Some(format!("no line can restore this rule as it is: {first}{more}; ipvsadm -S --json {json}"))
+}
+
+/// Parts of a save that `-R` refuses.
+pub(crate) fn refused_later(parts: &[String]) -> Option<String> {
+    let (first, more) = first_of(parts)?;
+    Some(format!("ipvsadm -R refuses what was saved of this as it is: {first}{more}"))
+}
+
+/// The first of some, and how many more there are.
+fn first_of(all: &[String]) -> Option<(&str, String)> {
+    let (first, rest) = all.split_first()?;
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    Some((first, more))
 }
 
 /// Names that would not resolve back from a save.

@@ -28,6 +28,21 @@ pub(crate) fn read(input: &[u8]) -> Result<Table> {
     Ok(table)
 }
 
+/// Why `-R` would refuse a document that was written of the kernel's table; none if it takes it. Other programs can make
+/// values that this one does not.
+pub(crate) fn refusal(document: &[u8]) -> Option<String> {
+    match serde_json::from_slice::<Table>(document) {
+        Err(error) => {
+            let why = error.to_string();
+            Some(why.split(" at line ").next().unwrap_or_default().to_owned())
+        }
+        Ok(table) => {
+            let mut refused = Table::default().diff(&table).into_iter().filter_map(|it| it.check().err());
+            refused.next().map(|error| error.to_string())
+        }
+    }
+}
+
 /// The changes that make the table of a document from an empty one beside sync daemons that may run.
 pub(crate) fn changes(input: &[u8]) -> Result<Vec<Change>> {
     let desired = read(input)?;

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use ipvs::{Change, Client, Destination, Service, ServiceEntry};
+use ipvs::{Change, Client, Destination, Service, ServiceEntry, SyncDaemon, Timeouts};
 use serde::Serialize;
 
 use crate::command::Save;
@@ -16,6 +16,7 @@ use crate::messages::{self, Failure, report};
 use crate::notes;
 use crate::resolver::Resolver;
 use crate::rules::atomic_file;
+use crate::rules::document;
 use crate::rules::lines::{DRAINED, comes_back};
 use crate::rules::place::{self, Hint};
 use crate::shell;
@@ -30,7 +31,7 @@ pub(crate) fn save(
 ) -> anyhow::Result<()> {
     let mut formatter = AddressFormatter::reversible(save.numeric || save.full, resolver);
     let path = file(save);
-    let mut lost = Vec::new();
+    let mut lost = Lost::default();
     match path {
         Some(path) => {
             out.flush()?; // it may be stdout under another path
@@ -51,13 +52,48 @@ pub(crate) fn save(
             formatter.replaced_names().iter().map(|name| messages::text(name.as_bytes())).collect();
         report(&messages::saved_as_numbers(&names));
     }
-    if let Some(message) = messages::not_restored(&lost) {
+    let Lost { lines, refused } = lost;
+    let message = if save.json {
+        messages::refused_later(&refused)
+    } else {
+        messages::not_restored(&lines, refused.is_empty())
+    };
+    if let Some(message) = message {
         report(&message);
     }
     if path.is_none() && io::stdout().is_terminal() {
         report(messages::NOT_IN_A_FILE);
     }
     Ok(())
+}
+
+/// What of a table does not come back from what is saved.
+#[derive(Default)]
+struct Lost {
+    /// As lines.
+    lines: Vec<String>,
+    /// What JSON does not bring back either, and why.
+    refused: Vec<String>,
+}
+
+impl Lost {
+    /// Notes a part that `-R` refuses as JSON.
+    fn check(&mut self, what: impl std::fmt::Display, part: &impl Serialize) -> serde_json::Result<()> {
+        let why = document::refusal(&serde_json::to_vec(part)?);
+        self.refused.extend(why.map(|why| format!("{what}: {why}")));
+        Ok(())
+    }
+
+    /// Notes a change that its line does not make.
+    fn check_line(&mut self, change: &Change, part: &impl Serialize) -> serde_json::Result<()> {
+        if comes_back(change) {
+            return Ok(());
+        }
+        let line = format::line(change);
+        self.check(&line, part)?;
+        self.lines.push(line);
+        Ok(())
+    }
 }
 
 /// The file to write, if it is not stdout.
@@ -88,9 +124,13 @@ fn write(
     save: &Save,
     client: &mut Client,
     formatter: &mut AddressFormatter<'_>,
-    lost: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> anyhow::Result<()> {
-    if save.json { json(out, save.full, client) } else { lines(out, save.full, client, formatter, lost) }
+    if save.json {
+        json(out, save.full, client, lost)
+    } else {
+        lines(out, save.full, client, formatter, lost)
+    }
 }
 
 /// A service with its real servers, as configured.
@@ -101,19 +141,39 @@ struct Configured<'a> {
     servers: Vec<Destination>,
 }
 
+/// A table of a service.
+#[derive(Serialize)]
+struct One<'a> {
+    services: [&'a Configured<'a>; 1],
+}
+
+/// A table without services.
+#[derive(Serialize, Default)]
+struct Settings {
+    services: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeouts: Option<Timeouts>,
+    daemons: Vec<SyncDaemon>,
+}
+
 /// The table as `-R --json` takes it.
-fn json(out: &mut dyn Write, full: bool, client: &mut Client) -> anyhow::Result<()> {
+fn json(out: &mut dyn Write, full: bool, client: &mut Client, lost: &mut Lost) -> anyhow::Result<()> {
     let mut object = Object::begin(out)?;
     let mut array = object.array("services")?;
     for entry in services(client, true)? {
         let servers = destinations(client, &entry.service, Order::Restored, false)?;
         let servers = servers.into_iter().map(|kept| kept.destination).collect();
-        array.push(&Configured { service: &entry.service, servers })?;
+        let configured = Configured { service: &entry.service, servers };
+        array.push(&configured)?;
+        lost.check(entry.service.id, &One { services: [&configured] })?;
     }
     array.end()?;
     if full {
-        object.field("timeouts", &client.timeouts()?)?;
-        object.field("daemons", &client.daemons()?)?;
+        let (timeouts, daemons) = (client.timeouts()?, client.daemons()?);
+        object.field("timeouts", &timeouts)?;
+        object.field("daemons", &daemons)?;
+        let settings = Settings { services: [], timeouts: Some(timeouts), daemons };
+        lost.check("the timeouts and sync daemons", &settings)?;
     }
     Ok(object.end()?)
 }
@@ -124,11 +184,11 @@ fn lines(
     full: bool,
     client: &mut Client,
     formatter: &mut AddressFormatter<'_>,
-    lost: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> anyhow::Result<()> {
     let mut out = out;
     if full {
-        head(&mut out, client, formatter)?;
+        head(&mut out, client, formatter, lost)?;
     }
     let services = services(client, true)?;
     // As the original saves it, whatever the scheduler, unless all is to come back.
@@ -153,7 +213,9 @@ fn lines(
     if full {
         // Last, because servers of another family than their service's cannot be added while a daemon runs.
         for daemon in client.daemons()? {
-            format::change(&mut out, &Change::StartDaemon(daemon), formatter)?;
+            let change = Change::StartDaemon(daemon);
+            format::change(&mut out, &change, formatter)?;
+            lost.check_line(&change, &Settings { daemons: vec![daemon], ..Settings::default() })?;
         }
         for change in notes::saved::drained(client)?.iter().filter(|change| comes_back(change)) {
             out.write_all(DRAINED)?;
@@ -170,19 +232,19 @@ fn service(
     servers: &[ListedServer],
     full: bool,
     formatter: &mut AddressFormatter<'_>,
-    lost: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> anyhow::Result<()> {
-    let mut check = |change: Change| {
-        if !comes_back(&change) {
-            lost.push(format::line(&change));
-        }
+    let mut check = |change: Change, server: Option<Destination>| {
+        let servers = server.into_iter().collect();
+        lost.check_line(&change, &One { services: [&Configured { service: &entry.service, servers }] })
     };
     format::service(out, "-A", &entry.service, formatter)?;
-    check(Change::AddService(entry.service));
+    check(Change::AddService(entry.service), None)?;
     let id = entry.service.id;
     for kept in servers {
         format::destination(out, "-a", &id, &kept.destination, full, formatter)?;
-        check(Change::AddDestination { service: id, destination: kept.destination });
+        let destination = kept.destination;
+        check(Change::AddDestination { service: id, destination }, Some(destination))?;
     }
     Ok(())
 }
@@ -192,9 +254,15 @@ fn head(
     out: &mut impl Write,
     client: &mut Client,
     formatter: &mut AddressFormatter<'_>,
+    lost: &mut Lost,
 ) -> anyhow::Result<()> {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     writeln!(out, "# saved by ipvsadm {} on {now}", env!("CARGO_PKG_VERSION"))?;
-    format::change(out, &Change::SetTimeouts(client.timeouts()?), formatter)?;
+    let timeouts = client.timeouts()?;
+    format::change(out, &Change::SetTimeouts(timeouts), formatter)?;
+    lost.check_line(
+        &Change::SetTimeouts(timeouts),
+        &Settings { timeouts: Some(timeouts), ..Settings::default() },
+    )?;
     Ok(())
 }

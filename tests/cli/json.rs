@@ -1,9 +1,15 @@
 //! `--json`: the JSON of a table, that every table is read back, and messages about invalid input.
 
+use std::io;
 use std::sync::OnceLock;
 
 use boon::{Compiler, SchemaIndex, Schemas};
-use ipvs::{Change, Client, Destination, ForwardingMethod, Scheduler, Service, ServiceId, Table};
+use ipvs::{
+    Change, Client, DaemonState, Destination, ForwardingMethod, Netmask, Persistence, Scheduler, Service,
+    ServiceId, SyncDaemon, Table, Transport,
+};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_GENERIC;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -260,6 +266,72 @@ fn what_no_line_can_restore_is_named_and_comes_back_from_json() {
     assert_eq!((status, said.as_str()), (0, ""));
     assert_eq!(feed(OURS, "-R --json --replace", &document), NOTHING);
     assert_eq!(Table::read(&mut client).unwrap(), before);
+}
+
+/// A socket of a program that makes what this one refuses: in each datagram one value is replaced by another.
+struct Other(Socket, [u32; 2]);
+
+impl Transport for Other {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let [from, to] = self.1.map(u32::to_ne_bytes);
+        let mut sent = datagram.to_vec();
+        while let Some(at) = sent.windows(4).position(|bytes| bytes == from) {
+            sent[at..at + 4].copy_from_slice(&to);
+        }
+        self.0.send(&sent, 0).map(|_| ())
+    }
+
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        const MSG_DONTWAIT: i32 = 0x40;
+        self.0.recv(buffer, MSG_DONTWAIT).map(|_| ())
+    }
+}
+
+#[test]
+fn what_a_restore_would_refuse_is_named_when_it_is_saved() {
+    lab::isolate();
+    set_up("-A -t 10.0.0.9:80 -s rr\n");
+    let other =
+        |from, to| Client::with_transport(Other(Socket::new(NETLINK_GENERIC).unwrap(), [from, to])).unwrap();
+    // More seconds than this one takes, and the number of a daemon that no message has room for.
+    let web = ServiceId::tcp("10.0.0.1".parse().unwrap(), 80);
+    let mut service = Service::new(web, Scheduler::RR);
+    service.persistence = Some(Persistence::new(1_234_567, Netmask::single(web.family())));
+    other(1_234_567, 3_000_000).add_service(&service).unwrap();
+    let refused = |options: &str| {
+        let (status, saved, said) = run(OURS, &format!("-S {options}"));
+        assert_eq!(status, 0, "{options}: {said}");
+        let restore = if options.contains("json") { "-R --json --replace" } else { "-R --replace" };
+        (feed(OURS, restore, &saved), said)
+    };
+    for (options, expected) in [
+        ("--json", "ipvsadm -R refuses what was saved of this as it is: TCP 10.0.0.1:80: "),
+        ("--json --full", "ipvsadm -R refuses what was saved of this as it is: TCP 10.0.0.1:80: "),
+        (
+            "--full",
+            "no line can restore this rule as it is: -A -t 10.0.0.1:80 -s rr -p 3000000; ipvsadm -S --json does not save all of it either",
+        ),
+        (
+            "-n",
+            "no line can restore this rule as it is: -A -t 10.0.0.1:80 -s rr -p 3000000; ipvsadm -S --json does not save all of it either",
+        ),
+    ] {
+        let (restored, said) = refused(options);
+        assert!(said.starts_with(expected) && said.lines().count() == 1, "{options}: {said}");
+        assert_ne!(restored, NOTHING, "{options}");
+    }
+    run(OURS, "-D -t 10.0.0.1:80");
+    let (restored, said) = refused("--json --full");
+    assert_eq!((restored, said.as_str()), (NOTHING, ""));
+    let daemon = SyncDaemon::new(DaemonState::Master, "lo".parse().unwrap(), 77);
+    other(77, 777).start_daemon(&daemon).unwrap();
+    let (restored, said) = refused("--json --full");
+    let expected = "ipvsadm -R refuses what was saved of this as it is: the timeouts and sync daemons: ";
+    assert!(said.starts_with(expected) && said.contains("777"), "{said}");
+    assert_ne!(restored, NOTHING);
+    let (restored, said) = refused("--full");
+    assert!(said.starts_with("no line can restore this rule as it is: --start-daemon master "), "{said}");
+    assert_ne!(restored, NOTHING);
 }
 
 #[test]
