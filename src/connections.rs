@@ -4,18 +4,14 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
-use ipvs::{Client, Connection, Connections};
+use ipvs::{Client, Connection, Connections, TableLoad};
 
 use crate::progress::Progress;
 use crate::seen::Seen;
 
-/// Only kernels that resize the table have this file. It begins with the number of connections.
-const STATUS: &str = "/proc/thread-self/net/ip_vs_status";
-
-/// How often the connections are read at most.
-const READINGS: usize = 12;
+/// How often the connections are read at most: [`Seen`] knows no more readings.
+const READINGS: usize = 15;
 
 /// Where a connection begins or ends, a row may come again behind so many others, or be missed.
 const NEAR: usize = 128;
@@ -25,42 +21,71 @@ const NEAR: usize = 128;
 #[error("the connection table was resized in each of {READINGS} readings")]
 pub(crate) struct Unsettled;
 
-/// Hands each connection that `keep` keeps to `work`. They are read again until the table was not resized meanwhile; if it
-/// always was, whatever was seen has been handed out, and the answer is [`Unsettled`].
-pub(crate) fn for_each(
-    client: &mut Client,
-    keep: impl Fn(&Connection<'_>) -> bool,
-    mut work: impl FnMut(&Connection<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<Result<(), Unsettled>> {
-    if !Path::new(STATUS).exists() {
-        let (progress, mut count) = (Progress::of("reading connections", None), 0);
-        let mut connections = Connections::open()?;
-        while let Some(connection) = connections.next_row()? {
-            if keep(&connection) {
-                work(&connection)?;
-            }
+/// A reading of the connections that has begun.
+pub(crate) struct Reading {
+    rows: Connections,
+    /// The table as it was before; none on kernels that do not resize it.
+    before: Option<State>,
+}
+
+impl Reading {
+    pub(crate) fn begin(client: &mut Client) -> ipvs::Result<Self> {
+        let before = State::now(client)?;
+        Ok(Self { rows: Connections::open()?, before })
+    }
+
+    /// Hands each connection that `keep` keeps to `work`. They are read again until the table was not resized meanwhile; if it
+    /// always was, whatever was seen has been handed out, and the answer is [`Unsettled`].
+    pub(crate) fn for_each<E: From<ipvs::Error>>(
+        self,
+        client: &mut Client,
+        keep: impl Fn(&Connection<'_>) -> bool,
+        mut work: impl FnMut(&Connection<'_>) -> Result<(), E>,
+    ) -> Result<Result<(), Unsettled>, E> {
+        let progress = Progress::of("reading connections", self.before.map(|before| before.connections));
+        let mut count = 0;
+        self.for_some(client, usize::MAX, |connection| {
             count += 1;
             progress.done(count);
-        }
-        return Ok(Ok(()));
+            if keep(connection) { work(connection) } else { Ok(()) }
+        })
     }
-    let mut rows = Rows::new();
-    for _ in 0..READINGS {
-        let before = State::now(client)?;
-        let progress = Progress::of("reading connections", Some(before.connections));
-        let mut connections = Connections::open()?;
-        rows.begin();
-        while let Some(connection) = connections.next_row()? {
-            if rows.is_new(&connection) && keep(&connection) {
+
+    /// Hands out so many connections at most, and shows no progress.
+    pub(crate) fn for_some<E: From<ipvs::Error>>(
+        self,
+        client: &mut Client,
+        most: usize,
+        mut work: impl FnMut(&Connection<'_>) -> Result<(), E>,
+    ) -> Result<Result<(), Unsettled>, E> {
+        let Self { rows: mut connections, before } = self;
+        let Some(mut before) = before else {
+            for _ in 0..most {
+                let Some(connection) = connections.next_row()? else { break };
                 work(&connection)?;
             }
-            progress.done(rows.count);
-        }
-        if rows.are_whole(before, State::now(client)?) {
             return Ok(Ok(()));
+        };
+        let mut rows = Rows::new();
+        for reading in 1..=READINGS {
+            rows.begin();
+            while rows.seen_count < most {
+                let Some(connection) = connections.next_row()? else { break };
+                if rows.is_new(&connection) {
+                    work(&connection)?;
+                }
+            }
+            let behind = State::now(client)?.unwrap_or(before);
+            if rows.seen_count >= most || rows.are_whole(before, behind) {
+                return Ok(Ok(()));
+            }
+            if reading < READINGS {
+                before = State::now(client)?.unwrap_or(behind);
+                connections = Connections::open()?;
+            }
         }
+        Ok(Err(Unsettled))
     }
-    Ok(Err(Unsettled))
 }
 
 /// What the kernel says of its table.
@@ -71,11 +96,11 @@ struct State {
 }
 
 impl State {
-    fn now(client: &mut Client) -> anyhow::Result<Self> {
-        let size = client.info()?.connection_table_size;
-        let status = std::fs::read_to_string(STATUS)?;
-        let connections = status.lines().find_map(|line| line.strip_prefix("Conns:")?.trim().parse().ok());
-        Ok(Self { size, connections: connections.unwrap_or(0) })
+    /// None where the kernel does not say how many connections there are: such a one does not resize the table.
+    fn now(client: &mut Client) -> ipvs::Result<Option<Self>> {
+        let Some(load) = TableLoad::read()? else { return Ok(None) };
+        let connections = usize::try_from(load.connections).unwrap_or(usize::MAX);
+        Ok(Some(Self { size: client.info()?.connection_table_size, connections }))
     }
 }
 

@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::messages::reason;
+
 /// Where programs are looked for.
 const FOLDERS: [&str; 7] = [
     "/usr/local/sbin",
@@ -33,10 +35,20 @@ pub(crate) fn command(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The output of a program, if it is there and succeeds.
-pub(crate) fn output(name: &str, words: &[&str]) -> Option<String> {
-    let output = command(name)?.args(words).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+/// The output of a program that is there and succeeds; or why there is none.
+pub(crate) fn output(name: &str, words: &[&str]) -> Result<String, String> {
+    let mut command = command(name).ok_or_else(|| missing(name))?;
+    let output =
+        command.args(words).output().map_err(|error| format!("cannot run {name}: {}", reason(&error)))?;
+    if !output.status.success() {
+        return Err(format!("{name} failed: {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What is said of a program that is not there.
+pub(crate) fn missing(name: &str) -> String {
+    format!("there is no program {name} on this machine")
 }
 
 /// What `PATH` is for programs that are run.
@@ -71,8 +83,9 @@ mod tests {
     fn programs_are_found_in_absolute_folders_only() {
         assert!(find("sh").is_some_and(|path| path.is_absolute()));
         assert_eq!(find("no-such-program"), None);
-        assert_eq!(output("sh", &["-c", "echo x"]).as_deref(), Some("x\n"));
-        assert_eq!(output("sh", &["-c", "echo x; exit 3"]), None);
+        assert_eq!(output("sh", &["-c", "echo x"]).as_deref(), Ok("x\n"));
+        assert_eq!(output("sh", &["-c", "echo x; exit 3"]), Err("sh failed: exit status: 3".to_owned()));
+        assert_eq!(output("no-such-program", &[]), Err(missing("no-such-program")));
         let path = path();
         assert!(std::env::split_paths(&path).all(|folder| folder.is_absolute()), "{}", path.display());
         assert!(!is_of_root(Path::new("/tmp")) && !is_of_root(Path::new("/etc/passwd")));

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Dir;
 
@@ -14,6 +15,8 @@ pub(crate) struct Supervisors {
     pub(crate) fill_table: Option<&'static str>,
     /// It decides which machine has the virtual addresses.
     pub(crate) move_addresses: Option<&'static str>,
+    /// Processes are hidden from this one, so that there may be others.
+    pub(crate) are_hidden: bool,
 }
 
 /// A program; the kernel shows 15 characters of its name.
@@ -53,16 +56,24 @@ const PROGRAMS: [Program; 20] = [
 impl Supervisors {
     /// The programs in this process's network namespace, from the directory of all processes.
     pub(crate) fn running(proc: &Path) -> Self {
-        let network = |process: &Path| fs::read_link(process.join("ns/net")).ok();
-        let own = network(&proc.join("self"));
-        let mut all = Self::default();
+        let network = |process: &Path| fs::read_link(process.join("ns/net"));
+        let own = network(&proc.join("self")).ok();
+        let mut all = Self { are_hidden: is_elsewhere(proc), ..Self::default() };
         // Not `fs::read_dir`, which panics if the directory cannot be closed.
         let folder = fs::File::open(proc).ok().and_then(|folder| Dir::read_from(folder).ok());
         for entry in folder.into_iter().flatten().flatten() {
-            let process = proc.join(OsStr::from_bytes(entry.file_name().to_bytes()));
-            let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+            let name = entry.file_name().to_bytes();
+            if !name.iter().all(u8::is_ascii_digit) {
+                continue;
+            }
+            let process = proc.join(OsStr::from_bytes(name));
+            let comm = fs::read_to_string(process.join("comm"));
+            all.are_hidden |= is_denied(&comm);
+            let comm = comm.unwrap_or_default();
             let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
-            let known = known.filter(|_| network(&process) == own && may_change_the_table(proc, &process));
+            // Whose network namespace may not be seen is probably in this one.
+            let is_here = |network: io::Result<PathBuf>| is_denied(&network) || network.ok() == own;
+            let known = known.filter(|_| is_here(network(&process)) && may_change_the_table(proc, &process));
             if let Some(Program { name, fills_table, moves_addresses }) = known {
                 all.fill_table = all.fill_table.or(fills_table.then_some(name));
                 all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));
@@ -70,6 +81,21 @@ impl Supervisors {
         }
         all
     }
+}
+
+fn is_denied<T>(result: &io::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Whether the processes that may be supervisors are not below a directory of processes: because they are hidden from this user,
+/// or because this one has its own kind of them, in the network namespace of the whole machine, as a container may.
+fn is_elsewhere(proc: &Path) -> bool {
+    const FIRST: &str = "pid:[4026531836]";
+    /// Only the first network namespace has this setting.
+    const OF_FIRST: &str = "sys/net/core/dev_weight";
+    let is_first = |pids: PathBuf| pids == Path::new(FIRST);
+    let of_container = fs::read_link(proc.join("self/ns/pid")).is_ok_and(|pids| !is_first(pids));
+    !proc.join("1").exists() || of_container && proc.join(OF_FIRST).exists()
 }
 
 /// Whether a supervisor has services in its configuration, as far as that is known: keepalived may do VRRP alone.
@@ -115,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_supervisor_is_known_by_its_name() {
-        let does = |fill_table, move_addresses| Supervisors { fill_table, move_addresses };
+        let does = |fill_table, move_addresses| Supervisors { fill_table, move_addresses, are_hidden: false };
         for (name, expected) in [
             ("systemd", Supervisors::default()),
             ("keepalived-exporter", Supervisors::default()),

@@ -31,6 +31,8 @@ pub(crate) struct Director {
     /// The CPUs on which the kernel brings counters up to date, as it lists them; none if they cannot be chosen.
     pub(crate) estimating: Option<String>,
     pub(crate) supervisors: Supervisors,
+    /// What else of it is not known.
+    pub(crate) unseen: Vec<String>,
     /// The one that has services in its configuration, where the table is empty.
     pub(crate) idle_supervisor: Option<&'static str>,
     /// The weights that servers of weight 0 had earlier, as far as they matter and are known.
@@ -83,10 +85,12 @@ pub(crate) fn read(client: &mut Client, table: Table, file: Option<&Path>, probe
     neighbours::probe_again(&mut machine, &silent);
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
+    let (connections, settled) = connections::count(client, &table, expiry).map_err(refused)?;
     Ok(Director {
         daemons,
         timeouts: Some(timeouts),
-        connections: connections::count(&table, expiry).map_err(refused)?,
+        connections,
+        unseen: settled.err().map(|unsettled| format!("some connections: {unsettled}")).into_iter().collect(),
         load: TableLoad::read().map_err(refused)?,
         estimating: fs::read_to_string("/proc/sys/net/ipv4/vs/est_cpulist").ok(),
         idle_supervisor: supervisors

@@ -1,8 +1,8 @@
-//! How a check fails: its statuses, and the sentences for what could not be read or written.
+//! How a check fails: its statuses, and the sentences for what could not be seen, read or written.
 
 use std::io;
 
-use crate::messages::{self, Failure};
+use crate::messages::{self, Failure, warning};
 
 /// There are findings.
 pub(crate) const STATUS_FINDINGS: u8 = 1;
@@ -27,4 +27,15 @@ pub(crate) fn unread(error: io::Error) -> Failure {
 pub(crate) fn unwritten(error: &io::Error) -> Failure {
     let failure = messages::write_error(error);
     if failure.status == STATUS_FINDINGS { check_failure(failure.message) } else { failure }
+}
+
+/// What is not known of a director from which processes are hidden.
+pub(crate) const HIDDEN: &str =
+    "whether a program such as keepalived manages this director: processes are hidden from this one";
+
+/// Says what no finding is about because it could not be seen.
+pub(crate) fn report_unseen(unseen: &[String]) {
+    for what in unseen.iter().filter(|_| !messages::is_quiet()) {
+        messages::report(&warning::not_seen(what));
+    }
 }

@@ -24,8 +24,9 @@ use ipvs::Client;
 
 use crate::command::{Check, RealServer};
 use crate::messages::{Failure, Result};
-use failure::{STATUS_FINDINGS, refused, unwritten};
-use finding::{Finding, without_duplicates};
+use crate::supervisors::Supervisors;
+use failure::{STATUS_FINDINGS, refused, report_unseen, unwritten};
+use finding::without_duplicates;
 use repair::{Seen, repair};
 
 pub(crate) use facts::wanted::nobody_has;
@@ -44,7 +45,7 @@ pub(crate) fn real_server(role: &RealServer, check: &Check, out: &mut impl Write
 fn run(mut look: impl FnMut() -> Result<Seen>, check: &Check, out: &mut impl Write) -> Result<()> {
     match check.fix {
         Some(fix) => repair(look, check, fix, out),
-        None => print(&look()?.findings, check, out),
+        None => print(&look()?, check, out),
     }
 }
 
@@ -52,20 +53,26 @@ fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     let table = facts::table::read(client).map_err(refused)?;
     let director = director::read(client, table, check.file.as_deref(), check.probe)?;
     let mut findings = director.findings();
-    let manager = director.supervisors.fill_table;
+    let Supervisors { fill_table, are_hidden, .. } = director.supervisors;
     let saved = checks::saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
     findings.extend(saved.map_err(refused)?);
     // What undoes a change is its difference.
     let table = check.fix.map(|_| ipvs::Table::read(client)).transpose().map_err(refused)?;
-    Ok(Seen { findings: without_duplicates(findings), table, is_managed: manager.is_some() })
+    let mut unseen = [director.unseen, director.rules.unseen].concat();
+    unseen.extend(are_hidden.then(|| failure::HIDDEN.to_owned()));
+    let is_managed = fill_table.is_some() || are_hidden;
+    Ok(Seen { findings: without_duplicates(findings), unseen, table, is_managed })
 }
 
 fn look_at_server(role: &RealServer) -> Result<Seen> {
-    let findings = without_duplicates(server::read(*role)?.findings());
-    Ok(Seen { findings, table: None, is_managed: false })
+    let server = server::read(*role)?;
+    let findings = without_duplicates(server.findings());
+    Ok(Seen { findings, unseen: server.rules.unseen, table: None, is_managed: false })
 }
 
-fn print(findings: &[Finding], check: &Check, out: &mut impl Write) -> Result<()> {
+fn print(seen: &Seen, check: &Check, out: &mut impl Write) -> Result<()> {
+    let Seen { findings, unseen, .. } = seen;
+    report_unseen(unseen);
     let written = show::show(out, findings, check.json, show::terminal_width()).and_then(|()| out.flush());
     written.map_err(|error| unwritten(&error))?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }

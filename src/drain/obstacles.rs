@@ -26,6 +26,8 @@ pub(super) fn warnings(
     let mut warnings = Vec::new();
     if let Some(program) = supervisors.fill_table {
         warnings.push(warning::supervised(program));
+    } else if supervisors.are_hidden {
+        warnings.push(warning::MAY_BE_SUPERVISED.to_owned());
     }
     let weightless = targets.iter().filter(|target| target.noted.weight == 0).map(Target::to_string);
     warnings.extend(Several::of(weightless).map(|servers| warning::weightless_before(&servers.to_string())));

@@ -233,7 +233,7 @@ fn what_makes_a_wait_vain_is_said_before() {
     let listing = listing(&mut client);
     let warnings = |targets: &[Target], wait, off: &str, fill_table| {
         let drain = Drain { wait, ..drain(which(None, 1, None)) };
-        let supervisors = Supervisors { fill_table, move_addresses: None };
+        let supervisors = Supervisors { fill_table, ..Supervisors::default() };
         let setting = |name: &str| Some(u32::from(!off.split(' ').any(|off| off == name)));
         obstacles::warnings(&listing, targets, &drain, supervisors, setting).join("\n")
     };

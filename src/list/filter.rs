@@ -3,26 +3,27 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use ipvs::{Client, Connection, Connections, DestinationId, Family, Protocol, ServiceId};
+use ipvs::{Client, Connection, DestinationId, Family, Protocol, ServiceId};
 
 use crate::command::ConnectionFilter;
-use crate::connections::{self, Unsettled};
+use crate::connections::{Reading, Unsettled};
 
 /// The connections of the kernel to which a filter applies.
 pub(super) struct FilteredConnections<'a> {
     client: &'a mut Client,
+    reading: Reading,
     filter: Filter,
 }
 
 impl<'a> FilteredConnections<'a> {
     /// Reads what the filter needs to know. Connections that cannot be read are an error here, before anything is printed.
     pub(super) fn new(filter: ConnectionFilter, client: &'a mut Client) -> ipvs::Result<Self> {
-        drop(Connections::open()?);
+        let reading = Reading::begin(client)?;
         let mark = match filter.service {
             Some(id @ ServiceId::Fwmark { .. }) => Some(MarkedService::read(id, client)?),
             _ => None,
         };
-        Ok(Self { client, filter: Filter { given: filter, mark } })
+        Ok(Self { client, reading, filter: Filter { given: filter, mark } })
     }
 
     /// Hands out the connections as they are read.
@@ -30,7 +31,7 @@ impl<'a> FilteredConnections<'a> {
         self,
         work: impl FnMut(&Connection<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Result<(), Unsettled>> {
-        connections::for_each(self.client, |connection| self.filter.keeps(connection), work)
+        self.reading.for_each(self.client, |connection| self.filter.keeps(connection), work)
     }
 }
 

@@ -67,6 +67,15 @@ pub(crate) fn supervised(program: &str) -> String {
     )
 }
 
+/// Another program may fill the table.
+pub(crate) const MAY_BE_SUPERVISED: &str = "warning: other processes are hidden from this one: if a program such as keepalived fills \
+    this table, it may bring the server back or delete it: drain it there";
+
+/// What a check could not see, and so says nothing about.
+pub(crate) fn not_seen(what: &str) -> String {
+    format!("warning: not seen: {what}")
+}
+
 /// A server that gets no new connections before it is drained.
 pub(crate) fn weightless_before(server: &str) -> String {
     format!("warning: {server} had weight 0 before, and is brought back with it; -w sets another")

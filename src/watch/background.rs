@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use ipvs::{Counters, ServiceEntry, ServiceId};
 
-use super::reading::{self, Kernel, OfServer, Shown};
+use super::reading::{Kernel, OfServer, Shown};
 use crate::messages::Result;
 use crate::resolver::Resolver;
 use crate::session::Session;
@@ -46,7 +46,7 @@ impl Background {
             for wanted in asked {
                 let answer = match wanted {
                     Wanted::Table => Answer::Table(kernel.services_and_totals()),
-                    Wanted::Connections(shown) => Answer::Connections(reading::connections(shown)),
+                    Wanted::Connections(shown) => Answer::Connections(kernel.connections(shown)),
                 };
                 if sender.send(answer).is_err() || ring.write_all(&[0]).is_err() {
                     break;

@@ -131,7 +131,8 @@ pub(super) fn connections(
     let mut text = AddressFormatter::numeric();
     let of = text.service(service).to_owned();
     let address = text.endpoint(server.address, server.port, protocol_of(service));
-    let title = format!("{of} -> {address}: {} connections", connections.all);
+    let at_least = if connections.are_all { "" } else { "at least " };
+    let title = format!("{of} -> {address}: {at_least}{} connections", connections.all);
     let mut lines = vec![
         Line::styled(title, scene.theme.heading()),
         Line::styled("pro expires state       client", scene.theme.heading()),

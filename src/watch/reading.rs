@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use ipvs::{
-    Client, Connection, Connections, Counters, DestinationId, Error, ServiceEntry, ServiceId, Totals,
-};
+use ipvs::{Client, Connection, Counters, DestinationId, ServiceEntry, ServiceId, Totals};
 
 use super::model::Model;
-use crate::messages::{self, Failure, Result};
+use crate::connections::Reading;
+use crate::messages::{self, Result};
 use crate::session::Session;
 
 /// There as long as the module is loaded.
@@ -44,6 +43,8 @@ pub(super) struct OfServer {
     pub(super) rows: Vec<Row>,
     /// How many there are.
     pub(super) all: usize,
+    /// Whether these are certainly all.
+    pub(super) are_all: bool,
 }
 
 /// A connection as the view shows it.
@@ -114,6 +115,11 @@ impl<'a> Kernel<'a> {
         Ok((services, totals.stats.total))
     }
 
+    /// Reads the connections of a server.
+    pub(super) fn connections(&mut self, of: Shown) -> Result<OfServer> {
+        self.asked(|client| of_server(client, of))
+    }
+
     /// Asks the kernel something. After a failure its sockets are opened anew, but its module is not loaded again: whoever
     /// unloaded it had a reason.
     fn asked<T>(&mut self, ask: impl Fn(&mut Client) -> ipvs::Result<T>) -> Result<T> {
@@ -160,22 +166,21 @@ fn services(client: &mut Client, known: &[ServiceId]) -> ipvs::Result<Vec<Servic
 }
 
 /// Connections of a server.
-pub(super) fn connections(of: Shown) -> Result<OfServer> {
-    let refused = |error: Error| -> Failure { messages::refused(&error, None) };
-    let mut connections = Connections::open().map_err(refused)?;
-    let mut found = OfServer { of, rows: Vec::new(), all: 0 };
-    while let Some(connection) = connections.next_row().map_err(refused)? {
-        if !is_of(&connection, &of.service, &of.server) {
-            continue;
+fn of_server(client: &mut Client, of: Shown) -> ipvs::Result<OfServer> {
+    let (mut rows, mut all) = (Vec::new(), 0);
+    let settled = Reading::begin(client)?.for_some(client, usize::MAX, |connection| {
+        if is_of(connection, &of.service, &of.server) {
+            if all >= of.first && rows.len() < of.count {
+                let Connection { protocol, client, service: _, destination: _, state, expires, engine: _ } =
+                    *connection;
+                let (protocol, state) = (protocol.to_owned(), state.to_owned());
+                rows.push(Row { protocol, client, state, expires });
+            }
+            all += 1;
         }
-        if found.all >= of.first && found.rows.len() < of.count {
-            let Connection { protocol, client, service: _, destination: _, state, expires, engine: _ } =
-                connection;
-            found.rows.push(Row { protocol: protocol.to_owned(), client, state: state.to_owned(), expires });
-        }
-        found.all += 1;
-    }
-    Ok(found)
+        ipvs::Result::Ok(())
+    })?;
+    Ok(OfServer { of, rows, all, are_all: settled.is_ok() })
 }
 
 /// Whether a connection is of a service and a server. A port 0 stands for all, and which mark a packet had is not known.

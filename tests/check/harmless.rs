@@ -4,15 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::{Cluster, Kind};
-
-/// The command line, run where some programs cannot be.
-fn without(programs: &[&str], command: &str) -> String {
-    let hide = |name: &&str| {
-        format!("for it in $(which -a {name}); do mount --bind /run/check/nothing $(readlink -f $it); done; ")
-    };
-    let hidden: String = programs.iter().map(hide).collect();
-    format!("touch /run/check/nothing; unshare -m sh -c '{hidden}{command}'")
-}
+use crate::missing::without;
 
 /// With each of its programs missing, the fix leaves the address to the machine that has it.
 #[test]
@@ -77,6 +69,38 @@ fn an_address_that_another_machine_has_is_never_taken() {
     ] {
         let (status, shown) = cluster.run("director", &format!("ipvsadm --check {words}"));
         assert!(status == 2 && shown.starts_with(what), "{words}: {status} {shown}");
+    }
+}
+
+/// What is printed to be typed after the next boot asks for the address, too.
+#[test]
+fn an_address_is_taken_after_a_reboot_only_if_nobody_has_it() {
+    let cluster = Cluster::new(Kind::Routing);
+    let here = "ip -o addr show dev eth0 to 192.168.1.100";
+    for (make, kept) in [
+        ("ip addr del 192.168.1.100/32 dev eth0", "ping "),
+        (
+            "ip addr del 192.168.1.100/32 dev eth0; ip link set eth0 down",
+            "ip link set dev eth0 up && { ping ",
+        ),
+    ] {
+        cluster.succeed("director", make);
+        let (_, shown) = cluster.run("director", "ipvsadm --check --fix --yes --persist");
+        assert_ne!(cluster.succeed("director", here), "", "{shown}");
+        let mut lines = shown.lines().filter_map(|line| line.strip_prefix("until the reboot only: "));
+        let command = lines.next().unwrap_or_else(|| panic!("{shown}"));
+        assert!(command.starts_with(kept), "{command}");
+        for (on_backup, taken) in [("add", false), ("del", true)] {
+            cluster.run("director", make);
+            cluster.succeed("backup", &format!("ip addr {on_backup} 192.168.1.100/32 dev eth0"));
+            cluster.run("director", command);
+            assert_eq!(!cluster.succeed("director", here).is_empty(), taken, "{command}");
+        }
+        // Without the program that asks, too.
+        cluster.run("director", make);
+        cluster.run("director", &without(&["ping", "ipvsadm"], command));
+        assert_eq!(cluster.succeed("director", here), "", "{command}");
+        cluster.succeed("director", "ip link set eth0 up; ip addr add 192.168.1.100/32 dev eth0");
     }
 }
 

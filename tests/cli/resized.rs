@@ -54,6 +54,7 @@ fn each_connection_is_listed_once() {
     if connections().is_none() {
         return;
     }
+    assert_eq!(run(OURS, "-A -t 192.0.2.1:80 -s rr").0, 0);
     let count = usize::try_from(COUNT).unwrap();
     let told = resizing(|_| (), 5, || [(); 6].map(|()| run(lab::ORIGINAL, "-Lnc").1));
     assert!(
@@ -76,6 +77,9 @@ fn each_connection_is_listed_once() {
                 );
                 let listed = read(&run(OURS, "-L -c --json").1);
                 assert_eq!(listed["connections"].as_array().unwrap().len(), count);
+                // Their server is in no service.
+                let found = run(OURS, "--check --json").1;
+                assert!(found.contains("\"3000 connections to a server that is no longer"), "{found}");
             }
         },
     );

@@ -1,7 +1,11 @@
 //! Rates and connections of real traffic.
 
 use std::net::{TcpListener, TcpStream};
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use lab::{kernel, many_connections};
 
 use crate::table;
 use crate::terminal::Terminal;
@@ -49,4 +53,44 @@ fn traffic_is_seen_as_rates_shares_and_connections() {
     assert!(screen.contains("TCP  127.0.0.9:80 -> 127.0.0.1:8080: "), "{screen}");
     terminal.keys(&["Escape"]);
     terminal.wait_for("by address");
+}
+
+/// The kernel may show a row again while it resizes its table, and leave others out.
+#[test]
+fn each_connection_is_counted_once_while_the_table_is_resized() {
+    const LFACTOR: &str = "/proc/sys/net/ipv4/vs/conn_lfactor";
+    lab::isolate();
+    if !kernel::has("connection table that is resized", &format!("test -e {LFACTOR}")) {
+        return;
+    }
+    many_connections::make(3000, 1000);
+    table(&["-A -t 192.0.2.1:80 -s rr", "-a -t 192.0.2.1:80 -r 10.2.0.1:8080 -m"]);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for size in ["2", "-4"] {
+                    std::fs::write(LFACTOR, size).unwrap();
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        let seen = catch_unwind(|| {
+            let terminal = Terminal::open(88, 24);
+            terminal.line("ipvsadm --watch 0.1");
+            terminal.wait_for("10.2.0.1:8080");
+            terminal.keys(&["Down", "c"]);
+            let title = "TCP  192.0.2.1:80 -> 10.2.0.1:8080: ";
+            terminal.wait_for(title);
+            for _ in 0..20 {
+                let screen = terminal.screen();
+                let count = screen.lines().find_map(|line| line.trim_start().strip_prefix(title)).unwrap();
+                let all = count.split(' ').find_map(|word| word.parse::<u32>().ok()).unwrap();
+                assert!(all == 3000 || count.starts_with("at least ") && all < 3000, "{count}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        seen.unwrap_or_else(|panic| resume_unwind(panic));
+    });
 }

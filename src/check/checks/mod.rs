@@ -20,6 +20,7 @@ pub(crate) mod way_back;
 use super::director::Director;
 use super::finding::Finding;
 use super::server::Server;
+use crate::supervisors::Supervisors;
 
 /// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
 const CHECKS: [fn(&Director) -> Vec<Finding>; 32] = [
@@ -61,10 +62,15 @@ impl Director {
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(self)).collect();
         for finding in &mut findings {
-            let of_table = finding.fix.is_of_table();
-            if let Some(manager) = self.supervisors.fill_table.filter(|_| of_table) {
-                let advice = ["; ", manager, " fills the table, so change its configuration, too"];
-                finding.what.extend(advice);
+            match self.supervisors {
+                _ if !finding.fix.is_of_table() => {}
+                Supervisors { fill_table: Some(manager), .. } => {
+                    finding.what.extend(["; ", manager, " fills the table, so change its configuration, too"]);
+                }
+                Supervisors { are_hidden: true, .. } => finding.what.push_str(
+                    "; processes are hidden from this one: if one fills the table, change its configuration, too",
+                ),
+                Supervisors { .. } => {}
             }
         }
         findings

@@ -44,6 +44,9 @@ fn vip(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Option
         () if director.supervisors.fill_table.is_some() => {
             Some("a supervisor runs here, so another director may have it")
         }
+        () if director.supervisors.are_hidden => {
+            Some("processes are hidden from this one, so a program may move it to another director")
+        }
         () => None,
     };
     let ask_other = || Fix::from(Step::Remote(format!("ssh DIRECTOR ip addr show to {vip}")));

@@ -1,12 +1,12 @@
 //! The director's connections, counted for what they show about the servers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::BufRead;
 use std::net::{IpAddr, SocketAddr};
 
-use ipvs::{Connection, Connections, DestinationId, Protocol, ServiceId, Timeouts};
+use ipvs::{Client, Connection, DestinationId, Protocol, ServiceId, Timeouts};
 
 use super::table::Table;
+use crate::connections::{Reading, Unsettled};
 
 /// Kernels before 6.14 take longer for each further row: the others are not examined.
 const ROWS: usize = 20_000;
@@ -231,19 +231,30 @@ impl Count {
 }
 
 /// Counts the connections of a table's services.
-pub(crate) fn count(table: &Table, expiry: Expiry) -> ipvs::Result<Count> {
-    count_rows(table, expiry, Connections::open()?)
+pub(crate) fn count(
+    client: &mut Client,
+    table: &Table,
+    expiry: Expiry,
+) -> ipvs::Result<(Count, Result<(), Unsettled>)> {
+    let services = Services::of(table);
+    let mut count = Count::default();
+    let settled = Reading::begin(client)?.for_some(client, ROWS, |row| {
+        count.add_row(row, expiry, &services);
+        ipvs::Result::Ok(())
+    })?;
+    Ok((count, settled))
 }
 
+/// Counts rows that were read elsewhere.
+#[cfg(test)]
 pub(crate) fn count_rows(
     table: &Table,
     expiry: Expiry,
-    mut rows: Connections<impl BufRead>,
+    mut rows: ipvs::Connections<impl std::io::BufRead>,
 ) -> ipvs::Result<Count> {
     let services = Services::of(table);
     let mut count = Count::default();
-    for _ in 0..ROWS {
-        let Some(row) = rows.next_row()? else { break };
+    while let Some(row) = rows.next_row()? {
         count.add_row(&row, expiry, &services);
     }
     Ok(count)

@@ -48,17 +48,20 @@ impl Kernel {
             Err(_) => None,
         };
         Self {
-            has_nft: Path::new("/sys/module/nf_tables").exists() || is_built_in("nf_tables"),
+            has_nft: Path::new("/sys/module/nf_tables").exists() || is_built_in(),
             has_legacy: ["ip_tables_names", "ip6_tables_names"].map(has_tables),
         }
     }
 }
 
-/// Whether a module is a part of the running kernel.
-fn is_built_in(module: &str) -> bool {
+/// Whether nftables is a part of the running kernel.
+fn is_built_in() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let list = fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim_end()));
-    list.is_ok_and(|list| list.lines().any(|line| line.ends_with(&format!("/{module}.ko"))))
+    match fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim_end())) {
+        Ok(list) => list.lines().any(|line| line.ends_with("/nf_tables.ko")),
+        // A container has no list of the host's modules.
+        Err(_) => fs::read_to_string("/proc/kallsyms").is_ok_and(|names| names.contains(" nft_do_chain")),
+    }
 }
 
 /// The programs of iptables for a family, as far as they are there.
@@ -103,32 +106,35 @@ impl Programs {
 /// The rules of all packet filters on this machine, as far as their tools may read them.
 pub(crate) fn read() -> Ruleset {
     let kernel = Kernel::read();
-    let (mut tables, mut is_whole) = (Vec::new(), true);
+    let (mut tables, mut unseen) = (Vec::new(), Vec::new());
     let programs = [Family::V4, Family::V6].map(Programs::of);
     for (at, family) in [Family::V4, Family::V6].into_iter().enumerate() {
         let (Some(programs), Some(has_legacy)) = (programs.get(at), kernel.has_legacy.get(at)) else {
             continue;
         };
         let mut read = |tool: &str| {
-            let printed = output(&format!("{tool}-save"), &[]);
-            tables.extend(iptables::tables(printed.as_deref().unwrap_or_default(), tool, family));
-            printed.is_some()
+            let printed = output(&format!("{tool}-save"), &[])?;
+            tables.extend(iptables::tables(&printed, tool, family));
+            Ok(())
         };
         // What these print of nftables is readable there too, though less.
         if kernel.has_nft && programs.is_nft == Some(true) {
-            read(&programs.name);
+            let _ = read(&programs.name);
         }
-        is_whole &= match has_legacy {
-            Some(false) => true,
-            Some(true) => programs.legacy().is_some_and(|tool| read(&tool)),
-            None => false,
+        let tool = programs.legacy().unwrap_or_else(|| format!("{}-legacy", programs.name));
+        let result = match has_legacy {
+            Some(false) => Ok(()),
+            Some(true) => read(&tool),
+            None => Err("that may not be read: try as root".to_owned()),
         };
+        unseen.extend(result.err().map(|why| format!("the rules of {tool}: {why}")));
     }
-    let mut filters_by_nft = false;
+    let (mut filters_by_nft, mut is_understood) = (false, true);
     if kernel.has_nft {
         let printed = output("nft", &["-j", "list", "ruleset"]);
         let (of_nft, is_all) = nft::tables(printed.as_deref().unwrap_or_default());
-        is_whole &= is_all;
+        is_understood = is_all;
+        unseen.extend(printed.err().map(|why| format!("the rules of nftables: {why}")));
         filters_by_nft = of_nft.iter().any(RuleTable::is_passed_by_forwarded);
         // Tables of iptables are here too, less readable. One of the same name with other chains is not iptables'.
         let is_known = |table: &RuleTable| {
@@ -146,7 +152,8 @@ pub(crate) fn read() -> Ruleset {
         tables.extend(others);
     }
     let to_add = programs.map(|programs| programs.to_add(kernel));
-    Ruleset { is_whole, filters_by_nft, to_add, ..Ruleset::new(tables) }
+    let is_whole = is_understood && unseen.is_empty();
+    Ruleset { is_whole, unseen, filters_by_nft, to_add, ..Ruleset::new(tables) }
 }
 
 /// The tool that has rules for a family, or else one that can add some.

@@ -14,6 +14,8 @@ pub(crate) struct Ruleset {
     pub(super) tables: Vec<RuleTable>,
     /// All rules that the kernel has could be read.
     pub(crate) is_whole: bool,
+    /// Those that could not, and why.
+    pub(crate) unseen: Vec<String>,
     /// nft has chains that packets to servers, or their answers, pass.
     pub(super) filters_by_nft: bool,
     /// What to add rules of IPv4, and of IPv6, with where there are none.
@@ -53,7 +55,7 @@ impl Ruleset {
             table.has_drops = table.chains.values().flatten().any(|rule| rule.action == Action::Drop);
         }
         let to_add = ["iptables", "ip6tables"].map(|tool| Tool::Iptables(tool.to_owned()));
-        Self { tables, is_whole: true, filters_by_nft: false, to_add }
+        Self { tables, is_whole: true, unseen: Vec::new(), filters_by_nft: false, to_add }
     }
 
     /// What certainly drops a packet at some hooks; only chains below a priority count.
@@ -114,7 +116,7 @@ impl Ruleset {
             let mut bases = table.bases.iter().filter(|base| of_family && hooks.contains(&base.hook));
             bases.any(|base| matches!(table.walk(&base.chain, packet, 0), Walk::Redirects(_)))
         };
-        self.tables.iter().any(redirects)
+        !self.unseen.is_empty() || self.tables.iter().any(redirects)
     }
 
     /// Whether a rule may change the source of a packet as it leaves.
@@ -126,7 +128,7 @@ impl Ruleset {
                 rules.any(|rule| rule.action == Action::Translate && rule.matches(packet) != Some(false))
             })
         };
-        self.tables.iter().any(translates)
+        !self.unseen.is_empty() || self.tables.iter().any(translates)
     }
 
     /// Ports that stand for all: those with which the ranges begin that rules are about, and those that follow the ranges.

@@ -27,8 +27,10 @@ use undo::Undo;
 /// What a check finds, and the table that it has seen; none on a real server.
 pub(crate) struct Seen {
     pub(crate) findings: Vec<Finding>,
+    /// What no finding is about because it could not be seen.
+    pub(crate) unseen: Vec<String>,
     pub(crate) table: Option<ipvs::Table>,
-    /// A program fills the table by its own configuration, so nobody else changes it.
+    /// A program fills the table by its own configuration, or may, so nobody else changes or saves it.
     pub(crate) is_managed: bool,
 }
 
@@ -50,7 +52,8 @@ pub(crate) fn repair(
     let (mut tried, mut done) = (HashSet::new(), Vec::new());
     loop {
         let is_new = |finding: &&Finding| !tried.contains(&(finding.id, finding.at.clone()));
-        let is_allowed = |undos: &Vec<Undo>| !(seen.is_managed && undos.contains(&Undo::Table));
+        let is_of_table = |undo: &Undo| matches!(undo, Undo::Table | Undo::File(_));
+        let is_allowed = |undos: &Vec<Undo>| !(seen.is_managed && undos.iter().any(is_of_table));
         let mut new = seen.findings.iter().filter(is_new);
         let next = new.find_map(|it| Some((it.clone(), undo::of(&it.fix).filter(is_allowed)?)));
         let Some((finding, undos)) = next else { break };
@@ -94,6 +97,7 @@ pub(crate) fn repair(
     if fix.persist {
         persist::persist(&done, check, out)?;
     }
+    failure::report_unseen(&seen.unseen);
     let is_well = seen.findings.is_empty();
     rest(&seen.findings, out).map_err(written)?;
     if is_well { Ok(()) } else { Err(Failure::reported(failure::STATUS_FINDINGS)) }
@@ -207,10 +211,14 @@ fn report(
     helped: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    if let Err(reason) = result {
-        writeln!(out, "  {}", messages::printable(&reason))?;
+    let how = match &result {
+        Ok(()) if helped => "done",
+        Ok(()) => "carried out, and did not help: nothing more is done",
+        Err(_) => "not carried out, or not all of it: nothing more is done",
+    };
+    if let Err(reason) = &result {
+        writeln!(out, "  {}", messages::printable(reason))?;
     }
-    let how = if helped { "done" } else { "carried out, and did not help: nothing more is done" };
     if back.is_empty() {
         return writeln!(out, "  {how}\n");
     }

@@ -67,13 +67,9 @@ pub(super) fn persist(done: &[Fix], check: &Check, out: &mut impl Write) -> Resu
     }
     for fix in done.iter().filter(|fix| fix.0.iter().any(|step| !outlives_reboot(step))) {
         // With what it depends on: never take an address that another machine has.
-        let lost: Vec<String> = fix
-            .0
-            .iter()
-            .filter(|step| !outlives_reboot(step) || is_condition(step))
-            .map(Step::to_string)
-            .collect();
-        say(out, format_args!("until the reboot only: {}", lost.join(" && ")))?;
+        let lost: Fix =
+            fix.0.iter().filter(|step| !outlives_reboot(step) || is_condition(step)).cloned().collect();
+        say(out, format_args!("until the reboot only: {lost}"))?;
     }
     Ok(())
 }

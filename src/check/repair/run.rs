@@ -64,7 +64,7 @@ fn program(words: &[Word]) -> Result<(), String> {
         own.arg0("ipvsadm").env("PATH", programs::path()).env("IPVSADM_QUIET", "1").stdin(Stdio::null());
         own
     } else {
-        programs::command(&name).ok_or_else(|| format!("there is no program {name} on this machine"))?
+        programs::command(&name).ok_or_else(|| programs::missing(&name))?
     };
     match command.args(words).stdout(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),

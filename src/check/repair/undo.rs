@@ -73,7 +73,7 @@ fn of_step(step: &Step) -> Option<Undo> {
 
 /// The text that `ip` prints; none if it does not.
 fn shown_by_ip(words: &[&str]) -> Option<String> {
-    programs::output("ip", words)
+    programs::output("ip", words).ok()
 }
 
 fn known(word: &Word) -> Option<&str> {

@@ -114,6 +114,7 @@ fn director(table: Table) -> Director {
         load: None,
         estimating: None,
         supervisors: Supervisors::default(),
+        unseen: Vec::new(),
         idle_supervisor: None,
         weights: std::collections::HashMap::new(),
         rules: no_rules(),

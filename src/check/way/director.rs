@@ -13,7 +13,7 @@ use crate::check::checks::fixes::method_words;
 use crate::check::director;
 use crate::check::facts::protocols;
 use crate::check::facts::table::{Table, address};
-use crate::check::failure::refused;
+use crate::check::failure::{refused, report_unseen};
 use crate::check::firewall::packets;
 use crate::command::Explain;
 use crate::messages::Result;
@@ -22,6 +22,7 @@ use crate::messages::Result;
 pub(super) fn walk(client: &mut Client, what: &Explain) -> Result<Walk> {
     let services = client.services().map_err(refused)?;
     let Some((entry, director)) = taken(client, what, &services)? else { return nobody(client, what) };
+    report_unseen(&director.rules.unseen);
     let mut walk = Walk {
         client: end(what.client, what.client_port),
         service: entry.service.id.to_string(),

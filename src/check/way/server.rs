@@ -14,6 +14,7 @@ use crate::check::checks::tunnels;
 use crate::check::facts::machine::{LinkKind, Machine};
 use crate::check::facts::protocols::{TCP, UDP};
 use crate::check::facts::rtnetlink::questions::{Refusal, Way};
+use crate::check::failure::report_unseen;
 use crate::check::finding::without_duplicates;
 use crate::check::firewall::dropped::dropped;
 use crate::check::firewall::rules::{ACK, Packet, SYN};
@@ -42,6 +43,7 @@ pub(super) fn walk(what: &Explain, server: IpAddr, port: Option<u16>) -> Result<
         tunnel: what.tunnel,
     };
     let known = server::read(role)?;
+    report_unseen(&known.rules.unseen);
     let flow = Flow {
         client: what.client,
         client_port: what.client_port,
