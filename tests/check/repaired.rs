@@ -73,8 +73,9 @@ fn a_director_is_mended_as_far_as_it_can_be_undone() {
     cluster.succeed("client", "ip neigh replace 192.168.1.77 dev eth0 lladdr 02:00:00:00:00:77");
     cluster.succeed("director", "ip neigh replace 192.168.1.77 dev eth0 nud failed");
     let faulty = cluster.succeed("director", table);
-    let (status, shown) = cluster.run("director", "ipvsadm --check --fix --yes --persist");
+    let (status, shown) = cluster.run("director", "umask 0; ipvsadm --check --fix --yes --persist");
     assert_eq!(status, 1, "{shown}");
+    assert_eq!(cluster.succeed("director", "stat -c %a /etc/sysconfig/ipvsadm"), "644");
     for part in ["mask-of-all: ", "server-silent: ", "drop-packet: ", "save-missing: "] {
         assert!(shown.contains(part), "{part}{shown}");
     }

@@ -11,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use super::failure;
 use super::finding::Finding;
@@ -48,6 +50,8 @@ pub(crate) fn repair(
     if place::is_closed_or_null(io::stdout()).map_err(written)? {
         return Err(failure::check_failure(messages::FIX_WITHOUT_STDOUT.to_owned()));
     }
+    // What is written is root's, and nobody else's to change: the table comes back from it at the next boot.
+    umask(umask(Mode::WGRP | Mode::WOTH) | Mode::WGRP | Mode::WOTH);
     let mut seen = look()?;
     let (mut tried, mut done) = (HashSet::new(), Vec::new());
     loop {
@@ -88,7 +92,7 @@ pub(crate) fn repair(
         let is_there = after.findings.iter().any(|it| (it.id, &it.at) == (finding.id, &finding.at));
         seen = after;
         let helped = result.is_ok() && !is_there;
-        report(&back, result, helped, out).map_err(written)?;
+        report(&back, &result, helped, out).map_err(written)?;
         if !helped {
             break;
         }
@@ -155,11 +159,16 @@ fn expected(fix: &Steps, seen: &Seen) -> Option<ipvs::Table> {
     Some(table)
 }
 
-/// What is to be undone: an address, a route or an interface that is as it was needs nothing.
+/// What is to be undone: an address, a route or an interface that is as it was needs nothing, nor does a file that is not there.
 fn without_unchanged(mut undos: Vec<Undo>, fix: &Steps) -> Vec<Undo> {
     for (undo, now) in undos.iter_mut().zip(undo::of(fix).unwrap_or_default()) {
         let is_of_ip = |step: &Step| matches!(step, Step::Address(_) | Step::Link { .. } | Step::Route(_));
-        if matches!(undo, Undo::Steps(all) if all.iter().all(is_of_ip)) && *undo == now {
+        let is_as_before = match undo {
+            Undo::Steps(all) => all.iter().all(is_of_ip) && *undo == now,
+            Undo::File(path) => std::fs::symlink_metadata(path).is_err(),
+            Undo::Table => false,
+        };
+        if is_as_before {
             *undo = Undo::Steps(Vec::new());
         }
     }
@@ -207,16 +216,16 @@ fn commands_back(
 
 fn report(
     back: &str,
-    result: std::result::Result<(), String>,
+    result: &std::result::Result<(), String>,
     helped: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let how = match &result {
+    let how = match result {
         Ok(()) if helped => "done",
         Ok(()) => "carried out, and did not help: nothing more is done",
         Err(_) => "not carried out, or not all of it: nothing more is done",
     };
-    if let Err(reason) = &result {
+    if let Err(reason) = result {
         writeln!(out, "  {}", messages::printable(reason))?;
     }
     if back.is_empty() {
