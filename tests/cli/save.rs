@@ -291,6 +291,32 @@ fn a_sibling_beside_another_ipvsadm_does_nothing() {
     }
 }
 
+/// Somebody else may have set `PATH`, or filled the current folder.
+#[test]
+fn a_sibling_runs_no_program_of_the_current_folder_or_of_path() {
+    let (alone, here) = ("/run/alone", "/run/of-a-stranger");
+    lab::isolate();
+    for folder in [alone, here] {
+        fs::create_dir(folder).unwrap();
+    }
+    let (stranger, called) = (format!("{here}/ipvsadm"), format!("{here}/called"));
+    fs::write(&stranger, format!("#!/bin/sh\necho $0 >>{called}\n")).unwrap();
+    assert!(Command::new("chmod").args(["+x", &stranger]).status().unwrap().success());
+    for sibling in [SAVE, RESTORE] {
+        let copy = format!("{alone}/{}", sibling.rsplit('/').next().unwrap());
+        fs::copy(sibling, &copy).unwrap();
+        for path in [None, Some(""), Some("."), Some(here)] {
+            let mut command = Command::new(&copy);
+            command.env_remove("PATH").current_dir(here).stdin(std::process::Stdio::null());
+            command.envs(path.map(|path| ("PATH", path)));
+            let output = command.output().unwrap();
+            // The original is where systems have it, and knows no word of this one's.
+            assert_eq!(output.status.code(), Some(255), "{copy} {path:?}: {output:?}");
+            assert!(!fs::exists(&called).unwrap(), "{copy} {path:?}");
+        }
+    }
+}
+
 #[test]
 fn a_part_of_the_table_replaces_no_file() {
     lab::isolate();
