@@ -55,9 +55,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use cli::siblings::Sibling;
-use ipvs::Change;
-
-use command::{ChangeRequest, Command};
+use command::Command;
 use messages::Result;
 use output::Output;
 use resolver::Resolver;
@@ -108,10 +106,8 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         None => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
-    // An edit of a server looks for it in a list that is broken off, whose socket is then busy: it takes two.
-    let is_edit = |request: &ChangeRequest| matches!(request.change, Change::EditDestination { .. });
-    if matches!(&command, Command::Change(request) if !is_edit(request)) {
-        session = session.for_a_change();
+    if let Command::Change(request) = &command {
+        session = session.for_a_change(&request.change);
     }
     let result = run::command_line(&mut session, &command, out);
     // The sockets are closed when the process exits.

@@ -24,8 +24,13 @@ impl Session {
     }
 
     /// The same for a single change.
-    pub(crate) fn for_a_change(self) -> Self {
-        Self { open: Client::open_for_changes, ..self }
+    pub(crate) fn for_a_change(self, change: &Change) -> Self {
+        match change {
+            // It is looked for in a list that is broken off, whose socket is busy then. A second one cannot be opened at that
+            // moment by the library: the thread may be in another network namespace.
+            Change::EditDestination { .. } => self,
+            _ => Self { open: Client::open_for_changes, ..self },
+        }
     }
 
     #[cfg(any(test, fuzzing))]
