@@ -1,5 +1,6 @@
 //! The client: one method for each request that the kernel knows.
 
+mod all_services;
 mod changes;
 mod one_server;
 
@@ -136,31 +137,7 @@ impl Client {
     /// add can repeat one, without notice. A dump of several datagrams is repeated until two agree, ten times at most.
     /// A service that is there all the while is in the list, once; one that comes or goes may be.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>> {
-        let mut services: Vec<ServiceEntry> = Vec::new();
-        if self.dump_services(&mut |entry| services.push(entry))? {
-            return Ok(services);
-        }
-        // Nearly always the second answer is like the first, and nothing more need be kept.
-        let (mut at, mut is_alike) = (0, true);
-        self.dump_services(&mut |entry| {
-            is_alike &= services.get(at).is_some_and(|first| first.service.id == entry.service.id);
-            at += 1;
-        })?;
-        if is_alike && at == services.len() {
-            return Ok(services);
-        }
-        let mut known = HashSet::new();
-        services.retain(|entry| known.insert(entry.service.id));
-        let id = |entry: &ServiceEntry| entry.service.id;
-        let seen = dump_until_stable(
-            Vec::new(),
-            known,
-            id,
-            |take| self.dump_services(take),
-            |entry| services.push(entry),
-        )?;
-        self.drop_gone(&mut services, &seen.into_iter().collect())?;
-        Ok(services)
+        self.services_as(|entry| entry, |entry| entry.service.id)
     }
 
     /// All services by one dump, which is half of what [`Client::services`] takes, and whether it is whole. If not, and
@@ -172,19 +149,6 @@ impl Client {
             }
             Ok(())
         })
-    }
-
-    /// Drops those services that were not in the last dump because they are gone, rather than skipped.
-    fn drop_gone(&mut self, services: &mut Vec<ServiceEntry>, seen: &HashSet<ServiceId>) -> Result<()> {
-        let mut gone = HashSet::new();
-        for entry in services.iter().filter(|entry| !seen.contains(&entry.service.id)) {
-            match self.service(&entry.service.id) {
-                Err(error) if error.is_not_found() => drop(gone.insert(entry.service.id)),
-                answer => drop(answer?),
-            }
-        }
-        services.retain(|entry| !gone.contains(&entry.service.id));
-        Ok(())
     }
 
     /// One service.

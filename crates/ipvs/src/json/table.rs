@@ -39,7 +39,7 @@ struct Services<'a>(&'a Table);
 
 impl Serialize for Services<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.services.values().map(WithServers::from))
+        serializer.collect_seq(self.0.services.iter().map(WithServers::from))
     }
 }
 
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Table {
         let mut table = Self { timeouts, is_emptied: services.is_empty(), ..Self::default() };
         for Listed(service, servers) in services {
             let (id, count) = (service.id, servers.len());
-            if table.services.contains_key(&id) {
+            if table.services.contains(&id) {
                 return Err(D::Error::custom(format!("the service {id} is there twice")));
             }
             table.put(service, servers);

@@ -93,7 +93,7 @@ impl Way<'_> {
     fn undo_new_service(&mut self, service: &Service) -> Whose {
         let id = &service.id;
         let Some(current) = self.current.services.get(id) else { return Whose::Ours };
-        if self.before.services.contains_key(id) {
+        if self.before.services.contains(id) {
             return Whose::Ours; // another program had made it since, and the change is an edit
         }
         // With servers of another program the service is that program's, too.
@@ -120,7 +120,7 @@ impl Way<'_> {
     fn undo_deleted_service(&mut self, id: &ServiceId) -> Whose {
         let Some(old) = self.before.services.get(id) else { return Whose::Ours };
         let Some(current) = self.current.services.get(id) else {
-            self.table.services.insert(*id, old.clone());
+            self.table.services.insert(old.clone());
             return Whose::Ours;
         };
         Whose::theirs_if(current != old)
@@ -131,7 +131,7 @@ impl Way<'_> {
         let old = self.before.destination(id, server);
         let Some(current) = self.current.services.get(id) else {
             // Where the service was there before, and this change was made, another program has deleted it.
-            return Whose::theirs_if(self.before.services.contains_key(id));
+            return Whose::theirs_if(self.before.services.contains(id));
         };
         let current = current.destinations.get(server);
         if current == old {

@@ -82,7 +82,8 @@ impl Table {
 
     /// The changes that add and edit.
     fn steps_that_put(&self, desired: &Self, take: Take<'_>) -> ControlFlow<()> {
-        for (id, new) in &desired.services {
+        for new in desired.services.iter() {
+            let id = &new.service.id;
             let old = self.services.get(id);
             match old {
                 None => take(Change::AddService(new.service), false)?,
@@ -108,7 +109,8 @@ impl Table {
     /// The changes that delete what `desired` does not have.
     fn steps_away(&self, desired: &Self, which: Away, take: Take<'_>) -> ControlFlow<()> {
         let of = |is_mixed| if is_mixed { Away::Mixed } else { Away::Others };
-        for (id, old) in self.services.iter().filter(|(id, _)| desired.speaks_of(id)) {
+        for old in self.services.iter().filter(|old| desired.speaks_of(&old.service.id)) {
+            let id = &old.service.id;
             let mut servers = old.destinations.iter().map(|destination| destination.id);
             match desired.services.get(id) {
                 None => {

@@ -4,9 +4,11 @@ pub(crate) mod apply;
 mod back;
 mod diff;
 mod servers;
+mod services;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Change;
@@ -18,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service_id::ServiceId;
 use servers::Servers;
+use services::Services;
 
 /// The services of a table and their real servers, and of timeouts and sync daemons those that it speaks of.
 ///
@@ -44,7 +47,7 @@ use servers::Servers;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    pub(crate) services: BTreeMap<ServiceId, Entry>,
+    pub(crate) services: Services,
     /// That it has no service is meant, and no failure of whoever made it.
     pub(crate) is_emptied: bool,
     pub(crate) timeouts: Option<Timeouts>,
@@ -98,7 +101,7 @@ impl Table {
     #[must_use]
     pub fn only(mut self, services: impl IntoIterator<Item = ServiceId>) -> Self {
         let only: BTreeSet<ServiceId> = services.into_iter().collect();
-        self.services.retain(|id, _| only.contains(id));
+        self.services.retain(|id| only.contains(id));
         Self { services: self.services, only: Some(only), ..Self::default() }
     }
 
@@ -124,11 +127,15 @@ impl Table {
 
     fn read_services(client: &mut Client, desired: &Self) -> Result<Self> {
         let mut table = Self { only: desired.only.clone(), ..Self::default() };
-        for entry in client.services()?.into_iter().filter(|entry| desired.speaks_of(&entry.service.id)) {
+        let mut services = client.services_as(|entry| entry.service, |service| service.id)?;
+        services.retain(|service| desired.speaks_of(&service.id));
+        // What comes in order takes the least memory; the last is taken first.
+        services.sort_unstable_by_key(|service| Reverse(service.id));
+        while let Some(service) = services.pop() {
             let mut destinations = Vec::new();
-            client.for_each_destination(&entry.service.id, |entry| destinations.push(entry.destination))?;
+            client.for_each_destination(&service.id, |entry| destinations.push(entry.destination))?;
             // The kernel has the newest first.
-            table.put(entry.service, destinations.into_iter().rev());
+            table.put(service, destinations.into_iter().rev());
         }
         Ok(table)
     }
@@ -173,12 +180,12 @@ impl Table {
     /// [the order matters](crate::Scheduler::depends_on_order); [`Client::destinations`] has the newest first.
     pub fn put(&mut self, service: Service, destinations: impl IntoIterator<Item = Destination>) {
         let destinations = destinations.into_iter().collect();
-        self.services.insert(service.id, Entry { service, destinations });
+        self.services.insert(Entry { service, destinations });
     }
 
     /// The services, in the order of their ids.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values().map(|entry| &entry.service)
+        self.services.iter().map(|entry| &entry.service)
     }
 
     /// A service; none if it is not there.
@@ -218,7 +225,7 @@ impl Table {
 
     /// How many services and real servers there are.
     pub fn entries(&self) -> usize {
-        self.services.values().map(|entry| 1 + entry.destinations.len()).sum()
+        self.services.iter().map(|entry| 1 + entry.destinations.len()).sum()
     }
 
     /// Whether there is no service.
@@ -242,10 +249,10 @@ impl Table {
         match *change {
             Change::AddService(service) => {
                 let entry = Entry { service, destinations: Servers::default() };
-                if self.services.contains_key(&service.id) {
+                if self.services.contains(&service.id) {
                     return Err(EEXIST);
                 }
-                self.services.insert(service.id, entry);
+                self.services.insert(entry);
             }
             Change::EditService(service) => {
                 let entry = self.services.get_mut(&service.id).ok_or(ESRCH)?;

@@ -52,7 +52,12 @@ fn any_table() -> impl Strategy<Value = Table> {
 
 /// The services that have no server.
 fn without_server(table: &Table) -> Vec<ServiceId> {
-    table.services.iter().filter(|(_, entry)| entry.destinations.is_empty()).map(|(id, _)| *id).collect()
+    table
+        .services
+        .iter()
+        .filter(|entry| entry.destinations.is_empty())
+        .map(|entry| entry.service.id)
+        .collect()
 }
 
 /// The commands of the steps from one table to another, where lines make both.
