@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use ipvs::{DestinationEntry, ForwardingMethod};
+use ipvs::ForwardingMethod;
 
-use super::model::{Change, Model, Server, Service};
+use super::model::{Change, KeptServer, Model, Server, Service};
 use super::number;
 use super::rate::Rate;
 use crate::messages;
@@ -89,7 +89,7 @@ impl Column {
 
     /// What it shows of a service. Connections are those of its servers together.
     pub(super) fn of_service(self, service: &Service, servers: &[Server]) -> String {
-        let sum = |count: fn(&DestinationEntry) -> u32| {
+        let sum = |count: fn(&KeptServer) -> u32| {
             let left = servers.iter().filter(|server| !server.is_gone());
             number::count(left.map(|server| u64::from(count(&server.entry))).sum())
         };

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ipvs::{Counters, DestinationEntry, DestinationId, ServiceEntry, ServiceId};
+use ipvs::{Counters, Destination, DestinationEntry, DestinationId, ServiceEntry, ServiceId};
 
-use super::rate::{Meter, Rate};
+use super::rate::{Meter, Moment, Rate};
 use crate::messages::Result;
 
 /// How many rates of all services together are kept.
@@ -28,24 +28,36 @@ pub(super) enum Change {
     Edited,
 }
 
-/// What readings have of services and of servers alike.
-pub(super) trait Entry: Copy {
+/// What is kept of services and of servers alike: all but their counters, which are in a meter.
+pub(super) trait Kept: Copy {
+    type Entry;
     type Id: Ord + Copy;
+    fn of(entry: &Self::Entry) -> (Self, Counters);
     fn id(&self) -> Self::Id;
-    fn total(&self) -> Counters;
-    /// How it differs from an earlier reading of the same object, apart from counters.
+    fn id_of(entry: &Self::Entry) -> Self::Id;
+    /// How it differs from an earlier reading of the same object.
     fn change_from(&self, earlier: &Self) -> Option<Change>;
 }
 
-impl Entry for ServiceEntry {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeptService {
+    pub(super) service: ipvs::Service,
+}
+
+impl Kept for KeptService {
+    type Entry = ServiceEntry;
     type Id = ServiceId;
+
+    fn of(entry: &ServiceEntry) -> (Self, Counters) {
+        (Self { service: entry.service }, entry.stats.total)
+    }
 
     fn id(&self) -> ServiceId {
         self.service.id
     }
 
-    fn total(&self) -> Counters {
-        self.stats.total
+    fn id_of(entry: &ServiceEntry) -> ServiceId {
+        entry.service.id
     }
 
     fn change_from(&self, earlier: &Self) -> Option<Change> {
@@ -53,15 +65,36 @@ impl Entry for ServiceEntry {
     }
 }
 
-impl Entry for DestinationEntry {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeptServer {
+    pub(super) destination: Destination,
+    pub(super) active_connections: u32,
+    pub(super) inactive_connections: u32,
+    pub(super) persistent_connections: u32,
+}
+
+impl Kept for KeptServer {
+    type Entry = DestinationEntry;
     type Id = DestinationId;
+
+    fn of(entry: &DestinationEntry) -> (Self, Counters) {
+        let DestinationEntry {
+            destination,
+            active_connections,
+            inactive_connections,
+            persistent_connections,
+            stats,
+        } = *entry;
+        let kept = Self { destination, active_connections, inactive_connections, persistent_connections };
+        (kept, stats.total)
+    }
 
     fn id(&self) -> DestinationId {
         self.destination.id
     }
 
-    fn total(&self) -> Counters {
-        self.stats.total
+    fn id_of(entry: &DestinationEntry) -> DestinationId {
+        entry.destination.id
     }
 
     fn change_from(&self, earlier: &Self) -> Option<Change> {
@@ -74,18 +107,19 @@ impl Entry for DestinationEntry {
 }
 
 /// A service or a server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Followed<E> {
     pub(super) entry: E,
     pub(super) meter: Meter,
     /// The last change, and when it was seen.
-    changed: Option<(Change, Instant)>,
+    changed: Option<(Change, Moment)>,
 }
 
-impl<E: Entry> Followed<E> {
-    fn new(entry: E, change: Option<Change>, now: Instant) -> Self {
+impl<E: Kept> Followed<E> {
+    fn new(entry: &E::Entry, change: Option<Change>, now: Moment) -> Self {
         let changed = change.map(|change| (change, now));
-        Self { entry, meter: Meter::new(entry.total(), now), changed }
+        let (entry, total) = E::of(entry);
+        Self { entry, meter: Meter::new(total, now), changed }
     }
 
     pub(super) fn change(&self) -> Option<Change> {
@@ -96,13 +130,14 @@ impl<E: Entry> Followed<E> {
         self.change() == Some(Change::Gone)
     }
 
+    /// None until a second reading tells it.
     pub(super) fn rate(&self) -> Option<&Rate> {
         self.meter.rate()
     }
 
-    /// The same object in another reading.
-    fn update(&mut self, entry: E, now: Instant) {
-        self.meter.update(entry.total(), now);
+    fn update(&mut self, entry: &E::Entry, now: Moment) {
+        let (entry, total) = E::of(entry);
+        self.meter.update(total, now);
         let change = if self.is_gone() { Some(Change::New) } else { entry.change_from(&self.entry) };
         if let Some(change) = change {
             self.changed = Some((change, now));
@@ -110,30 +145,46 @@ impl<E: Entry> Followed<E> {
         self.entry = entry;
     }
 
-    /// Forgets a change that was marked long enough; false if nothing is left to show.
-    fn is_left(&mut self, since: Option<Instant>) -> bool {
-        let is_over = |seen: Instant| since.is_some_and(|since| seen < since);
+    /// Forgets a change that was marked for longer. False for what is gone by then.
+    fn is_left(&mut self, now: Moment, marked: Duration) -> bool {
         match self.changed {
-            Some((Change::Gone, seen)) if is_over(seen) => false,
-            Some((_, seen)) if is_over(seen) => {
+            Some((change, seen)) if now.since(seen) > marked => {
                 self.changed = None;
-                true
+                change != Change::Gone
             }
             _ => true,
         }
     }
 }
 
-/// The objects of a reading, in the order of their ids, followed from the reading before if there was one.
-fn follow<E: Entry>(
+/// Follows entries, sorted by id, from the reading before, if there was one, to this.
+fn follow<E: Kept>(
     before: Option<Vec<Followed<E>>>,
-    entries: Vec<E>,
-    now: Instant,
+    entries: &[E::Entry],
+    now: Moment,
     marked: Duration,
 ) -> Vec<Followed<E>> {
     let change = before.is_some().then_some(Change::New);
-    let mut before = before.unwrap_or_default().into_iter().peekable();
+    let mut all = before.unwrap_or_default();
+    // Nearly always they are the same, and no more memory is taken.
+    if all.iter().map(|old| old.entry.id()).eq(entries.iter().map(E::id_of)) {
+        all.iter_mut().zip(entries).for_each(|(old, entry)| old.update(entry, now));
+    } else {
+        all = merged(all, entries, change, now);
+    }
+    all.retain_mut(|one| one.is_left(now, marked));
+    all
+}
+
+/// Those of before and those of now; what is new has this change.
+fn merged<E: Kept>(
+    before: Vec<Followed<E>>,
+    entries: &[E::Entry],
+    change: Option<Change>,
+    now: Moment,
+) -> Vec<Followed<E>> {
     let mut all = Vec::with_capacity(entries.len());
+    let mut before = before.into_iter().peekable();
     let gone = |mut old: Followed<E>| {
         if !old.is_gone() {
             old.changed = Some((Change::Gone, now));
@@ -141,10 +192,11 @@ fn follow<E: Entry>(
         old
     };
     for entry in entries {
-        while let Some(old) = before.next_if(|old| old.entry.id() < entry.id()) {
+        let id = E::id_of(entry);
+        while let Some(old) = before.next_if(|old| old.entry.id() < id) {
             all.push(gone(old));
         }
-        match before.next_if(|old| old.entry.id() == entry.id()) {
+        match before.next_if(|old| old.entry.id() == id) {
             Some(mut old) => {
                 old.update(entry, now);
                 all.push(old);
@@ -153,13 +205,11 @@ fn follow<E: Entry>(
         }
     }
     all.extend(before.map(gone));
-    let since = now.checked_sub(marked);
-    all.retain_mut(|one| one.is_left(since));
     all
 }
 
-pub(super) type Service = Followed<ServiceEntry>;
-pub(super) type Server = Followed<DestinationEntry>;
+pub(super) type Service = Followed<KeptService>;
+pub(super) type Server = Followed<KeptServer>;
 
 /// The servers of a service, and the number of the reading that they are of.
 #[derive(Debug)]
@@ -178,6 +228,7 @@ pub(super) struct Model {
     history: VecDeque<Rate>,
     reading: u64,
     marked: Duration,
+    first: Option<Instant>,
     /// Why the table could not be read.
     pub(super) failure: Option<String>,
 }
@@ -192,12 +243,14 @@ impl Model {
             history: VecDeque::new(),
             reading: 0,
             marked: MARKED.max(interval.saturating_mul(2)),
+            first: None,
             failure: None,
         }
     }
 
     /// Takes a reading of all services, in the order of their ids, and of the counters of all together.
-    pub(super) fn update(&mut self, services: Vec<ServiceEntry>, totals: Counters, now: Instant) {
+    pub(super) fn update(&mut self, services: &[ServiceEntry], totals: Counters, now: Instant) {
+        let now = self.moment(now);
         self.services = Some(follow(self.services.take(), services, now, self.marked));
         self.update_totals(totals, now);
     }
@@ -205,22 +258,28 @@ impl Model {
     /// Takes a reading, or why there is none.
     pub(super) fn take(&mut self, read: Result<(Vec<ServiceEntry>, Counters)>) {
         match read {
-            Ok((services, totals)) => self.update(services, totals, Instant::now()),
+            Ok((services, totals)) => self.update(&services, totals, Instant::now()),
             Err(failure) => self.failure = Some(failure.message),
         }
     }
 
     /// Takes a reading of one service among the others.
-    pub(super) fn update_one(&mut self, entry: ServiceEntry, now: Instant) {
+    pub(super) fn update_one(&mut self, entry: &ServiceEntry, now: Instant) {
+        let now = self.moment(now);
         let services = self.services.get_or_insert_default();
-        match services.binary_search_by_key(&entry.id(), |known| known.entry.id()) {
+        match services.binary_search_by_key(&entry.service.id, |known| known.entry.id()) {
             Ok(at) => services.iter_mut().skip(at).take(1).for_each(|known| known.update(entry, now)),
             Err(at) => services.insert(at, Followed::new(entry, None, now)),
         }
         self.begin_reading();
     }
 
-    fn update_totals(&mut self, totals: Counters, now: Instant) {
+    /// A time, from the first that the table knows.
+    fn moment(&mut self, now: Instant) -> Moment {
+        Moment::after(now.saturating_duration_since(*self.first.get_or_insert(now)))
+    }
+
+    fn update_totals(&mut self, totals: Counters, now: Moment) {
         let meter = self.totals.get_or_insert_with(|| Meter::new(totals, now));
         meter.update(totals, now);
         if let Some(rate) = meter.rate() {
@@ -244,7 +303,8 @@ impl Model {
     }
 
     /// Takes a reading of the servers of a service, in the order of their ids.
-    pub(super) fn update_servers(&mut self, id: ServiceId, entries: Vec<DestinationEntry>, now: Instant) {
+    pub(super) fn update_servers(&mut self, id: ServiceId, entries: &[DestinationEntry], now: Instant) {
+        let now = self.moment(now);
         let before = self.servers.remove(&id).map(|servers| servers.all);
         let all = follow(before, entries, now, self.marked);
         self.servers.insert(id, Servers { reading: self.reading, all });

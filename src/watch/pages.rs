@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::columns::{method, name};
 use super::input::HELP;
-use super::model::{Server, Service};
+use super::model::{KeptServer, Server, Service};
 use super::number;
 use super::rate::{Meter, Rate};
 use super::scene::Scene;
@@ -77,13 +77,8 @@ fn configuration(service: &Service) -> Vec<String> {
 }
 
 fn of_server(server: &Server) -> Vec<String> {
-    let ipvs::DestinationEntry {
-        destination,
-        active_connections,
-        inactive_connections,
-        persistent_connections,
-        stats: _,
-    } = &server.entry;
+    let KeptServer { destination, active_connections, inactive_connections, persistent_connections } =
+        &server.entry;
     let ipvs::Destination { id: _, forwarding, weight, upper_threshold, lower_threshold } = destination;
     let how = match forwarding {
         ipvs::ForwardingMethod::Tunnel(tunnel) => format!("Tunnel {tunnel}"),

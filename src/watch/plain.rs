@@ -7,7 +7,7 @@ use std::time::Instant;
 use ipvs::Info;
 
 use super::columns::{method, name};
-use super::model::{Model, Server, Service};
+use super::model::{KeptServer, Model, Server, Service};
 use super::number;
 use super::rate::Rate;
 use super::reading::Kernel;
@@ -98,7 +98,7 @@ fn service(
 }
 
 fn of_service(out: &mut impl Write, server: &Server, address: &str) -> io::Result<()> {
-    let ipvs::DestinationEntry { destination, active_connections, inactive_connections, .. } = &server.entry;
+    let KeptServer { destination, active_connections, inactive_connections, .. } = &server.entry;
     let (mark, method) = (mark(server.change()), method(destination.forwarding));
     let weight = destination.weight;
     write!(

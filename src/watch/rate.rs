@@ -3,7 +3,7 @@
 //! The kernel brings what it shows of its counters up to date every two seconds. Readings in between show what was there
 //! before, so the difference to the last reading would be nothing at one time and too much at the next.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipvs::Counters;
 
@@ -26,6 +26,9 @@ pub(super) struct Rate {
 }
 
 impl Rate {
+    const NOTHING: Self =
+        Self { connections: 0.0, in_packets: 0.0, out_packets: 0.0, in_bytes: 0.0, out_bytes: 0.0 };
+
     /// What was counted in a time.
     fn over(counted: &Counters, time: Duration) -> Self {
         let Counters { connections, in_packets, out_packets, in_bytes, out_bytes } = *counted;
@@ -50,42 +53,60 @@ impl Rate {
     }
 }
 
-/// The counters of a service or a server, followed from reading to reading.
-#[derive(Debug, Clone, Copy)]
+/// A time, in milliseconds: a quarter of an `Instant`, of which each row would have three. It begins again after 49 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(u32);
+
+impl Moment {
+    /// So long after the first.
+    pub(super) fn after(time: Duration) -> Self {
+        Self(u32::try_from(time.as_millis() & u128::from(u32::MAX)).unwrap_or_default())
+    }
+
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.wrapping_sub(earlier.0).into())
+    }
+}
+
+/// The counters of a service or a server, followed from reading to reading. There may be hundreds of thousands.
+#[derive(Debug, Clone)]
 pub(super) struct Meter {
     total: Counters,
+    /// None where nothing passes, or it is not known yet.
+    rate: Option<Box<Rate>>,
+    is_known: bool,
     /// From when on the next change counts.
-    from: Instant,
-    changed: Instant,
-    rate: Option<Rate>,
+    from: Moment,
+    changed: Moment,
 }
 
 impl Meter {
     /// The first reading, which has no rate yet.
-    pub(super) fn new(total: Counters, now: Instant) -> Self {
-        Self { total, from: now, changed: now, rate: None }
+    pub(super) fn new(total: Counters, now: Moment) -> Self {
+        Self { total, rate: None, is_known: false, from: now, changed: now }
     }
 
     /// Another reading.
-    pub(super) fn update(&mut self, total: Counters, now: Instant) {
-        let time = now.duration_since(self.from);
+    pub(super) fn update(&mut self, total: Counters, now: Moment) {
+        let time = now.since(self.from);
         if total != self.total {
             // The kernel's update covers its whole period, however soon it follows a reading.
-            self.rate = Some(Rate::over(&total.since(&self.total), time.max(KERNEL_PERIOD)));
+            let rate = Rate::over(&total.since(&self.total), time.max(KERNEL_PERIOD));
+            (self.rate, self.is_known) = (Some(Box::new(rate)), true);
             (self.total, self.from, self.changed) = (total, now, now);
             return;
         }
         if time >= KERNEL_PERIOD {
             self.from = now;
         }
-        if now.duration_since(self.changed) >= STANDSTILL {
-            self.rate = Some(Rate::default());
+        if now.since(self.changed) >= STANDSTILL {
+            (self.rate, self.is_known) = (None, true);
         }
     }
 
     /// None until two readings tell it.
     pub(super) fn rate(&self) -> Option<&Rate> {
-        self.rate.as_ref()
+        self.is_known.then(|| self.rate.as_deref().unwrap_or(&Rate::NOTHING))
     }
 
     pub(super) fn total(&self) -> &Counters {
@@ -106,10 +127,9 @@ mod tests {
     /// The rates of connections, of readings at these milliseconds, of a kernel that counts `per_second` and shows it
     /// every two seconds.
     fn rates(per_second: u64, readings: &[u64]) -> Vec<Option<f64>> {
-        let start = Instant::now();
         let mut meter = None::<Meter>;
         let mut read = |milliseconds: &u64| {
-            let now = start + Duration::from_millis(*milliseconds);
+            let now = Moment::after(Duration::from_millis(*milliseconds));
             let total = counted(milliseconds / 2000 * 2 * per_second);
             match &mut meter {
                 Some(meter) => meter.update(total, now),
@@ -133,9 +153,8 @@ mod tests {
 
     #[test]
     fn a_standstill_is_a_rate_of_zero() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut meter = Meter::new(counted(7), start);
+        let at = |seconds| Moment::after(Duration::from_secs(seconds));
+        let mut meter = Meter::new(counted(7), at(0));
         meter.update(counted(7), at(2));
         assert!(meter.rate().is_none());
         meter.update(counted(7), at(4));
@@ -152,11 +171,11 @@ mod tests {
     proptest! {
         #[test]
         fn no_reading_makes_a_rate_that_is_no_number(steps in prop::collection::vec((any::<u64>(), 0..9000_u64), 1..20)) {
-            let mut now = Instant::now();
-            let mut meter = Meter::new(Counters::default(), now);
+            let mut now = Duration::ZERO;
+            let mut meter = Meter::new(Counters::default(), Moment::after(now));
             for (total, milliseconds) in steps {
                 now += Duration::from_millis(milliseconds);
-                meter.update(Counters { in_bytes: total, out_bytes: total, ..Counters::default() }, now);
+                meter.update(Counters { in_bytes: total, out_bytes: total, ..Counters::default() }, Moment::after(now));
                 prop_assert!(meter.rate().is_none_or(|rate| rate.bytes().is_finite() && rate.bytes() >= 0.0));
             }
         }

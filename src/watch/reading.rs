@@ -64,7 +64,7 @@ impl<'a> Kernel<'a> {
     /// Reads all services, or the one that is watched.
     pub(super) fn first(&mut self, model: &mut Model) -> Result<()> {
         let (services, totals) = self.services_and_totals()?;
-        model.update(services, totals, Instant::now());
+        model.update(&services, totals, Instant::now());
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl<'a> Kernel<'a> {
     /// Reads one service of many.
     pub(super) fn read_one(&mut self, id: &ServiceId, model: &mut Model) {
         match self.service(id) {
-            Ok(entry) => model.update_one(entry, Instant::now()),
+            Ok(entry) => model.update_one(&entry, Instant::now()),
             Err(failure) => model.failure = Some(failure.message),
         }
     }
@@ -89,7 +89,7 @@ impl<'a> Kernel<'a> {
         match self.asked(|client| client.destinations_or_none(id)) {
             Ok(mut servers) => {
                 servers.sort_unstable_by_key(|entry| entry.destination.id);
-                model.update_servers(*id, servers, now);
+                model.update_servers(*id, &servers, now);
             }
             Err(failure) => model.failure = Some(failure.message),
         }

@@ -94,7 +94,7 @@ impl World {
             in_bytes: 1000 * totals,
             ..Counters::default()
         };
-        self.model.update(services, totals, self.now);
+        self.model.update(&services, totals, self.now);
         self.view.arrange(&self.model);
     }
 
@@ -107,7 +107,7 @@ impl World {
             if model.lacks_servers(id) {
                 let mut servers = client.destinations_or_none(id).unwrap();
                 servers.sort_by_key(|entry| entry.destination.id);
-                model.update_servers(*id, servers, now);
+                model.update_servers(*id, &servers, now);
                 asked.push(*id);
             }
         };
