@@ -2,27 +2,30 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
-use std::ops::Range;
+use std::net::IpAddr;
 
 use ipvs::{
-    Client, Counters, Destination, DestinationEntry, DestinationId, Family, Info, ServiceEntry, ServiceId,
-    TableLoad, Totals,
+    Client, Counters, Destination, DestinationEntry, DestinationId, Family, ForwardingMethod, Info, Service,
+    ServiceEntry, ServiceId, TableLoad, Totals,
 };
 
 use super::{Order, destinations, services};
 use crate::command::{List, ListTarget};
+use crate::text::push_address;
 
-/// A service, or a real server, and where its own labels are in the text of all labels. A first touch of memory is most of
-/// the cost of metrics, so no more is kept than is shown.
-struct Labelled<T> {
-    labels: Range<usize>,
+/// A service. There may be a hundred thousand, so no more is kept of each than is shown.
+struct OfService {
+    service: Service,
     counters: Counters,
-    more: T,
+    /// How many of the real servers are its own; they come in the order of the services.
+    servers: usize,
 }
 
-/// The rest of a real server: where its service is among the services, and its gauges.
-struct Server {
-    service: usize,
+/// A real server.
+struct OfServer {
+    id: DestinationId,
+    forwarding: ForwardingMethod,
+    counters: Counters,
     gauges: [u32; GAUGES.len()],
 }
 
@@ -79,69 +82,86 @@ pub(super) fn list(out: &mut impl Write, list: &List, client: &mut Client, info:
         ListTarget::Service(id) => vec![client.service(&id)?],
         _ => services(client, list.sorted)?,
     };
-    let mut text = String::new();
-    let mut all_services: Vec<Labelled<()>> = Vec::with_capacity(entries.len());
-    let mut all_servers: Vec<Labelled<Server>> = Vec::with_capacity(2 * entries.len());
+    let mut services: Vec<OfService> = entries
+        .into_iter()
+        .map(|ServiceEntry { service, stats }| OfService { service, counters: stats.total, servers: 0 })
+        .collect();
+    services.shrink_to_fit();
+    let mut servers: Vec<OfServer> = Vec::with_capacity(2 * services.len());
     let mut unusable = 0;
-    for ServiceEntry { service, stats } in entries {
-        let servers = destinations(client, &service, Order::of(list.sorted), true)?;
-        unusable += u32::from(servers.iter().all(|server| server.destination.weight == 0));
-        for server in servers {
-            let labels = append(&mut text, &server_labels(&server.destination));
+    for service in &mut services {
+        let first = servers.len();
+        let mut is_usable = false;
+        let order = Order::of(list.sorted);
+        for server in destinations(client, &service.service, order, true)? {
             let entry = server.entry();
-            let more =
-                Server { service: all_services.len(), gauges: GAUGES.map(|(_, _, value)| value(&entry)) };
-            all_servers.push(Labelled { labels, counters: entry.stats.total, more });
+            let DestinationEntry { destination: Destination { id, forwarding, weight, .. }, stats, .. } =
+                entry;
+            is_usable |= weight > 0;
+            let gauges = GAUGES.map(|(_, _, value)| value(&entry));
+            servers.push(OfServer { id, forwarding, counters: stats.total, gauges });
         }
-        let labels = append(&mut text, &service_labels(&service.id));
-        all_services.push(Labelled { labels, counters: stats.total, more: () });
+        unusable += u32::from(!is_usable);
+        service.servers = servers.len() - first;
     }
-    let labels = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-    let of_server = |server: &Labelled<Server>| {
-        let service = all_services.get(server.more.service).map_or("", |service| labels(&service.labels));
-        [service, labels(&server.labels)]
-    };
     if is_whole {
         director(out, client, info)?;
-        one(out, "ipvs_services", "Virtual services.", all_services.len())?;
+        one(out, "ipvs_services", "Virtual services.", services.len())?;
         let name = "ipvs_services_without_usable_server";
         one(out, name, "Virtual services without a real server of a weight above 0.", unusable)?;
     }
+    let mut labels = String::new();
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_service_{name}_total");
         head(out, &name, "counter", help)?;
-        for service in &all_services {
-            sample(out, &name, &[labels(&service.labels)], value(&service.counters))?;
+        for service in &services {
+            labels.clear();
+            push_service(&mut labels, &service.service.id);
+            sample(out, &name, &labels, value(&service.counters))?;
         }
     }
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_server_{name}_total");
         head(out, &name, "counter", help)?;
-        for server in &all_servers {
-            sample(out, &name, &of_server(server), value(&server.counters))?;
-        }
+        each_server(&services, &servers, &mut labels, |labels, server| {
+            sample(out, &name, labels, value(&server.counters))
+        })?;
     }
     for (at, (name, help, _)) in GAUGES.into_iter().enumerate() {
         let name = format!("ipvs_server_{name}");
         head(out, &name, "gauge", help)?;
-        for server in &all_servers {
-            sample(out, &name, &of_server(server), server.more.gauges.get(at).copied().unwrap_or_default())?;
+        each_server(&services, &servers, &mut labels, |labels, server| {
+            sample(out, &name, labels, server.gauges.get(at).copied().unwrap_or_default())
+        })?;
+    }
+    Ok(())
+}
+
+/// Hands out each real server with its labels.
+fn each_server(
+    services: &[OfService],
+    servers: &[OfServer],
+    labels: &mut String,
+    mut work: impl FnMut(&str, &OfServer) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut servers = servers.iter();
+    for service in services {
+        labels.clear();
+        push_service(labels, &service.service.id);
+        let length = labels.len();
+        for server in servers.by_ref().take(service.servers) {
+            labels.truncate(length);
+            push_server(labels, server);
+            work(labels, server)?;
         }
     }
     Ok(())
 }
 
-/// Appends labels to the text of all, and returns where they are.
-fn append(text: &mut String, labels: &str) -> Range<usize> {
-    let start = text.len();
-    text.push_str(labels);
-    start..text.len()
-}
-
 /// The metrics of the director as a whole.
 fn director(out: &mut impl Write, client: &mut Client, info: Info) -> anyhow::Result<()> {
     head(out, "ipvs_info", "gauge", "The version of IPVS.")?;
-    sample(out, "ipvs_info", &[&format!(r#"version="{}""#, info.version)], 1)?;
+    sample(out, "ipvs_info", &format!(r#"version="{}""#, info.version), 1)?;
     let size = info.connection_table_size;
     one(out, "ipvs_connection_table_size", "Hash buckets of the connection table.", size)?;
     if let Some(load) = TableLoad::read()? {
@@ -155,39 +175,66 @@ fn director(out: &mut impl Write, client: &mut Client, info: Info) -> anyhow::Re
     for (name, help, value) in COUNTERS {
         let name = format!("ipvs_{name}_total");
         head(out, &name, "counter", help)?;
-        sample(out, &name, &[], value(&stats.total))?;
+        sample(out, &name, "", value(&stats.total))?;
     }
     let timeouts = client.timeouts()?;
     head(out, "ipvs_timeout_seconds", "gauge", "How long an idle connection is kept.")?;
     for (state, seconds) in [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)] {
-        sample(out, "ipvs_timeout_seconds", &[&format!(r#"state="{state}""#)], seconds)?;
+        sample(out, "ipvs_timeout_seconds", &format!(r#"state="{state}""#), seconds)?;
     }
     head(out, "ipvs_sync_daemon_running", "gauge", "The sync daemons that run.")?;
     for daemon in client.daemons()? {
         let interface = String::from_utf8_lossy(daemon.interface.as_bytes());
         let (state, interface, id) = (daemon.state, Escaped(&interface), daemon.sync_id);
         let labels = format!(r#"state="{state}",interface="{interface}",sync_id="{id}""#);
-        sample(out, "ipvs_sync_daemon_running", &[&labels], 1)?;
+        sample(out, "ipvs_sync_daemon_running", &labels, 1)?;
     }
     Ok(())
 }
 
-fn service_labels(id: &ServiceId) -> String {
-    let family = if id.family() == Family::V4 { "ipv4" } else { "ipv6" };
-    match id {
+fn push_service(labels: &mut String, id: &ServiceId) {
+    match *id {
         ServiceId::Address { protocol, address, port } => {
-            let protocol = protocol.to_string().to_ascii_lowercase();
-            format!(r#"protocol="{protocol}",address="{address}",port="{port}",family="{family}""#)
+            let start = r#"protocol=""#;
+            labels.push_str(start);
+            push(labels, format_args!("{protocol}"));
+            if let Some(protocol) = labels.get_mut(start.len()..) {
+                protocol.make_ascii_lowercase();
+            }
+            push_end(labels, r#"",address=""#, address, r#"",port=""#, port);
         }
-        ServiceId::Fwmark { mark, family: _ } => format!(r#"fwmark="{mark}",family="{family}""#),
+        ServiceId::Fwmark { mark, family: _ } => push(labels, format_args!(r#"fwmark="{mark}"#)),
     }
+    labels.push_str(r#"",family=""#);
+    labels.push_str(if id.family() == Family::V4 { r#"ipv4""# } else { r#"ipv6""# });
 }
 
-fn server_labels(server: &Destination) -> String {
+fn push_server(labels: &mut String, server: &OfServer) {
     let DestinationId { address, port } = server.id;
-    let forwarding = server.forwarding.to_string();
-    let (method, _) = forwarding.split_once(':').unwrap_or((&forwarding, ""));
-    format!(r#",server_address="{address}",server_port="{port}",forwarding="{method}""#)
+    push_end(labels, r#",server_address=""#, address, r#"",server_port=""#, port);
+    labels.push_str(r#"",forwarding=""#);
+    let start = labels.len();
+    push(labels, format_args!("{}", server.forwarding));
+    // Behind a colon is the kind of a tunnel.
+    let method = labels.get(start..).and_then(|forwarding| forwarding.find(':'));
+    labels.truncate(method.map_or(labels.len(), |length| start + length));
+    labels.push('"');
+}
+
+/// An address and a port, with what is written before each.
+fn push_end(labels: &mut String, before: &str, address: IpAddr, between: &str, port: u16) {
+    labels.push_str(before);
+    match address {
+        IpAddr::V4(_) => push_address(labels, address),
+        IpAddr::V6(address) => push(labels, format_args!("{address}")),
+    }
+    labels.push_str(between);
+    labels.push_str(itoa::Buffer::new().format(port));
+}
+
+/// Writing to a String cannot fail.
+fn push(text: &mut String, arguments: fmt::Arguments<'_>) {
+    let _ = text.write_fmt(arguments);
 }
 
 /// The value of a label.
@@ -208,11 +255,11 @@ fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn sample(out: &mut impl Write, name: &str, labels: &[&str], value: impl itoa::Integer) -> io::Result<()> {
+fn sample(out: &mut impl Write, name: &str, labels: &str, value: impl itoa::Integer) -> io::Result<()> {
     out.write_all(name.as_bytes())?;
     if !labels.is_empty() {
         out.write_all(b"{")?;
-        labels.iter().try_for_each(|labels| out.write_all(labels.as_bytes()))?;
+        out.write_all(labels.as_bytes())?;
         out.write_all(b"}")?;
     }
     out.write_all(b" ")?;
@@ -223,5 +270,5 @@ fn sample(out: &mut impl Write, name: &str, labels: &[&str], value: impl itoa::I
 /// A gauge without labels.
 fn one(out: &mut impl Write, name: &str, help: &str, value: impl itoa::Integer) -> io::Result<()> {
     head(out, name, "gauge", help)?;
-    sample(out, name, &[], value)
+    sample(out, name, "", value)
 }
