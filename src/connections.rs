@@ -2,9 +2,10 @@
 //! come again, others are missed.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 
+use foldhash::quality::RandomState;
 use ipvs::{Client, Connection, Connections, TableLoad};
 
 use crate::progress::Progress;
@@ -66,7 +67,7 @@ impl Reading {
             }
             return Ok(Ok(()));
         };
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(before.connections.min(most));
         for reading in 1..=READINGS {
             rows.begin();
             while rows.seen_count < most {
@@ -120,8 +121,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn new() -> Self {
-        let (hasher, seen, near) = (RandomState::new(), Seen::new(), VecDeque::with_capacity(NEAR));
+    /// For about so many.
+    fn new(count: usize) -> Self {
+        let (hasher, seen, near) = (RandomState::default(), Seen::of(count), VecDeque::with_capacity(NEAR));
         Self { hasher, seen, seen_count: 0, reading: 0, count: 0, new_count: 0, near, is_repeated: false }
     }
 

@@ -16,8 +16,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn new() -> Self {
-        Self { parts: std::iter::repeat_with(Part::default).take(PARTS).collect() }
+    /// For about so many rows; more find room, too.
+    pub(crate) fn of(count: usize) -> Self {
+        // An eighth of the places stays empty, and parts are not quite alike.
+        let room = (count / PARTS * 5 / 4).max(LEAST);
+        let part = || Part { places: vec![0; room], count: 0 };
+        Self { parts: std::iter::repeat_with(part).take(PARTS).collect() }
     }
 
     /// Notes a hash as seen in a reading, from 1 to 15. Returns the reading in which it was seen last, or 0.
@@ -28,7 +32,6 @@ impl Seen {
 }
 
 /// Entries, each at the first empty place behind its own.
-#[derive(Default)]
 struct Part {
     places: Vec<u64>,
     count: usize,
@@ -72,7 +75,7 @@ mod tests {
 
     #[test]
     fn it_tells_in_which_reading_a_hash_was_seen() {
-        let (mut seen, mut known) = (Seen::new(), HashMap::new());
+        let (mut seen, mut known) = (Seen::of(30_000), HashMap::new());
         let mut number = 0_u64;
         for reading in 1..=15 {
             for _ in 0..20_000 {

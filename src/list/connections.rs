@@ -26,7 +26,13 @@ pub(crate) fn rows(
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
     if !formatter.is_by_name() {
-        let settled = connections.for_each(|connection| Ok(row(out, connection, with_engine, formatter)?))?;
+        // A row is put together before it is written: there may be millions.
+        let mut line = Vec::new();
+        let settled = connections.for_each(|connection| {
+            line.clear();
+            row(&mut line, connection, with_engine, formatter)?;
+            Ok(out.write_all(&line)?)
+        })?;
         return Ok(settled?);
     }
     let mut kept = Vec::with_capacity(TOGETHER);
