@@ -29,6 +29,7 @@ mod names_at_once;
 mod netns;
 mod only;
 mod order;
+mod progress;
 mod refusals;
 mod resized;
 mod restore;
