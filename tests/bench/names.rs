@@ -1,7 +1,5 @@
 //! Tables by name: with a name server that takes 50 ms for each answer, with names in `/etc/hosts`, and with a name server
 //! that does not answer. Beside the time, the processor's time and the most memory of one process.
-//!
-//! `IPVS_BENCH_STATIC` is the path of the program that `packaging/build static` makes, if that is to be measured, too.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,19 +9,16 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::fresh;
-use crate::program::Call;
+use crate::program::{Call, packaged};
 use lab::dns::{self, Way};
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 const SAVED: &str = "/run/bench-names";
 
 /// The programs that are compared.
-fn programs() -> Vec<(&'static str, String)> {
-    let packaged = std::env::var("IPVS_BENCH_STATIC").ok().map(|path| ("packaged", path));
-    [("original", lab::ORIGINAL.to_owned()), ("cargo build", OURS.to_owned())]
-        .into_iter()
-        .chain(packaged)
-        .collect()
+fn programs() -> Vec<(&'static str, &'static str)> {
+    let packaged = packaged().map(|path| ("packaged", path));
+    [("original", lab::ORIGINAL), ("cargo build", OURS)].into_iter().chain(packaged).collect()
 }
 
 /// A machine whose names come from a file, then from a name server.

@@ -3,12 +3,19 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Its input, and its output: a file in memory, which nobody reads.
 const OUTPUT: &str = "/run/bench-output";
+
+/// The program that `packaging/build static` made, if it is to be measured.
+pub(crate) fn packaged() -> Option<&'static str> {
+    static PATH: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("IPVS_BENCH_STATIC").ok());
+    PATH.as_deref()
+}
 
 /// A program with its words and its input.
 #[derive(Clone, Copy)]
@@ -40,10 +47,20 @@ impl Call<'_> {
 
     /// Its largest resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
+        self.usage()[0]
+    }
+
+    /// How many pages of memory it touches for the first time.
+    pub(crate) fn page_faults(&self) -> u64 {
+        self.usage()[1]
+    }
+
+    fn usage(&self) -> [u64; 2] {
         // Only the maximum of all children of a process is available, so a process with a single child is needed.
         let output = self.command(&["/proc/self/exe", MEASURE]).stderr(Stdio::piped()).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
-        told.trim().parse().unwrap_or_else(|_| panic!("{} {}: {told}", self.program, self.words))
+        let numbers: Vec<u64> = told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        numbers.try_into().unwrap_or_else(|_| panic!("{} {}: {told}", self.program, self.words))
     }
 
     /// How many system calls it makes.
@@ -70,5 +87,6 @@ pub(crate) const MEASURE: &str = "--measure-memory";
 pub(crate) fn measure(words: &[String]) {
     let status = Command::new(&words[0]).args(&words[1..]).stderr(Stdio::null()).status().unwrap();
     assert!(status.success(), "{words:?}: {status}");
-    eprintln!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    eprintln!("{} {}", usage.max_rss(), usage.minor_page_faults());
 }

@@ -2,12 +2,26 @@
 
 use std::time::Duration;
 
+use crate::program;
+
 /// The program that does a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Original,
+    /// As `cargo build --release` makes it.
     Ours,
+    /// As `packaging/build static` makes it.
+    Packaged,
     Kernel,
+}
+
+impl Who {
+    pub(crate) const ALL: [Self; 4] = [Self::Original, Self::Ours, Self::Packaged, Self::Kernel];
+
+    /// Whether it is there to be measured.
+    pub(crate) fn is_there(self) -> bool {
+        self != Self::Packaged || program::packaged().is_some()
+    }
 }
 
 /// How often each of them does a task.
@@ -18,7 +32,7 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    pub(crate) fn of(self, who: Who) -> usize {
+    fn of(self, who: Who) -> usize {
         if who == Who::Original { self.original } else { self.ours }
     }
 }
@@ -28,98 +42,97 @@ impl Rounds {
 pub(crate) struct Times {
     pub(crate) original: Option<Duration>,
     pub(crate) ours: Option<Duration>,
+    pub(crate) packaged: Option<Duration>,
     pub(crate) kernel: Option<Duration>,
+}
+
+impl Times {
+    /// The best of each.
+    pub(crate) fn of(taken: &[(Who, Duration)]) -> Self {
+        let best = |by| taken.iter().filter(|(who, _)| *who == by).map(|(_, time)| *time).min();
+        let [original, ours, packaged, kernel] = Who::ALL.map(best);
+        Self { original, ours, packaged, kernel }
+    }
 }
 
 /// Runs each in turn, and keeps the best times.
 pub(crate) fn alternate(rounds: Rounds, mut work: impl FnMut(Who) -> Duration) -> Times {
-    let mut taken = [Vec::new(), Vec::new(), Vec::new()];
+    let mut taken = Vec::new();
     for round in 0..rounds.original.max(rounds.ours) {
-        for (who, times) in [Who::Original, Who::Ours, Who::Kernel].into_iter().zip(&mut taken) {
-            if round < rounds.of(who) {
-                times.push(work(who));
-            }
+        for who in Who::ALL.into_iter().filter(|who| who.is_there() && round < rounds.of(*who)) {
+            taken.push((who, work(who)));
         }
     }
-    let [original, ours, kernel] = taken.map(best);
-    Times { original, ours, kernel }
-}
-
-pub(crate) fn best(times: Vec<Duration>) -> Option<Duration> {
-    times.into_iter().min()
+    Times::of(&taken)
 }
 
 /// A task of a size with its results.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Row {
     pub(crate) work: &'static str,
     pub(crate) size: usize,
     pub(crate) times: Times,
-    /// System calls of the original and of this tool.
-    pub(crate) calls: Option<(u64, u64)>,
+    /// System calls of the original, of this tool, and of the packaged one; 0 where they were not counted.
+    pub(crate) calls: [u64; 3],
     /// KiB, of this tool.
     pub(crate) memory: Option<u64>,
+    pub(crate) wanted: &'static str,
 }
 
 /// Prints the heading.
 pub(crate) fn heading() {
     println!(
-        "| {:<26} | {:>7} | {:>9} | {:>9} | {:>9} | {:>8} | {:>8} | {:>8} | {:>8} | {:>8} |",
-        "work",
-        "size",
-        "original",
-        "ours",
-        "kernel",
-        "orig/our",
-        "our/kern",
-        "orig sys",
-        "our sys",
-        "our KiB"
+        "| work | size | original | cargo build | packaged | kernel | × original | × kernel | system calls | KiB | wanted |"
     );
-    let dash = "-".repeat(8);
-    println!(
-        "| {} | {dash}: | {dash}:| {dash}:| {dash}:| {dash}:| {dash}:| {dash}:| {dash}:| {dash}:|",
-        "-".repeat(26)
-    );
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |");
 }
 
 impl Row {
-    /// Prints the row.
+    /// Prints the row. Of two programs of ours, the first number is that of `cargo build`.
     pub(crate) fn print(&self) {
-        let Times { original, ours, kernel } = self.times;
-        let calls = self.calls.unzip();
+        let Times { original, ours, packaged, kernel } = self.times;
+        let both = |one: String, other: String| match (&*one, &*other) {
+            (_, "-") => one,
+            _ => format!("{one}, {other}"),
+        };
+        let calls = join(self.calls);
         println!(
-            "| {:<26} | {:>7} | {:>9} | {:>9} | {:>9} | {:>8} | {:>8} | {:>8} | {:>8} | {:>8} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             self.work,
             self.size,
             time(original),
             time(ours),
+            time(packaged),
             time(kernel),
-            ratio(original, ours, 1),
-            ratio(ours, kernel, 2),
-            number(calls.0),
-            number(calls.1),
-            number(self.memory),
+            both(ratio(original, ours, 1), ratio(original, packaged, 1)),
+            both(ratio(ours, kernel, 2), ratio(packaged, kernel, 2)),
+            if calls.is_empty() { "-" } else { &calls },
+            self.memory.map_or("-".to_owned(), |memory| memory.to_string()),
+            self.wanted,
         );
     }
+}
+
+/// The numbers that were counted.
+pub(crate) fn join(counted: [u64; 3]) -> String {
+    let counted = counted.iter().filter(|count| **count > 0);
+    counted.map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints how each task scales from one size to another.
 pub(crate) fn growth(rows: &[Row], from: usize, to: usize) {
     println!("\ngrowth from {from} to {to}:\n");
-    println!("| {:<26} | {:>8} | {:>8} | {:>8} |", "work", "original", "ours", "kernel");
-    println!("| {} | {1}:| {1}:| {1}:|", "-".repeat(26), "-".repeat(8));
+    println!("| work | original | cargo build | kernel |\n| --- | --: | --: | --: |");
     for large in rows.iter().filter(|row| row.size == to) {
         let Some(small) = rows.iter().find(|row| row.size == from && row.work == large.work) else {
             continue;
         };
-        let (small, large) = (small.times, large.times);
         println!(
-            "| {:<26} | {:>8} | {:>8} | {:>8} |",
-            rows.iter().find(|row| row.size == to && row.times.ours == large.ours).map_or("", |row| row.work),
-            ratio(large.original, small.original, 1),
-            ratio(large.ours, small.ours, 1),
-            ratio(large.kernel, small.kernel, 1),
+            "| {} | {} | {} | {} |",
+            large.work,
+            ratio(large.times.original, small.times.original, 1),
+            ratio(large.times.ours, small.times.ours, 1),
+            ratio(large.times.kernel, small.times.kernel, 1),
         );
     }
 }
@@ -135,8 +148,4 @@ fn ratio(long: Option<Duration>, short: Option<Duration>, digits: usize) -> Stri
     long.zip(short).map_or("-".to_owned(), |(long, short)| {
         format!("{:.*} x", digits, long.as_secs_f64() / short.as_secs_f64())
     })
-}
-
-fn number(number: Option<u64>) -> String {
-    number.map_or("-".to_owned(), |number| number.to_string())
 }

@@ -39,15 +39,15 @@ pub(crate) fn watch(services: u32, frames: u32, rows: &mut Vec<Row>) {
         let part =
             |file: &str| vec!["/proc/self/exe".to_owned(), kernel::PART.into(), "ask".into(), file.into()];
         let works: [Work<'_>; 2] = [
-            ("frame of a pipe, CPU", &pipe, "/run/bench-questions"),
-            ("frame on a screen, CPU", &screen, "/run/bench-screen"),
+            ("`--watch`, frame of a pipe, CPU", &pipe, "/run/bench-questions"),
+            ("`--watch`, frame on a screen, CPU", &screen, "/run/bench-screen"),
         ];
         for (work, words, file) in works {
             let ours = (processor(&words(frames + 1)).saturating_sub(processor(&words(1)))) / frames;
             let each = |words: &[String]| (0..frames).map(|_| processor(words)).sum::<Duration>() / frames;
             let kernel = each(&part(file)).saturating_sub(each(&["/bin/true".to_owned()]));
-            let times = Times { original: None, ours: Some(ours), kernel: Some(kernel) };
-            let row = Row { work, size, times, calls: None, memory: None };
+            let times = Times { ours: Some(ours), kernel: Some(kernel), ..Times::default() };
+            let row = Row { work, size, times, ..Row::default() };
             row.print();
             rows.push(row);
         }

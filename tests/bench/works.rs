@@ -3,20 +3,32 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use ipvs::{Change, Client};
 
-use crate::program::{Call, clean};
+use crate::program::{Call, clean, packaged};
 use crate::rules::Table;
-use crate::table::{Rounds, Row, Times, Who, alternate, best};
+use crate::table::{Rounds, Row, Times, Who, alternate, heading, join};
 use crate::{fresh, kernel};
 use lab::many_connections as made;
 
 const OURS: &str = env!("CARGO_BIN_EXE_ipvsadm");
 
+/// The programs whose system calls are counted.
+const PROGRAMS: [Who; 3] = [Who::Original, Who::Ours, Who::Packaged];
+
 fn call<'a>(who: Who, words: &'a str, input: Option<&'a Path>) -> Call<'a> {
-    Call { program: if who == Who::Ours { OURS } else { lab::ORIGINAL }, words, input }
+    Call { program: program(who), words, input }
+}
+
+fn program(who: Who) -> &'static str {
+    match who {
+        Who::Packaged => packaged().unwrap_or(OURS),
+        Who::Ours => OURS,
+        Who::Original | Who::Kernel => lab::ORIGINAL,
+    }
 }
 
 /// The kernel's own part, in another process of this program, so that all times include starting a program.
@@ -24,10 +36,9 @@ fn part(words: &str) -> Duration {
     Call { program: "/proc/self/exe", words: &format!("{} {words}", kernel::PART), input: None }.time()
 }
 
-/// System calls of both; tracing is too slow to count many.
-fn calls(wanted: bool, words: &'static str, input: Option<&Path>) -> Option<(u64, u64)> {
-    let count = |who| fresh(|| call(who, words, input).system_calls());
-    wanted.then(|| (count(Who::Original), count(Who::Ours)))
+/// What each of the programs takes; 0 where it is not wanted, for tracing is too slow to count many calls.
+fn each(wanted: bool, count: impl Fn(Who) -> u64) -> [u64; 3] {
+    PROGRAMS.map(|who| if wanted && who.is_there() { count(who) } else { 0 })
 }
 
 fn keep(rows: &mut Vec<Row>, row: Row) {
@@ -35,8 +46,14 @@ fn keep(rows: &mut Vec<Row>, row: Row) {
     rows.push(row);
 }
 
-/// Restore, list, save and clear services with two servers.
-pub(crate) fn tables(services: u32, rounds: Rounds, count: bool, rows: &mut Vec<Row>) {
+/// Restore, list, save and clear services with two servers. What is wanted is so of the restore, and of the listings.
+pub(crate) fn tables(
+    services: u32,
+    rounds: Rounds,
+    count: bool,
+    [restore, list]: [&'static str; 2],
+    rows: &mut Vec<Row>,
+) {
     let table = Table { services, servers: 2 };
     let file = &table.file("bench-rules", 0);
     let size = usize::try_from(services).unwrap();
@@ -44,7 +61,7 @@ pub(crate) fn tables(services: u32, rounds: Rounds, count: bool, rows: &mut Vec<
     kernel::keep(&fresh(|| kernel::changes(&[Change::Flush])), "/run/bench-clearing");
 
     let mut cleared = Vec::new();
-    let restored = alternate(rounds, |who| {
+    let times = alternate(rounds, |who| {
         let (restored, then) = fresh(|| match who {
             Who::Kernel => (part("change /run/bench-adding"), part("change /run/bench-clearing")),
             who => (call(who, "-R", Some(file)).time(), call(who, "-C", None).time()),
@@ -52,59 +69,82 @@ pub(crate) fn tables(services: u32, rounds: Rounds, count: bool, rows: &mut Vec<
         cleared.push((who, then));
         restored
     });
-    let of = |who| best(cleared.iter().filter(|(by, _)| *by == who).map(|(_, time)| *time).collect());
-    let cleared = Times { original: of(Who::Original), ours: of(Who::Ours), kernel: of(Who::Kernel) };
     let memory = Some(fresh(|| call(Who::Ours, "-R", Some(file)).memory()));
-    keep(rows, Row { work: "restore", size, times: restored, calls: calls(count, "-R", Some(file)), memory });
-    keep(rows, Row { work: "clear", size, times: cleared, calls: calls(count, "-C", None), memory: None });
+    let calls = each(count, |who| fresh(|| call(who, "-R", Some(file)).system_calls()));
+    keep(rows, Row { work: "`-R`", size, times, calls, memory, wanted: restore });
+    let calls = each(count, |who| fresh(|| call(who, "-C", None).system_calls()));
+    keep(rows, Row { work: "`-C`", size, times: Times::of(&cleared), calls, ..Row::default() });
 
     fresh(|| {
         part("change /run/bench-adding");
         kernel::keep(&kernel::questions(), "/run/bench-questions");
-        for (work, words) in [("list", "-Ln"), ("list --stats", "-Ln --stats"), ("save", "-Sn")] {
-            listing(rows, work, size, words, rounds, "ask /run/bench-questions", count);
+        for (work, words, wanted) in
+            [("`-Ln`", "-Ln", list), ("`-Ln --stats`", "-Ln --stats", ""), ("`-Sn`", "-Sn", list)]
+        {
+            listing(
+                Row { work, size, wanted, ..Row::default() },
+                words,
+                rounds,
+                "ask /run/bench-questions",
+                count,
+                rows,
+            );
         }
         Client::open().unwrap().flush().unwrap();
     });
 }
 
 /// A listing of the existing table.
-fn listing(
-    rows: &mut Vec<Row>,
-    work: &'static str,
-    size: usize,
-    words: &'static str,
-    rounds: Rounds,
-    kernels: &str,
-    count: bool,
-) {
+fn listing(row: Row, words: &'static str, rounds: Rounds, kernels: &str, count: bool, rows: &mut Vec<Row>) {
     let times = alternate(rounds, |who| match who {
         Who::Kernel => part(kernels),
         who => call(who, words, None).time(),
     });
-    let of = |who| call(who, words, None).system_calls();
-    let calls = count.then(|| (of(Who::Original), of(Who::Ours)));
-    keep(rows, Row { work, size, times, calls, memory: Some(call(Who::Ours, words, None).memory()) });
+    let calls = each(count, |who| call(who, words, None).system_calls());
+    keep(rows, Row { times, calls, memory: Some(call(Who::Ours, words, None).memory()), ..row });
 }
 
-/// One service with many servers.
-pub(crate) fn one_service(servers: u32, rounds: Rounds, rows: &mut Vec<Row>) {
-    let table = Table { services: 1, servers };
+/// One service with many servers, and an edit of one of them.
+pub(crate) fn one_service(servers: u32, edited: u32, rounds: Rounds, rows: &mut Vec<Row>) {
+    let fill = |servers| {
+        let changes = Table { services: 1, servers }.changes();
+        assert!(Client::open().unwrap().apply_all(&changes).unwrap().is_empty());
+        usize::try_from(servers).unwrap()
+    };
     fresh(|| {
-        assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
+        let size = fill(servers);
         kernel::keep(&kernel::questions(), "/run/bench-questions");
-        let size = usize::try_from(servers).unwrap();
-        listing(rows, "list one service", size, "-Ln", rounds, "ask /run/bench-questions", false);
+        let row =
+            Row { work: "`-Ln`, servers of one service", size, wanted: "3 × original", ..Row::default() };
+        listing(row, "-Ln", rounds, "ask /run/bench-questions", false, rows);
+        Client::open().unwrap().flush().unwrap();
+    });
+    fresh(|| {
+        let size = fill(edited);
+        let rounds = Rounds { original: rounds.ours, ..rounds };
+        let mut weight = 1;
+        let times = alternate(rounds, |who| {
+            weight += 1;
+            let words = format!("-e -t 10.0.0.1:80 -r 10.128.0.1:8080 -m -w {weight}");
+            if who == Who::Kernel {
+                Call { program: empty(), words: "", input: None }.time()
+            } else {
+                call(who, &words, None).time()
+            }
+        });
+        let (work, wanted) = ("`-e -w` in a service of so many", "1.0 × original");
+        keep(rows, Row { work, size, times, wanted, ..Row::default() });
         Client::open().unwrap().flush().unwrap();
     });
 }
 
 /// The connections.
-pub(crate) fn connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) {
+pub(crate) fn connections(count: u32, rounds: Rounds, wanted: &'static str, rows: &mut Vec<Row>) {
     fresh(|| {
         made::make(count, count);
         let size = usize::try_from(count).unwrap();
-        listing(rows, "list connections", size, "-Lnc", rounds, "connections", count <= 1000);
+        let row = Row { work: "`-Lnc`, connections", size, wanted, ..Row::default() };
+        listing(row, "-Lnc", rounds, "connections", count <= 1000, rows);
     });
 }
 
@@ -116,11 +156,12 @@ pub(crate) fn some_connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) 
         made::make(count, count / 10);
         let size = usize::try_from(count).unwrap();
         for (work, words) in [
-            ("summary by client", "-Lc --summary client"),
-            ("summary, ten largest", "-Lc --summary client --top 10"),
-            ("connections of a client", "-Lnc --client 10.1.0.7"),
+            ("`-Lc --summary client`", "-Lc --summary client"),
+            ("`-Lc --summary client --top 10`", "-Lc --summary client --top 10"),
+            ("`-Lnc --client 10.1.0.7`", "-Lnc --client 10.1.0.7"),
         ] {
-            listing(rows, work, size, words, rounds, "connections", false);
+            let row = Row { work, size, wanted: "1.0 × kernel", ..Row::default() };
+            listing(row, words, rounds, "connections", false, rows);
         }
     });
 }
@@ -128,29 +169,59 @@ pub(crate) fn some_connections(count: u32, rounds: Rounds, rows: &mut Vec<Row>) 
 /// The table as JSON and as metrics; beside them our `-Ln --stats`, in the column of the kernel's own part.
 pub(crate) fn formats(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
-    let rounds = Rounds { original: 0, ..rounds };
     fresh(|| {
         assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
-        for (work, words) in [("JSON, our --stats", "-L --json"), ("metrics, our --stats", "-L --prometheus")]
-        {
-            let times = alternate(rounds, |who| {
-                let words = if who == Who::Kernel { "-Ln --stats" } else { words };
-                call(Who::Ours, words, None).time()
-            });
-            let memory = Some(call(Who::Ours, words, None).memory());
-            keep(rows, Row { work, size: table.lines(), times, calls: None, memory });
+        for (work, words) in [("`-L --json`", "-L --json"), ("`-L --prometheus`", "-L --prometheus")] {
+            beside(
+                Row { work, size: table.lines(), wanted: "beside `-Ln --stats`", ..Row::default() },
+                "-Ln --stats",
+                rounds,
+                rows,
+                |_| (words.to_owned(), None),
+            );
         }
         Client::open().unwrap().flush().unwrap();
     });
 }
 
+/// A work of this tool alone; beside it another of ours, in the column of the kernel's own part.
+fn beside<'a>(
+    row: Row,
+    other: &str,
+    rounds: Rounds,
+    rows: &mut Vec<Row>,
+    words: impl Fn(usize) -> (String, Option<&'a Path>),
+) {
+    let mut turn = 0;
+    let times = alternate(Rounds { original: 0, ..rounds }, |who| {
+        if who == Who::Kernel {
+            return call(Who::Ours, other, None).time();
+        }
+        turn += 1;
+        let (words, input) = words(turn);
+        call(who, &words, input).time()
+    });
+    let (words, input) = words(0);
+    let memory = Some(call(Who::Ours, &words, input).memory());
+    keep(rows, Row { times, memory, ..row });
+}
+
+/// A static program that does nothing, or one that is linked to the C library.
+fn empty() -> &'static str {
+    static PATH: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("IPVS_BENCH_EMPTY").ok());
+    PATH.as_deref().unwrap_or("/bin/true")
+}
+
 /// Single commands from a loop of the shell, and an empty program from the same loop.
 pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
-    const EMPTY: &str = "/bin/true";
-    // Short rounds in turn, so that other load affects all three alike.
-    let lap = |program: &str| {
+    let with_service = || {
+        Client::open().unwrap().apply_all(&Table { services: 1, servers: 0 }.changes()).unwrap();
+    };
+    // Short rounds in turn, so that other load affects all alike.
+    let times = alternate(Rounds { original: rounds, ours: rounds }, |who| {
+        let program = if who == Who::Kernel { empty() } else { program(who) };
         fresh(|| {
-            Client::open().unwrap().apply_all(&Table { services: 1, servers: 0 }.changes()).unwrap();
+            with_service();
             let script = format!(
                 "i=0; while [ $i -lt {count} ]; do i=$((i+1)); {program} -a -t 10.0.0.1:80 -r 10.1.0.$i -m; done"
             );
@@ -162,46 +233,39 @@ pub(crate) fn commands(count: u32, rounds: usize, rows: &mut Vec<Row>) {
             assert!(status.success(), "{script}");
             time / count
         })
-    };
-    let mut taken = [Vec::new(), Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        for (program, times) in [EMPTY, lab::ORIGINAL, OURS].into_iter().zip(&mut taken) {
-            times.push(lap(program));
-        }
-    }
-    let [empty, original, ours] = taken.map(|times| best(times).unwrap());
-    let less = |time: Duration| Some(time.saturating_sub(empty));
+    });
     let one = |who| {
-        fresh(|| {
-            Client::open().unwrap().apply_all(&Table { services: 1, servers: 0 }.changes()).unwrap();
-            call(who, "-a -t 10.0.0.1:80 -r 10.1.0.1 -m", None).system_calls()
-        })
+        with_service();
+        call(who, "-a -t 10.0.0.1:80 -r 10.1.0.1 -m", None)
     };
-    let calls = Some((one(Who::Original), one(Who::Ours)));
     let size = usize::try_from(count).unwrap();
-    let whole = Times { original: Some(original), ours: Some(ours), kernel: None };
-    keep(rows, Row { work: "a command", size, times: whole, calls, memory: None });
-    let times = Times { original: less(original), ours: less(ours), kernel: None };
-    keep(rows, Row { work: "a command, less an empty", size, times, calls: None, memory: None });
+    let calls = each(true, |who| fresh(|| one(who).system_calls()));
+    keep(rows, Row { work: "`-a`; as kernel an empty program", size, times, calls, ..Row::default() });
+    let nothing = times.kernel.unwrap_or_default();
+    let less = |time: Option<Duration>| time.map(|time| time.saturating_sub(nothing));
+    let [original, ours, packaged] = [times.original, times.ours, times.packaged].map(less);
+    let (times, wanted) =
+        (Times { original, ours, packaged, kernel: None }, "1.0, 2.2 × original; 24 system calls packaged");
+    keep(rows, Row { work: "`-a`, less an empty program", size, times, wanted, ..Row::default() });
+    let faults = join(each(true, |who| fresh(|| one(who).page_faults())));
+    let least = Call { program: empty(), words: "", input: None }.page_faults();
+    println!("\nPage faults of `-a`: {faults}; of an empty program {least} (38 wanted, packaged)\n");
+    heading();
 }
 
 /// Applying a file with 10 different lines; beside it a listing of this tool, in the column of the kernel's own part.
 pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let files = [table.file("bench-old", 0), table.file("bench-new", 10)];
-    let rounds = Rounds { original: 0, ..rounds };
     fresh(|| {
         assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
-        let mut turn = 0;
-        let times = alternate(rounds, |who| {
-            if who == Who::Kernel {
-                return call(Who::Ours, "-Ln", None).time();
-            }
-            turn += 1;
-            call(Who::Ours, "-R --apply", Some(&files[turn % 2])).time()
-        });
-        let memory = Some(call(Who::Ours, "-R --apply", Some(&files[0])).memory());
-        keep(rows, Row { work: "apply 10, our list", size: table.lines(), times, calls: None, memory });
+        let row = Row {
+            work: "`-R --apply` of 10 differences",
+            size: table.lines(),
+            wanted: "beside `-Ln`",
+            ..Row::default()
+        };
+        beside(row, "-Ln", rounds, rows, |turn| ("-R --apply".to_owned(), Some(&files[turn % 2])));
         Client::open().unwrap().flush().unwrap();
     });
 }
@@ -210,7 +274,6 @@ pub(crate) fn apply(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
 pub(crate) fn check(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let rules = table.file("bench-rules", 0);
-    let rounds = Rounds { original: 0, ..rounds };
     fresh(|| {
         assert!(Client::open().unwrap().apply_all(&table.changes()).unwrap().is_empty());
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
@@ -222,29 +285,32 @@ pub(crate) fn check(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
         }
         std::fs::write("/run/bench-links", links).unwrap();
         assert!(Command::new("ip").args(["-batch", "/run/bench-links"]).status().unwrap().success());
-        let words = format!("--check --file {}", rules.display());
-        let times = alternate(rounds, |who| {
-            call(Who::Ours, if who == Who::Kernel { "-Ln" } else { &words }, None).time()
-        });
-        let memory = Some(call(Who::Ours, &words, None).memory());
         let size = usize::try_from(services).unwrap();
-        keep(rows, Row { work: "check, our list", size, times, calls: None, memory });
+        let row = Row { work: "`--check`", size, wanted: "2 × `-Ln`", ..Row::default() };
+        beside(row, "-Ln", rounds, rows, |_| (format!("--check --file {}", rules.display()), None));
         Client::open().unwrap().flush().unwrap();
     });
 }
 
-/// Memory for very many rules.
+/// Memory for very many rules, in KiB and in bytes for a row.
 pub(crate) fn memory(services: u32, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let file = &table.file("bench-rules", 0);
-    let mut measure = |work, words| {
-        let memory = Some(call(Who::Ours, words, Some(file)).memory());
-        keep(rows, Row { work, size: table.lines(), times: Times::default(), calls: None, memory });
+    let least = fresh(|| call(Who::Ours, "-Ln", None).memory());
+    let measure = |work, words: &str, wanted, rows: &mut Vec<Row>| {
+        let memory = call(Who::Ours, words, Some(file)).memory();
+        let row = (memory - least) * 1024 / table.lines() as u64;
+        keep(rows, Row { work, size: table.lines(), memory: Some(memory), ..Row::default() });
+        println!("| — bytes for a row | | | | | | | | | {row} | {wanted} |");
     };
-    fresh(|| measure("memory of -R --replace", "-R --replace"));
+    fresh(|| measure("memory of `-R --replace`", "-R --replace", "120", rows));
     fresh(|| {
-        measure("memory of -R", "-R");
-        measure("memory of -R --apply", "-R --apply");
-        measure("memory of -S", "-Sn");
+        measure("memory of `-R`", "-R", "", rows);
+        measure("memory of `-R --apply`", "-R --apply", "250 and 24 MiB", rows);
+        measure("memory of `-R --diff`", "-R --diff", "250", rows);
+        measure("memory of `-Sn`", "-Sn", "", rows);
+        measure("memory of `-L --prometheus`", "-L --prometheus", "120", rows);
+        measure("memory of `--watch` in a pipe", "--watch 0.1 --count 3", "250", rows);
+        measure("memory of `--check`", &format!("--check --file {}", file.display()), "250", rows);
     });
 }
