@@ -7,9 +7,6 @@
 
 #![allow(unsafe_code, reason = "an exported name could be that of another function; of `main` there is one")]
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdin, stdout};
@@ -22,7 +19,7 @@ pub(crate) extern "C" fn main() -> i32 {
 }
 
 /// Does what the standard library does in front of its own `main`: no socket or file of ours gets the number of a closed
-/// descriptor, and a reader that leaves is an error, not a signal. Returns whether stdout is open.
+/// descriptor. (What it does about readers that leave is in `output`.) Returns whether stdout is open.
 fn prepare() -> bool {
     let mut all = [stdin(), stdout(), stderr()].map(|one| PollFd::from_borrowed_fd(one, PollFlags::empty()));
     let asked = poll(&mut all, Some(&Timespec::default()));
@@ -32,7 +29,5 @@ fn prepare() -> bool {
     for _ in [is_stdin, is_stdout, is_stderr].iter().filter(|is_open| !**is_open) {
         std::mem::forget(open("/dev/null", OFlags::RDWR, Mode::empty()));
     }
-    // A handler, unlike a signal that is ignored or blocked, is not inherited by the programs that this one starts.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::new(AtomicBool::new(false)));
     is_stdout
 }

@@ -106,8 +106,9 @@ fn carry_out(out: &mut impl Write) -> Result<()> {
         None => cli::parse::parse(&program, &words, &mut resolver)?,
     };
     let mut session = Session::new(program, resolver);
-    if let Command::Change(request) = &command {
-        session = session.for_a_change(&request.change);
+    match &command {
+        Command::Change(request) => session = session.for_a_change(&request.change),
+        _ => output::outlive_readers(),
     }
     let result = run::command_line(&mut session, &command, out);
     // The sockets are closed when the process exits.

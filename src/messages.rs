@@ -24,7 +24,7 @@ pub(crate) use terminal::*;
 pub(crate) use usage::*;
 
 pub(crate) use crate::common::reason;
-use crate::progress;
+use crate::{output, progress};
 
 /// An error: its message and exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,7 @@ pub(crate) fn is_visible(character: char) -> bool {
 /// The only writer to stderr: one message on a line of its own. If stderr is closed, it is lost.
 pub(crate) fn report(message: &str) {
     progress::clear();
+    output::outlive_readers();
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 

@@ -1,11 +1,23 @@
-//! Stdout.
+//! Stdout, and readers that leave.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 use rustix::io::Errno;
 use rustix::stdio::stdout;
 
 use crate::progress;
+
+/// From now on a reader that leaves is an error, not a signal that ends the program. A command that writes nothing does without:
+/// it is two of its system calls.
+pub(crate) fn outlive_readers() {
+    static ONCE: Once = Once::new();
+    // A handler, unlike a signal that is ignored or blocked, is not inherited by the programs that this one starts.
+    ONCE.call_once(|| {
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::new(AtomicBool::new(false)));
+    });
+}
 
 /// How much is written at once.
 const PART: usize = 1 << 16;

@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ipvs::{Change, Destination, DestinationId, Error, ServiceId, Table};
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use crate::json;
@@ -188,8 +189,8 @@ pub(crate) fn follow(changes: &[Change], refused: &[(usize, Error)]) {
             AddDestination { .. } | EditDestination { .. } | DeleteDestination { .. } | DeleteService(_)
         )
     };
-    // Nearly always nothing was ever drained, which this tells by one call of the kernel.
-    if !changes.iter().any(is_about_servers) || !Path::new(FOLDER).exists() {
+    // Nearly always nothing was ever drained.
+    if !changes.iter().any(is_about_servers) || !is_there() {
         return;
     }
     let refused: BTreeSet<usize> = refused.iter().map(|(at, _)| *at).collect();
@@ -201,7 +202,7 @@ pub(crate) fn follow(changes: &[Change], refused: &[(usize, Error)]) {
 /// Ends the notes of servers that an applied table has brought back, or taken out for good. It is the `whole` table, or that of
 /// its services alone.
 pub(crate) fn follow_table(applied: &Table, whole: bool) {
-    if Path::new(FOLDER).exists() {
+    if is_there() {
         update_if_needed(|notes| {
             notes.replace(|note| {
                 let is_there = applied.service(&note.service).is_some();
@@ -214,6 +215,11 @@ pub(crate) fn follow_table(applied: &Table, whole: bool) {
             });
         });
     }
+}
+
+/// Whether there ever were notes, by one call of the kernel.
+fn is_there() -> bool {
+    access(FOLDER, Access::EXISTS).is_ok()
 }
 
 /// Changes the notes, if that is a change.
