@@ -22,6 +22,7 @@ mod corpus;
 mod differences;
 mod fuzz;
 mod grammar;
+mod inputs;
 mod judging;
 mod ledger;
 mod order;
