@@ -173,7 +173,7 @@ impl<W: Write> Live<'_, W> {
                 Event::Continued => self.screen.resume()?,
                 Event::Suspend => self.screen.suspend(false)?,
                 Event::End(signal) => return Ok(Next::EndBy(signal)),
-                Event::Lost => return Err(io::ErrorKind::BrokenPipe.into()),
+                Event::Lost => return Ok(Next::EndBy(libc::SIGHUP)),
             }
         }
     }
