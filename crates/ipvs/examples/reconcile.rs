@@ -1,4 +1,4 @@
-//! Keeps the kernel's table equal to a file with a table in JSON: `reconcile FILE`.
+//! Keeps the kernel's table equal to a file with a table in YAML, or in JSON: `reconcile FILE`.
 //!
 //! Only differences are changed, all of them or nothing. A real server that is to be removed gets no new connections
 //! first, and is deleted when its last one has ended.
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
 fn keep(path: &str) -> Result<()> {
     let mut client = Client::open()?;
     loop {
-        let desired = serde_json::from_str(&fs::read_to_string(path)?)?;
+        let desired = serde_yaml_ng::from_str(&fs::read_to_string(path)?)?;
         let is_there = reconcile(&mut client, &desired)?;
         thread::sleep(Duration::from_secs(if is_there { 10 } else { 1 }));
     }

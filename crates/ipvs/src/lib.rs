@@ -49,7 +49,7 @@
 //!
 //! # Programs
 //!
-//! Three whole ones; they are in the package's `examples`, with an asynchronous one.
+//! Three whole ones; the package's `examples` has more: an exporter, and two for asynchronous code.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/reconcile.rs")]
@@ -116,6 +116,7 @@ pub use service_id::{Protocol, ServiceId};
 pub use stats::{Counters, Stats};
 pub use table::Table;
 pub use table::apply::ApplyError;
+pub use table::watch::Watch;
 pub use table_load::{Buckets, TableLoad};
 pub use totals::Totals;
 #[cfg(feature = "genetlink")]

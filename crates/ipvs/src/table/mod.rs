@@ -7,6 +7,7 @@ mod servers;
 mod services;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

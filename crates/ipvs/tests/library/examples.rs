@@ -3,9 +3,15 @@
 #[path = "../../examples/async_handle.rs"]
 #[expect(dead_code, reason = "its main function is for cargo run --example")]
 mod async_handle;
+#[path = "../../examples/async_listing.rs"]
+#[expect(dead_code, reason = "its main function is for cargo run --example")]
+mod async_listing;
 #[path = "../../examples/drain.rs"]
 #[expect(dead_code, reason = "its main function is for cargo run --example")]
 mod drain;
+#[path = "../../examples/exporter.rs"]
+#[expect(dead_code, reason = "its main function is for cargo run --example")]
+mod exporter;
 #[path = "../../examples/rates.rs"]
 #[expect(dead_code, reason = "its main function is for cargo run --example")]
 mod rates;
@@ -59,9 +65,12 @@ fn a_reconciler_lets_connections_end() {
     let mut watcher = client();
     let (near, far) = connected(&mut watcher);
     let new = Destination::new("192.0.2.12".parse().unwrap(), 80, ForwardingMethod::DirectRouting);
-    let desired = r#"{"services": [{"protocol": "tcp", "address": "192.0.2.1", "port": 80, "scheduler": "rr", "servers": [
-        {"address": "192.0.2.12", "port": 80, "forwarding": "direct_routing"}]}]}"#;
-    let desired: Table = serde_json::from_str(desired).unwrap();
+    let desired = "
+services:
+  - {protocol: tcp, address: 192.0.2.1, port: 80, scheduler: rr, servers: [
+      {address: 192.0.2.12, port: 80, forwarding: direct_routing}]}
+";
+    let desired: Table = serde_yaml_ng::from_str(desired).unwrap();
     let weights = |client: &mut Client| {
         let mut servers = client.destinations(&web()).unwrap();
         servers.sort_by_key(|entry| entry.destination.id);
@@ -153,4 +162,33 @@ fn an_asynchronous_program_lists_the_table() {
             .unwrap_err();
         assert!(refused.downcast_ref::<ipvs::Error>().unwrap().is_exists());
     });
+}
+
+#[test]
+fn an_exporter_and_an_asynchronous_program_see_the_table() {
+    let mut client = client();
+    client.add_service(&Service::new(web(), Scheduler::WLC)).unwrap();
+    client.add_destination(&web(), &server()).unwrap();
+    let page = exporter::metrics(&mut client).unwrap();
+    let line = "ipvs_active_connections{service=\"TCP 192.0.2.1:80\",server=\"192.0.2.0:8080\"} 0";
+    assert!(page.lines().any(|other| other == line), "{page}");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (_, table) = runtime.block_on(async_listing::list(client)).unwrap();
+    assert_eq!(table[0].1[0].destination, server());
+}
+
+#[test]
+fn a_watcher_is_told_what_others_change() {
+    let mut client = client();
+    let mut other = Client::open().unwrap();
+    other.add_service(&Service::new(web(), Scheduler::WLC)).unwrap();
+    let mut changes = client.watch(Duration::from_millis(20));
+    let first = changes.next().unwrap().unwrap();
+    assert!(first.contains(&Change::AddService(Service::new(web(), Scheduler::WLC))), "{first:?}");
+    other.add_destination(&web(), &server()).unwrap();
+    let added = Change::AddDestination { service: web(), destination: server() };
+    assert_eq!(changes.next().unwrap().unwrap(), [added]);
+    other.delete_service(&web()).unwrap();
+    assert_eq!(changes.next().unwrap().unwrap(), [Change::DeleteService(web())]);
+    assert_eq!(changes.table().services().count(), 0);
 }
