@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{Address, Route};
 use super::indexed::{Indexed, Keyed};
 use super::routes::RoutingTables;
+use super::settings::Settings;
 use crate::check::fix::{INTERFACE, Word};
 
 /// The state of this machine.
@@ -31,7 +32,7 @@ pub(crate) struct Machine {
     pub(crate) has_ftp_helper: Option<bool>,
     /// This machine's own virtual services; only on a real server.
     pub(crate) scheduled: Scheduled,
-    pub(crate) sysctls: Sysctls,
+    pub(crate) settings: Settings,
 }
 
 /// The addresses of this machine's own virtual services, as far as they are known.
@@ -41,9 +42,6 @@ pub(crate) struct Scheduled {
     /// Why there may be others; none if these are all.
     pub(crate) unknown: Option<&'static str>,
 }
-
-/// The settings below `/proc/sys`, by path.
-pub(crate) type Sysctls = Box<dyn Fn(&str) -> Option<u32>>;
 
 /// An interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +232,7 @@ impl Machine {
 
     /// A setting.
     pub(crate) fn sysctl(&self, path: &str) -> Option<u32> {
-        (self.sysctls)(path)
+        self.settings.get(path)
     }
 
     /// The higher of an IPv4 interface's setting and that of `all`, which is in effect.

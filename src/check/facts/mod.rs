@@ -12,6 +12,7 @@ pub(crate) mod read;
 pub(crate) mod routes;
 pub(crate) mod rtnetlink;
 pub(crate) mod saved;
+pub(crate) mod settings;
 pub(crate) mod table;
 mod v6only;
 pub(crate) mod wanted;

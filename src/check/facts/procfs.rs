@@ -1,7 +1,6 @@
-//! State of this machine from `/proc`: settings, listeners, counters.
+//! State of this machine from `/proc`: listeners, connections, counters.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,17 +8,9 @@ use std::path::Path;
 
 use ipvs::{Client, Family, ServiceId};
 
-use crate::sysctl;
-
-use super::machine::{Connection, Listener, Scheduled, Sysctls, TcpState};
+use super::machine::{Connection, Listener, Scheduled, TcpState};
 use super::table::address;
 use super::v6only;
-
-/// The settings, each read when it is first used.
-pub(crate) fn sysctls() -> Sysctls {
-    let known = RefCell::new(HashMap::new());
-    Box::new(move |path| *known.borrow_mut().entry(path.to_owned()).or_insert_with(|| sysctl::read(path)))
-}
 
 /// Whether the module `ip_vs_ftp` is there; none if `/sys` is not.
 pub(crate) fn has_ftp_helper() -> Option<bool> {

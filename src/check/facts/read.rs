@@ -12,6 +12,7 @@ use super::machine::{Machine, Scheduled, default_route_probe};
 use super::procfs;
 use super::routes::{Packet, RoutingTables, Rule};
 use super::rtnetlink::Routing;
+use super::settings::Settings;
 use crate::check::failure::{check_failure, unread};
 use crate::command::RealServer;
 use crate::messages::{self, Result};
@@ -23,8 +24,10 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
     let unread_sockets =
         |error: io::Error| check_failure(format!("cannot read the sockets: {}", messages::reason(&error)));
     let (listeners, connections) = procfs::sockets().map_err(unread_sockets)?;
+    let links = routing.links().map_err(unread)?;
     let mut machine = Machine {
-        links: routing.links().map_err(unread)?.into(),
+        settings: Settings::read(&links),
+        links: links.into(),
         addresses: routing.addresses().map_err(unread)?.into(),
         neighbours: routing.neighbours().map_err(unread)?.into(),
         lookups: BTreeMap::new(),
@@ -36,7 +39,6 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
         twice: Vec::new(),
         has_ftp_helper: procfs::has_ftp_helper(),
         scheduled: role.map_or_else(Scheduled::default, |role| procfs::scheduled(role.vip.is_ipv4())),
-        sysctls: procfs::sysctls(),
     };
     // A new address of IPv6 is not used until nobody else turned out to have it.
     let waits = |machine: &Machine| destinations.iter().any(|to| machine.is_void(*to));

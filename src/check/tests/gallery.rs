@@ -54,8 +54,7 @@ pub(super) fn first(director: &mut Director) -> &mut Destination {
 }
 
 pub(super) fn set_all(director: &mut Director, settings: &'static [(&'static str, u32)]) {
-    director.machine.sysctls =
-        Box::new(|path| settings.iter().find(|(name, _)| *name == path).map(|(_, value)| *value));
+    director.machine.settings = settings.iter().copied().collect();
 }
 
 pub(super) fn without_vip(director: &mut Director) {

@@ -5,6 +5,7 @@ use super::gallery::{assert_healthy, assert_one, link, with, without_vip};
 use super::{ETH0, ip};
 use crate::check::facts::address::Address;
 use crate::check::facts::machine::Link;
+use crate::check::facts::settings::Settings;
 
 const ETH1: u32 = 3;
 const VIP: &str = "192.168.1.100";
@@ -14,7 +15,7 @@ fn elsewhere(director: &mut Director) {
     without_vip(director);
     director.machine.links.push(link(ETH1, "eth1"));
     director.machine.addresses.push(Address { link: ETH1, ..Address::network(ip(VIP), 32) });
-    director.machine.sysctls = Box::new(|path| (path == "net/ipv4/conf/eth0/arp_ignore").then_some(1));
+    director.machine.settings = Settings::from_iter([("net/ipv4/conf/eth0/arp_ignore", 1)]);
 }
 
 #[test]
@@ -29,7 +30,7 @@ fn an_address_belongs_where_its_network_is() {
         ],
     );
     let twins: [super::gallery::Twin<Director>; 4] = [
-        ("eth0 answers for others' addresses", |director| director.machine.sysctls = Box::new(|_| None)),
+        ("eth0 answers for others' addresses", |director| director.machine.settings = Settings::default()),
         ("eth0 has it, too", |director| {
             director.machine.addresses.push(Address { link: ETH0, ..Address::network(ip(VIP), 32) });
         }),

@@ -17,6 +17,7 @@ use crate::check::facts::machine::{
     Connection, Link, LinkKind, Listener, Machine, Neighbour, Scheduled, TcpState, default_route_probe,
 };
 use crate::check::facts::routes::RoutingTables;
+use crate::check::facts::settings::Settings;
 use crate::check::firewall::rules::RuleTable;
 use crate::check::firewall::ruleset::Ruleset;
 use crate::command::{Method, RealServer};
@@ -70,7 +71,7 @@ pub(super) fn machine() -> Machine {
         has_ftp_helper: Some(true),
         twice: Vec::new(),
         scheduled: Scheduled::default(),
-        sysctls: Box::new(|_| None),
+        settings: Settings::default(),
     }
 }
 
@@ -165,7 +166,7 @@ fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     director.machine.addresses.push(Address { link: 1, ..Address::network(ip("192.168.1.100"), 32) });
-    director.machine.sysctls = Box::new(|path| path.ends_with("arp_ignore").then_some(1));
+    director.machine.settings = Settings::by_ends(&director.machine.links, &[("arp_ignore", 1)]);
     assert_eq!(found(&director)[0].0, "vip-on-loopback");
     director.machine.addresses.retain(|own| own.link != ETH0);
     assert_eq!(found(&director), vec![]);
@@ -296,10 +297,11 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
     });
     machine.addresses.push(Address { link: 3, ..Address::network(ip("172.17.0.1"), 16) });
     machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
-    machine.sysctls = Box::new(|path| {
-        let value = if path.ends_with("arp_ignore") { 1 } else { 2 };
-        path.starts_with("net/ipv4/conf/eth0/arp_").then_some(value)
-    });
+    machine.settings = Settings::from_iter([
+        ("net/ipv4/conf/eth0/arp_ignore", 1),
+        ("net/ipv4/conf/eth0/arp_announce", 2),
+        ("net/ipv4/conf/eth0/arp_filter", 2),
+    ]);
     let mut role = RealServer {
         vip: ip("192.168.1.100"),
         method: Method::DirectRouting,
@@ -380,7 +382,7 @@ fn without_a_default_route_filters_are_turned_off() {
         parent: None,
         kind: LinkKind::Tunnel,
     });
-    machine.sysctls = Box::new(|path| path.ends_with("/rp_filter").then_some(1));
+    machine.settings = Settings::by_ends(&machine.links, &[("/rp_filter", 1)]);
     machine.rp_filter_drops = 5;
     let role = RealServer {
         vip: ip("192.168.1.100"),

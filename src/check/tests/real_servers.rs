@@ -6,6 +6,7 @@ use crate::check::checks::real_server::findings;
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
 use crate::check::facts::routes::RoutingTables;
+use crate::check::facts::settings::Settings;
 use crate::command::{Method, RealServer};
 use ipvs::Protocol;
 
@@ -34,9 +35,7 @@ pub(super) fn by(gateway: &str) -> Route {
 
 /// Settings by the ends of their paths; the first match counts.
 pub(super) fn set_all(machine: &mut Machine, settings: &[(&'static str, u32)]) {
-    let settings = settings.to_vec();
-    machine.sysctls =
-        Box::new(move |path| settings.iter().find(|(name, _)| path.ends_with(name)).map(|(_, value)| *value));
+    machine.settings = Settings::by_ends(&machine.links, settings);
 }
 
 /// 192.168.1.11 on eth0, with the VIP on lo, or on a tunnel; the director is 192.168.1.1, the router 192.168.1.254.

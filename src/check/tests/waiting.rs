@@ -6,6 +6,7 @@ use super::{ETH0, director, found, ip, table, two_servers};
 use crate::check::facts::address::Address;
 use crate::check::facts::connections::{Count, Expiry, count_rows};
 use crate::check::facts::machine::Neighbour;
+use crate::check::facts::settings::Settings;
 use crate::check::facts::table::Table;
 use crate::check::firewall::iptables;
 use crate::check::firewall::ruleset::Ruleset;
@@ -278,8 +279,7 @@ fn connections_of_servers_that_are_gone_are_counted() {
         for setting in [0, 1] {
             let mut director = director(table("rr", two_servers()));
             director.connections = connections(&row, &director.table, expiry());
-            director.machine.sysctls =
-                Box::new(move |path| path.ends_with("vs/expire_nodest_conn").then_some(setting));
+            director.machine.settings = Settings::from_iter([("net/ipv4/vs/expire_nodest_conn", setting)]);
             let found: Vec<_> =
                 director.findings().into_iter().map(|finding| (finding.id, finding.what)).collect();
             let expected = vec![("expire-nodest-conn", what.to_owned())];
