@@ -12,8 +12,9 @@ use ipvs::{
 
 use super::facts::connections::{self, Count, Expiry};
 use super::facts::machine::Machine;
+use super::facts::saved::{self, SavedFile};
 use super::facts::table::{self, Table, address};
-use super::facts::{neighbours, read, saved};
+use super::facts::{neighbours, read};
 use super::failure::refused;
 use super::firewall;
 use super::firewall::ruleset::Ruleset;
@@ -37,6 +38,8 @@ pub(crate) struct Director {
     pub(crate) idle_supervisor: Option<&'static str>,
     /// The weights that servers of weight 0 had earlier, as far as they matter and are known.
     pub(crate) weights: HashMap<(ServiceId, DestinationId), u32>,
+    /// The file that the table is saved in, if that is to be checked.
+    pub(crate) saved: Option<SavedFile>,
     /// The rules of the packet filters.
     pub(crate) rules: Ruleset,
     pub(crate) machine: Machine,
@@ -102,6 +105,7 @@ pub(crate) fn read(client: &mut Client, table: Table, file: Option<&Path>, probe
         } else {
             HashMap::new()
         },
+        saved: None,
         rules,
         machine,
         table,

@@ -16,6 +16,7 @@ mod server;
 mod show;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod way;
 
 use std::io::Write;
@@ -51,11 +52,11 @@ fn run(mut look: impl FnMut() -> Result<Seen>, check: &Check, out: &mut impl Wri
 
 fn look_at_director(client: &mut Client, check: &Check) -> Result<Seen> {
     let table = facts::table::read(client).map_err(refused)?;
-    let director = director::read(client, table, check.file.as_deref(), check.probe)?;
-    let mut findings = director.findings();
+    let mut director = director::read(client, table, check.file.as_deref(), check.probe)?;
     let Supervisors { fill_table, are_hidden, .. } = director.supervisors;
-    let saved = checks::saved::findings(check.file.as_deref(), &director.table, director.supervisors, client);
-    findings.extend(saved.map_err(refused)?);
+    director.saved =
+        facts::saved::file(check.file.as_deref(), &director.table, fill_table.is_some(), client)?;
+    let findings = director.findings();
     // What undoes a change is its difference.
     let table = check.fix.map(|_| ipvs::Table::read(client)).transpose().map_err(refused)?;
     let mut unseen = [director.unseen, director.rules.unseen].concat();

@@ -18,6 +18,7 @@ use crate::check::firewall;
 use crate::check::fix::{
     AddressChange, AddressStep, Fix, IptablesRule, PORT, RouteChange, RouteStep, Step, VIP, Word, words,
 };
+use crate::check::verdict::Trouble;
 use crate::shell;
 
 /// Moves an address to the interface `home`, as a single address.
@@ -232,5 +233,14 @@ pub(crate) fn set_mark(director: &Director, mark: u32, family: Family) -> Step {
             let words = [words("-d"), vec![vip], words("-p tcp"), port, set].concat();
             Step::Iptables(IptablesRule::append(tool, "mangle", "PREROUTING", words))
         }
+    }
+}
+
+/// The command that examines a server with a problem.
+pub(crate) fn examine(trouble: Trouble, server: &DestinationEntry) -> Fix {
+    let address = server.destination.id.address;
+    match trouble {
+        Trouble::Silent => Fix::look(format!("ping -c 1 -W 1 {address}; ip neigh")),
+        _ => Fix::look(format!("ip route get {address}")),
     }
 }

@@ -1,66 +1,35 @@
-//! What may be wrong, one file a subject, and in which order it is looked for.
+//! What may be wrong, one file a subject. A check is a value: a new one is a file, and a line in the list of `director` or
+//! `server`.
 
-pub(crate) mod balance;
-pub(crate) mod beside;
-pub(crate) mod filtered;
+mod director;
+mod discovery;
 pub(crate) mod fixes;
-pub(crate) mod hashed;
-pub(crate) mod limits;
-pub(crate) mod listener;
-pub(crate) mod masqueraded;
-pub(crate) mod real_server;
-pub(crate) mod saved;
-pub(crate) mod servers;
-pub(crate) mod services;
-pub(crate) mod settings;
-pub(crate) mod standby;
-pub(crate) mod tunnels;
-pub(crate) mod way_back;
+mod server;
+mod strict;
 
 use super::director::Director;
-use super::finding::Finding;
+use super::finding::{Finding, Kind};
 use super::server::Server;
+use super::verdict::Examined;
 use crate::supervisors::Supervisors;
 
-/// Each makes one kind of finding, or several that exclude each other; causes come before their effects.
-const CHECKS: [fn(&Director) -> Vec<Finding>; 32] = [
-    services::vips,
-    services::twice,
-    services::supervisor_idle,
-    services::no_server,
-    services::all_weights_zero,
-    hashed::refusing,
-    services::weights_ignored,
-    services::persistent_one_packet,
-    balance::unbalanced,
-    balance::hash_weights,
-    services::one_packet_masqueraded,
-    services::ftp,
-    services::masks,
-    services::marks,
-    filtered::neighbour_discovery,
-    filtered::requests,
-    filtered::forwarded,
-    filtered::answers,
-    filtered::too_long,
-    servers::reachability,
-    masqueraded::clients_beside,
-    masqueraded::refusing,
-    servers::syn_recv,
-    servers::thresholds,
-    settings::forwarding,
-    settings::reverse_path,
-    settings::dropped_arp,
-    settings::dropped_connections,
-    standby::scheduling,
-    limits::connections,
-    settings::draining,
-    settings::estimation_and_sync,
-];
+/// A check: the kinds of findings that it makes, and how.
+struct Check<Run> {
+    #[cfg_attr(not(test), allow(dead_code, reason = "the guides have them all"))]
+    kinds: &'static [Kind],
+    run: Run,
+}
+
+/// A check of a director.
+type OfDirector = Check<fn(&Examined<'_>) -> Vec<Finding>>;
+/// A check of a real server.
+type OfServer = Check<fn(&Server) -> Vec<Finding>>;
 
 impl Director {
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(self)).collect();
+        let known = Examined::new(self);
+        let mut findings: Vec<Finding> =
+            director::CHECKS.iter().flat_map(|check| (check.run)(&known)).collect();
         for finding in &mut findings {
             match self.supervisors {
                 _ if !finding.fix.is_of_table() => {}
@@ -79,8 +48,34 @@ impl Director {
 
 impl Server {
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let mut findings = real_server::findings(&self.role, &self.machine, &self.rules);
-        findings.extend(filtered::on_server(&self.role, &self.machine, &self.rules));
-        findings
+        server::CHECKS.iter().flat_map(|check| (check.run)(self)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::check::finding::Kind;
+
+    #[test]
+    fn every_id_stands_in_the_guide() {
+        let guide = include_str!("../../../docs/direct-routing.md");
+        let headings: Vec<&str> =
+            guide.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+        let kinds = director::CHECKS.iter().map(|check| check.kinds);
+        let kinds = kinds.chain(server::CHECKS.iter().map(|check| check.kinds)).flatten();
+        let ids: BTreeSet<&str> = kinds.map(Kind::id).collect();
+        assert_eq!(headings.iter().copied().collect::<BTreeSet<_>>(), ids);
+        assert_eq!(headings.len(), ids.len(), "one has two sections");
+        // The other guides refer to it.
+        let others = [include_str!("../../../docs/nat.md"), include_str!("../../../docs/tunnels.md")];
+        let links: Vec<&str> =
+            others.iter().flat_map(|guide| guide.split("(direct-routing.md#").skip(1)).collect();
+        assert!(
+            links.len() > 12
+                && links.iter().all(|link| link.split(')').next().is_some_and(|id| ids.contains(id)))
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::settings::Settings;
 use crate::check::fix::{INTERFACE, Word};
 
 /// The state of this machine.
+#[derive(Debug, Clone)]
 pub(crate) struct Machine {
     pub(crate) links: Indexed<Link>,
     pub(crate) addresses: Indexed<Address>,

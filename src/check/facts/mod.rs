@@ -14,5 +14,6 @@ pub(crate) mod rtnetlink;
 pub(crate) mod saved;
 pub(crate) mod settings;
 pub(crate) mod table;
+pub(crate) mod tunnels;
 mod v6only;
 pub(crate) mod wanted;

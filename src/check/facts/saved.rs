@@ -1,12 +1,15 @@
 //! The saved table: where it is, and what its file says.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use ipvs::{DestinationId, Service, ServiceId};
+use ipvs::{Client, Destination, DestinationId, Service, ServiceId};
 
+use super::table::Table;
+use crate::check::failure::refused;
 use crate::lookup::Question;
-use crate::messages;
+use crate::messages::{self, Result};
 use crate::netns;
 use crate::notes;
 use crate::resolver::Resolver;
@@ -38,6 +41,39 @@ fn place_below(etc: &Path) -> PathBuf {
     let [debian, redhat] = PLACES.map(|place| etc.join(place));
     let is_redhat = !debian.exists() && redhat.parent().is_some_and(Path::is_dir);
     if is_redhat { redhat } else { debian }
+}
+
+/// The file of the saved table, beside the kernel's table.
+#[derive(Debug)]
+pub(crate) struct SavedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) content: io::Result<Saved>,
+    /// The kernel's table, with the settings that the file speaks of.
+    pub(crate) current: ipvs::Table,
+    /// The servers that were drained, as they were.
+    pub(crate) drained: HashMap<(ServiceId, DestinationId), Destination>,
+}
+
+/// The given file, or the one at the usual path, if there is one; none of its own where a program fills the table.
+pub(crate) fn file(
+    given: Option<&Path>,
+    table: &Table,
+    is_managed: bool,
+    client: &mut Client,
+) -> Result<Option<SavedFile>> {
+    if given.is_none() && is_managed {
+        return Ok(None);
+    }
+    let Some(path) = given.map(Path::to_owned).or_else(usual_place) else { return Ok(None) };
+    let content = atomic_file::read(&path).map(|whole| Saved::read(&whole));
+    let mut current = ipvs::Table::default();
+    if let Ok(saved) = &content {
+        for (entry, servers) in table {
+            current.put(entry.service, servers.iter().rev().map(|entry| entry.destination));
+        }
+        current.read_settings(client, &saved.table).map_err(refused)?;
+    }
+    Ok(Some(SavedFile { path, content, current, drained: notes::out() }))
 }
 
 /// The content of a file.

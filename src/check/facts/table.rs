@@ -35,6 +35,12 @@ pub(crate) fn all_zero(servers: &[DestinationEntry]) -> bool {
     !servers.is_empty() && servers.iter().all(|server| server.destination.weight == 0)
 }
 
+/// Whether a server has reached its upper threshold.
+pub(crate) fn is_full(server: &DestinationEntry) -> bool {
+    let upper = server.destination.upper_threshold;
+    upper > 0 && connections_of(server) >= upper
+}
+
 /// The connections of a server that its thresholds count.
 pub(crate) fn connections_of(server: &DestinationEntry) -> u32 {
     server.active_connections.saturating_add(server.inactive_connections)

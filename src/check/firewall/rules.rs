@@ -18,6 +18,16 @@ pub(crate) enum Hook {
     Postrouting,
 }
 
+/// The hooks before a local socket, or IPVS.
+pub(crate) const ARRIVING: [Hook; 2] = [Hook::Prerouting, Hook::Input];
+/// Those of packets that this machine forwards, before they leave.
+pub(crate) const FORWARDED: [Hook; 2] = [Hook::Prerouting, Hook::Forward];
+pub(crate) const SENT: [Hook; 1] = [Hook::Postrouting];
+/// Those of packets that this machine, or IPVS, sends.
+pub(crate) const LEAVING: [Hook; 2] = [Hook::Output, Hook::Postrouting];
+/// All chains, whatever their priority.
+pub(crate) const ALL: i32 = i32::MAX;
+
 /// A packet, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {

@@ -275,7 +275,7 @@ impl Fix {
         netns::command(self.to_string())
     }
 
-    /// Whether it changes the kernel's table or saves it.
+    /// Whether it changes the kernel's table.
     pub(crate) fn is_of_table(&self) -> bool {
         let first = self.0.first();
         first.is_some_and(|step| {
@@ -286,8 +286,6 @@ impl Fix {
                     | Step::Drain { .. }
                     | Step::NewServer(_)
                     | Step::NewDaemon(_)
-                    | Step::Save(_)
-                    | Step::Restore(_)
             )
         })
     }

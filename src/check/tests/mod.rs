@@ -9,8 +9,9 @@ use ipvs::{
 
 use super::director::Director;
 use super::facts::table::Table;
+use super::finding::Finding;
 use super::fix::Fix;
-use crate::check::checks::real_server;
+use super::server::Server;
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::connections::Count;
 use crate::check::facts::machine::{
@@ -80,6 +81,11 @@ pub(super) fn no_rules() -> Ruleset {
     Ruleset::new(vec![RuleTable::new("iptables", "filter", None)])
 }
 
+/// What is found on a real server.
+pub(super) fn server_findings(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
+    Server { role: *role, machine: machine.clone(), rules: rules.clone() }.findings()
+}
+
 fn web() -> ServiceId {
     ServiceId::tcp(ip("192.168.1.100"), 80)
 }
@@ -118,6 +124,7 @@ fn director(table: Table) -> Director {
         unseen: Vec::new(),
         idle_supervisor: None,
         weights: std::collections::HashMap::new(),
+        saved: None,
         rules: no_rules(),
         machine: machine(),
     }
@@ -310,11 +317,11 @@ fn a_real_server_asks_the_interface_that_faces_the_director() {
         protocol: None,
         tunnel: None,
     };
-    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
+    assert_eq!(server_findings(&role, &machine, &no_rules()), vec![]);
     machine.lookups.insert(ip("192.168.1.2"), Route::OnLink(3));
     role.director = Some(ip("192.168.1.2"));
     let ids: Vec<_> =
-        real_server::findings(&role, &machine, &no_rules()).iter().map(|finding| finding.id).collect();
+        server_findings(&role, &machine, &no_rules()).iter().map(|finding| finding.id).collect();
     assert_eq!(ids, ["arp-ignore", "arp-announce"]);
 }
 
@@ -333,7 +340,7 @@ fn a_director_that_serves_too_keeps_the_address() {
         tunnel: None,
     };
     let ids = |machine: &Machine| -> Vec<&str> {
-        real_server::findings(&role, machine, &no_rules()).iter().map(|finding| finding.id).collect()
+        server_findings(&role, machine, &no_rules()).iter().map(|finding| finding.id).collect()
     };
     // A prefix on lo that contains the director's address does not make the server a director.
     machine.lookups.insert(director, Route::Local);
@@ -356,16 +363,16 @@ fn an_active_director_is_known_by_its_table() {
         tunnel: None,
     };
     let takes_it_away = |machine: &Machine| {
-        real_server::findings(&role, machine, &no_rules()).iter().any(|it| it.id == "server-vip-on-wire")
+        server_findings(&role, machine, &no_rules()).iter().any(|it| it.id == "server-vip-on-wire")
     };
     assert!(takes_it_away(&machine));
     // What is not known proves nothing.
     machine.scheduled.unknown = Some("its table cannot be read");
-    let found = real_server::findings(&role, &machine, &no_rules());
+    let found = server_findings(&role, &machine, &no_rules());
     let [finding] = &found[..] else { panic!("{found:?}") };
     assert_eq!((finding.id, finding.fix.to_string().as_str()), ("server-vip-on-wire", "ipvsadm -L -n"));
     machine.scheduled.addresses.insert(vip);
-    assert_eq!(real_server::findings(&role, &machine, &no_rules()), vec![]);
+    assert_eq!(server_findings(&role, &machine, &no_rules()), vec![]);
     machine.scheduled.unknown = None;
     assert!(!takes_it_away(&machine));
 }
@@ -392,7 +399,7 @@ fn without_a_default_route_filters_are_turned_off() {
         protocol: None,
         tunnel: None,
     };
-    let fixes: Vec<_> = real_server::findings(&role, &machine, &no_rules())
+    let fixes: Vec<_> = server_findings(&role, &machine, &no_rules())
         .into_iter()
         .map(|finding| (finding.id, finding.fix.to_string()))
         .collect();

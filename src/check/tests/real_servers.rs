@@ -1,8 +1,8 @@
 //! Every finding on a real server, to the letter; and beside each, similar but healthy conditions.
 
 use super::super::finding::Finding;
+use super::server_findings as findings;
 use super::{ETH0, ip, machine, no_rules};
-use crate::check::checks::real_server::findings;
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
 use crate::check::facts::routes::RoutingTables;

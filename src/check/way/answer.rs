@@ -10,11 +10,8 @@ use super::{Flow, end};
 use crate::check::facts::rtnetlink::questions::{Question, Refusal, Way};
 use crate::check::firewall::dropped::dropped;
 use crate::check::firewall::packets;
-use crate::check::firewall::rules::{Hook, Packet};
+use crate::check::firewall::rules::{FORWARDED, Packet, SENT};
 use crate::messages::Result;
-
-const FORWARDED: [Hook; 2] = [Hook::Prerouting, Hook::Forward];
-const SENT: [Hook; 1] = [Hook::Postrouting];
 
 /// The answer's way.
 pub(super) fn step(

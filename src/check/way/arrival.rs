@@ -10,12 +10,9 @@ use crate::check::facts::rtnetlink::questions::{Refusal, Way};
 use crate::check::firewall::SCHEDULED;
 use crate::check::firewall::dropped::{chain, dropped, named};
 use crate::check::firewall::packets::later;
-use crate::check::firewall::rules::{Hook, Packet, SYN};
+use crate::check::firewall::rules::{ARRIVING, Packet, SYN};
 use crate::check::firewall::ruleset::Ruleset;
 use crate::messages::Result;
-
-/// The hooks before a local socket, or IPVS.
-pub(super) const ARRIVING: [Hook; 2] = [Hook::Prerouting, Hook::Input];
 
 /// The interface that a client's packets arrive on: a client beside this machine uses that of its network; others the one where
 /// ARP for the address is answered; without such, the one that answers leave by.

@@ -9,11 +9,8 @@ use super::stage::{Stage, Step};
 use crate::check::facts::rtnetlink::questions::{Question, Way};
 use crate::check::firewall::dropped::dropped;
 use crate::check::firewall::packets;
-use crate::check::firewall::rules::{Hook, Packet};
+use crate::check::firewall::rules::{LEAVING, Packet};
 use crate::messages::Result;
-
-/// The hooks of packets that IPVS sends.
-pub(super) const LEAVING: [Hook; 2] = [Hook::Output, Hook::Postrouting];
 
 /// The packet's way out of the director. Rules of routing see its destination alone.
 pub(super) fn step(

@@ -2,15 +2,22 @@
 
 use ipvs::{DestinationEntry, SchedulerFlags, Service};
 
-use super::servers::is_full;
-use crate::check::director::Director;
+use crate::check::checks::{Check, OfDirector};
+use crate::check::facts::table::is_full;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::Step;
+use crate::check::verdict::Examined;
 use crate::places::Hashing;
+
+const CLIENTS_REFUSED: Kind =
+    Kind::error("clients-refused", "each client of that server is refused, though others could take it");
+
+/// What it finds, and how.
+pub(super) const CHECK: OfDirector = Check { kinds: &[CLIENTS_REFUSED], run: refusing };
 
 /// Servers of weight 0, or full, whose clients are refused while others could take them. Where nobody could, that is another
 /// finding.
-pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
+fn refusing(director: &Examined<'_>) -> Vec<Finding> {
     let closed = |entry: &DestinationEntry| entry.destination.weight == 0 || is_full(entry);
     let mut findings = Vec::new();
     for (service, servers) in director.services() {
@@ -26,7 +33,7 @@ pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
             "{} {state}{more}, and {} sends its clients to no other",
             first.destination.id, service.scheduler
         );
-        findings.push(Kind::ClientsRefused.of_service(&service.id, what, remedy(service, hashing, first)));
+        findings.push(CLIENTS_REFUSED.of_service(&service.id, what, remedy(service, hashing, first)));
     }
     findings
 }

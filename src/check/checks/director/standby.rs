@@ -4,20 +4,30 @@ use std::net::IpAddr;
 
 use ipvs::{DaemonState, DestinationEntry, Service};
 
+use crate::check::checks::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind};
 use crate::check::facts::table::address;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::Fix;
+use crate::check::verdict::Examined;
 
-const BACKUP_ONLY: &str = "net/ipv4/vs/backup_only";
+const BACKUP_ONLY: Kind = Kind::error(
+    "backup-only",
+    "each request must be scheduled once, by the director that has the address: clients time out",
+);
+
+/// What it finds, and how.
+pub(super) const CHECK: OfDirector = Check { kinds: &[BACKUP_ONLY], run: scheduling };
+
+const PATH: &str = "net/ipv4/vs/backup_only";
 
 /// A standby that is a real server too, and schedules what the other director sends to it again; and a director in use that
 /// does not schedule.
-pub(crate) fn scheduling(director: &Director) -> Vec<Finding> {
+fn scheduling(director: &Examined<'_>) -> Vec<Finding> {
     let runs_backup = director.daemons.iter().any(|daemon| daemon.state == DaemonState::Backup);
-    match director.machine.sysctl(BACKUP_ONLY) {
+    match director.machine.sysctl(PATH) {
         Some(0) if runs_backup && director.daemons.len() == 1 => second(director).into_iter().collect(),
         // Whether the kernel schedules does not depend on a second daemon.
         Some(1..) if runs_backup => none(director).into_iter().collect(),
@@ -43,7 +53,7 @@ fn second(director: &Director) -> Option<Finding> {
     let finding = |(service, _): (&Service, &[DestinationEntry])| {
         let what =
             "this standby is a real server too, and schedules again what the other director sends to it";
-        Kind::BackupOnly.of_service(&service.id, what, Fix::set([(BACKUP_ONLY, 1)]))
+        BACKUP_ONLY.of_service(&service.id, what, Fix::set([(PATH, 1)]))
     };
     served.next().map(finding)
 }
@@ -63,5 +73,5 @@ fn none(director: &Director) -> Option<Finding> {
     let (service, _) = used.next()?;
     let what = "net.ipv4.vs.backup_only is not 0 and a sync daemon runs here as backup, so this director schedules nothing, \
                 though it has the address";
-    Some(Kind::BackupOnly.of_service(&service.id, what, Fix::set([(BACKUP_ONLY, 0)])))
+    Some(BACKUP_ONLY.of_service(&service.id, what, Fix::set([(PATH, 0)])))
 }

@@ -5,96 +5,82 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ipvs::{Change, Client, Destination, DestinationId, ServiceId};
+use ipvs::{Change, Destination, DestinationId, ServiceId};
 
-use crate::check::facts::saved::{Fault, Saved, usual_place};
+use crate::check::checks::{Check, OfDirector};
+use crate::check::facts::saved::{Fault, Saved, SavedFile};
 use crate::check::facts::table::Table;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};
-use crate::format;
-use crate::messages;
-use crate::notes;
-use crate::rules::{atomic_file, backup};
-use crate::shell;
+use crate::check::verdict::Examined;
+use crate::rules::backup;
 use crate::supervisors::Supervisors;
+use crate::{format, messages, shell};
 
-/// Examines the given file, or the one at the usual path, if there is one.
-pub(crate) fn findings(
-    given: Option<&Path>,
-    table: &Table,
-    supervisors: Supervisors,
-    client: &mut Client,
-) -> ipvs::Result<Vec<Finding>> {
-    if given.is_none() && supervisors.fill_table.is_some() {
-        return Ok(Vec::new());
-    }
-    let Some(path) = given.map(Path::to_owned).or_else(usual_place) else {
-        return Ok(Vec::new());
-    };
-    let finding = match atomic_file::read(&path) {
-        Ok(whole) => examine(&path, &Saved::read(&whole), table, supervisors, client)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let missing = || {
-                found(Kind::SaveMissing, &path, "the table is saved nowhere", Step::Save(path.clone()).into())
-            };
-            (!table.is_empty()).then(missing)
-        }
+const SAVE_MISSING: Kind = Kind::warning("save-missing", "the table is lost with the next restart");
+const SAVE_UNREADABLE: Kind = Kind::warning("save-unreadable", "the table cannot be restored from it");
+const SAVE_NAMES: Kind =
+    Kind::warning("save-names", "the restored table depends on what the names resolve to then");
+const SAVE_STALE: Kind = Kind::warning("save-stale", "the next restart restores a different table");
+
+/// What it finds, and how.
+pub(super) const CHECK: OfDirector =
+    Check { kinds: &[SAVE_MISSING, SAVE_UNREADABLE, SAVE_NAMES, SAVE_STALE], run: saved };
+
+/// The file that the table is saved in.
+fn saved(director: &Examined<'_>) -> Vec<Finding> {
+    let Some(file) = &director.saved else { return Vec::new() };
+    let path = file.path.as_path();
+    let finding = match &file.content {
+        Ok(content) => examine(file, content, &director.table, director.supervisors),
+        Err(error) if error.kind() == ErrorKind::NotFound => (!director.table.is_empty()).then(|| {
+            found(SAVE_MISSING, path, "the table is saved nowhere", Step::Save(path.to_owned()).into())
+        }),
         Err(error) => {
-            let what = format!("it cannot be read: {}", messages::reason(&error));
+            let what = format!("it cannot be read: {}", messages::reason(error));
             let list = shell::line([&b"ls"[..], b"-ld", b"--", path.as_os_str().as_bytes()]);
-            Some(found(Kind::SaveUnreadable, &path, &what, Fix::look(list)))
+            Some(found(SAVE_UNREADABLE, path, &what, Fix::look(list)))
         }
     };
-    Ok(finding.into_iter().collect())
+    finding.into_iter().collect()
+}
+
+/// What is wrong with a file that was read; none if nothing is.
+fn examine(file: &SavedFile, saved: &Saved, table: &Table, supervisors: Supervisors) -> Option<Finding> {
+    let path = file.path.as_path();
+    let mut steps = file.current.diff(&saved.table);
+    steps.retain(|step| !is_drained(step, table, &file.drained));
+    let difference = Difference::of(&steps, table);
+    let Some((fault, what)) = &saved.fault else {
+        return steps.first().map(format::line).map(|first| {
+            let (rest, fix) = difference.direction(path, saved, supervisors);
+            let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
+            found(SAVE_STALE, path, &what, fix)
+        });
+    };
+    let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
+    let (kind, fix) = match fault {
+        // The lines stay in the file, commented out.
+        Fault::Unreadable => {
+            let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
+            let comment = || Step::CommentOut { path: path.to_owned(), lines: saved.wrong.clone() }.into();
+            (SAVE_UNREADABLE, is_rules.then(comment))
+        }
+        // The table may contain the lines with names, if it has enough entries.
+        Fault::Name => {
+            let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
+            (SAVE_NAMES, (has_all && !backup::is_of_others(path)).then(|| save_with_copy(path)))
+        }
+    };
+    Some(found(kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| show_diff(path))))
 }
 
 fn found(kind: Kind, path: &Path, what: &str, fix: Fix) -> Finding {
     kind.at(&path.display(), what, fix)
-}
-
-/// What is wrong with a file that was read; none if nothing is.
-fn examine(
-    path: &Path,
-    saved: &Saved,
-    table: &Table,
-    supervisors: Supervisors,
-    client: &mut Client,
-) -> ipvs::Result<Option<Finding>> {
-    let mut current = ipvs::Table::default();
-    for (entry, servers) in table {
-        current.put(entry.service, servers.iter().rev().map(|entry| entry.destination));
-    }
-    current.read_settings(client, &saved.table)?;
-    let mut steps = current.diff(&saved.table);
-    let drained = notes::out();
-    steps.retain(|step| !is_drained(step, table, &drained));
-    let difference = Difference::of(&steps, table);
-    let Some((fault, what)) = &saved.fault else {
-        let first = steps.first().map(format::line);
-        return Ok(first.map(|first| {
-            let (rest, fix) = difference.direction(path, saved, supervisors);
-            let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
-            found(Kind::SaveStale, path, &what, fix)
-        }));
-    };
-    let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
-    let kind = match fault {
-        Fault::Unreadable => Kind::SaveUnreadable,
-        Fault::Name => Kind::SaveNames,
-    };
-    let fix = if *fault == Fault::Unreadable {
-        // The lines stay in the file, commented out.
-        let is_rules = saved.wrong.len() <= FEW.min(saved.rules);
-        is_rules.then(|| Step::CommentOut { path: path.to_owned(), lines: saved.wrong.clone() }.into())
-    } else {
-        // The table may contain the lines with names, if it has enough entries.
-        let has_all = difference.missing == 0 && entries >= saved.table.entries() + saved.names;
-        (has_all && !backup::is_of_others(path)).then(|| save_with_copy(path))
-    };
-    Ok(Some(found(kind, path, what, fix.filter(|_| path.is_file()).unwrap_or_else(|| show_diff(path)))))
 }
 
 /// With more invalid lines, the file is probably not a saved table.
@@ -156,10 +142,13 @@ impl Difference {
 
 const RESTORES: &str =
     "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
+
 const SAVES: &str =
     "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
+
 const DRAINING: &str = "servers have weight 0, and another in the file, and no --drain has noted them: if nobody is working on \
                        them, restore their weights; if they are to stay out, save the table with ipvsadm -S --full";
+
 const BOTH: &str =
     "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 

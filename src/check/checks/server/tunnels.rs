@@ -2,32 +2,30 @@
 
 use ipvs::{Family, TunnelKind};
 
+use crate::check::checks::{Check, OfServer};
 use crate::check::facts::address::Route;
-use crate::check::facts::machine::{Link, LinkKind, Machine};
+use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::tunnels::{is_six_in_four, usable};
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};
-use crate::command::RealServer;
+use crate::check::server::Server;
+use crate::command::{Method, RealServer};
 
-/// The interfaces of the director's kind of tunnel; of any kind if it is not known.
-pub(crate) fn usable<'a>(role: &RealServer, machine: &'a Machine) -> impl Iterator<Item = &'a Link> {
-    let kind = role.tunnel.map(|(kind, _)| kind);
-    let six_in_four = is_six_in_four(role);
-    let is_usable = move |link: &&Link| match (kind, link.kind) {
-        (Some(TunnelKind::Gre), kind) => kind == LinkKind::Gre,
-        (Some(TunnelKind::Ipip | TunnelKind::Gue), kind) if six_in_four => kind == LinkKind::OtherTunnel,
-        (None, kind) if six_in_four => matches!(kind, LinkKind::OtherTunnel | LinkKind::Gre),
-        (Some(TunnelKind::Ipip | TunnelKind::Gue), kind) => kind == LinkKind::Tunnel,
-        (_, kind) => matches!(kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel),
-    };
-    machine.links.iter().filter(is_usable)
+const TUNNEL_DOWN: Kind =
+    Kind::error("tunnel-down", "packets from the director are not decapsulated: clients time out");
+const TUNNEL_RP_FILTER: Kind = Kind::error(
+    "tunnel-rp-filter",
+    "packets from the tunnel are dropped, because answers would leave by another interface",
+);
+
+/// What it finds, and how.
+pub(super) const CHECK: OfServer = Check { kinds: &[TUNNEL_DOWN, TUNNEL_RP_FILTER], run };
+
+fn run(server: &Server) -> Vec<Finding> {
+    if server.role.method == Method::Tunnel { tunnel(&server.role, &server.machine) } else { Vec::new() }
 }
 
-/// IPv6 in IPv4, which an interface of its own takes.
-fn is_six_in_four(role: &RealServer) -> bool {
-    role.vip.is_ipv6() && role.director.is_some_and(|director| director.is_ipv4())
-}
-
-pub(crate) fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
+fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
     let mut findings: Vec<Finding> = closed_port(role, machine).into_iter().collect();
     if !usable(role, machine).any(|link| link.is_up) {
         findings.push(down(role, machine));
@@ -40,7 +38,7 @@ pub(crate) fn tunnel(role: &RealServer, machine: &Machine) -> Vec<Finding> {
             Route::Unreachable | Route::Local => Fix::set([(path("all"), 0), (path(&link.name), 0)]),
             _ => Fix::set([(path(&link.name), 2)]),
         };
-        Kind::TunnelRpFilter.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
+        TUNNEL_RP_FILTER.at(&link.name, format!("rp_filter is strict on {}", link.name), fix)
     }));
     findings
 }
@@ -69,7 +67,7 @@ fn down(role: &RealServer, machine: &Machine) -> Finding {
         }
         _ => "no tunnel is up on this server".to_owned(),
     };
-    Kind::TunnelDown.at(&name, what, load.and(Step::bring_up(name)))
+    TUNNEL_DOWN.at(&name, what, load.and(Step::bring_up(name)))
 }
 
 /// Nothing takes GUE's packets from their port.
@@ -81,5 +79,5 @@ fn closed_port(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let open = Step::GuePort { port, family: Family::from(role.vip) };
     let what = format!("nothing takes GUE from UDP port {port} (ip fou show)");
     let fix = Fix(vec![Step::Module("fou"), open]);
-    Some(Kind::TunnelDown.at(&format_args!("UDP port {port}"), what, fix))
+    Some(TUNNEL_DOWN.at(&format_args!("UDP port {port}"), what, fix))
 }

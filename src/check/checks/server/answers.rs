@@ -2,14 +2,28 @@
 
 use ipvs::Family;
 
-use super::fixes::{default_route, restore_route};
+use crate::check::checks::fixes::{default_route, restore_route};
+use crate::check::checks::{Check, OfServer};
 use crate::check::facts::address::Route;
 use crate::check::facts::answers::{silent, silent_hop};
 use crate::check::facts::machine::Machine;
 use crate::check::facts::routes::{Hop, MAIN, RouteEntry, RouteEntryKind};
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::fix::{GATEWAY, RouteChange, RouteStep, words};
+use crate::check::server::Server;
 use crate::command::{Method, RealServer};
+
+const NO_WAY_BACK: Kind = Kind::error(
+    "no-way-back",
+    "answers to clients outside this server's networks do not leave it: they time out",
+);
+
+/// What it finds, and how.
+pub(super) const CHECK: OfServer = Check { kinds: &[NO_WAY_BACK], run };
+
+fn run(server: &Server) -> Vec<Finding> {
+    way_back(&server.role, &server.machine).into_iter().collect()
+}
 
 /// One of several gateways does not answer: the answers to some clients are lost.
 fn silent_among_others(machine: &Machine) -> Option<Finding> {
@@ -28,7 +42,7 @@ fn silent_among_others(machine: &Machine) -> Option<Finding> {
         machine.name(link)
     );
     let fix = restore_route(machine, &route.with_hops(&good));
-    Some(Kind::NoWayBack.at(&"default route", what, fix))
+    Some(NO_WAY_BACK.at(&"default route", what, fix))
 }
 
 /// Whether clients may be in this server's networks, as the VIP is, or it has routes to them.
@@ -79,12 +93,12 @@ fn barred(role: &RealServer, machine: &Machine) -> Option<Finding> {
         words: if is_main { Vec::new() } else { words(&format!("table {}", route.table)) },
         is_main,
     };
-    Some(Kind::NoWayBack.at(&network, what, fix))
+    Some(NO_WAY_BACK.at(&network, what, fix))
 }
 
 /// No route for answers to remote clients, or one through a gateway that does not answer. With masquerading the gateway
 /// is the director.
-pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
+fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let answers = &machine.routes.answers;
     if let Some(finding) = barred(role, machine) {
         return Some(finding);
@@ -96,7 +110,7 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
         let what = why_far_clients_matter(role, machine)?;
         let fix = default_route(role.vip, GATEWAY, None);
         let what = format!("there is no default route, {what}");
-        return Some(Kind::NoWayBack.at(&"default route", what, fix));
+        return Some(NO_WAY_BACK.at(&"default route", what, fix));
     }
     if let Some(finding) = silent_among_others(machine) {
         return Some(finding);
@@ -111,5 +125,5 @@ pub(crate) fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> 
     // Nobody is logged in through it.
     let fix = restore_route(machine, route).through_another();
     let what = format!("the gateway {gateway} does not answer on {} (ip neigh)", machine.name(link));
-    Some(Kind::NoWayBack.at(&"default route", what, fix))
+    Some(NO_WAY_BACK.at(&"default route", what, fix))
 }

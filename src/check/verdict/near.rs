@@ -4,9 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipvs::{DestinationEntry, DestinationId, Family, ForwardingMethod, Service};
 
-use super::filtered;
 use crate::check::director::Director;
-use crate::check::facts::address::Route;
+use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Machine, TcpState};
 use crate::check::facts::protocols::TCP;
 use crate::check::firewall::packets;
@@ -16,10 +15,11 @@ use crate::check::firewall::rules::Packet;
 pub(crate) const MANY: usize = 3;
 
 /// Clients in the network of a server that wait for it in vain, and that network.
-pub(crate) fn beside(
+pub(super) fn near_clients(
     director: &Director,
     service: &Service,
     server: &DestinationEntry,
+    is_filtered: bool,
 ) -> Option<(Vec<IpAddr>, String)> {
     let machine = &director.machine;
     if server.destination.forwarding != ForwardingMethod::Masquerade
@@ -40,6 +40,9 @@ pub(crate) fn beside(
     }
     let connections = &director.connections;
     let waiting = connections.waiting(&service.id, &id, is_near);
+    if waiting.len() < MANY {
+        return None;
+    }
     // The server answers nobody, or the servers of this network answer their neighbours by the director.
     let is_far = |client: IpAddr| !network.spans(client);
     let fails_all = !connections.waiting(&service.id, &id, is_far).is_empty()
@@ -47,12 +50,10 @@ pub(crate) fn beside(
     let others_serve = connections.has_served(&service.id, |server, client| {
         server != id && network.spans(server.address) && is_near(client)
     });
-    let is_filtered = filtered::to_server(director, service, server).is_some()
-        || filtered::from_server(director, service, server).is_some();
     if fails_all || others_serve || is_filtered || answers_director(machine, id) == Some(false) {
         return None;
     }
-    (waiting.len() >= MANY).then(|| (waiting, format!("{}/{}", network.address, network.prefix)))
+    Some((waiting, format!("{}/{}", network.address, network.prefix)))
 }
 
 /// Whether a server accepts connections of this director itself, such as those of health checks; none if there are none.
@@ -64,10 +65,8 @@ pub(crate) fn answers_director(machine: &Machine, server: DestinationId) -> Opti
 }
 
 /// This machine's address in the network of a server.
-fn network_of(machine: &Machine, server: IpAddr) -> Option<crate::check::facts::address::Address> {
+fn network_of(machine: &Machine, server: IpAddr) -> Option<Address> {
     let Route::OnLink(link) = machine.route(server) else { return None };
-    let spans = |own: &&crate::check::facts::address::Address| {
-        own.link == link && !own.is_single() && own.spans(server)
-    };
+    let spans = |own: &&Address| own.link == link && !own.is_single() && own.spans(server);
     machine.addresses.iter().find(spans).copied()
 }

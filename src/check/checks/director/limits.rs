@@ -1,15 +1,25 @@
 //! The limit of connections that the kernel has since Linux 7.2.
 
-use crate::check::director::Director;
+use crate::check::checks::{Check, OfDirector};
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::fix::Fix;
+use crate::check::verdict::Examined;
+
+const CONNECTION_LIMIT: Kind = Kind::error(
+    "connection-limit",
+    "the kernel drops the packets of new clients, and counts and logs nothing of it",
+);
+
+/// What it finds, and how.
+pub(super) const CHECK: OfDirector = Check { kinds: &[CONNECTION_LIMIT], run: connections };
 
 const PATH: &str = "net/ipv4/vs/conn_max";
+
 /// The highest value that the kernel takes.
 const HIGHEST: u64 = 1 << 30;
 
 /// The limit, if nine tenths of it are used.
-pub(crate) fn connections(director: &Director) -> Vec<Finding> {
+fn connections(director: &Examined<'_>) -> Vec<Finding> {
     let Some((load, allowed)) = director.load.and_then(|load| Some((load, load.connections_allowed?))) else {
         return Vec::new();
     };
@@ -36,5 +46,5 @@ pub(crate) fn connections(director: &Director) -> Vec<Finding> {
     };
     let enough = load.connections.max(allowed).saturating_mul(2).clamp(65_536, HIGHEST);
     let fix = Fix::set([(PATH, u32::try_from(enough).unwrap_or(u32::MAX))]);
-    vec![Kind::ConnectionLimit.at(&at, what, fix)]
+    vec![CONNECTION_LIMIT.at(&at, what, fix)]
 }

@@ -2,32 +2,46 @@
 
 use ipvs::{DestinationEntry, Family, ForwardingMethod, Service};
 
-use super::beside::{MANY, beside};
-use super::fixes::{remote_check, take_out, with_weight};
-use super::servers;
+use crate::check::checks::fixes::{remote_check, take_out, with_weight};
+use crate::check::checks::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::firewall;
 use crate::check::fix::{Fix, IptablesRule, Step, words};
+use crate::check::verdict::{Examined, MANY, Verdict};
 
-fn masqueraded(
-    director: &Director,
-) -> impl Iterator<Item = (&Service, &[DestinationEntry], &DestinationEntry)> {
-    let is_used = |server: &&DestinationEntry| {
+const CLIENT_BESIDE: Kind = Kind::error(
+    "client-beside",
+    "the server answers clients of its own network directly, with its own address: they ignore that",
+);
+const SERVER_REFUSES: Kind =
+    Kind::error("server-refuses", "nothing listens on its port: clients scheduled to it are refused");
+
+/// What it finds, and how.
+pub(super) const CHECK: OfDirector = Check { kinds: &[CLIENT_BESIDE, SERVER_REFUSES], run };
+
+fn run(director: &Examined<'_>) -> Vec<Finding> {
+    [clients_beside(director), refusing(director)].concat()
+}
+
+/// The masqueraded servers that get connections, each with its service, all servers of that, and what is known of it.
+fn masqueraded<'a>(
+    director: &'a Examined<'_>,
+) -> impl Iterator<Item = (&'a Service, &'a [DestinationEntry], &'a DestinationEntry, &'a Verdict)> {
+    let is_used = |(server, _): &(&DestinationEntry, &Verdict)| {
         server.destination.weight > 0 && server.destination.forwarding == ForwardingMethod::Masquerade
     };
-    director
-        .services()
-        .flat_map(move |(service, all)| all.iter().filter(is_used).map(move |server| (service, all, server)))
+    director.verdicts().flat_map(move |(service, all, verdicts)| {
+        let used = all.iter().zip(verdicts).filter(is_used);
+        used.map(move |(server, verdict)| (service, all, server, verdict))
+    })
 }
 
 /// Clients in the network of their server, which answers them directly.
-pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
-    let troubled = masqueraded(director).filter_map(|(service, _, server)| {
-        if servers::problem(&director.machine, service, server).is_some() {
-            return None;
-        }
-        let (clients, network) = beside(director, service, server)?;
+fn clients_beside(director: &Examined<'_>) -> Vec<Finding> {
+    let troubled = masqueraded(director).filter_map(|(service, _, server, verdict)| {
+        let near = verdict.near.as_ref().filter(|_| verdict.problem.is_none());
+        let (clients, network) = near?;
         let first = clients.first()?;
         let what = format!(
             "{} from {first}, in the network of the server, in SYN_RECV",
@@ -56,16 +70,16 @@ pub(crate) fn clients_beside(director: &Director) -> Vec<Finding> {
                 Step::Iptables(IptablesRule::append(tool, "nat", "POSTROUTING", words(&rule)))
             }
         };
-        Some(Kind::ClientBeside.of_server(&service.id, &id, what, track.and(translate)))
+        Some(CLIENT_BESIDE.of_server(&service.id, &id, what, track.and(translate)))
     });
     troubled.collect()
 }
 
 /// Servers that reset every connection: nothing listens on their port.
-pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
+fn refusing(director: &Examined<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let vips = director.vips();
-    for (service, all, server) in masqueraded(director) {
+    for (service, all, server, _) in masqueraded(director) {
         let Some((count, clients)) = refuses(director, service, server) else { continue };
         let (number, of) = (|count| u64::try_from(count).unwrap_or(u64::MAX), server.destination.id);
         let what = format!(
@@ -81,7 +95,7 @@ pub(crate) fn refusing(director: &Director) -> Vec<Finding> {
         } else {
             remote_check(director, &vips, service, server)
         };
-        findings.push(Kind::ServerRefuses.of_server(&service.id, &of, with_weight(&what, server), fix));
+        findings.push(SERVER_REFUSES.of_server(&service.id, &of, with_weight(&what, server), fix));
     }
     findings
 }

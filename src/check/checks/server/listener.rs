@@ -5,53 +5,30 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipvs::{Family, Protocol};
 
+use super::place::{is_redirected, request};
+use crate::check::checks::{Check, OfServer};
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Listener, Machine};
 use crate::check::facts::protocols::{TCP, UDP};
 use crate::check::finding::{Finding, Kind};
 use crate::check::firewall;
-use crate::check::firewall::dropped;
-use crate::check::firewall::rules::{Hook, Packet};
+use crate::check::firewall::dropped::accept;
 use crate::check::firewall::ruleset::Ruleset;
 use crate::check::fix::{Fix, IptablesRule, SERVICE, Step, words};
+use crate::check::server::Server;
 use crate::command::{Method, RealServer};
 
-/// Whether a rule may change the destination of clients' packets. Without a port it is enough that there is one for the
-/// address.
-pub(crate) fn is_redirected(role: &RealServer, machine: &Machine, rules: &Ruleset) -> bool {
-    let of_protocol = |number| {
-        ends(role, machine)
-            .into_iter()
-            .any(|to| rules.may_redirect(&[Hook::Prerouting], &request(machine, to, role.port, number)))
-    };
-    match role.protocol {
-        Some(Protocol::Udp) => of_protocol(UDP),
-        Some(_) => of_protocol(TCP),
-        None => of_protocol(TCP) || of_protocol(UDP),
-    }
-}
+const NO_LISTENER: Kind = Kind::error("no-listener", "connections that the director sends here are refused");
 
-/// The addresses that clients' packets have when they arrive here: with masquerading the server's own.
-fn ends(role: &RealServer, machine: &Machine) -> Vec<IpAddr> {
-    match role.method {
-        Method::Masquerade => sources(role, machine).into_iter().flatten().collect(),
-        Method::DirectRouting | Method::Tunnel => vec![role.vip],
-    }
-}
+/// What it finds, and how.
+pub(super) const CHECK: OfServer = Check { kinds: &[NO_LISTENER], run };
 
-/// A client's first packet, as it arrives here.
-fn request(machine: &Machine, to: IpAddr, to_port: Option<u16>, protocol: u8) -> Packet {
-    Packet {
-        to: Some(to),
-        to_port,
-        state: Some("new"),
-        is_local: Some(machine.holders(to).next().is_some()),
-        ..Packet::of(Family::from(to), protocol)
-    }
+fn run(server: &Server) -> Vec<Finding> {
+    unserved(&server.role, &server.machine, &server.rules).into_iter().collect()
 }
 
 /// Nothing takes the packets for the port.
-pub(crate) fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Option<Finding> {
+fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Option<Finding> {
     let port = role.port?;
     // Either will do if the protocol is not known.
     let is_of_protocol = |is_tcp: bool| match role.protocol {
@@ -78,7 +55,7 @@ pub(crate) fn unserved(role: &RealServer, machine: &Machine, rules: &Ruleset) ->
         if role.method == Method::Masquerade { "this server".to_owned() } else { role.vip.to_string() };
     let (elsewhere, fix) = instead(role, machine, rules, port);
     let what = format!("nothing listens on port {port} of {served_address}{elsewhere}");
-    Some(Kind::NoListener.at(&port, what, fix))
+    Some(NO_LISTENER.at(&port, what, fix))
 }
 
 /// A rule certainly sends the packets to a port of this machine where nothing listens. If a socket takes them at the port that
@@ -106,11 +83,11 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
         redirected.text()
     );
     let fix = if machine.listens(to, port, is_tcp) {
-        dropped::accept(redirected, &packet)
+        accept(redirected, &packet)
     } else {
         Step::Restart(SERVICE).into()
     };
-    Some(Kind::NoListener.at(&port, what, fix))
+    Some(NO_LISTENER.at(&port, what, fix))
 }
 
 /// Ports that are probably not meant.

@@ -1,0 +1,25 @@
+//! The checks of a real server.
+
+mod address;
+mod answers;
+mod arp;
+mod filters;
+mod gateway;
+mod listener;
+mod place;
+mod reverse_path;
+mod tunnels;
+
+use super::OfServer;
+
+/// Settings of ARP come first, so that the commands, run in order, never let two machines answer for the address.
+pub(super) const CHECKS: [OfServer; 8] = [
+    arp::CHECK,
+    address::CHECK,
+    reverse_path::CHECK,
+    tunnels::CHECK,
+    answers::CHECK,
+    gateway::CHECK,
+    listener::CHECK,
+    filters::CHECK,
+];
