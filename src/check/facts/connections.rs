@@ -142,6 +142,11 @@ impl Count {
         })
     }
 
+    /// How many clients wait for a server in vain.
+    pub(crate) fn waits(&self, service: &ServiceId, server: &DestinationId) -> usize {
+        self.counted.get(&(*service, *server)).map_or(0, |counted| counted.waiting.len())
+    }
+
     /// The clients of some kind that wait for a server in vain, if it has accepted none of that kind since.
     pub(crate) fn waiting(
         &self,

@@ -9,26 +9,47 @@ use std::ops::{Deref, DerefMut};
 pub(crate) trait Keyed {
     type Key: Copy + Eq + Hash;
     fn key(&self) -> Self::Key;
+
+    /// Whether it is one of the few that are looked through.
+    fn is_rare(&self) -> bool {
+        false
+    }
 }
 
 /// A list with an index, which is made when it is first used.
 #[derive(Debug, Clone)]
 pub(crate) struct Indexed<T: Keyed> {
     all: Vec<T>,
-    index: OnceCell<HashMap<T::Key, Vec<usize>>>,
+    index: OnceCell<Index<T::Key>>,
+}
+
+/// Places in a list.
+#[derive(Debug, Clone)]
+struct Index<Key> {
+    by_key: HashMap<Key, Vec<usize>>,
+    rare: Vec<usize>,
 }
 
 impl<T: Keyed> Indexed<T> {
     /// The entries with a key, in their order.
     pub(crate) fn of(&self, key: T::Key) -> impl Iterator<Item = &T> {
-        let index = self.index.get_or_init(|| {
-            let mut index: HashMap<T::Key, Vec<usize>> = HashMap::new();
+        self.index().by_key.get(&key).into_iter().flatten().filter_map(|at| self.all.get(*at))
+    }
+
+    /// The rare ones.
+    pub(crate) fn rare(&self) -> impl Iterator<Item = &T> {
+        self.index().rare.iter().filter_map(|at| self.all.get(*at))
+    }
+
+    fn index(&self) -> &Index<T::Key> {
+        self.index.get_or_init(|| {
+            let mut by_key: HashMap<T::Key, Vec<usize>> = HashMap::new();
             for (at, entry) in self.all.iter().enumerate() {
-                index.entry(entry.key()).or_default().push(at);
+                by_key.entry(entry.key()).or_default().push(at);
             }
-            index
-        });
-        index.get(&key).into_iter().flatten().filter_map(|at| self.all.get(*at))
+            let rare = self.all.iter().enumerate().filter(|(_, entry)| entry.is_rare());
+            Index { by_key, rare: rare.map(|(at, _)| at).collect() }
+        })
     }
 }
 
@@ -64,6 +85,10 @@ mod tests {
         fn key(&self) -> u8 {
             self.0
         }
+
+        fn is_rare(&self) -> bool {
+            self.1 > 'b'
+        }
     }
 
     #[test]
@@ -75,5 +100,6 @@ mod tests {
         list.push((3, 'd'));
         list.retain(|(key, _)| *key != 1);
         assert_eq!([1, 2, 3].map(|key| found(&list, key)), ["", "b", "d"]);
+        assert_eq!(list.rare().collect::<Vec<_>>(), [&(3, 'd')]);
     }
 }

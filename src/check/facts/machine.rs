@@ -124,6 +124,11 @@ impl Keyed for Address {
     fn key(&self) -> IpAddr {
         self.address
     }
+
+    /// A director may have thousands of single addresses, and few with a network.
+    fn is_rare(&self) -> bool {
+        !self.is_single()
+    }
 }
 
 impl Keyed for Neighbour {
@@ -190,9 +195,13 @@ impl Machine {
 
     /// The interfaces whose networks contain an address, with the lengths of their prefixes.
     fn around(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Link)> {
-        let networks = self.addresses.iter().filter(move |own| !own.is_single() && own.spans(address));
-        let links = networks.filter_map(|own| Some((own.prefix, self.link(own.link)?)));
+        let links = self.networks(address).filter_map(|own| Some((own.prefix, self.link(own.link)?)));
         links.filter(|(_, link)| link.kind == LinkKind::Ethernet)
+    }
+
+    /// This machine's addresses whose networks contain an address.
+    pub(crate) fn networks(&self, address: IpAddr) -> impl Iterator<Item = &Address> {
+        self.addresses.rare().filter(move |own| own.spans(address))
     }
 
     /// The neighbour that packets to an address are sent to, if it did not answer.

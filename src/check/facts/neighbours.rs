@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipvs::DestinationEntry;
 
-use super::address::{Address, Route};
+use super::address::Route;
 use super::machine::Machine;
 use super::rtnetlink::Routing;
 use super::table::{Table, address};
@@ -43,11 +43,8 @@ pub(crate) fn ask_for_addresses(machine: &mut Machine, table: &Table) {
     const MOST: usize = 256;
     let vips: BTreeSet<IpAddr> = table.iter().filter_map(|(entry, _)| address(&entry.service.id)).collect();
     // The question names another address of this machine as sender: one from the VIP would claim it.
-    let has_other = |vip: IpAddr, link: u32| {
-        let is_other =
-            |own: &Address| own.link == link && own.address != vip && !own.is_single() && own.spans(vip);
-        machine.addresses.iter().any(is_other)
-    };
+    let has_other =
+        |vip: IpAddr, link: u32| machine.networks(vip).any(|own| own.link == link && own.address != vip);
     let four = vips.into_iter().filter(IpAddr::is_ipv4);
     let placed = four.filter_map(|vip| Some((vip, machine.on_link(vip)?.index)));
     let asked: BTreeSet<(IpAddr, u32)> =

@@ -22,12 +22,13 @@ pub(super) fn near_clients(
     is_filtered: bool,
 ) -> Option<(Vec<IpAddr>, String)> {
     let machine = &director.machine;
+    let id = server.destination.id;
     if server.destination.forwarding != ForwardingMethod::Masquerade
-        || !machine.forwards(server.destination.id.address)
+        || director.connections.waits(&service.id, &id) < MANY
+        || !machine.forwards(id.address)
     {
         return None;
     }
-    let id = server.destination.id;
     let network = network_of(machine, id.address)?;
     let is_near = |client: IpAddr| network.spans(client) && machine.holders(client).next().is_none();
     let packet = Packet {
@@ -67,6 +68,5 @@ pub(crate) fn answers_director(machine: &Machine, server: DestinationId) -> Opti
 /// This machine's address in the network of a server.
 fn network_of(machine: &Machine, server: IpAddr) -> Option<Address> {
     let Route::OnLink(link) = machine.route(server) else { return None };
-    let spans = |own: &&Address| own.link == link && !own.is_single() && own.spans(server);
-    machine.addresses.iter().find(spans).copied()
+    machine.networks(server).find(|own| own.link == link).copied()
 }

@@ -74,8 +74,7 @@ fn dropped_arp(director: &Examined<'_>) -> Vec<Finding> {
 /// than the address is on and certainly does not answer for the address either.
 fn router_elsewhere<'a>(machine: &'a Machine, vip: IpAddr, link: &Link) -> Option<(IpAddr, &'a Link)> {
     let Route::Via(router, _) = machine.default_route(vip) else { return None };
-    let mut own = machine.addresses.iter().filter(|own| own.link == link.index && !own.is_single());
-    if !own.any(|own| own.spans(vip) && own.spans(router)) {
+    if !machine.networks(vip).any(|own| own.link == link.index && own.spans(router)) {
         return None;
     }
     let Route::OnLink(other) = machine.route(router) else { return None };
