@@ -4,6 +4,8 @@
 
 #![expect(clippy::host_endian_bytes, clippy::big_endian_bytes, reason = "replies are made by hand here")]
 
+mod architecture;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io;
@@ -299,28 +301,5 @@ proptest! {
         // A line of a file has the same words, except for blanks and NULs.
         let joined = words.join(&b' ');
         let _ = crate::format::words(&joined);
-    }
-}
-
-#[test]
-fn the_architecture_names_every_file() {
-    const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-    let text = std::fs::read_to_string(format!("{ROOT}/docs/architecture.md")).unwrap();
-    let mut folders = vec![std::path::PathBuf::from(format!("{ROOT}/src"))];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let stem = path.file_stem().unwrap().to_str().unwrap();
-            if path.is_dir() {
-                // A folder that is named without its files is named for all of them.
-                let is_file_of_one = path.with_extension("rs").exists();
-                let is_all = ["netlink", "fake_kernel", "json", "messages"].contains(&stem);
-                folders.extend((!is_file_of_one && !is_all).then_some(path.clone()));
-            }
-            let is_named = [format!("`{stem}`"), format!("`{stem}/`")].iter().any(|name| text.contains(name));
-            let is_known =
-                ["mod", "lib", "tests", "bin", "ipvsadm", "ipvsadm-save", "ipvsadm-restore"].contains(&stem);
-            assert!(is_named || is_known, "{}", path.display());
-        }
     }
 }

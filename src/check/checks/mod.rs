@@ -6,24 +6,13 @@ mod discovery;
 pub(crate) mod fixes;
 mod server;
 mod strict;
+mod value;
 
 use super::director::Director;
-use super::finding::{Finding, Kind};
+use super::finding::Finding;
 use super::server::Server;
 use super::verdict::Examined;
 use crate::supervisors::Supervisors;
-
-/// A check: the kinds of findings that it makes, and how.
-struct Check<Run> {
-    #[cfg_attr(not(test), allow(dead_code, reason = "the guides have them all"))]
-    kinds: &'static [Kind],
-    run: Run,
-}
-
-/// A check of a director.
-type OfDirector = Check<fn(&Examined<'_>) -> Vec<Finding>>;
-/// A check of a real server.
-type OfServer = Check<fn(&Server) -> Vec<Finding>>;
 
 impl Director {
     pub(crate) fn findings(&self) -> Vec<Finding> {

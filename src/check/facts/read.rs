@@ -26,7 +26,7 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
     let (listeners, connections) = procfs::sockets().map_err(unread_sockets)?;
     let links = routing.links().map_err(unread)?;
     let mut machine = Machine {
-        settings: Settings::read(&links),
+        settings: Settings::read(&links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>()),
         links: links.into(),
         addresses: routing.addresses().map_err(unread)?.into(),
         neighbours: routing.neighbours().map_err(unread)?.into(),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::machine::Link;
 use crate::sysctl;
 
 /// Those of the whole machine.
@@ -41,8 +40,8 @@ const OF_LINK6: [&str; 2] = ["accept_ra", "disable_ipv6"];
 pub(crate) struct Settings(HashMap<String, u32>);
 
 impl Settings {
-    /// Those of a machine with some interfaces.
-    pub(crate) fn read(links: &[Link]) -> Self {
+    /// Those of a machine with some interfaces, by their names.
+    pub(crate) fn read(links: &[&str]) -> Self {
         let read = |path: String| {
             let value = sysctl::read(&path)?;
             Some((path, value))
@@ -57,7 +56,7 @@ impl Settings {
 
     /// Settings by the ends of their paths; of several ends that match the first counts.
     #[cfg(test)]
-    pub(crate) fn by_ends(links: &[Link], ends: &[(&str, u32)]) -> Self {
+    pub(crate) fn by_ends(links: &[&str], ends: &[(&str, u32)]) -> Self {
         let value = |path: &str| ends.iter().find(|(end, _)| path.ends_with(end)).map(|(_, value)| *value);
         paths(links).filter_map(|path| value(&path).map(|value| (path, value))).collect()
     }
@@ -69,8 +68,8 @@ impl<P: Into<String>> FromIterator<(P, u32)> for Settings {
     }
 }
 
-fn paths(links: &[Link]) -> impl Iterator<Item = String> {
-    let names = || links.iter().map(|link| link.name.as_str());
+fn paths(links: &[&str]) -> impl Iterator<Item = String> {
+    let names = || links.iter().copied();
     let four = std::iter::once("all").chain(names());
     let four = four.flat_map(|link| OF_LINK.map(|name| format!("net/ipv4/conf/{link}/{name}")));
     let six = names().flat_map(|link| OF_LINK6.map(|name| format!("net/ipv6/conf/{link}/{name}")));

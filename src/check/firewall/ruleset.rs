@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use ipvs::Family;
 
-use super::Tool;
 use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, Target};
+use super::tool::Tool;
 
 /// The rules of all tables.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `--check --fix`: carries out fixes that can be undone, one by one, and checks again after each.
 
+mod keep;
 mod persist;
 mod run;
 mod undo;
@@ -7,8 +8,6 @@ mod undo;
 use std::collections::HashSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::Mode;
@@ -22,8 +21,8 @@ use crate::command::{Check, Fix};
 use crate::format::command_line_inside as command_line;
 use crate::messages::{self, Failure, Result};
 use crate::netns;
-use crate::rules::{backup, place};
-use crate::shell;
+use crate::rules::place;
+use keep::keep_file;
 use undo::Undo;
 
 /// What a check finds, and the table that it has seen; none on a real server.
@@ -173,20 +172,6 @@ fn without_unchanged(mut undos: Vec<Undo>, fix: &Steps) -> Vec<Undo> {
         }
     }
     undos
-}
-
-/// Copies a file that will be overwritten, and returns the command that brings it back.
-fn keep_file(path: &Path) -> io::Result<String> {
-    let quoted = |path: &Path| shell::quoted(path.as_os_str().as_bytes());
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("rm -- {}", quoted(path))),
-        _ => {
-            let copy = backup::make(path)?;
-            // The owner of the folder may put a link in the file's place.
-            let instead = if backup::is_of_others(path) { " --remove-destination" } else { "" };
-            Ok(format!("cp -p{instead} -- {} {}", quoted(&copy), quoted(path)))
-        }
-    }
 }
 
 /// The commands that undo a fix, the last step first.

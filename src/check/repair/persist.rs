@@ -9,7 +9,8 @@ use std::path::Path;
 
 use ipvs::Change;
 
-use super::{keep_file, run};
+use super::keep::keep_file;
+use super::run;
 use crate::check::facts::saved;
 use crate::check::failure::unwritten;
 use crate::check::fix::{Fix, Setting, Step};

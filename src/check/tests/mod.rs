@@ -76,6 +76,12 @@ pub(super) fn machine() -> Machine {
     }
 }
 
+/// Settings of a machine by the ends of their paths; of several that match the first counts.
+pub(super) fn by_ends(machine: &Machine, ends: &[(&str, u32)]) -> Settings {
+    let names: Vec<&str> = machine.links.iter().map(|link| link.name.as_str()).collect();
+    Settings::by_ends(&names, ends)
+}
+
 /// A packet filter without rules.
 pub(super) fn no_rules() -> Ruleset {
     Ruleset::new(vec![RuleTable::new("iptables", "filter", None)])
@@ -173,7 +179,7 @@ fn an_address_in_no_network_of_the_directors_is_routed_to_it() {
     let mut director = director(table("rr", two_servers()));
     director.machine.addresses.retain(|own| own.address != ip("192.168.1.100"));
     director.machine.addresses.push(Address { link: 1, ..Address::network(ip("192.168.1.100"), 32) });
-    director.machine.settings = Settings::by_ends(&director.machine.links, &[("arp_ignore", 1)]);
+    director.machine.settings = by_ends(&director.machine, &[("arp_ignore", 1)]);
     assert_eq!(found(&director)[0].0, "vip-on-loopback");
     director.machine.addresses.retain(|own| own.link != ETH0);
     assert_eq!(found(&director), vec![]);
@@ -389,7 +395,7 @@ fn without_a_default_route_filters_are_turned_off() {
         parent: None,
         kind: LinkKind::Tunnel,
     });
-    machine.settings = Settings::by_ends(&machine.links, &[("/rp_filter", 1)]);
+    machine.settings = by_ends(&machine, &[("/rp_filter", 1)]);
     machine.rp_filter_drops = 5;
     let role = RealServer {
         vip: ip("192.168.1.100"),

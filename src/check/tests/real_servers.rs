@@ -2,11 +2,10 @@
 
 use super::super::finding::Finding;
 use super::server_findings as findings;
-use super::{ETH0, ip, machine, no_rules};
+use super::{ETH0, by_ends, ip, machine, no_rules};
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
 use crate::check::facts::routes::RoutingTables;
-use crate::check::facts::settings::Settings;
 use crate::command::{Method, RealServer};
 use ipvs::Protocol;
 
@@ -35,7 +34,7 @@ pub(super) fn by(gateway: &str) -> Route {
 
 /// Settings by the ends of their paths; the first match counts.
 pub(super) fn set_all(machine: &mut Machine, settings: &[(&'static str, u32)]) {
-    machine.settings = Settings::by_ends(&machine.links, settings);
+    machine.settings = by_ends(machine, settings);
 }
 
 /// 192.168.1.11 on eth0, with the VIP on lo, or on a tunnel; the director is 192.168.1.1, the router 192.168.1.254.

@@ -2,12 +2,11 @@
 
 use ipvs::{DestinationEntry, ForwardingMethod, ServiceId};
 
-use super::{ETH0, director, found, ip, server, table, two_servers, web};
+use super::{ETH0, by_ends, director, found, ip, server, table, two_servers, web};
 use crate::check::director::Director;
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Connection, Listener, Neighbour, TcpState};
 use crate::check::facts::neighbours::silent_hops;
-use crate::check::facts::settings::Settings;
 
 const OUT_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
 const IN_1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 1";
@@ -253,7 +252,7 @@ fn the_services_of_kubernetes_are_as_they_should_be() {
             director.machine.links.push(dummy);
             let held = |own: &&mut super::Address| own.address == ip("192.168.1.100");
             director.machine.addresses.iter_mut().find(held).unwrap().link = 9;
-            director.machine.settings = Settings::by_ends(&director.machine.links, &[("arp_ignore", 1)]);
+            director.machine.settings = by_ends(&director.machine, &[("arp_ignore", 1)]);
         }),
     ];
     for (id, change) in cases {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipvs::{DaemonState, DestinationEntry};
 
 use crate::check::checks::fixes::{delete_address, move_address, remote_check, set_arp};
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind, Machine};

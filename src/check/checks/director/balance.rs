@@ -5,7 +5,7 @@ use ipvs::{Change, DestinationEntry, Family, Service};
 use crate::balance;
 use crate::change::warnings::weighted_alternative;
 use crate::check::checks::fixes::set_weight;
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::protocols::UDP;
 use crate::check::finding::{Finding, Kind};
 use crate::check::firewall::rules::Packet;

@@ -1,6 +1,6 @@
 //! Counters that the kernel does not refresh.
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::Fix;
 use crate::check::verdict::Examined;

@@ -2,7 +2,7 @@
 
 use ipvs::{DestinationId, ForwardingMethod};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::table::connections_of;
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::fix::Fix;

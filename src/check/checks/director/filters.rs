@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipvs::{DestinationEntry, Family, ForwardingMethod, ServiceId};
 
 use crate::check::checks::discovery::neighbours;
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::protocols::ICMP;
 use crate::check::facts::table::address;

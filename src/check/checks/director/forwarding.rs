@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipvs::ForwardingMethod;
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind, Machine};
 use crate::check::facts::table::address;

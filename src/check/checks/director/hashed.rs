@@ -2,7 +2,7 @@
 
 use ipvs::{DestinationEntry, SchedulerFlags, Service};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::table::is_full;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::Step;

@@ -1,6 +1,6 @@
 //! The limit of connections that the kernel has since Linux 7.2.
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::fix::Fix;
 use crate::check::verdict::Examined;

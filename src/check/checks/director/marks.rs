@@ -3,7 +3,7 @@
 use ipvs::ServiceId;
 
 use crate::check::checks::fixes::set_mark;
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::finding::{Finding, Kind};
 use crate::check::firewall::marked::Misplaced;
 use crate::check::verdict::Examined;

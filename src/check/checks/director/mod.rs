@@ -22,7 +22,7 @@ mod sync;
 mod thresholds;
 mod waiting;
 
-use super::OfDirector;
+use crate::check::checks::value::OfDirector;
 
 /// Causes come before their effects.
 pub(super) const CHECKS: [OfDirector; 21] = [

@@ -3,7 +3,7 @@
 use ipvs::{DestinationEntry, Family, Service};
 
 use crate::check::checks::fixes::{examine, take_out, with_weight};
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::address::full_prefix;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, RouteChange, RouteStep};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::check::checks::strict::{RP_FILTER, strict_rp_filter};
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind, Machine};
 use crate::check::facts::routes::{Rule, STANDARD_TABLES};

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ipvs::{Change, Destination, DestinationId, ServiceId};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::saved::{Fault, Saved, SavedFile};
 use crate::check::facts::table::Table;
 use crate::check::finding::{Finding, Kind};

@@ -3,7 +3,7 @@
 use ipvs::{Change, DestinationEntry, Service, ServiceId};
 
 use crate::check::checks::fixes::{examine, log_of, set_weight};
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::table::all_zero;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};

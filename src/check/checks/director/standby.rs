@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipvs::{DaemonState, DestinationEntry, Service};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind};

@@ -2,7 +2,7 @@
 
 use ipvs::{Change, SyncDaemon};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};
 use crate::check::verdict::Examined;

@@ -2,7 +2,7 @@
 
 use ipvs::{Change, Destination};
 
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::table::{connections_of, is_full};
 use crate::check::finding::{Finding, Kind, counted};
 use crate::check::fix::Step;

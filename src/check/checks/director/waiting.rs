@@ -3,7 +3,7 @@
 use ipvs::{DestinationEntry, DestinationId, ForwardingMethod, Service};
 
 use crate::check::checks::fixes::{remote_check, take_out, with_weight};
-use crate::check::checks::{Check, OfDirector};
+use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::connections::Stuck;
 use crate::check::finding::{Finding, Kind};

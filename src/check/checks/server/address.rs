@@ -2,7 +2,7 @@
 
 use super::place::{Place, wants_vip};
 use crate::check::checks::fixes::move_address;
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::{Route, full_prefix};
 use crate::check::facts::answers::own;
 use crate::check::facts::machine::{Connection, LinkKind, Machine, TcpState};

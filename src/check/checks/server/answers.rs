@@ -3,7 +3,7 @@
 use ipvs::Family;
 
 use crate::check::checks::fixes::{default_route, restore_route};
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::Route;
 use crate::check::facts::answers::{silent, silent_hop};
 use crate::check::facts::machine::Machine;

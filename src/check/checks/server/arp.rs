@@ -2,7 +2,7 @@
 
 use super::place::{Place, wants_vip};
 use crate::check::checks::fixes::set_arp;
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::machine::{Link, LinkKind, Machine};
 use crate::check::finding::{Finding, Kind};
 use crate::check::server::Server;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipvs::Family;
 
 use crate::check::checks::discovery::neighbours;
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::answers;
 use crate::check::facts::machine::Machine;
 use crate::check::facts::protocols::{IPIP, TCP, UDP};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipvs::Family;
 
 use crate::check::checks::fixes::{default_route, route_from};
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::Route;
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Connection, Machine, TcpState};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipvs::{Family, Protocol};
 
 use super::place::{is_redirected, request};
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Listener, Machine};
 use crate::check::facts::protocols::{TCP, UDP};

@@ -10,7 +10,7 @@ mod place;
 mod reverse_path;
 mod tunnels;
 
-use super::OfServer;
+use crate::check::checks::value::OfServer;
 
 /// Settings of ARP come first, so that the commands, run in order, never let two machines answer for the address.
 pub(super) const CHECKS: [OfServer; 8] = [

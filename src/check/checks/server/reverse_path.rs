@@ -1,7 +1,7 @@
 //! `rp_filter` on the interface where the director's packets arrive.
 
 use crate::check::checks::strict::{RP_FILTER, strict_rp_filter};
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind, Machine};
 use crate::check::facts::routes::{RouteEntry, RouteEntryKind};

@@ -2,7 +2,7 @@
 
 use ipvs::{Family, TunnelKind};
 
-use crate::check::checks::{Check, OfServer};
+use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{LinkKind, Machine};
 use crate::check::facts::tunnels::{is_six_in_four, usable};
