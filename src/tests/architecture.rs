@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-const TEXT: &str = include_str!("../../docs/architecture.md");
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture.md")).expect("the document")
+});
 /// Where each table of the text has its files.
 const TABLES: [(&str, &str); 2] =
     [("| tool: `src/` |", "src"), ("| library: `crates/ipvs/src/` |", "crates/ipvs/src")];
