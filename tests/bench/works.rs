@@ -121,6 +121,8 @@ pub(crate) fn one_service(servers: u32, edited: u32, rounds: Rounds, rows: &mut 
     });
     fresh(|| {
         let size = fill(edited);
+        // One that looks at weights, lest there are warnings.
+        assert!(call(Who::Ours, "-E -t 10.0.0.1:80 -s wlc", None).time() > Duration::ZERO);
         let rounds = Rounds { original: rounds.ours, ..rounds };
         let mut weight = 1;
         let times = alternate(rounds, |who| {
@@ -288,6 +290,7 @@ pub(crate) fn check(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
         let size = usize::try_from(services).unwrap();
         let row = Row { work: "`--check`", size, wanted: "2 × `-Ln`", ..Row::default() };
         beside(row, "-Ln", rounds, rows, |_| (format!("--check --file {}", rules.display()), None));
+        for_a_row(rows.last().and_then(|row| row.memory).unwrap_or_default(), table, "250");
         Client::open().unwrap().flush().unwrap();
     });
 }
@@ -296,12 +299,10 @@ pub(crate) fn check(services: u32, rounds: Rounds, rows: &mut Vec<Row>) {
 pub(crate) fn memory(services: u32, rows: &mut Vec<Row>) {
     let table = Table { services, servers: 2 };
     let file = &table.file("bench-rules", 0);
-    let least = fresh(|| call(Who::Ours, "-Ln", None).memory());
     let measure = |work, words: &str, wanted, rows: &mut Vec<Row>| {
         let memory = call(Who::Ours, words, Some(file)).memory();
-        let row = (memory - least) * 1024 / table.lines() as u64;
         keep(rows, Row { work, size: table.lines(), memory: Some(memory), ..Row::default() });
-        println!("| — bytes for a row | | | | | | | | | {row} | {wanted} |");
+        for_a_row(memory, table, wanted);
     };
     fresh(|| measure("memory of `-R --replace`", "-R --replace", "120", rows));
     fresh(|| {
@@ -311,6 +312,12 @@ pub(crate) fn memory(services: u32, rows: &mut Vec<Row>) {
         measure("memory of `-Sn`", "-Sn", "", rows);
         measure("memory of `-L --prometheus`", "-L --prometheus", "120", rows);
         measure("memory of `--watch` in a pipe", "--watch 0.1 --count 3", "250", rows);
-        measure("memory of `--check`", &format!("--check --file {}", file.display()), "250", rows);
     });
+}
+
+/// Prints how much memory a row takes: so much in all, less that of an empty listing.
+fn for_a_row(memory: u64, table: Table, wanted: &str) {
+    let least = fresh(|| call(Who::Ours, "-Ln", None).memory());
+    let bytes = memory.saturating_sub(least) * 1024 / table.lines() as u64;
+    println!("| — bytes for a row | | | | | | | | | {bytes} | {wanted} |");
 }
