@@ -167,13 +167,11 @@ pub(crate) fn protocol_of(id: &ServiceId) -> Option<Protocol> {
 
 /// At most `bytes` bytes of a text, in whole characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
-    let starts = |end: &usize| text.is_char_boundary(*end);
-    (0..=bytes)
-        .rev()
-        .find(starts)
-        .filter(|_| text.len() > bytes)
-        .and_then(|end| text.get(..end))
-        .unwrap_or(text)
+    if text.len() <= bytes {
+        return text;
+    }
+    let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The kernel's number as the original reads it, with a sign.

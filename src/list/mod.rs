@@ -201,6 +201,9 @@ fn with_servers(
     services.into_iter().map(with_servers).collect()
 }
 
+/// So many bytes are written together.
+const TOGETHER: usize = 500;
+
 fn table_rows(
     out: &mut impl Write,
     list: &List,
@@ -208,10 +211,17 @@ fn table_rows(
     servers: &[ListedServer],
     formatter: &mut AddressFormatter<'_>,
 ) -> anyhow::Result<()> {
-    rows::service(out, entry, list.view, list.exact, formatter)?;
+    // A row is put together before it is written, for that takes a dozen pieces.
+    let mut lines = Vec::with_capacity(2 * TOGETHER);
+    rows::service(&mut lines, entry, list.view, list.exact, formatter)?;
     for kept in servers {
-        rows::destination(out, &entry.service.id, &kept.entry(), list.view, list.exact, formatter)?;
+        rows::destination(&mut lines, &entry.service.id, &kept.entry(), list.view, list.exact, formatter)?;
+        if lines.len() > TOGETHER {
+            out.write_all(&lines)?;
+            lines.clear();
+        }
     }
+    out.write_all(&lines)?;
     Ok(())
 }
 

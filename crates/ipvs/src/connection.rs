@@ -153,8 +153,16 @@ fn parse_v4(line: &[u8]) -> Option<Connection<'_>> {
     rest(text(protocol.trim_ascii_end())?, ends, words(behind.strip_prefix(b" ")?))
 }
 
+/// The words between blanks.
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+    let mut left = line;
+    std::iter::from_fn(move || {
+        left = left.trim_ascii_start();
+        let end = left.iter().position(u8::is_ascii_whitespace).unwrap_or(left.len());
+        let (word, behind) = left.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
+        left = behind;
+        Some(word)
+    })
 }
 
 fn text(word: &[u8]) -> Option<&str> {
