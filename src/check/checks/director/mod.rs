@@ -25,7 +25,7 @@ mod waiting;
 use crate::check::checks::value::OfDirector;
 
 /// Causes come before their effects.
-pub(super) const CHECKS: [OfDirector; 21] = [
+pub(super) const CHECKS: &[OfDirector] = &[
     addresses::CHECK,
     services::CHECK,
     hashed::CHECK,

@@ -13,7 +13,7 @@ mod tunnels;
 use crate::check::checks::value::OfServer;
 
 /// Settings of ARP come first, so that the commands, run in order, never let two machines answer for the address.
-pub(super) const CHECKS: [OfServer; 8] = [
+pub(super) const CHECKS: &[OfServer] = &[
     arp::CHECK,
     address::CHECK,
     reverse_path::CHECK,
