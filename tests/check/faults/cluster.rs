@@ -31,7 +31,18 @@ const CROWD: &str =
 const CROWD_OUTSIDE: &str =
     "for i in 1 2 3 4 5 6 7 8; do get 192.0.2.100 80 1 & done | sort | uniq -c | xargs; sleep 2.5";
 
-pub(super) const FAULTS: [Fault; 42] = [
+pub(super) const FAULTS: [Fault; 43] = [
+    Fault {
+        id: "gue-port",
+        kind: Kind::Tunnel,
+        stage: &[
+            ("rs1", "modprobe fou && ip fou add port 5555 gue"),
+            ("director", "ipvsadm -e -t 192.0.2.100:80 -r 198.51.100.11 -i --tun-type gue --tun-port 5555"),
+        ],
+        // 5555 with its bytes swapped.
+        make: "ipvsadm -e -t 192.0.2.100:80 -r 198.51.100.11 -i --tun-type gue --tun-port 45845",
+        ..ON_DIRECTOR
+    },
     Fault { id: "vip-missing", make: "ip addr del 192.168.1.100/32 dev eth0", ..ON_DIRECTOR },
     Fault {
         id: "vip-missing",

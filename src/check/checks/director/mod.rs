@@ -8,6 +8,7 @@ mod dropped;
 mod filters;
 mod forwarding;
 mod ftp;
+mod gue_port;
 mod hashed;
 mod limits;
 mod marks;
@@ -37,6 +38,7 @@ pub(super) const CHECKS: &[OfDirector] = &[
     reachability::CHECK,
     masqueraded::CHECK,
     waiting::CHECK,
+    gue_port::CHECK,
     thresholds::CHECK,
     forwarding::CHECK,
     reverse_path::CHECK,
