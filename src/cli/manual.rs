@@ -11,7 +11,25 @@ const END: &str = ".\\\" END OF OPTIONS\n";
 fn options() -> String {
     let mut page = Vec::new();
     clap_mangen::Man::new(help::clap("ipvsadm".into())).render_options_section(&mut page).unwrap();
-    String::from_utf8(page).unwrap()
+    let page = String::from_utf8(page).unwrap();
+    page.lines().map(broken).collect()
+}
+
+/// A line of text as several, because manual pages have none of more than 80 bytes.
+fn broken(line: &str) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in line.split_inclusive(' ') {
+        // A line that begins with a dot would be a macro.
+        if length + word.trim_end().len() > 80 && !line.starts_with('.') && !word.starts_with(['.', '\'']) {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            length = 0;
+        }
+        lines.push_str(word);
+        length += word.len();
+    }
+    lines + "\n"
 }
 
 #[test]

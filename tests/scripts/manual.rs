@@ -63,22 +63,21 @@ fn mandoc_and_groff_have_no_complaint_about_the_pages() {
     let version = fs::read_dir(&share).expect("groff").filter_map(Result::ok).map(|entry| entry.file_name());
     let version = version.filter(|name| name.to_string_lossy().starts_with("1.")).max().expect("a version");
     let share = share.join(version);
-    let complaints = |page: &Path| {
-        let checked = Command::new(&mandoc).args(["-Tlint", "-Wwarning"]).arg(page).output().expect("mandoc");
-        let tmac = share.join("tmac");
-        let mut typeset = Command::new(groff.join("groff"));
+    let typeset = |page: &Path, words: &[&str]| {
+        let mut groff_itself = Command::new(groff.join("groff"));
         // As man does, with the macros of the page's language.
         let is_chinese = page.components().any(|part| part.as_os_str() == "zh");
-        typeset
-            .arg("-man")
-            .args(is_chinese.then_some("-mzh"))
-            .args(["-Tutf8", "-Kutf8", "-ww", "-z"])
-            .arg(page);
-        typeset
-            .env("GROFF_TMAC_PATH", &tmac)
+        groff_itself.arg("-man").args(is_chinese.then_some("-mzh")).args(["-Tutf8", "-Kutf8", "-ww"]);
+        groff_itself
+            .env("GROFF_TMAC_PATH", share.join("tmac"))
             .env("GROFF_FONT_PATH", share.join("font"))
-            .env("GROFF_BIN_PATH", &groff);
-        let typeset = typeset.env("PATH", &groff).output().expect("groff");
+            .env("GROFF_BIN_PATH", &groff)
+            .env("PATH", &groff);
+        groff_itself.args(words).arg(page).output().expect("groff")
+    };
+    let complaints = |page: &Path| {
+        let checked = Command::new(&mandoc).args(["-Tlint", "-Wall"]).arg(page).output().expect("mandoc");
+        let typeset = typeset(page, &["-z"]);
         [checked.stdout, checked.stderr, typeset.stdout, typeset.stderr].concat()
     };
     let mut pages: Vec<PathBuf> = Vec::new();
@@ -89,6 +88,14 @@ fn mandoc_and_groff_have_no_complaint_about_the_pages() {
     assert!(pages.len() >= 4, "{pages:?}");
     for page in pages {
         assert_eq!(String::from_utf8_lossy(&complaints(&page)), "", "{}", page.display());
+        // On a terminal of 80 columns, without colours and overstriking, no line is wider. Lines of text are 78 wide.
+        let shown = typeset(&page, &["-rLL=78n", "-P-c", "-P-b", "-P-u"]).stdout;
+        let shown = String::from_utf8(shown).expect("UTF-8");
+        let width = |line: &str| -> usize {
+            line.chars().map(|letter| if letter < '\u{2e80}' { 1 } else { 2 }).sum()
+        };
+        let wide: Vec<&str> = shown.lines().filter(|line| width(line) > 80).collect();
+        assert!(shown.len() > 1000 && wide.is_empty(), "{}: {wide:#?}", page.display());
     }
     // They would complain.
     let wrong = Path::new("/run/wrong.8");
