@@ -57,9 +57,11 @@ fn examine(file: &SavedFile, saved: &Saved, table: &Table, supervisors: Supervis
     let difference = Difference::of(&steps, table);
     let Some((fault, what)) = &saved.fault else {
         return steps.first().map(format::line).map(|first| {
-            let (rest, fix) = difference.direction(path, saved, supervisors);
-            let what = format!("{difference} (ipvsadm -R --diff begins with {first}); {rest}");
-            found(SAVE_STALE, path, &what, fix)
+            let [save, restore] = [Step::Save(path.to_owned()), Step::Restore(path.to_owned())]
+                .map(|step| Fix::from(step).command());
+            let what =
+                format!("{difference}, the first: {first}; keep the table: {save}; keep the file: {restore}");
+            found(SAVE_STALE, path, &what, difference.fix(path, saved, supervisors))
         });
     };
     let entries = table.len() + table.iter().map(|(_, servers)| servers.len()).sum::<usize>();
@@ -122,35 +124,21 @@ impl Difference {
         difference
     }
 
-    /// The alternative to the fix, and the fix, which loses no rule of the file or the table.
-    fn direction(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> (&'static str, Fix) {
+    /// The fix, which loses no rule of the file or the table.
+    fn fix(self, path: &Path, saved: &Saved, supervisors: Supervisors) -> Fix {
         match self {
-            _ if !path.is_file() || supervisors.fill_table.is_some() => (BOTH, show_diff(path)),
+            _ if !path.is_file() || supervisors.fill_table.is_some() => show_diff(path),
             // Restoring the file would undo the draining.
-            Self { draining: 1.., .. } => (DRAINING, show_diff(path)),
-            Self { missing: 0, other: 0, .. } if !saved.has_comments => {
-                (SAVES, Step::Save(path.to_owned()).into())
-            }
+            Self { draining: 1.., .. } => show_diff(path),
+            Self { missing: 0, other: 0, .. } if !saved.has_comments => Step::Save(path.to_owned()).into(),
             // Who owns the folder could lead the copy elsewhere.
-            Self { missing: 0, .. } if backup::is_of_others(path) => (BOTH, show_diff(path)),
-            Self { missing: 0, .. } => (SAVES, save_with_copy(path)),
-            Self { extra: 0, other: 0, .. } => (RESTORES, Step::Restore(path.to_owned()).into()),
-            _ => (BOTH, show_diff(path)),
+            Self { missing: 0, .. } if backup::is_of_others(path) => show_diff(path),
+            Self { missing: 0, .. } => save_with_copy(path),
+            Self { extra: 0, other: 0, .. } => Step::Restore(path.to_owned()).into(),
+            _ => show_diff(path),
         }
     }
 }
-
-const RESTORES: &str =
-    "the fix brings them back; if the table is right, ipvsadm -S --full saves it over the file";
-
-const SAVES: &str =
-    "the fix saves the table; if the file is right, ipvsadm -R --apply makes the table like it";
-
-const DRAINING: &str = "servers have weight 0, and another in the file, and no --drain has noted them: if nobody is working on \
-                       them, restore their weights; if they are to stay out, save the table with ipvsadm -S --full";
-
-const BOTH: &str =
-    "ipvsadm -R --apply makes the table like the file, and ipvsadm -S --full the file like the table";
 
 /// Whether a change only brings back a server that `--drain` took out.
 fn is_drained(
@@ -187,20 +175,16 @@ fn is_draining(change: &Change, table: &Table) -> bool {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries =
-            |count: usize| if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+        let Self { missing, extra, other, draining } = *self;
         let parts = [
-            (self.missing, "the table lacks", "of the file"),
-            (self.extra, "the file lacks", "of the table"),
-            (self.other, "other values have", ""),
+            (missing, "only in the file"),
+            (extra, "only in the table"),
+            (other, "with other values"),
+            (draining, "with weight 0 in the table, which no --drain has noted"),
         ];
-        let parts = parts.iter().filter(|(count, ..)| *count > 0);
-        let parts: Vec<String> = parts
-            .map(|(count, front, suffix)| {
-                format!("{front} {} {suffix}", entries(*count)).trim_end().to_owned()
-            })
-            .collect();
-        f.write_str(&parts.join(", "))
+        let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}"));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        write!(f, "file and table differ by {} ({parts})", missing + extra + other)
     }
 }
 
@@ -221,15 +205,16 @@ mod tests {
 
     #[test]
     fn what_differs_is_said_in_words() {
-        for ((missing, extra, other), text) in [
-            ((1, 0, 0), "the table lacks 1 entry of the file"),
-            ((0, 2, 0), "the file lacks 2 entries of the table"),
+        for ((missing, extra, other, draining), text) in [
+            ((1, 0, 0, 0), "file and table differ by 1 (1 only in the file)"),
+            ((0, 2, 0, 0), "file and table differ by 2 (2 only in the table)"),
             (
-                (3, 1, 2),
-                "the table lacks 3 entries of the file, the file lacks 1 entry of the table, other values have 2 entries",
+                (3, 1, 2, 1),
+                "file and table differ by 6 (3 only in the file, 1 only in the table, 2 with other values, \
+                 1 with weight 0 in the table, which no --drain has noted)",
             ),
         ] {
-            assert_eq!(Difference { missing, extra, other, draining: 0 }.to_string(), text);
+            assert_eq!(Difference { missing, extra, other, draining }.to_string(), text);
         }
     }
 }
