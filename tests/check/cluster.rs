@@ -358,7 +358,7 @@ fn prepare() {
         done(&format!(
             "mkdir -p {BIN} /run/check/rs1 /run/check/rs2 /etc/sysconfig /etc/keepalived && rm -f /etc/ipvsadm.rules
              echo rs1 >/run/check/rs1/index.html && echo rs2 >/run/check/rs2/index.html
-             ln -sf {OURS} {lab}/check/get {lab}/lab/udp {BIN}
+             ln -sf {OURS} {OURS}-save {OURS}-restore {lab}/check/get {lab}/lab/udp {BIN}
              [ ! -e /run/modprobe ] || ln -sf /run/modprobe {BIN}/modprobe
              for name in httpd ping sysctl; do ln -sf $(command -v busybox) {BIN}/$name; done"
         ));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cluster;
+mod documents;
 mod explain;
 mod faults;
 mod harmless;
@@ -328,8 +329,14 @@ fn options_that_do_not_go_together_are_refused() {
         ("--check --fix --json", "--fix asks and tells a person: leave out --json"),
         ("--check --yes", "the option 'yes' is about fixes: add --fix"),
         ("--check -r 10.0.0.1 --persist", "the option 'persist' is about fixes: add --fix"),
-        ("--check -n", "Illegal 'numeric' option with the 'check' command"),
-        ("-Z --json", "Illegal 'json' option with the 'zero' command"),
+        (
+            "--check -n",
+            "Illegal 'numeric' option with the 'check' command; leave it out: -n goes with -L, -S, --watch",
+        ),
+        (
+            "-Z --json",
+            "Illegal 'json' option with the 'zero' command; leave it out: --json goes with -L, -S, -R, --check and others",
+        ),
     ] {
         let output = Command::new(OURS).args(line.split(' ')).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
