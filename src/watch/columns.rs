@@ -179,6 +179,15 @@ pub(super) fn that_fit(width: u16) -> Vec<(Column, u16)> {
     COLUMNS.into_iter().filter(is_there).map(|column| (column, width(column))).collect()
 }
 
+/// The column of the table that a column of the screen belongs to.
+pub(super) fn at(width: u16, column: u16) -> Option<Column> {
+    let mut end = 0;
+    that_fit(width).into_iter().find_map(|(one, width)| {
+        end += width + 1;
+        (column < end).then_some(one)
+    })
+}
+
 impl Sort {
     /// The places of the services in the order of this column. Services have no weight and no connections of their own:
     /// by those, only servers are sorted.

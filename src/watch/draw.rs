@@ -40,6 +40,12 @@ pub(super) fn height(area: Rect) -> usize {
     usize::from(areas(area).main.height.saturating_sub(1))
 }
 
+/// How far below the heading of the page a row of the screen is: 0 is the heading itself; none outside of the page.
+pub(super) fn below_heading(area: Rect, row: u16) -> Option<usize> {
+    let main = areas(area).main;
+    (row < main.bottom()).then(|| row.checked_sub(main.y)).flatten().map(usize::from)
+}
+
 /// Whether there is room for one line only.
 pub(super) fn is_too_small(area: Rect) -> bool {
     area.width < LEAST.0 || area.height < LEAST.1

@@ -1,6 +1,9 @@
 //! What each key does.
 
-use super::columns::Column;
+use ratatui::layout::Rect;
+
+use super::columns::{self, Column};
+use super::draw;
 use super::keys::Key;
 use super::model::Model;
 use super::rows::{self, Read};
@@ -18,8 +21,11 @@ pub(super) enum Then {
     Quit,
 }
 
+/// How many rows the wheel moves by a step.
+const WHEEL: isize = 3;
+
 /// Keys and what they do, for the help.
-pub(super) const HELP: [(&str, &str); 16] = [
+pub(super) const HELP: [(&str, &str); 17] = [
     ("Up Down, k j", "select a row"),
     ("PgUp PgDn", "a screen up or down"),
     ("Home End, g G", "the first row, whichever it is; the last"),
@@ -30,6 +36,7 @@ pub(super) const HELP: [(&str, &str); 16] = [
     ("s S", "sort by the next column, or the one before"),
     ("r", "sort the other way"),
     ("/", "filter services by protocol, address, port, scheduler"),
+    ("Mouse", "click: select, or sort by a heading; wheel: move; Shift: copy"),
     ("Esc", "back; on the table: no filter"),
     ("?", "this help"),
     ("q, Ctrl-C", "quit"),
@@ -39,7 +46,9 @@ pub(super) const HELP: [(&str, &str); 16] = [
 ];
 
 /// Does what a key is for.
-pub(super) fn press(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, height: usize) -> Then {
+pub(super) fn press(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, area: Rect) -> Then {
+    let height = draw::height(area);
+    view.width = area.width;
     match key {
         Key::Control('c') => return Then::Quit,
         Key::Control('z') => return Then::Suspend,
@@ -58,6 +67,10 @@ pub(super) fn press(key: Key, view: &mut View, model: &mut Model, read: Read<'_>
             return Then::Draw;
         }
         _ => {}
+    }
+    if let (Key::Click(column, row), Page::Table) = (key, view.page()) {
+        click(column, draw::below_heading(area, row), view, model, read, height);
+        return Then::Draw;
     }
     match view.page() {
         Page::Table => on_table(key, view, model, read, height),
@@ -84,6 +97,8 @@ fn on_table(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, height
     match key {
         Key::Up | Key::Character('k') => rows::step(view, model, read, -1),
         Key::Down | Key::Character('j') => rows::step(view, model, read, 1),
+        Key::WheelUp => rows::step(view, model, read, -WHEEL),
+        Key::WheelDown => rows::step(view, model, read, WHEEL),
         Key::PageUp | Key::Control('b') => rows::step(view, model, read, -screen),
         Key::PageDown | Key::Control('f') => rows::step(view, model, read, screen),
         Key::Home | Key::Character('g') => rows::first(view),
@@ -104,6 +119,33 @@ fn on_table(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, height
         _ => {}
     }
     Then::Draw
+}
+
+/// Selects the row that was clicked on, or sorts by the column whose heading it was.
+fn click(
+    column: u16,
+    below_heading: Option<usize>,
+    view: &mut View,
+    model: &mut Model,
+    read: Read<'_>,
+    height: usize,
+) {
+    let Some(below) = below_heading else { return };
+    if let Some(at) = below.checked_sub(1) {
+        let (shown, _) = rows::visible(view, model, read, height);
+        if let Some(row) = shown.get(at) {
+            rows::select(view, model, *row, at);
+        }
+        return;
+    }
+    match columns::at(view.width, column) {
+        Some(column) if column == view.sort.column => {
+            view.sort.is_reversed = !view.sort.is_reversed;
+            view.arrange(model);
+        }
+        Some(column) => sort_by(view, model, column),
+        None => {}
+    }
 }
 
 /// A key that is about the selected row.
@@ -135,6 +177,8 @@ fn on_page(key: Key, view: &mut View, height: usize) -> Then {
     view.scroll = match key {
         Key::Up | Key::Character('k') => view.scroll.saturating_sub(1),
         Key::Down | Key::Character('j') => view.scroll.saturating_add(1),
+        Key::WheelUp => view.scroll.saturating_sub(WHEEL.unsigned_abs()),
+        Key::WheelDown => view.scroll.saturating_add(WHEEL.unsigned_abs()),
         Key::PageUp => view.scroll.saturating_sub(screen),
         Key::PageDown | Key::Character(' ') => view.scroll.saturating_add(screen),
         Key::Home | Key::Character('g') => 0,

@@ -1,4 +1,4 @@
-//! Keys, from the bytes that a terminal sends.
+//! Keys, and what is done with a mouse, from the bytes that a terminal sends.
 
 /// A key, as far as the view has a use for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub(super) enum Key {
     /// Control and a letter.
     Control(char),
     Character(char),
+    WheelUp,
+    WheelDown,
+    /// The left button was pressed in this column and row, counted from 0.
+    Click(u16, u16),
 }
 
 /// The keys in some bytes. A sequence that is not complete stays for the next bytes.
@@ -68,6 +72,8 @@ fn first(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
 /// The key of a sequence with these parameters.
 fn sequence(parameters: &[u8], last: u8) -> Option<Key> {
     match (last, parameters) {
+        (b'M', [b'<', event @ ..]) => mouse(event),
+        (_, [b'<', ..]) => None, // a button that is let go
         (b'A', _) => Some(Key::Up),
         (b'B', _) => Some(Key::Down),
         (b'C', _) => Some(Key::Right),
@@ -77,6 +83,18 @@ fn sequence(parameters: &[u8], last: u8) -> Option<Key> {
         (b'~', b"5") => Some(Key::PageUp),
         (b'~', b"6") => Some(Key::PageDown),
         (b'M', _) => Some(Key::Enter), // of the keypad
+        _ => None,
+    }
+}
+
+/// What was done with the mouse: BUTTON;COLUMN;ROW. Buttons with Shift and the like are the terminal's own.
+fn mouse(event: &[u8]) -> Option<Key> {
+    let mut numbers = std::str::from_utf8(event).ok()?.split(';').map(|number| number.parse::<u16>().ok());
+    let (button, column, row) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    match button {
+        0 => Some(Key::Click(column.checked_sub(1)?, row.checked_sub(1)?)),
+        64 => Some(Key::WheelUp),
+        65 => Some(Key::WheelDown),
         _ => None,
     }
 }
@@ -98,6 +116,9 @@ mod tests {
             (b"\x1b\x1b", &[Key::Escape, Key::Escape]),
             ("é€".as_bytes(), &[Key::Character('é'), Key::Character('€')]),
             (b"\xff\x00\x1b[99~x", &[Key::Character('x')]),
+            (b"\x1b[<0;5;8M\x1b[<0;5;8m", &[Key::Click(4, 7)]),
+            (b"\x1b[<64;1;1M\x1b[<65;200;60M", &[Key::WheelUp, Key::WheelDown]),
+            (b"\x1b[<2;1;1M\x1b[<0;0;1M\x1b[<0;1M\x1b[<0;99999;1M\x1b[M", &[Key::Enter]),
         ] {
             let mut left = bytes.to_vec();
             assert_eq!(decode(&mut left), keys, "{bytes:?}");

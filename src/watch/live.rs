@@ -179,13 +179,12 @@ impl<W: Write> Live<'_, W> {
     }
 
     fn press(&mut self, key: Key) -> Then {
-        self.view.width = self.screen.area().width;
-        let height = self.height();
+        let area = self.screen.area();
         let kernel = &mut self.kernel;
         let now = Instant::now();
         let mut read = |id: &ServiceId, model: &mut Model| kernel.read_servers(id, model, now);
         let before = self.view.scroll;
-        let then = input::press(key, &mut self.view, &mut self.model, &mut read, height);
+        let then = input::press(key, &mut self.view, &mut self.model, &mut read, area);
         // Of connections only those on the screen are kept.
         let is_scrolled = self.view.scroll != before && matches!(self.view.page(), Page::Connections(..));
         if is_scrolled && then == Then::Draw { Then::Read } else { then }

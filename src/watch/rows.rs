@@ -104,6 +104,13 @@ pub(super) fn step(view: &mut View, model: &mut Model, read: Read<'_>, by: isize
     view.selected = rows.get(at).copied();
 }
 
+/// Selects a row that is so many rows below the first one of the screen.
+pub(super) fn select(view: &mut View, model: &Model, row: Row, offset: usize) {
+    view.selected = Some(row);
+    view.place = view.place_of(model, &row.service).unwrap_or(view.place);
+    view.offset = offset;
+}
+
 /// Selects the first row, whichever that is, or the last.
 pub(super) fn first(view: &mut View) {
     (view.selected, view.place, view.offset) = (None, 0, 0);

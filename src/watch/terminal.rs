@@ -33,6 +33,10 @@ const LEFT: [Signal; 5] =
 const MOST: u16 = 1000;
 const MOST_CELLS: u32 = 200_000;
 
+/// Asks the terminal to tell of buttons and of the wheel, but not of each move.
+const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+const NO_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
+
 /// What arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
@@ -127,7 +131,7 @@ impl<W: Write> Screen<W> {
     fn take(&mut self) -> io::Result<()> {
         IS_TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide, style::Print(MOUSE))?;
         self.redraw()
     }
 
@@ -265,7 +269,14 @@ fn restore() {
         return;
     }
     let mut out = io::stdout();
-    let _ = execute!(out, style::ResetColor, Clear(ClearType::All), LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(
+        out,
+        style::Print(NO_MOUSE),
+        style::ResetColor,
+        Clear(ClearType::All),
+        LeaveAlternateScreen,
+        cursor::Show
+    );
     let _ = disable_raw_mode();
 }
 

@@ -1,5 +1,6 @@
 //! The view of a table in memory: what it shows at every size, after every key, and what it asks for.
 
+mod sizes;
 mod world;
 
 use ipvs::{Destination, ForwardingMethod, Service, ServiceId};
@@ -8,7 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::input::{self, Then};
+use super::input::Then;
 use super::keys::Key;
 use super::rows;
 use super::theme::Theme;
@@ -341,7 +342,10 @@ proptest! {
     #[test]
     fn no_keys_at_no_size_make_it_panic(
         keys in prop::collection::vec(prop::sample::select(&b"jkgGfsSrc/?2: \r\x1b\x7f"[..]), 0..40),
-        pages in prop::collection::vec(prop::sample::select(&[Key::PageUp, Key::PageDown, Key::Home, Key::End][..]), 0..6),
+        pages in prop::collection::vec(prop_oneof![
+            prop::sample::select(&[Key::PageUp, Key::PageDown, Key::Home, Key::End, Key::WheelUp, Key::WheelDown][..]),
+            (0..140_u16, 0..50_u16).prop_map(|(column, row)| Key::Click(column, row)),
+        ], 0..6),
         columns in 1..130_u16, rows in 1..40_u16, services in 0..9_u8, servers in 0..5_u8
     ) {
         let mut world = World::new(columns, rows).with_services(services, servers);
@@ -350,9 +354,8 @@ proptest! {
             world.press(&char::from(*key).to_string());
             world.screen();
             if at % 8 == 7 {
-                let height = world.height();
                 for page in &pages {
-                    world.with_reader(|view, model, read| input::press(*page, view, model, read, height));
+                    world.press_one(*page);
                 }
                 world.client.flush().unwrap();
                 world = world.with_services(servers, services);

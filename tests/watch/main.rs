@@ -12,6 +12,7 @@ mod exits;
 mod frames;
 mod screens;
 mod terminal;
+mod told;
 mod traffic;
 
 use std::process::{Command, Output};

@@ -12,6 +12,7 @@ use ratatui::buffer::Cell;
 use ratatui::style::Color;
 
 use super::super::input::{self, Then};
+use super::super::keys::Key;
 use super::super::model::Model;
 use super::super::scene::Scene;
 use super::super::theme::Theme;
@@ -121,10 +122,14 @@ impl World {
     pub(super) fn press(&mut self, keys: &str) -> Then {
         let mut then = Then::Draw;
         for key in keys::decode(&mut keys.as_bytes().to_vec()) {
-            let height = self.height();
-            then = self.with_reader(|view, model, read| input::press(key, view, model, read, height));
+            then = self.press_one(key);
         }
         then
+    }
+
+    pub(super) fn press_one(&mut self, key: Key) -> Then {
+        let area = *self.terminal.backend().buffer().area();
+        self.with_reader(|view, model, read| input::press(key, view, model, read, area))
     }
 
     /// What is on the screen.
