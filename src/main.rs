@@ -26,6 +26,7 @@ mod format;
 )]
 mod fuzz;
 mod json;
+mod lines;
 mod list;
 mod lookup;
 mod messages;

@@ -12,6 +12,7 @@ use ipvs::{Change, Error, Operation};
 
 pub(crate) mod drain;
 mod endpoint;
+pub(crate) mod remedy;
 pub(crate) mod rules;
 pub(crate) mod terminal;
 pub(crate) mod usage;
@@ -24,7 +25,7 @@ pub(crate) use terminal::*;
 pub(crate) use usage::*;
 
 pub(crate) use crate::common::reason;
-use crate::{output, progress};
+use crate::{lines, output, progress};
 
 /// An error: its message and exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,11 +94,11 @@ pub(crate) fn is_visible(character: char) -> bool {
     matches!(character, '\\' | '\'' | '"') || character.escape_debug().len() == 1
 }
 
-/// The only writer to stderr: one message on a line of its own. If stderr is closed, it is lost.
+/// The only writer to stderr: one message on a line of its own, on a terminal in lines that fit. If stderr is closed, it is lost.
 pub(crate) fn report(message: &str) {
     progress::clear();
     output::outlive_readers();
-    let _ = writeln!(std::io::stderr(), "{message}");
+    let _ = writeln!(std::io::stderr(), "{}", lines::told(message, lines::width_of_messages()));
 }
 
 /// Whether the environment asks for the original's words alone.

@@ -31,9 +31,19 @@ pub(crate) fn of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, known)| known)
 }
 
+/// Whether this is a scheduler of Linux.
+pub(crate) fn is_scheduler(word: &str) -> bool {
+    SCHEDULERS.contains(&word)
+}
+
 /// The scheduler that was meant.
 pub(crate) fn scheduler(word: &str) -> Option<&'static str> {
     of(word, SCHEDULERS).filter(|known| *known != word)
+}
+
+/// The persistence engine that was meant: Linux has one.
+pub(crate) fn engine(word: &str) -> Option<&'static str> {
+    of(word, ["sip"]).filter(|known| *known != word)
 }
 
 /// The one whose text differs by one or two characters.

@@ -103,8 +103,12 @@ fn missing_module(service: &Service) -> Cause {
     let of = |name: &[u8], prefix: &str| {
         let module = format!("{prefix}{}", text(name));
         let fix = connect::how_to_load(&module).unwrap_or_else(|| {
-            let meant = nearest::scheduler(&text(name)).filter(|_| prefix == "ip_vs_");
-            let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+            let known = if prefix == "ip_vs_" {
+                nearest::scheduler(&text(name))
+            } else {
+                nearest::engine(&text(name))
+            };
+            let meant = known.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
             format!("the kernel has no module {module}{meant}")
         });
         (String::from_utf8_lossy(name).into_owned(), fix)

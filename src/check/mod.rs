@@ -24,6 +24,7 @@ use std::io::Write;
 use ipvs::Client;
 
 use crate::command::{Check, RealServer};
+use crate::lines::terminal_width;
 use crate::messages::{Failure, Result};
 use crate::supervisors::Supervisors;
 use failure::{STATUS_FINDINGS, refused, report_unseen, unwritten};
@@ -74,7 +75,7 @@ fn look_at_server(role: &RealServer) -> Result<Seen> {
 fn print(seen: &Seen, check: &Check, out: &mut impl Write) -> Result<()> {
     let Seen { findings, unseen, .. } = seen;
     report_unseen(unseen);
-    let written = show::show(out, findings, check.json, show::terminal_width()).and_then(|()| out.flush());
+    let written = show::show(out, findings, check.json, terminal_width()).and_then(|()| out.flush());
     written.map_err(|error| unwritten(&error))?;
     if findings.is_empty() { Ok(()) } else { Err(Failure::reported(STATUS_FINDINGS)) }
 }

@@ -8,6 +8,7 @@ use tabled::settings::Style;
 
 use super::finding::Finding;
 use crate::json;
+use crate::lines::wrapped;
 use crate::messages;
 
 /// Writes the findings: as a table, or nothing if there are none; or as an array of JSON objects. If the table is too
@@ -33,19 +34,6 @@ pub(crate) fn show(
         }
         _ => table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())),
     }
-}
-
-/// The width of the terminal that the output goes to, if it does. `COLUMNS` says another, also for a pipe to a terminal.
-pub(crate) fn terminal_width() -> Option<usize> {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    if let Some(columns) = columns.filter(|columns| *columns > 0) {
-        return Some(columns);
-    }
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(match size.ws_col {
-        0 => 80, // unknown
-        columns => columns.into(),
-    })
 }
 
 /// How many findings of a kind are printed one by one at most.
@@ -146,21 +134,6 @@ fn blocks(out: &mut impl Write, groups: &[Group], width: usize) -> io::Result<()
         }
     }
     Ok(())
-}
-
-/// Prose in lines of at most a width, broken between words.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                *line += " ";
-                *line += word;
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// A command that is longer than a width, broken after `&&` and `||` that are not in quotes: a shell reads on there.

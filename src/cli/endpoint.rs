@@ -29,6 +29,15 @@ pub(crate) fn surprise(word: &[u8], read: &Endpoint) -> Option<Surprise> {
     }
 }
 
+/// The same of an IPv4 mask, which has ones, and then zeros.
+pub(crate) fn surprise_of_mask(word: &[u8], read: Ipv4Addr) -> Option<Surprise> {
+    let is_plain = std::str::from_utf8(word).is_ok_and(|word| word.parse::<Ipv4Addr>().is_ok());
+    let is_mask = read.to_bits().leading_ones() + read.to_bits().trailing_zeros() == u32::BITS;
+    let bits = decimal(word, 1..=32).unwrap_or(24);
+    let meant = Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - bits).unwrap_or_default());
+    (!is_plain && !is_mask && is_classic_ipv4(word)).then_some(Surprise::Mask { read, meant })
+}
+
 pub(crate) type Endpoint = (IpAddr, Option<u16>);
 
 /// `HOST[:PORT]`, `[IPv6]:PORT` or an IPv6 address alone. Port names depend on the protocol.

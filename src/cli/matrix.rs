@@ -4,8 +4,8 @@ use std::fmt::Arguments;
 
 use ipvs::TunnelKind;
 
-use crate::messages::{self, Result};
-use crate::option_table::OptionKey;
+use crate::messages::{self, Result, remedy};
+use crate::option_table::{OPTIONS, OptionKey, OptionSpec};
 
 #[allow(clippy::enum_glob_use, reason = "the rules are all there is here")]
 use OptionKey::*;
@@ -118,7 +118,13 @@ const fn without_last(options: &[OptionKey]) -> &[OptionKey] {
 pub(crate) fn check(command: OptionKey, given: &[OptionKey]) -> Result<()> {
     // The original calls it this.
     let name = if command == Clear { "flush" } else { command.name() };
-    apply(&rules(command, given), &format_args!("'{name}' command"), given)
+    apply(&rules(command, given), &format_args!("'{name}' command"), given, |option| {
+        if command == List && rules(List, &[Connection]).allowed.contains(&option) {
+            format!("{} is about connections: add -c", remedy::one_of(option))
+        } else {
+            goes_with(option)
+        }
+    })
 }
 
 /// The same for the options of a tunnel; its checksum options exclude each other.
@@ -132,10 +138,19 @@ pub(crate) fn check_tunnel(kind: TunnelKind, given: &[OptionKey]) -> Result<()> 
     let is_of_a_tunnel = |option: &OptionKey| *option == TunPort || CHECKSUMS.contains(option);
     let given: Vec<OptionKey> = given.iter().copied().filter(is_of_a_tunnel).collect();
     let rules = CommandRules { needed, allowed, exclusive: CHECKSUMS };
-    apply(&rules, &format_args!("'{kind}' tunnel type"), &given)
+    let goes_with = |option| {
+        let kinds = if matches!(option, TunNocsum | TunCsum) { "gue or gre" } else { "gue" };
+        format!("leave it out: {} goes with --tun-type {kinds}", remedy::one_of(option))
+    };
+    apply(&rules, &format_args!("'{kind}' tunnel type"), &given, goes_with)
 }
 
-fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Result<()> {
+fn apply(
+    rules: &CommandRules,
+    what: &Arguments<'_>,
+    given: &[OptionKey],
+    goes_with: impl Fn(OptionKey) -> String,
+) -> Result<()> {
     let CommandRules { needed, allowed, exclusive } = rules;
     let may_stand = |option: &OptionKey| needed.contains(option) || allowed.contains(option);
     // This runs for each line of a restore, and nearly all are valid.
@@ -152,22 +167,45 @@ fn apply(rules: &CommandRules, what: &Arguments<'_>, given: &[OptionKey]) -> Res
     for option in options {
         let text = option.name();
         if !given.contains(&option) {
-            return refuse(format!("You need to supply the '{text}' option for the {what}"));
+            let mut members = remedy::members(option);
+            let add = members.next().map(remedy::typed_with_value).unwrap_or_default();
+            let others = members.map(remedy::typed).collect::<Vec<_>>().join(", ");
+            let add = if others.is_empty() { add } else { format!("{add} (or {others})") };
+            return refuse(format!("You need to supply the '{text}' option for the {what}; add {add}"));
         }
         if !may_stand(&option) {
-            return refuse(format!("Illegal '{text}' option with the {what}"));
+            return refuse(format!("Illegal '{text}' option with the {what}; {}", goes_with(option)));
         }
         if exclusive.contains(&option) {
             if let Some(chosen) = chosen {
                 let other = chosen.name();
                 return refuse(format!(
-                    "The option '{text}' conflicts with the '{other}' option in the {what}"
+                    "The option '{text}' conflicts with the '{other}' option in the {what}; leave out one"
                 ));
             }
             chosen = Some(option);
         }
     }
     Ok(())
+}
+
+/// The commands that an option goes with.
+fn goes_with(option: OptionKey) -> String {
+    const SHOWN: usize = 4;
+    let takes_it = |spec: &&OptionSpec| {
+        spec.is_command() && !matches!(spec.key, Help | Version) && takes(spec.key, option)
+    };
+    let commands = OPTIONS.iter().filter(takes_it).map(remedy::typed);
+    let options = remedy::one_of(option);
+    match commands.collect::<Vec<_>>() {
+        all if all.len() > SHOWN => {
+            format!(
+                "leave it out: {options} goes with {} and others",
+                all.get(..SHOWN).unwrap_or_default().join(", ")
+            )
+        }
+        all => format!("leave it out: {options} goes with {}", all.join(", ")),
+    }
 }
 
 fn refuse(sentence: String) -> Result<()> {
@@ -185,8 +223,6 @@ pub(crate) fn takes(command: OptionKey, option: OptionKey) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::option_table::OPTIONS;
-
     #[test]
     fn every_option_goes_with_a_command() {
         let commands = || OPTIONS.iter().filter(|spec| spec.is_command());

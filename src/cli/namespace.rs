@@ -56,6 +56,6 @@ mod tests {
             assert_eq!(left.join(&b' '), rest.as_bytes(), "{line}");
         }
         let twice = split(&[b"-L", b"--netns=a", b"--netns=b"]).unwrap_err();
-        assert_eq!(twice.message, "multiple 'netns' options specified");
+        assert_eq!(twice.message, "multiple 'netns' options specified; give --netns once");
     }
 }

@@ -15,12 +15,13 @@ use ipvs::{
     ServiceId, TunnelKind,
 };
 
-use crate::cli::endpoint::{Endpoint, endpoint, surprise};
+use crate::cli::endpoint::{Endpoint, endpoint, surprise, surprise_of_mask};
 use crate::cli::lexer::ParsedOption;
 use crate::cli::value;
 use crate::command::{SummaryKey, Wanted};
+use crate::messages::remedy::typed;
 use crate::messages::{self, Result, Surprise};
-use crate::option_table::OptionKey;
+use crate::option_table::{OptionKey, by_letter};
 use crate::resolver::Resolver;
 
 /// The value of `--start-daemon` and `--stop-daemon`.
@@ -100,7 +101,7 @@ impl<'a> Options<'a> {
     /// Sets one option after the command.
     pub(crate) fn set(&mut self, option: &ParsedOption<'a>, resolver: &mut Resolver) -> Result<()> {
         if option.spec.is_command() {
-            return Err(messages::invalid_option(option.word));
+            return Err(messages::invalid_option(option.word, in_lower_case(option).as_deref()));
         }
         let key = option.spec.checked_as;
         if key == Some(OptionKey::ServiceAddress) && std::mem::take(&mut self.names_only) {
@@ -127,10 +128,7 @@ impl<'a> Options<'a> {
             OptionKey::Ipv6 => self.make_ipv6()?,
             OptionKey::Scheduler => self.scheduler = Some(word),
             OptionKey::Persistent => self.timeout = Some(persistence(option.value)?),
-            OptionKey::Netmask => {
-                let family = self.service.map_or(Family::V4, |service| service.family());
-                self.netmask = Some(value::netmask(word, family, resolver)?);
-            }
+            OptionKey::Netmask => self.set_netmask(word, resolver)?,
             OptionKey::Pe => self.engine = engine(word),
             OptionKey::SchedFlags => self.flags = word.get(..127).unwrap_or(word),
             OptionKey::RealServer => self.server = Some(self.server(word, resolver)?),
@@ -234,6 +232,16 @@ impl<'a> Options<'a> {
         Ok(ServiceId::Address { protocol, address, port: port.unwrap_or(0) })
     }
 
+    fn set_netmask(&mut self, word: &[u8], resolver: &mut Resolver) -> Result<()> {
+        let family = self.service.map_or(Family::V4, |service| service.family());
+        let mask = value::netmask(word, family, resolver)?;
+        if let Netmask::V4(read) = mask {
+            self.surprises.extend(surprise_of_mask(word, read).map(|surprise| (word.to_vec(), surprise)));
+        }
+        self.netmask = Some(mask);
+        Ok(())
+    }
+
     fn note_surprise(&mut self, word: &[u8], read: Endpoint) {
         self.surprises.extend(surprise(word, &read).map(|surprise| (word.to_vec(), surprise)));
     }
@@ -272,6 +280,16 @@ impl<'a> Options<'a> {
         self.netmask = None;
         Ok(())
     }
+}
+
+/// What the letter of a command in lower case is, and the help of a command.
+fn in_lower_case(command: &ParsedOption<'_>) -> Option<String> {
+    if command.spec.key == OptionKey::Help {
+        return Some("--help COMMAND".to_owned());
+    }
+    let letter = command.spec.letters.chars().find(char::is_ascii_uppercase)?;
+    let meant = by_letter(letter.to_ascii_lowercase()).filter(|spec| !spec.is_command())?;
+    (command.word == [b'-', u8::try_from(letter).ok()?]).then(|| typed(meant))
 }
 
 const COUNTS: std::ops::RangeInclusive<u32> = 0..=Destination::HIGHEST;

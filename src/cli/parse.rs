@@ -3,14 +3,28 @@
 use crate::cli::lexer::{self, LexError, Lexer};
 use crate::cli::options::Options;
 use crate::command::Command;
-use crate::messages::{self, Failure, Result};
+use crate::messages::{self, Failure, Result, remedy};
 use crate::nearest;
-use crate::option_table::{OPTIONS, OptionKey, OptionSpec, by_letter, by_name};
+use crate::option_table::{Arity, OPTIONS, OptionKey, OptionSpec, by_letter, by_name};
 use crate::resolver::Resolver;
 
 /// Parses the words after the program's name; there is at least one. Errors are reported in the order of the words,
 /// then those of combinations.
 pub(crate) fn parse(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
+    parsed(program, words, resolver).map_err(|failure| match with_one_hyphen(words) {
+        Some(name) => Failure { message: format!("{}; did you mean --{name}?", failure.message), ..failure },
+        None => failure,
+    })
+}
+
+/// The command whose long name was typed with one hyphen, which reads it as letters.
+fn with_one_hyphen(words: &[&[u8]]) -> Option<&'static str> {
+    let word = std::str::from_utf8(words.first()?.strip_prefix(b"-")?).ok()?;
+    let names = OPTIONS.iter().filter(|spec| spec.is_command()).map(|spec| spec.name);
+    (word.len() > 2 && !word.starts_with('-')).then(|| nearest::of(word, names)).flatten()
+}
+
+fn parsed(program: &str, words: &[&[u8]], resolver: &mut Resolver) -> Result<Command> {
     let raw = lexer::raw(words);
     let mut lexer = Lexer::new(&raw);
     let first = match (words.first(), lexer.next_option()) {
@@ -80,6 +94,9 @@ fn no_option(word: &[u8]) -> String {
     if let Some(rest) = without_dashes(&text) {
         return format!("it begins with a dash that is no hyphen: type {}", messages::printable(&rest));
     }
+    if let Some(fix) = remedy::in_ascii(word) {
+        return fix;
+    }
     if text.starts_with(['{', '[']) {
         return "this is JSON: -R --json reads it".to_owned();
     }
@@ -91,16 +108,11 @@ fn no_option(word: &[u8]) -> String {
     };
     let names = OPTIONS.iter().filter(|spec| spec.is_command()).map(|spec| spec.name);
     match (known(&text), letter(&text), nearest::of(&text, names)) {
-        (Some(spec), ..) => format!("a command begins with a hyphen: {}", spelled(spec)),
+        (Some(spec), ..) => format!("a command begins with a hyphen: {}", remedy::typed(spec)),
         (None, Some(_), _) => format!("a command begins with a hyphen: -{text}"),
         (None, None, Some(name)) => format!("there is no such command; did you mean --{name}?"),
         _ => COMMAND_FIRST.to_owned(),
     }
-}
-
-/// A command as people type it: by its letter, if it has one.
-fn spelled(spec: &OptionSpec) -> String {
-    spec.letters.chars().next().map_or_else(|| format!("--{}", spec.name), |letter| format!("-{letter}"))
 }
 
 /// The word with hyphens where it begins with other dashes, as text processors and web pages make of them.
@@ -123,13 +135,48 @@ fn no_command(program: &str, error: LexError<'_>) -> Failure {
             let meant = meant(word, OptionSpec::is_command);
             messages::try_help(program, Some(word), &format!("there is no such command{meant}"))
         }
-        LexError::MissingValue(word) => messages::try_help(program, Some(word), "it needs a value"),
+        LexError::MissingValue(word) => messages::try_help(program, Some(word), &lacks_value(word)),
         LexError::UnexpectedValue(word) => messages::try_help(program, Some(word), "it takes no value"),
     }
 }
 
-/// The long option that is nearest to a word, as a question behind a message; nothing if none is near.
+/// What stands behind an option that is the last word, or the last letter of it.
+fn lacks_value(word: &[u8]) -> String {
+    let text = String::from_utf8_lossy(word);
+    let spec = match text.strip_prefix("--") {
+        Some(name) => by_name(name),
+        None => text.chars().next_back().and_then(by_letter),
+    };
+    match spec.map(|spec| (spec.arity, spec.key)) {
+        Some((_, OptionKey::StartDaemon | OptionKey::StopDaemon)) => {
+            "master or backup stands behind it".to_owned()
+        }
+        Some((Arity::Value(value) | Arity::Optional(value), _)) => format!("{value} stands behind it"),
+        _ => "it needs a value".to_owned(),
+    }
+}
+
+/// What an unknown option was probably meant as, behind a message; nothing if none is near.
 fn meant(word: &[u8], is_wanted: impl Fn(&OptionSpec) -> bool) -> String {
+    if let Some(fix) = remedy::in_ascii(word) {
+        return format!("; {fix}");
+    }
+    if let [b'-', letter] = word {
+        let other = if letter.is_ascii_lowercase() {
+            letter.to_ascii_uppercase()
+        } else {
+            letter.to_ascii_lowercase()
+        };
+        let spec = by_letter(char::from(other)).filter(|spec| is_wanted(spec));
+        return match spec {
+            Some(spec) => format!("; did you mean {}?", remedy::typed(spec)),
+            None if letter.is_ascii_digit() => "; a number is not negative here".to_owned(),
+            None => String::new(),
+        };
+    }
+    if word.len() > 1 && word.iter().skip(1).all(u8::is_ascii_digit) {
+        return "; a number is not negative here".to_owned();
+    }
     let name = word.strip_prefix(b"--").unwrap_or_default().split(|byte| *byte == b'=').next();
     let name = String::from_utf8_lossy(name.unwrap_or_default());
     let names = OPTIONS.iter().filter(|spec| spec.heading.is_some() && is_wanted(spec)).map(|spec| spec.name);
@@ -140,7 +187,7 @@ fn meant(word: &[u8], is_wanted: impl Fn(&OptionSpec) -> bool) -> String {
 pub(crate) fn unreadable(error: LexError<'_>) -> Failure {
     let (word, what, meant) = match error {
         LexError::UnknownOption(word) => (word, "unknown option", meant(word, |spec| !spec.is_command())),
-        LexError::MissingValue(word) => (word, "missing argument", String::new()),
+        LexError::MissingValue(word) => (word, "missing argument", format!("; {}", lacks_value(word))),
         LexError::UnexpectedValue(word) => (word, "option does not take an argument", String::new()),
     };
     Failure {
@@ -152,14 +199,11 @@ pub(crate) fn unreadable(error: LexError<'_>) -> Failure {
 
 /// A word that is neither an option nor a value.
 pub(crate) fn unexpected(word: &[u8]) -> Failure {
-    let failure = messages::unexpected_argument(word);
-    match without_dashes(&String::from_utf8_lossy(word)) {
-        Some(rest) => {
-            let fix = format!("it begins with a dash that is no hyphen: type {}", messages::printable(&rest));
-            Failure { message: format!("{}; {fix}", failure.message), ..failure }
-        }
-        None => failure,
-    }
+    let with_hyphens = without_dashes(&String::from_utf8_lossy(word));
+    let with_hyphens = with_hyphens
+        .map(|rest| format!("it begins with a dash that is no hyphen: type {}", messages::printable(&rest)));
+    let fix = with_hyphens.or_else(|| remedy::in_ascii(word));
+    messages::unexpected_argument(word, &fix.unwrap_or_else(|| remedy::of_argument(word).to_owned()))
 }
 
 #[cfg(test)]

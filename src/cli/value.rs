@@ -11,6 +11,7 @@ use ipvs::{Checksum, Family, Netmask, Protocol, Scheduler, SchedulerFlags, Timeo
 use crate::cli::matrix;
 use crate::command::{CONNECTION_STATES, SummaryKey, Wanted};
 use crate::messages::{self, Message, Result};
+use crate::nearest;
 use crate::option_table::OptionKey;
 use crate::resolver::Resolver;
 
@@ -47,7 +48,7 @@ pub(crate) fn served(word: &[u8]) -> Result<(u16, Option<Protocol>)> {
 
 /// A timeout in seconds, at most 31 days.
 pub(crate) fn timeout(word: &[u8], least: u32) -> Result<u32> {
-    decimal(word, least..=Timeouts::LONGEST).ok_or_else(|| messages::invalid_timeout(word))
+    decimal(word, least..=Timeouts::LONGEST).ok_or_else(|| messages::invalid_timeout(word, least))
 }
 
 /// Seconds between two readings, with or without a fraction.
@@ -167,17 +168,25 @@ const SCHEDULER_FLAGS: [(&str, Option<&str>, SchedulerFlags); 7] = [
 pub(crate) fn scheduler_flags(word: &[u8], scheduler: &Scheduler) -> Result<SchedulerFlags> {
     let mut flags = SchedulerFlags::default();
     for word in word.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
-        let wrong = |how: &str| messages::scheduler_flag(how, word);
-        let (_, of, flag) = SCHEDULER_FLAGS
-            .iter()
-            .find(|(name, ..)| name.as_bytes() == word)
-            .ok_or_else(|| wrong("invalid"))?;
-        if of.is_some_and(|of| *scheduler != *of) {
-            return Err(wrong("incompatible"));
+        let wrong = |how: &str, fix: &str| Err(messages::scheduler_flag(how, word, fix));
+        let Some((_, of, flag)) = SCHEDULER_FLAGS.iter().find(|(name, ..)| name.as_bytes() == word) else {
+            return wrong("invalid", &known_flag(word));
+        };
+        if let Some(of) = of.filter(|of| *scheduler != **of) {
+            return wrong("incompatible", &format!("it goes with -s {of}"));
         }
         flags = flags | *flag;
     }
     Ok(flags)
+}
+
+/// The flag that was meant, or all.
+fn known_flag(word: &[u8]) -> String {
+    let names = || SCHEDULER_FLAGS.iter().map(|(name, ..)| *name);
+    match nearest::of(&String::from_utf8_lossy(word), names()) {
+        Some(name) => format!("did you mean {name}?"),
+        None => names().collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// The flags as `-b` accepts them, by the scheduler's own names if it has any.

@@ -12,6 +12,7 @@ use super::targets::Target;
 use super::{STATUS_NOT_DRAINED, back};
 use crate::command::Drain;
 use crate::format;
+use crate::lines;
 use crate::messages::{self, Failure, Result, report};
 use crate::notes::{Notes, State};
 use crate::places::{Hashing, Share};
@@ -289,7 +290,10 @@ impl Wait {
 
     fn drained(&mut self, line: &str, out: &mut impl Write) {
         self.progress.clear();
-        if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        if let Err(error) =
+            writeln!(out, "{}", lines::told(line, lines::width_if_terminal(&std::io::stdout())))
+                .and_then(|()| out.flush())
+        {
             // The line is worth more than its place.
             report(line);
             self.failure.get_or_insert(messages::write_error(&error));

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipvs::Protocol;
 
-use super::{Failure, Message, text};
+use super::{Failure, Message, remedy, text};
 use crate::lookup::Missing;
 
 /// Why a word is no address with a port.
@@ -41,12 +41,15 @@ pub(crate) enum Surprise {
     LastNumber { whole: Ipv6Addr, front: Ipv6Addr, port: u16 },
     /// An IPv4 address that is not written as four decimal numbers.
     Notation(Ipv4Addr),
+    /// The same for a mask, and that of the prefix length that it may be.
+    Mask { read: Ipv4Addr, meant: Ipv4Addr },
 }
 
 impl Message {
     /// With the word at fault, and what is wrong with it.
     pub(crate) fn endpoint(&self, word: &[u8], wrong: Wrong<'_>) -> Failure {
-        super::value(format!("{}: '{}'; {}", self.text, text(word), reason(wrong)))
+        let reason = remedy::in_ascii(word).unwrap_or_else(|| reason(wrong));
+        super::value(format!("{}: '{}'; {reason}", self.text, text(word)))
     }
 }
 
@@ -70,6 +73,7 @@ pub(crate) fn reading(word: &[u8], surprise: Surprise) -> String {
     match surprise {
         Surprise::LastNumber { front, port, .. } => format!("; did you mean [{front}]:{port}?"),
         Surprise::Notation(address) => format!("; '{}' was read as the address {address}", text(word)),
+        Surprise::Mask { read, .. } => format!("; '{}' was read as the mask {read}", text(word)),
     }
 }
 
@@ -84,6 +88,9 @@ pub(crate) fn surprising(word: &[u8], surprise: Surprise) -> String {
         Surprise::Notation(address) => format!(
             "warning: '{word}' was read as the address {address}; an address is written as four numbers from 0 to 255, \
              without zeros before them (they make it octal)"
+        ),
+        Surprise::Mask { read, meant } => format!(
+            "warning: '{word}' was read as the mask {read}; a mask is written as four numbers, such as {meant}"
         ),
     }
 }
@@ -142,9 +149,20 @@ fn host(word: &[u8], missing: Missing) -> String {
     let name = part(word);
     let is_address = !word.is_empty() && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     match missing {
-        Missing::Unknown if word.is_empty() => EXAMPLE.to_owned(),
+        Missing::Unknown if word.is_empty() => "the address is missing in front of the colon".to_owned(),
         Missing::Unknown if is_address => {
             format!("'{name}' is no address: an address has four numbers from 0 to 255, a name has letters")
+        }
+        Missing::Unknown if name.contains("://") => {
+            format!("leave out '{}://'", name.split("://").next().unwrap_or_default())
+        }
+        Missing::Unknown if name.contains('/') => {
+            format!(
+                "'{name}' is a network, and here is one address: leave out the slash and the number behind it"
+            )
+        }
+        Missing::Unknown if name.contains(':') => {
+            format!("'{name}' has a colon too many: an address and one port are ADDRESS:PORT")
         }
         Missing::Unknown => {
             format!("no IPv4 address is known for the host '{name}' (/etc/hosts, DNS); an address or a name")
@@ -161,6 +179,15 @@ fn port(word: &[u8], protocol: Protocol, missing: Missing, meant: Option<String>
     let name = part(word);
     match missing {
         Missing::Unknown => {
+            let bare = name.trim_end_matches([',', ';', '.']);
+            let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number(bare) {
+                return format!("behind the port stands something else: type {bare}");
+            }
+            if name.split([',', '-']).all(is_number) {
+                return "a service has one port; a firewall mark (-f) makes one service of several"
+                    .to_owned();
+            }
             let fix = meant.map_or_else(
                 || "a number from 0 to 65535".to_owned(),
                 |meant| format!("did you mean {meant}?"),

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use ipvs::ServiceId;
+use ipvs::{ServiceId, Timeouts};
 
 use crate::option_table::OptionKey;
 
-use super::{Failure, STATUS_REFUSED, reason, text, value};
+use super::{Failure, STATUS_REFUSED, reason, remedy, text, value};
 
 /// A sentence about a value, and a hint at a correct one.
 pub(crate) struct Message {
@@ -65,18 +65,23 @@ pub(crate) const ZERO_PORT: Message = message(
     "add :PORT to the address, or -p for all ports",
 );
 
-pub(crate) const ONE_PACKET: &str = "One-Packet Scheduling is only for UDP virtual services";
+pub(crate) const ONE_PACKET: &str =
+    "One-Packet Scheduling is only for UDP virtual services; leave out -o, or name a service by -u";
 pub(crate) const OTHER_FAMILY: &str = "Different address family is allowed only for tunneling servers";
 pub(crate) const KEEP_UNREAD: &str =
     "'--keep' needs the table, which a dry run of lines does not read; give all options instead";
-pub(crate) const TUNNEL_OPTIONS: &str = "Tunnel options conflict with forward method";
+pub(crate) const TUNNEL_OPTIONS: &str =
+    "Tunnel options conflict with forward method; add -i, or leave out those that begin with --tun";
 pub(crate) const LIST_TO_FILE: &str = "a listing goes to a file with --prometheus only: add that, or > PATH";
 pub(crate) const TOP_WITHOUT_SUMMARY: &str =
     "the option 'top' is about a summary: add --summary client, server, service or state";
-pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command";
-pub(crate) const SET_NEEDS_THREE: &str = "--set option requires 3 timeout values";
+pub(crate) const LIST_CONFLICT: &str = "options conflicts in the list command; it shows one of these: the table (with --stats, --rate \
+                                          or --thresholds), -c, --timeout, --daemon; as one of text, --json, --prometheus";
+pub(crate) const SET_NEEDS_THREE: &str =
+    "--set option requires 3 timeout values; --set TCP TCPFIN UDP, in seconds, 0 leaves one as it is";
 /// The original prints an empty line after this one.
-pub(crate) const IPV6_BEFORE_MARK: &str = "-6 used before -f\n";
+pub(crate) const IPV6_BEFORE_MARK: &str =
+    "-6 used before -f; it stands behind a mark: -f MARK -6 (with -t and -u the address says it)\n";
 pub(crate) const INCOMPLETE: &str = "the command lacks its object";
 pub(crate) const CHECK_TUNNEL_OF_OTHER: &str = "--tun-type and --tun-port are about tunnels: add -i";
 pub(crate) const FIX_AS_JSON: &str = "--fix asks and tells a person: leave out --json";
@@ -96,12 +101,20 @@ pub(crate) const NAMESPACE_OF_A_LINE: &str =
 pub(crate) const ONLY_WHAT: &str = "--only needs a service after it, such as --only -t 192.0.2.1:80";
 pub(crate) const ONLY_APPLIED: &str = "--only and --only-listed go with --apply and --diff: add one of these";
 pub(crate) const ONLY_CONFLICT: &str =
-    "The option 'only-listed' conflicts with the 'only' option in the 'restore' command";
+    "The option 'only-listed' conflicts with the 'only' option in the 'restore' command; leave out one";
 
 impl Message {
     /// With the word at fault.
     pub(crate) fn about(&self, word: &[u8]) -> Failure {
-        value(format!("{}: '{}'; {}", self.text, text(word), self.hint))
+        let fix = remedy::in_ascii(word).unwrap_or_else(|| match remedy::in_seconds(word) {
+            Some(seconds) if self.is_of_time() => format!("in seconds: {seconds}"),
+            _ => self.hint.to_owned(),
+        });
+        value(format!("{}: '{}'; {fix}", self.text, text(word)))
+    }
+
+    fn is_of_time(&self) -> bool {
+        [WAIT.text, INTERVAL.text].contains(&self.text)
     }
 
     /// Without a word: the sentence names it.
@@ -111,31 +124,49 @@ impl Message {
 }
 
 /// A second command.
-pub(crate) fn invalid_option(word: &[u8]) -> Failure {
-    value(format!("invalid option `{}'", text(word)))
+pub(crate) fn invalid_option(word: &[u8], meant: Option<&str>) -> Failure {
+    let fix = meant.map_or_else(
+        || "a line has one command, at its beginning".to_owned(),
+        |meant| format!("did you mean {meant}?"),
+    );
+    value(format!("invalid option `{}'; {fix}", text(word)))
 }
 
 /// A word that is neither an option nor a value.
-pub(crate) fn unexpected_argument(word: &[u8]) -> Failure {
-    value(format!("unexpected argument {}", text(word)))
+pub(crate) fn unexpected_argument(word: &[u8], fix: &str) -> Failure {
+    value(format!("unexpected argument {}; {fix}", text(word)))
 }
 
-pub(crate) fn invalid_timeout(word: &[u8]) -> Failure {
-    value(format!("invalid timeout value `{}' specified", text(word)))
+pub(crate) fn invalid_timeout(word: &[u8], least: u32) -> Failure {
+    let fix = remedy::in_ascii(word).unwrap_or_else(|| match remedy::in_seconds(word) {
+        Some(seconds) => format!("in seconds: {seconds}"),
+        None => format!("seconds, from {least} to {}", Timeouts::LONGEST),
+    });
+    value(format!("invalid timeout value `{}' specified; {fix}", text(word)))
 }
 
 pub(crate) fn invalid_mark(word: &[u8]) -> Failure {
-    value(format!("invalid fwmark value `{}' specified", text(word)))
+    let fix = match remedy::in_ascii(word) {
+        Some(fix) => fix,
+        None if word.contains(&b'/') => "-f is a firewall mark; a file is named by --file".to_owned(),
+        None => "a decimal number from 1 to 4294967295".to_owned(),
+    };
+    value(format!("invalid fwmark value `{}' specified; {fix}", text(word)))
 }
 
 /// A multicast group of a family.
 pub(crate) fn invalid_group(family: &str, word: &[u8]) -> Failure {
-    value(format!("invalid {family} mcast-group `{}'", text(word)))
+    let fix = if family == "IPv6" {
+        "an address that begins with ff, such as ff02::81"
+    } else {
+        "an address from 224.0.0.0 to 239.255.255.255"
+    };
+    value(format!("invalid {family} mcast-group `{}'; {fix}", text(word)))
 }
 
 /// A scheduler flag that is unknown, or another scheduler's.
-pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8]) -> Failure {
-    value(format!("{what_is_wrong} scheduler flag `{}'", text(word)))
+pub(crate) fn scheduler_flag(what_is_wrong: &str, word: &[u8], fix: &str) -> Failure {
+    value(format!("{what_is_wrong} scheduler flag `{}'; {fix}", text(word)))
 }
 
 /// An option of `--check` that needs `-r`.
@@ -178,7 +209,7 @@ pub(crate) fn about_connections(option: OptionKey) -> Failure {
 
 /// An option was given a second time.
 pub(crate) fn twice(option: OptionKey) -> Failure {
-    value(format!("multiple '{}' options specified", option.name()))
+    value(format!("multiple '{}' options specified; give {} once", option.name(), remedy::one_of(option)))
 }
 
 /// A network namespace that is not there.

@@ -215,7 +215,7 @@ fn lines_that_lead_to_no_table_change_nothing() {
             "line 1: Service not defined: 'TCP 10.0.0.9:80'; -A adds it\n",
         ),
         ("-L\n", 2, "line 1: only lines that change the table are allowed here\n"),
-        ("-A -t 10.0.0.9:80 -w\n", 255, "line 1: -w: missing argument\n"),
+        ("-A -t 10.0.0.9:80 -w\n", 255, "line 1: -w: missing argument; WEIGHT stands behind it\n"),
     ] {
         for how in ["--diff", "--apply"] {
             assert_eq!(feed(OURS, &format!("-R {how}"), file), (status, String::new(), said.into()));
@@ -225,7 +225,7 @@ fn lines_that_lead_to_no_table_change_nothing() {
     let (status, _, said) = run(OURS, "-R --diff --apply");
     assert_eq!(
         (status, said.as_str()),
-        (2, "The option 'apply' conflicts with the 'diff' option in the 'restore' command\n")
+        (2, "The option 'apply' conflicts with the 'diff' option in the 'restore' command; leave out one\n")
     );
 }
 

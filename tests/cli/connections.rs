@@ -75,6 +75,9 @@ fn rows(options: &str) -> Vec<String> {
     rows
 }
 
+const LIST_CONFLICT: &str = "options conflicts in the list command; it shows one of these: the table (with --stats, --rate \
+                             or --thresholds), -c, --timeout, --daemon; as one of text, --json, --prometheus";
+
 #[test]
 fn filters_keep_what_they_name() {
     if !kernel::has_iptables() {
@@ -186,10 +189,16 @@ fn filters_that_mean_nothing_are_refused() {
             "-L -c --top 3",
             "the option 'top' is about a summary: add --summary client, server, service or state",
         ),
-        ("-L -r 10.0.0.1", "Illegal 'real-server' option with the 'list' command"),
-        ("-L -c --summary client --persistent-conn", "options conflicts in the list command"),
-        ("-L -c --prometheus --client 10.0.0.1", "options conflicts in the list command"),
-        ("-A -t 10.0.0.2:80 --client 10.0.0.1", "Illegal 'client' option with the 'add-service' command"),
+        (
+            "-L -r 10.0.0.1",
+            "Illegal 'real-server' option with the 'list' command; -r is about connections: add -c",
+        ),
+        ("-L -c --summary client --persistent-conn", LIST_CONFLICT),
+        ("-L -c --prometheus --client 10.0.0.1", LIST_CONFLICT),
+        (
+            "-A -t 10.0.0.2:80 --client 10.0.0.1",
+            "Illegal 'client' option with the 'add-service' command; leave it out: --client goes with -L",
+        ),
         (
             "-L -c --client 10.0.0.1/33",
             "illegal client specified: '10.0.0.1/33'; an address, or a network such as 192.0.2.0/24",

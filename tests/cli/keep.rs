@@ -97,21 +97,37 @@ fn nothing_to_keep_is_refused_as_ever() {
             2,
             "netmask specified for non-persistent service: '255.0.0.0'; add -p",
         ),
-        ("-E -t 10.0.0.1:80 -b sh-port", 2, "incompatible scheduler flag `sh-port'"),
-        ("-E -t 10.0.0.1:80 -b nosuch", 2, "invalid scheduler flag `nosuch'"),
-        ("-e -t 10.0.0.1:80 -r 10.1.0.1 --tun-port 9", 2, "Tunnel options conflict with forward method"),
+        ("-E -t 10.0.0.1:80 -b sh-port", 2, "incompatible scheduler flag `sh-port'; it goes with -s sh"),
+        (
+            "-E -t 10.0.0.1:80 -b nosuch",
+            2,
+            "invalid scheduler flag `nosuch'; sh-fallback, sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3",
+        ),
+        (
+            "-e -t 10.0.0.1:80 -r 10.1.0.1 --tun-port 9",
+            2,
+            "Tunnel options conflict with forward method; add -i, or leave out those that begin with --tun",
+        ),
         (
             "-e -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-port 9",
             2,
-            "Illegal 'tun-port' option with the 'ipip' tunnel type",
+            "Illegal 'tun-port' option with the 'ipip' tunnel type; leave it out: --tun-port goes with --tun-type gue",
         ),
         (
             "-e -t 10.0.0.1:80 -r 10.1.0.1 -i --tun-type gue",
             2,
-            "You need to supply the 'tun-port' option for the 'gue' tunnel type",
+            "You need to supply the 'tun-port' option for the 'gue' tunnel type; add --tun-port PORT",
         ),
-        ("-A -t 10.0.0.2:80", 2, "Illegal 'keep' option with the 'add-service' command"),
-        ("-a -t 10.0.0.1:80 -r 10.1.0.2", 2, "Illegal 'keep' option with the 'add-server' command"),
+        (
+            "-A -t 10.0.0.2:80",
+            2,
+            "Illegal 'keep' option with the 'add-service' command; leave it out: --keep goes with -E, -e",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.1.0.2",
+            2,
+            "Illegal 'keep' option with the 'add-server' command; leave it out: --keep goes with -E, -e",
+        ),
     ] {
         assert_eq!(
             run(OURS, &format!("{line} --keep")),

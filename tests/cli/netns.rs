@@ -98,10 +98,13 @@ fn what_is_no_namespace_is_told() {
     // A pipe does not make it wait.
     assert!(Command::new("mkfifo").arg("/run/pipe").status().unwrap().success());
     assert_eq!(run(OURS, "-L --netns /run/pipe").0, 2);
-    refused(&run(OURS, "-L --netns blue --netns red"), "multiple 'netns' options specified");
+    refused(
+        &run(OURS, "-L --netns blue --netns red"),
+        "multiple 'netns' options specified; give --netns once",
+    );
     let lines = "-A -t 10.0.0.9:80 --netns red\n";
     let of_a_line = "line 1: a line cannot choose its network namespace: give --netns with -R instead";
     refused(&feed(OURS, "-R --netns blue", lines), of_a_line);
     assert_eq!(seen_inside("blue") + &seen_inside("red"), "");
-    assert_eq!(run(OURS, "-L --netns").2, "--netns: missing argument\n");
+    assert_eq!(run(OURS, "-L --netns").2, "--netns: missing argument; NAMESPACE stands behind it\n");
 }

@@ -100,15 +100,24 @@ fn only_needs_its_service_and_its_command() {
         ),
         (
             "-R --apply --only-listed --only -t 10.0.0.1:80",
-            "The option 'only-listed' conflicts with the 'only' option in the 'restore' command",
+            "The option 'only-listed' conflicts with the 'only' option in the 'restore' command; leave out one",
         ),
-        ("-R --apply -t 10.0.0.1:80", "Illegal 'service-address' option with the 'restore' command"),
+        (
+            "-R --apply -t 10.0.0.1:80",
+            "Illegal 'service-address' option with the 'restore' command; leave it out: -t, -u, --sctp-service or -f goes with -A, -E, -D, -a and others",
+        ),
         (
             "-R --apply --only -t 10.0.0.1:80 -t 10.0.0.2:80",
-            "Illegal 'service-address' option with the 'restore' command",
+            "Illegal 'service-address' option with the 'restore' command; leave it out: -t, -u, --sctp-service or -f goes with -A, -E, -D, -a and others",
         ),
-        ("-R --apply --only-listed --only-listed", "multiple 'only-listed' options specified"),
-        ("-L --only -t 10.0.0.1:80", "Illegal 'only' option with the 'list' command"),
+        (
+            "-R --apply --only-listed --only-listed",
+            "multiple 'only-listed' options specified; give --only-listed once",
+        ),
+        (
+            "-L --only -t 10.0.0.1:80",
+            "Illegal 'only' option with the 'list' command; leave it out: --only goes with -R",
+        ),
     ] {
         assert_eq!(run(OURS, line), (2, String::new(), format!("{said}\n")), "{line}");
     }

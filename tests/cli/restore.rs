@@ -74,7 +74,7 @@ fn a_bad_line_restores_nothing() {
         second.starts_with("line 2: illegal virtual server address[:port] specified: 'bogus'; "),
         "{second}"
     );
-    assert_eq!(third, "line 3: -w: missing argument");
+    assert_eq!(third, "line 3: -w: missing argument; WEIGHT stands behind it");
     assert_eq!(table(), rules);
 }
 

@@ -211,13 +211,19 @@ fn words_that_are_no_options_of_a_save_are_refused() {
     }
     assert_eq!(run(SAVE, "-nx 1"), (1, String::new(), refused("-nx", SAVE)));
     assert_eq!(run(SAVE, &format!("-- {file}")), (1, String::new(), refused(file, SAVE)));
-    assert_eq!(run(SAVE, "-n --file"), (1, String::new(), "--file: missing argument\n".into()));
+    assert_eq!(
+        run(SAVE, "-n --file"),
+        (1, String::new(), "--file: missing argument; PATH stands behind it\n".into())
+    );
     assert_eq!(
         run(SAVE, "--full=yes"),
         (1, String::new(), "--full=yes: option does not take an argument\n".into())
     );
     let twice = format!("--file {file} --file={file}");
-    assert_eq!(run(SAVE, &twice), (2, String::new(), "multiple 'file' options specified\n".into()));
+    assert_eq!(
+        run(SAVE, &twice),
+        (2, String::new(), "multiple 'file' options specified; give --file once\n".into())
+    );
     // The original's usage, with either option.
     for word in ["-h", "--help"] {
         assert_eq!(run(SAVE, word), run("/sbin/ipvsadm-save", word));
@@ -264,9 +270,15 @@ fn words_that_are_no_options_of_a_restore_change_nothing() {
             assert_eq!(table(), rules, "{line}");
         }
     }
-    assert_eq!(run(RESTORE, "--file"), (255, String::new(), "--file: missing argument\n".into()));
+    assert_eq!(
+        run(RESTORE, "--file"),
+        (255, String::new(), "--file: missing argument; PATH stands behind it\n".into())
+    );
     let twice = format!("--file {file} --file {file}");
-    assert_eq!(run(RESTORE, &twice), (2, String::new(), "multiple 'file' options specified\n".into()));
+    assert_eq!(
+        run(RESTORE, &twice),
+        (2, String::new(), "multiple 'file' options specified; give --file once\n".into())
+    );
     assert_eq!(table(), rules);
     for line in [format!("--file={file}"), format!("--file {file}")] {
         run(OURS, "-C");

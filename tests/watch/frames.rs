@@ -47,10 +47,22 @@ fn what_cannot_be_read_is_named_and_nothing_is_drawn() {
         ("--watch fast", 2, "illegal interval specified: 'fast'; seconds from 0.1 to 86400"),
         ("--watch --count 0", 2, "illegal count specified: '0'; a number from 1 to 4294967295"),
         ("--watch --count x", 2, "illegal count specified: 'x'; a number from 1 to 4294967295"),
-        ("--watch 1 2", 2, "unexpected argument 2"),
-        ("--watch --json", 2, "Illegal 'json' option with the 'watch' command"),
+        (
+            "--watch 1 2",
+            2,
+            "unexpected argument 2; a port stands behind its address and a colon, another number behind its option",
+        ),
+        (
+            "--watch --json",
+            2,
+            "Illegal 'json' option with the 'watch' command; leave it out: --json goes with -L, -S, -R, --check and others",
+        ),
         ("--watch -t 192.0.2.9:80", 1, "No such service: 'TCP 192.0.2.9:80'; these are there: ipvsadm -Ln"),
-        ("-L --count 3", 2, "Illegal 'count' option with the 'list' command"),
+        (
+            "-L --count 3",
+            2,
+            "Illegal 'count' option with the 'list' command; leave it out: --count goes with --watch",
+        ),
     ] {
         let output = ours(line);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -16,9 +16,10 @@ use rustix::process::umask;
 use super::failure;
 use super::finding::Finding;
 use super::fix::{Fix as Steps, Step};
-use super::show::{self, terminal_width};
+use super::show;
 use crate::command::{Check, Fix};
 use crate::format::command_line_inside as command_line;
+use crate::lines::{terminal_width, wrapped};
 use crate::messages::{self, Failure, Result};
 use crate::netns;
 use crate::rules::place;
@@ -116,7 +117,11 @@ enum Answer {
 fn announce(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     let Finding { id, at, what, fix, .. } = finding;
     let [at, what] = [at, what].map(|words| messages::printable(words));
-    writeln!(out, "{id}: {at}\n  {what}\n    {}", fix.command())
+    writeln!(out, "{id}: {at}")?;
+    let lines =
+        terminal_width().map_or_else(|| vec![what.clone()], |width| wrapped(&what, width.saturating_sub(2)));
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    writeln!(out, "    {}", fix.command())
 }
 
 fn ask(out: &mut impl Write) -> io::Result<Answer> {

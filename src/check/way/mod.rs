@@ -81,7 +81,7 @@ pub(crate) fn explain(session: &mut Session, what: &Explain, out: &mut impl Writ
             director::walk(session.client()?, what)?
         }
     };
-    let width = super::show::terminal_width();
+    let width = crate::lines::terminal_width();
     show::show(out, &walk, what.json, width).and_then(|()| out.flush()).map_err(|error| unwritten(&error))?;
     if walk.dies() { Err(Failure::reported(STATUS_DIES)) } else { Ok(()) }
 }

@@ -53,5 +53,5 @@ fn stage(out: &mut impl Write, step: &Step, width: Option<usize>) -> io::Result<
 /// A text in lines that are no longer than the room on a terminal, broken between words.
 fn lines(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room else { return vec![text.to_owned()] };
-    super::super::show::wrapped(text, room)
+    crate::lines::wrapped(text, room)
 }

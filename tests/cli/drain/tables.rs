@@ -133,15 +133,27 @@ fn what_cannot_be_drained_is_told_and_changes_nothing() {
             255,
             "No such service: 'TCP 10.0.0.9:80'; ipvsadm -L -n lists them",
         ),
-        ("--drain -t 10.0.0.1:80", 2, "You need to supply the 'real-server' option for the 'drain' command"),
+        (
+            "--drain -t 10.0.0.1:80",
+            2,
+            "You need to supply the 'real-server' option for the 'drain' command; add -r ADDRESS[:PORT]",
+        ),
         ("--drain -r 10.1.0.1 --wait x", 2, "illegal wait specified: 'x'; a number from 0 to 2147483647"),
-        ("--drain -r 10.1.0.1 -w 0", 2, "Illegal 'weight' option with the 'drain' command"),
+        (
+            "--drain -r 10.1.0.1 -w 0",
+            2,
+            "Illegal 'weight' option with the 'drain' command; leave it out: -w goes with -a, -e, --explain",
+        ),
         (
             "-d -t 10.0.0.1:80 -r 10.1.0.1 --wait 3",
             2,
-            "Illegal 'wait' option with the 'delete-server' command",
+            "Illegal 'wait' option with the 'delete-server' command; leave it out: --wait goes with --drain",
         ),
-        ("--undrain --force", 2, "Illegal 'force' option with the 'undrain' command"),
+        (
+            "--undrain --force",
+            2,
+            "Illegal 'force' option with the 'undrain' command; leave it out: --force goes with --drain",
+        ),
     ] {
         assert_eq!(run(OURS, line), (status, String::new(), format!("{said}\n")), "{line}");
     }
