@@ -33,7 +33,8 @@ impl Address {
         }
     }
 
-    /// A network that is no interface's.
+    /// An address for a test, whose interface comes later.
+    #[cfg(test)]
     pub(crate) fn network(address: IpAddr, prefix: u8) -> Self {
         Self { address, prefix, link: 0, is_void: false, is_of_host: false }
     }
@@ -41,30 +42,6 @@ impl Address {
     pub(crate) fn is_single(&self) -> bool {
         self.prefix == full_prefix(self.address)
     }
-}
-
-/// The networks that addresses from one to another consist of.
-pub(crate) fn networks_between(first: IpAddr, last: IpAddr) -> Option<Vec<Address>> {
-    let (mut at, end, bits) = match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => (first.to_bits().into(), last.to_bits().into(), 32_u8),
-        (IpAddr::V6(first), IpAddr::V6(last)) => (first.to_bits(), last.to_bits(), 128),
-        _ => return None,
-    };
-    let mut networks = Vec::new();
-    while at <= end {
-        // The largest network that begins here, and is not longer than the rest.
-        let fits = |size: &u8| at.trailing_zeros() >= u32::from(*size) && end - at >= (1 << size) - 1;
-        let size = (0..bits).rev().find(fits).unwrap_or(0);
-        let address = if bits == 32 {
-            std::net::Ipv4Addr::from_bits(u32::try_from(at).ok()?).into()
-        } else {
-            std::net::Ipv6Addr::from_bits(at).into()
-        };
-        networks.push(Address::network(address, bits - size));
-        let Some(next) = at.checked_add(1 << size) else { break };
-        at = next;
-    }
-    Some(networks)
 }
 
 /// The result of a route lookup.

@@ -10,7 +10,7 @@ use super::address::Route;
 use super::answers::sources;
 use super::machine::{Machine, Scheduled, default_route_probe};
 use super::procfs;
-use super::routes::{Packet, RoutingTables, Rule};
+use super::routes::{Lookup, RoutingRule, RoutingTables};
 use super::rtnetlink::Routing;
 use super::settings::Settings;
 use crate::check::failure::{check_failure, unread};
@@ -56,19 +56,19 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
     let probes: HashSet<IpAddr> = destinations.iter().map(|to| default_route_probe(*to)).collect();
     let vip = role.map(|role| role.vip).filter(|vip| machine.holders(*vip).next().is_some());
     let from = |to: &IpAddr| vip.filter(|vip| vip.is_ipv4() == to.is_ipv4());
-    let packets: Vec<Packet> = others
+    let packets: Vec<Lookup> = others
         .into_iter()
-        .map(Packet::to)
-        .chain(probes.iter().map(|to| Packet { from: from(to), ..Packet::to(*to) }))
+        .map(Lookup::to)
+        .chain(probes.iter().map(|to| Lookup { from: from(to), ..Lookup::to(*to) }))
         .collect();
     let found = routing.look_up(&packets).map_err(unread)?;
     machine.lookups.extend(packets.iter().map(|packet| packet.to).zip(found));
     // The default route may leave by another interface than packets to its gateway itself.
     let gateway = |probe: &IpAddr| match machine.route(*probe) {
-        Route::Via(gateway, _) if !machine.lookups.contains_key(&gateway) => Some(Packet::to(gateway)),
+        Route::Via(gateway, _) if !machine.lookups.contains_key(&gateway) => Some(Lookup::to(gateway)),
         _ => None,
     };
-    let gateways: Vec<Packet> = probes.iter().filter_map(gateway).collect();
+    let gateways: Vec<Lookup> = probes.iter().filter_map(gateway).collect();
     let found = routing.look_up(&gateways).map_err(unread)?;
     machine.lookups.extend(gateways.iter().map(|packet| packet.to).zip(found));
     machine.routes = match role {
@@ -83,10 +83,10 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
 /// and, if its port is unknown, from each port that a rule is about.
 fn routes_of(role: &RealServer, machine: &Machine, routing: &mut Routing) -> io::Result<RoutingTables> {
     let (all, rules) = (routing.routes()?, routing.rules()?);
-    let printed = |rule: &Rule| (rule.mark, role.port.or(rule.port));
+    let printed = |rule: &RoutingRule| (rule.mark, role.port.or(rule.port));
     let kinds: BTreeSet<_> = rules.iter().map(printed).chain([(None, role.port)]).collect();
-    let packet = |from, (mark, port)| Packet { to: default_route_probe(role.vip), from, port, mark };
-    let packets: Vec<Packet> = sources(role, machine)
+    let packet = |from, (mark, port)| Lookup { to: default_route_probe(role.vip), from, port, mark };
+    let packets: Vec<Lookup> = sources(role, machine)
         .into_iter()
         .flat_map(|from| kinds.iter().map(move |kind| packet(from, *kind)))
         .collect();

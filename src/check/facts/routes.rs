@@ -11,7 +11,7 @@ pub(crate) const STANDARD_TABLES: [u32; 3] = [253, MAIN, 255];
 
 /// A packet of this machine whose route is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packet {
+pub(crate) struct Lookup {
     pub(crate) to: IpAddr,
     pub(crate) from: Option<IpAddr>,
     /// Its TCP source port.
@@ -20,7 +20,7 @@ pub(crate) struct Packet {
     pub(crate) mark: Option<u32>,
 }
 
-impl Packet {
+impl Lookup {
     pub(crate) fn to(to: IpAddr) -> Self {
         Self { to, from: None, port: None, mark: None }
     }
@@ -30,7 +30,7 @@ impl Packet {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct RoutingTables {
     pub(crate) all: Vec<RouteEntry>,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<RoutingRule>,
     /// The routes of answers to remote clients.
     pub(crate) answers: Vec<Route>,
 }
@@ -100,7 +100,7 @@ pub(crate) enum RouteEntryKind {
 
 /// A rule that selects a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rule {
+pub(crate) struct RoutingRule {
     /// The firewall mark of the packets that it matches.
     pub(crate) mark: Option<u32>,
     /// The first source port that it matches.

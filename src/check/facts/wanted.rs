@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::address::Route;
 use super::machine::{Link, LinkKind, Neighbour};
-use super::routes::Packet;
+use super::routes::Lookup;
 use super::rtnetlink::Routing;
 use crate::check::failure::STATUS_NOT_CHECKED;
 use crate::command::Wanted;
@@ -100,7 +100,7 @@ fn index_for(routing: &mut Routing, address: IpAddr) -> std::io::Result<Option<u
     if let Some(own) = around.max_by_key(|own| own.prefix) {
         return Ok(Some(own.link));
     }
-    let routes = routing.look_up(&[Packet::to(address)])?;
+    let routes = routing.look_up(&[Lookup::to(address)])?;
     Ok(routes.first().copied().and_then(Route::link))
 }
 

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::values::{network, protocol_number, range};
-use crate::check::facts::address::Address;
 
 pub(super) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get(key)?.as_str()
@@ -39,11 +39,11 @@ pub(super) fn numbers(values: &[&Value]) -> Option<Vec<u8>> {
     words(values)?.iter().map(|word| protocol_number(word)).collect()
 }
 
-pub(super) fn networks(values: &[&Value]) -> Option<Vec<Address>> {
+pub(super) fn networks(values: &[&Value]) -> Option<Vec<IpNet>> {
     let one = |value: &&Value| match (value.get("prefix"), value.get("range").and_then(Value::as_array)) {
         (Some(prefix), _) => {
             let address: IpAddr = text(prefix, "addr")?.parse().ok()?;
-            Some(vec![Address::network(address, u8::try_from(prefix.get("len")?.as_u64()?).ok()?)])
+            Some(vec![IpNet::new(address, u8::try_from(prefix.get("len")?.as_u64()?).ok()?).ok()?])
         }
         (None, Some(ends)) => {
             let [first, last] = ends.as_slice() else { return None };

@@ -9,7 +9,8 @@ use ipvs::Family;
 
 use super::rules::{Action, Base, Condition, Hook, Packet, Rule, RuleTable, is_named};
 use super::ruleset::Ruleset;
-use crate::check::facts::address::{Address, Route};
+use super::values::single;
+use crate::check::facts::address::Route;
 use crate::check::facts::machine::Machine;
 use crate::check::fix::{Fix, IptablesRule, Step, Word};
 
@@ -79,7 +80,7 @@ impl Ruleset {
         let rules = self.tables.iter().flat_map(|table| table.chains.values().flatten());
         let tests = rules.filter(|rule| matches!(rule.action, Action::Mark(_))).flat_map(|rule| &rule.tests);
         let singles = tests.filter_map(|(condition, _)| match condition {
-            Condition::To(all) => Some(all.iter().filter(|one| one.is_single()).map(|one| one.address)),
+            Condition::To(all) => Some(all.iter().filter_map(single)),
             _ => None,
         });
         singles.flatten()
@@ -154,7 +155,7 @@ fn matches_nothing(condition: &Condition, machine: &Machine) -> Option<String> {
     // A rule by mark may route any address here.
     let by_mark = machine.routes.rules.iter().any(|rule| rule.mark.is_some());
     match condition {
-        Condition::To(all) if !by_mark && all.iter().all(|one| one.is_single() && is_other(one.address)) => {
+        Condition::To(all) if !by_mark && all.iter().all(|one| single(one).is_some_and(is_other)) => {
             Some("for an address that this director does not have".to_owned())
         }
         Condition::Arrives(names) => {
@@ -228,7 +229,6 @@ impl Rule {
             _ => None,
         });
         let packet = Packet::of(family, *protocol.filter(|_| is_it)?);
-        let single = |one: &Address| one.is_single().then_some(one.address);
         let port = |range: &RangeInclusive<u16>| (range.start() == range.end()).then_some(*range.start());
         let mut packets = vec![packet];
         for condition in wanted() {
@@ -347,7 +347,7 @@ mod tests {
             );
         }
         machine.routes.rules =
-            vec![crate::check::facts::routes::Rule { mark: Some(7), port: None, table: 7 }];
+            vec![crate::check::facts::routes::RoutingRule { mark: Some(7), port: None, table: 7 }];
         let printed = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.168.1.99/32 -j MARK --set-xmark 0x7/0xffffffff\n";
         let ruleset = Ruleset::new(tables(printed, "iptables", Family::V4));
         assert_eq!(ruleset.misplaced(7, Family::V4, &machine), None, "routed here by the mark");

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use ipnet::IpNet;
 use ipvs::Family;
-
-use crate::check::facts::address::Address;
 
 /// Where packets meet the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +77,8 @@ impl Packet {
 pub(crate) enum Condition {
     Family(Family),
     Protocol(Vec<u8>),
-    /// Networks, as addresses with a prefix.
-    From(Vec<Address>),
-    To(Vec<Address>),
+    From(Vec<IpNet>),
+    To(Vec<IpNet>),
     FromPort(Vec<RangeInclusive<u16>>),
     ToPort(Vec<RangeInclusive<u16>>),
     /// Types, and codes unless any is meant.
@@ -106,11 +104,11 @@ const LOWEST: u16 = 512;
 impl Condition {
     /// Whether a packet fulfils it; none if that is not known.
     fn holds(&self, packet: &Packet) -> Option<bool> {
-        let within = |address: Option<IpAddr>, networks: &[Address]| {
+        let within = |address: Option<IpAddr>, networks: &[IpNet]| {
             // Networks of this size are all addresses.
-            let is_all = networks.iter().any(|network| network.prefix == 0);
+            let is_all = networks.iter().any(|network| network.prefix_len() == 0);
             address.map_or(is_all.then_some(true), |address| {
-                Some(networks.iter().any(|network| network.spans(address)))
+                Some(networks.iter().any(|network| network.contains(&address)))
             })
         };
         let of_ports = |port: Option<u16>, ranges: &[RangeInclusive<u16>]| {

@@ -1,6 +1,8 @@
 //! Values as the tools of packet filters write them.
 
-use crate::check::facts::address::{Address, full_prefix, networks_between};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
 /// A protocol by name or number.
 pub(super) fn protocol_number(word: &str) -> Option<u8> {
@@ -21,14 +23,19 @@ pub(super) fn protocol_number(word: &str) -> Option<u8> {
 }
 
 /// Networks `ADDRESS[/PREFIX],...`.
-pub(super) fn networks(list: &str) -> Option<Vec<Address>> {
+pub(super) fn networks(list: &str) -> Option<Vec<IpNet>> {
     list.split(',').map(network).collect()
 }
 
 /// A range `FIRST-LAST` of addresses, as networks.
-pub(super) fn range(word: &str) -> Option<Vec<Address>> {
+pub(super) fn range(word: &str) -> Option<Vec<IpNet>> {
     let (first, last) = word.split_once('-')?;
-    networks_between(first.parse().ok()?, last.parse().ok()?)
+    let networks = match (first.parse().ok()?, last.parse().ok()?) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => IpSubnets::V4(Ipv4Subnets::new(first, last, 0)),
+        (IpAddr::V6(first), IpAddr::V6(last)) => IpSubnets::V6(Ipv6Subnets::new(first, last, 0)),
+        _ => return None,
+    };
+    Some(networks.collect())
 }
 
 /// Flags of TCP, `NAME,...`.
@@ -37,22 +44,21 @@ pub(super) fn flags(list: &str) -> Option<u8> {
 }
 
 /// A network `ADDRESS[/PREFIX]`, or with a netmask that is a prefix.
-pub(super) fn network(word: &str) -> Option<Address> {
-    let (address, prefix) =
-        word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
-    let address = address.parse().ok()?;
-    let full = full_prefix(address);
-    let prefix = match prefix {
-        None => full,
-        Some(prefix) => match prefix.parse::<std::net::Ipv4Addr>() {
-            Ok(mask) => {
-                let length = mask.to_bits().leading_ones();
-                (mask.to_bits().count_ones() == length).then_some(u8::try_from(length).ok()?)?
-            }
-            Err(_) => prefix.parse().ok().filter(|prefix| *prefix <= full)?,
-        },
+pub(super) fn network(word: &str) -> Option<IpNet> {
+    let Some((address, length)) = word.split_once('/') else {
+        return word.parse::<IpAddr>().ok().map(IpNet::from);
     };
-    Some(Address::network(address, prefix))
+    let address: IpAddr = address.parse().ok()?;
+    let length = match length.parse() {
+        Ok(mask) => ipnet::ip_mask_to_prefix(mask).ok()?,
+        Err(_) => length.parse().ok()?,
+    };
+    IpNet::new(address, length).ok()
+}
+
+/// The address of a network that is a single one.
+pub(super) fn single(network: &IpNet) -> Option<IpAddr> {
+    (network.prefix_len() == network.max_prefix_len()).then_some(network.addr())
 }
 
 /// Flags of TCP, by name.
@@ -116,14 +122,13 @@ mod tests {
         for (word, expected) in [
             ("192.168.1.99-192.168.1.103", "192.168.1.99/32 192.168.1.100/30"),
             ("10.0.0.1-10.0.0.1", "10.0.0.1/32"),
-            ("0.0.0.0-255.255.255.255", "0.0.0.0/1 128.0.0.0/1"),
+            ("0.0.0.0-255.255.255.255", "0.0.0.0/0"),
             ("2001:db8::2-2001:db8::5", "2001:db8::2/127 2001:db8::4/127"),
-            ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/1 8000::/1"),
+            ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"),
             ("10.0.0.2-10.0.0.1", ""),
         ] {
             let networks = range(word).unwrap();
-            let words: Vec<String> =
-                networks.iter().map(|it| format!("{}/{}", it.address, it.prefix)).collect();
+            let words: Vec<String> = networks.iter().map(IpNet::to_string).collect();
             assert_eq!(words.join(" "), expected, "{word}");
         }
         for word in ["10.0.0.1", "10.0.0.1-::1", "a-b"] {

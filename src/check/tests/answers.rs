@@ -6,7 +6,7 @@ use super::{ETH0, ip};
 use crate::check::facts::address::Route;
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Connection, Listener, Neighbour, TcpState};
-use crate::check::facts::routes::{Hop, RouteEntry, Rule};
+use crate::check::facts::routes::{Hop, RouteEntry, RoutingRule};
 use crate::command::Method;
 
 fn neighbour(address: &str, ethernet: Option<[u8; 6]>) -> Neighbour {
@@ -135,7 +135,7 @@ fn answers_past_the_director() {
     assert_one(
         &found(Method::DirectRouting, |server| {
             by_director(server);
-            let used = Rule { mark: None, port: None, table: 100 };
+            let used = RoutingRule { mark: None, port: None, table: 100 };
             server.machine.routes.rules = vec![used];
             server.machine.routes.all = vec![RouteEntry { table: 101, ..route("10.0.0.0", 8) }];
         }),

@@ -9,7 +9,7 @@ use super::gallery::{
 use super::{ETH0, ip};
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind};
-use crate::check::facts::routes::Rule;
+use crate::check::facts::routes::RoutingRule;
 
 const REDIRECTS: &[(&str, u32)] =
     &[("net/ipv4/conf/eth0/forwarding", 1), ("net/ipv4/conf/eth0/send_redirects", 1)];
@@ -111,7 +111,7 @@ fn requests_for_the_address_that_are_dropped() {
             director.machine.lookups.insert(ip("10.0.0.254"), Route::OnLink(ETH1));
         }),
         ("a rule may route answers back", |director| {
-            director.machine.routes.rules.push(Rule { mark: None, port: None, table: 7 });
+            director.machine.routes.rules.push(RoutingRule { mark: None, port: None, table: 7 });
         }),
     ];
     for (twin, change) in twins {

@@ -7,7 +7,7 @@ use crate::check::checks::strict::{RP_FILTER, strict_rp_filter};
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind, Machine};
-use crate::check::facts::routes::{Rule, STANDARD_TABLES};
+use crate::check::facts::routes::{RoutingRule, STANDARD_TABLES};
 use crate::check::facts::table::address;
 use crate::check::finding::Finding;
 use crate::check::fix::Fix;
@@ -41,7 +41,7 @@ fn reverse_path(director: &Examined<'_>) -> Vec<Finding> {
 fn dropped_arp(director: &Examined<'_>) -> Vec<Finding> {
     const STRICT: u32 = 1;
     let machine = &director.machine;
-    let is_standard = |rule: &Rule| STANDARD_TABLES.contains(&rule.table);
+    let is_standard = |rule: &RoutingRule| STANDARD_TABLES.contains(&rule.table);
     if !machine.routes.rules.iter().all(is_standard) {
         return Vec::new();
     }

@@ -1,8 +1,10 @@
 //! `rp_filter` on the interface where the director's packets arrive.
 
+use ipnet::IpNet;
+
 use crate::check::checks::strict::{RP_FILTER, strict_rp_filter};
 use crate::check::checks::value::{Check, OfServer};
-use crate::check::facts::address::{Address, Route};
+use crate::check::facts::address::Route;
 use crate::check::facts::machine::{Link, LinkKind, Machine};
 use crate::check::facts::routes::{RouteEntry, RouteEntryKind};
 use crate::check::finding::Finding;
@@ -32,7 +34,7 @@ fn wire<'a>(role: &RealServer, machine: &'a Machine) -> Option<&'a Link> {
             route.prefix > 0
                 && route.gateway.is_none()
                 && route.kind == RouteEntryKind::Unicast
-                && Address::network(route.to, route.prefix).spans(role.vip)
+                && IpNet::new(route.to, route.prefix).is_ok_and(|network| network.contains(&role.vip))
         };
         let mut routes = machine.routes.all.iter().filter(spans);
         routes.find_map(|route| {

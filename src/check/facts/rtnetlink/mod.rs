@@ -22,7 +22,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use super::address::{Address, Route, full_prefix};
 use super::machine::{Link, Neighbour};
 use super::protocols::TCP;
-use super::routes::{Packet, RouteEntry, Rule};
+use super::routes::{Lookup, RouteEntry, RoutingRule};
 
 /// How many route lookups a datagram holds at first. Their replies wait in the socket, whose receive buffer may be
 /// too small for all (`net.core.rmem_default`). The requests fit into every send buffer: 16 of at most 96 bytes, and
@@ -89,7 +89,7 @@ impl Routing {
     }
 
     /// The rules that select among routing tables; none if the kernel has only one table.
-    pub(crate) fn rules(&mut self) -> io::Result<Vec<Rule>> {
+    pub(crate) fn rules(&mut self) -> io::Result<Vec<RoutingRule>> {
         match self.dump(&RouteNetlinkMessage::GetRule(RuleMessage::default())) {
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
             rules => Ok(rules?.into_iter().filter_map(values::rule).collect()),
@@ -97,7 +97,7 @@ impl Routing {
     }
 
     /// The routes of packets, by all rules and tables.
-    pub(crate) fn look_up(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
+    pub(crate) fn look_up(&mut self, packets: &[Lookup]) -> io::Result<Vec<Route>> {
         let (mut routes, mut rest) = (Vec::new(), packets);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.batch.min(rest.len()));
@@ -116,7 +116,7 @@ impl Routing {
         Ok(routes)
     }
 
-    fn look_up_batch(&mut self, packets: &[Packet]) -> io::Result<Vec<Route>> {
+    fn look_up_batch(&mut self, packets: &[Lookup]) -> io::Result<Vec<Route>> {
         let requests = packets.iter().map(|packet| RouteNetlinkMessage::GetRoute(request(packet)));
         let first = self.send(requests, 0)?;
         let mut routes = vec![Route::Unreachable; packets.len()];
@@ -237,8 +237,8 @@ fn messages(datagram: &[u8]) -> impl Iterator<Item = (NetlinkHeader, Result<Repl
     })
 }
 
-fn request(packet: &Packet) -> RouteMessage {
-    let Packet { to, from, port, mark } = *packet;
+fn request(packet: &Lookup) -> RouteMessage {
+    let Lookup { to, from, port, mark } = *packet;
     let mut request = RouteMessage::default();
     request.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     request.header.destination_prefix_length = full_prefix(to);
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn ways_whose_answers_were_lost_are_asked_for_again() {
-        let to: Vec<Packet> = (1..=40).map(|host| Packet::to(IpAddr::from([127, 0, 0, host]))).collect();
+        let to: Vec<Lookup> = (1..=40).map(|host| Lookup::to(IpAddr::from([127, 0, 0, host]))).collect();
         let mut routing = Routing::open().unwrap();
         let expected = vec![Route::Local; to.len()];
         assert_eq!(routing.look_up(&to).unwrap(), expected);

@@ -14,7 +14,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkKind, Neighbour};
-use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind, Rule};
+use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind, RoutingRule};
 
 pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(message) = message else { return None };
@@ -191,9 +191,9 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-pub(super) fn rule(message: RouteNetlinkMessage) -> Option<Rule> {
+pub(super) fn rule(message: RouteNetlinkMessage) -> Option<RoutingRule> {
     let RouteNetlinkMessage::NewRule(message) = message else { return None };
-    let mut rule = Rule { mark: None, port: None, table: message.header.table.into() };
+    let mut rule = RoutingRule { mark: None, port: None, table: message.header.table.into() };
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::FwMark(mark) => rule.mark = Some(*mark),
