@@ -2,6 +2,8 @@
 //! kernel is not loaded, because it would load that.
 
 pub(crate) mod dropped;
+#[cfg(test)]
+mod grammar;
 pub(crate) mod iptables;
 mod json;
 pub(crate) mod marked;
