@@ -1,6 +1,8 @@
 //! Running programs that manage a director by their own configuration.
 
-use std::ffi::OsStr;
+mod keepalived;
+
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -58,28 +60,35 @@ impl Supervisors {
     pub(crate) fn running(proc: &Path) -> Self {
         let network = |process: &Path| fs::read_link(process.join("ns/net"));
         let own = network(&proc.join("self")).ok();
-        let mut all = Self { are_hidden: is_elsewhere(proc), ..Self::default() };
-        // Not `fs::read_dir`, which panics if the directory cannot be closed.
-        let folder = fs::File::open(proc).ok().and_then(|folder| Dir::read_from(folder).ok());
-        for entry in folder.into_iter().flatten().flatten() {
-            let name = entry.file_name().to_bytes();
-            if !name.iter().all(u8::is_ascii_digit) {
-                continue;
-            }
-            let process = proc.join(OsStr::from_bytes(name));
+        let mut all = Self { are_hidden: is_elsewhere(proc), ..Self::seen_without_process(proc) };
+        for process in processes(proc) {
             let comm = fs::read_to_string(process.join("comm"));
             all.are_hidden |= is_denied(&comm);
-            let comm = comm.unwrap_or_default();
-            let known = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
+            let known = program_of(&process, &comm.unwrap_or_default());
             // Whose network namespace may not be seen is probably in this one.
             let is_here = |network: io::Result<PathBuf>| is_denied(&network) || network.ok() == own;
-            let known = known.filter(|_| is_here(network(&process)) && may_change_the_table(proc, &process));
+            let known = known.filter(|_| is_here(network(&process)) || keepalived::manages(&process, proc));
+            let known = known.filter(|_| may_change_the_table(proc, &process));
             if let Some(Program { name, fills_table, moves_addresses }) = known {
                 all.fill_table = all.fill_table.or(fills_table.then_some(name));
                 all.move_addresses = all.move_addresses.or(moves_addresses.then_some(name));
             }
         }
         all
+    }
+
+    /// What shows in this network namespace, whatever processes can be seen: those of other containers cannot.
+    fn seen_without_process(proc: &Path) -> Self {
+        let read = |file: &str| fs::read_to_string(proc.join("net").join(file)).unwrap_or_default();
+        let has_link = read("dev").lines().any(|line| line.trim_start().starts_with("kube-ipvs0:"));
+        // A socket of VRRP, which is IP protocol 112.
+        let is_vrrp = |row: &str| row.split_whitespace().nth(1).is_some_and(|local| local.ends_with(":0070"));
+        let speaks_vrrp = ["raw", "raw6"].iter().any(|file| read(file).lines().any(is_vrrp));
+        Self {
+            fill_table: has_link.then_some("kube-proxy"),
+            move_addresses: speaks_vrrp.then_some("a program that speaks VRRP"),
+            are_hidden: false,
+        }
     }
 }
 
@@ -100,13 +109,41 @@ fn is_elsewhere(proc: &Path) -> bool {
 
 /// Whether a supervisor has services in its configuration, as far as that is known: keepalived may do VRRP alone.
 pub(crate) fn has_services(name: &str) -> bool {
-    const KEEPALIVED: &str = "/etc/keepalived/keepalived.conf";
-    name == "keepalived" && fs::read_to_string(KEEPALIVED).is_ok_and(|text| names_a_service(&text))
+    let is_it = |process: &PathBuf| {
+        let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        program_of(process, &comm).is_some_and(|program| program.name == name)
+    };
+    name == "keepalived"
+        && processes(Path::new("/proc")).any(|it| is_it(&it) && keepalived::has_services(&it))
 }
 
-/// Whether keepalived's configuration has a virtual server, outside of comments.
-fn names_a_service(text: &str) -> bool {
-    text.lines().any(|line| line.trim_start().starts_with("virtual_server "))
+/// A running program that makes the services of its configuration when it starts, and never again.
+pub(crate) fn makes_once() -> Option<&'static str> {
+    Supervisors::running(Path::new("/proc")).fill_table.filter(|name| has_services(name))
+}
+
+/// The program that a process runs, by its own name for itself or by that of its file: either may be another.
+fn program_of(process: &Path, comm: &str) -> Option<&'static Program> {
+    let by_comm = PROGRAMS.iter().find(|program| is_called(comm.trim_end(), program.name));
+    by_comm.or_else(|| {
+        let file = fs::read_link(process.join("exe")).ok()?;
+        let name = file.file_name()?.to_str()?;
+        let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+        PROGRAMS.iter().find(|program| program.name == name)
+    })
+}
+
+/// The folders of all processes.
+fn processes(proc: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_number = |name: &OsString| name.as_bytes().iter().all(u8::is_ascii_digit);
+    names_in(proc).into_iter().filter(is_number).map(|name| proc.join(name))
+}
+
+/// The names in a folder. (`fs::read_dir` panics if the folder cannot be closed.)
+fn names_in(folder: &Path) -> Vec<OsString> {
+    let folder = fs::File::open(folder).ok().and_then(|folder| Dir::read_from(folder).ok());
+    let entries = folder.into_iter().flatten().flatten();
+    entries.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned()).collect()
 }
 
 /// Whether a process may change the kernel's table: anybody can give a process any name. It is root's, or it has
@@ -134,12 +171,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keepalived_may_have_no_services() {
-        assert!(names_a_service("vrrp_instance a {\n}\n  virtual_server 192.0.2.1 80 {\n"));
-        assert!(!names_a_service("vrrp_instance a {\n}\n# virtual_server 192.0.2.1 80 {\n"));
-    }
-
-    #[test]
     fn a_supervisor_is_known_by_its_name() {
         let does = |fill_table, move_addresses| Supervisors { fill_table, move_addresses, are_hidden: false };
         for (name, expected) in [
@@ -165,6 +196,45 @@ mod tests {
                 std::os::unix::fs::symlink(network, proc.path().join(pid).join("ns/net")).unwrap();
             }
             assert_eq!(Supervisors::running(proc.path()), Supervisors::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_supervisor_shows_without_its_process() {
+        for (file, text, fill_table, move_addresses) in [
+            ("dev", "Inter-|\n face |bytes\n    lo: 1 2\nkube-ipvs0: 0 0\n", Some("kube-proxy"), None),
+            ("dev", "    lo: 1 2\n  kube-br: 0 0\n", None, None),
+            (
+                "raw",
+                "  sl  local_address rem_address   st\n 112: 00000000:0070 00000000:0000 07 0:0\n",
+                None,
+                Some("a program that speaks VRRP"),
+            ),
+            ("raw", "   1: 00000000:0001 00000000:0070 07 0:0\n", None, None),
+        ] {
+            let proc = tempfile::tempdir().unwrap();
+            fs::create_dir(proc.path().join("net")).unwrap();
+            fs::write(proc.path().join("net").join(file), text).unwrap();
+            let found = Supervisors::running(proc.path());
+            assert_eq!((found.fill_table, found.move_addresses), (fill_table, move_addresses), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_supervisor_is_known_by_its_file() {
+        for (file, expected) in [
+            ("/usr/sbin/keepalived", Some("keepalived")),
+            ("/usr/sbin/keepalived (deleted)", Some("keepalived")),
+            ("/usr/bin/keepalived-exporter", None),
+            ("/usr/bin/perl", None),
+        ] {
+            let proc = tempfile::tempdir().unwrap();
+            let process = proc.path().join("17");
+            fs::create_dir(&process).unwrap();
+            fs::write(process.join("comm"), "lb-agent\n").unwrap();
+            fs::write(process.join("status"), "Name:\tx\nUid:\t0\t0\t0\t0\n").unwrap();
+            std::os::unix::fs::symlink(file, process.join("exe")).unwrap();
+            assert_eq!(Supervisors::running(proc.path()).fill_table, expected, "{file}");
         }
     }
 

@@ -11,6 +11,7 @@ use crate::command::ChangeRequest;
 use crate::format::{self, method_option};
 use crate::messages::{self, Surprise, warning};
 use crate::option_table::OptionKey;
+use crate::supervisors;
 
 /// Schedulers that ignore every weight except 0, and those to use instead.
 const WEIGHTLESS: [(&str, &str); 3] = [("rr", "wrr"), ("lc", "wlc"), ("dh", "wrr")];
@@ -57,6 +58,9 @@ fn about_change(request: &ChangeRequest, change: &Change, current: &Current) -> 
             }
             warnings.extend(weight(request, new, current));
             warnings
+        }
+        Change::Flush | Change::DeleteService(_) => {
+            supervisors::makes_once().map(warning::made_once).into_iter().collect()
         }
         _ => Vec::new(),
     }

@@ -19,6 +19,14 @@ pub(crate) fn marked_port(typed: u16, method: &str) -> String {
     )
 }
 
+/// Services were deleted that a program makes when it starts, and not again.
+pub(crate) fn made_once(program: &str) -> String {
+    format!(
+        "warning: {program} runs, and makes the services of its configuration only when it starts; this makes them again: \
+         systemctl restart {program}"
+    )
+}
+
 /// A weight without effect, and the command that gives it one.
 pub(crate) fn weight(weight: u32, scheduler: &Scheduler, edit: &str) -> String {
     format!(

@@ -142,7 +142,7 @@ fn no_fix_gives_a_standby_that_serves_too_the_address() {
 fn a_supervisor_beside_an_empty_table_is_found() {
     let cluster = standby();
     let pid = cluster.succeed("backup", &supervised_by("keepalived"));
-    cluster.succeed("backup", "ipvsadm -C");
+    assert_eq!(cluster.succeed("backup", "ipvsadm -C"), "");
     // It may do nothing but move addresses.
     assert_eq!(findings(&cluster), vec![]);
     let configuration = "/etc/keepalived/keepalived.conf";
@@ -154,5 +154,11 @@ fn a_supervisor_beside_an_empty_table_is_found() {
         "ipvsadm -A -t 192.168.1.100:80 -s rr && ipvsadm -a -t 192.168.1.100:80 -r 192.168.1.11",
     );
     assert!(findings(&cluster).iter().all(|(id, ..)| id != "supervisor-idle"));
+    for line in ["ipvsadm -D -t 192.168.1.100:80", "ipvsadm -C"] {
+        let said = cluster.succeed("backup", line);
+        let warning =
+            "warning: keepalived runs, and makes the services of its configuration only when it starts; ";
+        assert!(said.starts_with(warning), "{line}: {said}");
+    }
     cluster.succeed("backup", &format!("kill {pid}; rm {configuration}"));
 }
