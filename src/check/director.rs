@@ -14,6 +14,7 @@ use super::facts::connections::{self, Count, Expiry};
 use super::facts::machine::Machine;
 use super::facts::saved::{self, SavedFile};
 use super::facts::table::{self, Table, address};
+use super::facts::ways::{self, ClientWay};
 use super::facts::{neighbours, read};
 use super::failure::refused;
 use super::firewall;
@@ -27,6 +28,8 @@ pub(crate) struct Director {
     pub(crate) daemons: Vec<SyncDaemon>,
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) connections: Count,
+    /// The ways of answers to clients that wait in vain for masqueraded servers.
+    pub(crate) ways: Vec<ClientWay>,
     /// How full the tables are; none before Linux 7.2, which has no limit.
     pub(crate) load: Option<TableLoad>,
     /// The CPUs on which the kernel brings counters up to date, as it lists them; none if they cannot be chosen.
@@ -89,10 +92,12 @@ pub(crate) fn read(client: &mut Client, table: Table, file: Option<&Path>, probe
     let timeouts = client.timeouts().map_err(refused)?;
     let expiry = Expiry::new(timeouts, machine.sysctl("net/ipv4/vs/secure_tcp"));
     let (connections, settled) = connections::count(client, &table, expiry).map_err(refused)?;
+    let ways = ways::read(&table, &connections, &mut machine);
     Ok(Director {
         daemons,
         timeouts: Some(timeouts),
         connections,
+        ways,
         unseen: settled.err().map(|unsettled| format!("some connections: {unsettled}")).into_iter().collect(),
         load: TableLoad::read().map_err(refused)?,
         estimating: fs::read_to_string("/proc/sys/net/ipv4/vs/est_cpulist").ok(),

@@ -1,6 +1,7 @@
 //! Everything known about a real server, and how it is read.
 
 use super::facts::machine::Machine;
+use super::facts::udp::{self, UdpAnswers};
 use super::facts::{answers, neighbours, read};
 use super::firewall;
 use super::firewall::ruleset::Ruleset;
@@ -14,6 +15,7 @@ pub(crate) struct Server {
     /// The rules of the packet filters.
     pub(crate) rules: Ruleset,
     pub(crate) machine: Machine,
+    pub(crate) udp: UdpAnswers,
 }
 
 /// All that is known of this machine as a real server.
@@ -22,5 +24,5 @@ pub(crate) fn read(role: RealServer) -> Result<Server> {
     let mut machine = read::machine(&destinations.collect(), Some(&role))?;
     let silent = answers::silent_gateways(&machine);
     neighbours::probe_again(&mut machine, &silent);
-    Ok(Server { rules: firewall::read(), machine, role })
+    Ok(Server { rules: firewall::read(), udp: udp::read(&role), machine, role })
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cluster;
+mod designs;
 mod documents;
 mod explain;
 mod faults;
@@ -14,6 +15,7 @@ mod limits;
 mod logins;
 mod mended;
 mod missing;
+mod mistyped;
 mod names;
 mod netns;
 mod nftables;

@@ -244,3 +244,48 @@ pub(crate) fn examine(trouble: Trouble, server: &DestinationEntry) -> Fix {
         _ => Fix::look(format!("ip route get {address}")),
     }
 }
+
+/// Deletes a route.
+pub(crate) fn delete_route(route: &RouteEntry) -> RouteStep {
+    let is_main = route.table == MAIN;
+    RouteStep {
+        family: Family::from(route.to),
+        how: RouteChange::Delete,
+        to: format!("{}/{}", route.to, route.prefix),
+        words: if is_main { Vec::new() } else { words(&format!("table {}", route.table)) },
+        is_main,
+    }
+}
+
+/// A rule that gives clients' packets to a masqueraded server, from one network or from all, this director's address.
+pub(crate) fn masquerade(
+    director: &Director,
+    service: &ServiceId,
+    server: &DestinationId,
+    network: Option<&str>,
+) -> Step {
+    let is_udp = matches!(service, ServiceId::Address { protocol: ipvs::Protocol::Udp, .. });
+    let protocol = if is_udp { "udp" } else { "tcp" };
+    let DestinationId { address, port } = *server;
+    match firewall::tool(&director.rules, Family::from(address)) {
+        firewall::Tool::Nft => {
+            let ip = if address.is_ipv4() { "ip" } else { "ip6" };
+            let from = network.map_or(String::new(), |network| format!("{ip} saddr {network} "));
+            let to = if port == 0 {
+                format!("meta l4proto {protocol}")
+            } else {
+                format!("{protocol} dport {port}")
+            };
+            Step::Firewall(format!(
+                "nft 'add table {ip} ipvs; add chain {ip} ipvs beside {{ type nat hook postrouting priority srcnat; }}; \
+                 add rule {ip} ipvs beside {from}{ip} daddr {address} {to} masquerade'"
+            ))
+        }
+        firewall::Tool::Iptables(tool) => {
+            let from = network.map_or(String::new(), |network| format!("-s {network} "));
+            let port = if port == 0 { String::new() } else { format!(" --dport {port}") };
+            let rule = format!("{from}-d {address} -p {protocol}{port} -j MASQUERADE");
+            Step::Iptables(IptablesRule::append(tool, "nat", "POSTROUTING", words(&rule)))
+        }
+    }
+}

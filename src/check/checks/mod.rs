@@ -4,6 +4,7 @@
 mod director;
 mod discovery;
 pub(crate) mod fixes;
+mod full;
 mod server;
 mod strict;
 mod value;

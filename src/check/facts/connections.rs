@@ -1,5 +1,7 @@
 //! The director's connections, counted for what they show about the servers.
 
+mod forged;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,8 +56,11 @@ impl Expiry {
 #[derive(Debug, Clone, Default)]
 struct ServerConnections {
     all: usize,
+    clients: HashSet<IpAddr>,
     /// Those that have waited for the server for less than two seconds.
     opening: usize,
+    /// The clients of all that wait, also of those whose answers the server sends again and again, and for how long at least.
+    unanswered: Vec<(IpAddr, u64)>,
     /// How long the others have waited.
     stuck: Vec<u64>,
     /// The clients of those, and how long each has waited.
@@ -94,6 +99,8 @@ pub(crate) struct Stuck {
 pub(crate) struct Count {
     counted: HashMap<(ServiceId, DestinationId), ServerConnections>,
     orphans: BTreeMap<(ServiceId, SocketAddr), usize>,
+    /// How many connections each client has, to any service.
+    clients: HashMap<IpAddr, usize>,
 }
 
 impl Count {
@@ -111,28 +118,11 @@ impl Count {
         let is_one = counted.waiting.iter().all(|(client, _)| Some(*client) == first);
         let others_are_served = counted.served.iter().any(|(client, _)| Some(*client) != first);
         let is_few = count < 3 || count * 4 < counted.all || is_one && others_are_served;
-        (!has_recovered && !is_few).then_some(Stuck { count, all: counted.all, newest })
-    }
-
-    /// Whether packets with forged senders explain the connections of a service that wait: they come from many clients, of which none
-    /// comes twice, and wait for all its servers alike. What is wrong with one server shows on that one alone, and clients that are
-    /// not served try again.
-    pub(crate) fn is_flood(&self, service: &ServiceId, servers: &[DestinationId]) -> bool {
-        const MANY: usize = 10;
-        let of = |server: &DestinationId| self.counted.get(&(*service, *server));
-        let stuck: Vec<usize> =
-            servers.iter().map(|server| of(server).map_or(0, |counted| counted.stuck.len())).collect();
-        let clients: Vec<IpAddr> = servers
-            .iter()
-            .filter_map(of)
-            .flat_map(|counted| counted.waiting.iter().map(|(client, _)| *client))
-            .collect();
-        let distinct: HashSet<&IpAddr> = clients.iter().collect();
-        let (least, most) = (stuck.iter().min().unwrap_or(&0), stuck.iter().max().unwrap_or(&0));
-        servers.len() > 1
-            && clients.len() >= MANY
-            && distinct.len() * 10 >= clients.len() * 9
-            && least * 3 >= *most
+        (!has_recovered && !is_few && self.are_clients(&counted.waiting)).then_some(Stuck {
+            count,
+            all: counted.all,
+            newest,
+        })
     }
 
     /// Whether a server has accepted connections and none waits for it.
@@ -178,6 +168,22 @@ impl Count {
         })
     }
 
+    /// The clients of a server that have no answer, each as often as it has asked; none if the service has answered anybody since.
+    pub(crate) fn unanswered(&self, service: &ServiceId, server: &DestinationId) -> Vec<IpAddr> {
+        let unanswered =
+            self.counted.get(&(*service, *server)).map_or(&[][..], |counted| &counted.unanswered);
+        let oldest = unanswered.iter().map(|(_, age)| *age).max().unwrap_or(0);
+        let mut of_service = self.counted.iter().filter(|((of, _), _)| of == service);
+        let answers = of_service.any(|(_, counted)| counted.served.iter().any(|(_, age)| *age <= oldest));
+        if answers { Vec::new() } else { unanswered.iter().map(|(client, _)| *client).collect() }
+    }
+
+    /// Whether a service has connections of some clients.
+    pub(crate) fn has_clients(&self, service: &ServiceId, is_meant: impl Fn(IpAddr) -> bool) -> bool {
+        let mut of_service = self.counted.iter().filter(|((of, _), _)| of == service);
+        of_service.any(|(_, counted)| counted.clients.iter().any(|client| is_meant(*client)))
+    }
+
     /// How many connections to a server were reset, and of how many clients, if it has accepted none since the first.
     pub(crate) fn reset(&self, service: &ServiceId, server: &DestinationId) -> Option<(usize, usize)> {
         let counted = self.counted.get(&(*service, *server))?;
@@ -203,6 +209,7 @@ impl Count {
         if row.client.port() == 0 {
             return;
         }
+        *self.clients.entry(row.client.ip()).or_default() += 1;
         let service = |port| ServiceId::Address { protocol, address: row.service.ip(), port };
         let known = [service(row.service.port()), service(0)];
         let known = known.iter().find_map(|id| services.by_address.get_key_value(id));
@@ -221,7 +228,10 @@ impl Count {
         if let Some(server) = server {
             let counted = self.counted.entry((*service, *server)).or_default();
             counted.all += 1;
-            match expiry.waiting(row) {
+            counted.clients.insert(row.client.ip());
+            let waits = expiry.waiting(row);
+            counted.unanswered.extend(waits.map(|age| (row.client.ip(), age)));
+            match waits {
                 Some(age) if age >= STUCK => {
                     counted.stuck.push(age);
                     counted.waiting.push((row.client.ip(), age));

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{Address, Route};
 use super::indexed::{Indexed, Keyed};
 use super::routes::RoutingTables;
+use super::rtnetlink::questions::Way;
 use super::settings::Settings;
 use crate::check::fix::{INTERFACE, Word};
 
@@ -23,8 +24,12 @@ pub(crate) struct Machine {
     /// Listening TCP and UDP sockets.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) connections: Vec<Connection>,
+    /// How many times this machine wanted to say that a packet cannot go on, such as one that is too long; only on a director.
+    pub(crate) complaints: u64,
     /// How many packets `rp_filter` has dropped.
     pub(crate) rp_filter_drops: u64,
+    /// Clients that wait for this server's answers, and the ways of those; only on a real server.
+    pub(crate) waiting: Vec<(IpAddr, Way)>,
     /// How many connections of clients it has dropped because no route leads back; only on a real server.
     pub(crate) without_route: u64,
     /// Its addresses that others answered for when they were asked, with the interface and the Ethernet address.
@@ -55,6 +60,19 @@ pub(crate) struct Link {
     /// The interface below, of one that shares its wire: a VLAN or macvlan.
     pub(crate) parent: Option<u32>,
     pub(crate) kind: LinkKind,
+    pub(crate) facts: LinkFacts,
+}
+
+/// What matters of some interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LinkFacts {
+    /// The longest packet; none if that is not known.
+    pub(crate) mtu: Option<u32>,
+    /// How many packets it has received.
+    pub(crate) received: u64,
+    /// The ends of a tunnel, where it takes packets of certain machines alone.
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) remote: Option<IpAddr>,
 }
 
 /// The kind of network behind an interface.

@@ -15,5 +15,7 @@ pub(crate) mod saved;
 pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod tunnels;
+pub(crate) mod udp;
 mod v6only;
 pub(crate) mod wanted;
+pub(crate) mod ways;

@@ -42,6 +42,30 @@ pub(crate) fn sockets() -> io::Result<(Vec<Listener>, Vec<Connection>)> {
     Ok((listeners, connections))
 }
 
+/// The TCP connections from other machines that the connection tracking knows, as far as it has shown so many; none if it shows
+/// none.
+pub(crate) fn tracked() -> Option<Vec<Connection>> {
+    const ROWS: usize = 20_000;
+    let text = fs::read_to_string("/proc/net/nf_conntrack").ok()?;
+    Some(text.lines().take(ROWS).filter_map(tracked_row).collect())
+}
+
+/// A row `ipv4 2 tcp 6 117 STATE src=CLIENT dst=LOCAL sport=PORT dport=PORT ...`.
+fn tracked_row(row: &str) -> Option<Connection> {
+    let mut words = row.split_whitespace().skip(2);
+    let state = match (words.next()?, words.nth(2)?) {
+        ("tcp", "SYN_SENT" | "SYN_RECV") => TcpState::Opening,
+        ("tcp", "ESTABLISHED" | "CLOSE_WAIT") => TcpState::Established,
+        ("tcp", _) => TcpState::Closed,
+        _ => return None,
+    };
+    let value =
+        |name: &str| row.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let end =
+        |address, port| Some(SocketAddr::new(value(address)?.parse().ok()?, value(port)?.parse().ok()?));
+    Some(Connection { local: end("dst", "dport")?, remote: end("src", "sport")?, state })
+}
+
 /// Finds out which sockets on `::` take no IPv4, where it matters: where none listens on all IPv4 addresses. `/proc/net` does
 /// not show it.
 fn mark_v6only(listeners: &mut [Listener], inodes: &[u64]) {
@@ -168,6 +192,21 @@ pub(crate) fn connections_without_route(is_ipv4: bool) -> u64 {
     of("ListenDrops").saturating_sub(crowded).min(without_route)
 }
 
+/// How many times this machine wanted to say that a packet cannot go on; they are counted before a packet filter drops them.
+pub(crate) fn complaints() -> u64 {
+    counter(&read("snmp"), "Icmp:", "OutDestUnreachs")
+}
+
+/// How many packets of this machine others have refused, because nobody waits for them there.
+pub(crate) fn refused_packets(is_ipv4: bool) -> u64 {
+    if is_ipv4 {
+        return counter(&read("snmp"), "Icmp:", "InDestUnreachs");
+    }
+    let six = read("snmp6");
+    let mut values = six.lines().filter_map(|line| line.strip_prefix("Icmp6InDestUnreachs"));
+    values.next().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
 fn read(name: &str) -> String {
     fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default()
 }
@@ -207,6 +246,22 @@ mod tests {
         );
         assert_eq!(read("00000000:1F90", "0000000:0000", "0A"), None);
         assert_eq!(row_of_socket(""), None);
+    }
+
+    #[test]
+    fn tracked_connections_are_read() {
+        let row = |protocol: &str, state: &str| {
+            tracked_row(&format!(
+                "ipv4     2 {protocol}      6 117 {state} src=192.168.1.1 dst=192.168.1.11 sport=40000 dport=80 \
+                 src=172.17.0.2 dst=192.168.1.1 sport=8080 dport=40000 mark=0 use=1"
+            ))
+        };
+        let (local, remote) = ("192.168.1.11:80".parse().unwrap(), "192.168.1.1:40000".parse().unwrap());
+        let some = |state| Some(Connection { local, remote, state });
+        assert_eq!(row("tcp", "TIME_WAIT"), some(TcpState::Closed));
+        assert_eq!(row("tcp", "SYN_RECV"), some(TcpState::Opening));
+        assert_eq!(row("tcp", "ESTABLISHED"), some(TcpState::Established));
+        assert_eq!((row("udp", "x"), tracked_row("")), (None, None));
     }
 
     #[test]

@@ -20,3 +20,14 @@ pub(crate) fn number(protocol: Protocol) -> Option<u8> {
         Protocol::Other(_) => None,
     }
 }
+
+/// The only protocol that is usual on a port.
+pub(crate) fn usual(port: u16) -> Option<Protocol> {
+    const OF_TCP: [u16; 15] = [21, 22, 23, 25, 80, 110, 143, 465, 587, 993, 995, 3306, 5432, 8080, 8443];
+    const OF_UDP: [u16; 5] = [69, 123, 514, 1812, 1813];
+    match port {
+        port if OF_TCP.contains(&port) => Some(Protocol::Tcp),
+        port if OF_UDP.contains(&port) => Some(Protocol::Udp),
+        _ => None,
+    }
+}

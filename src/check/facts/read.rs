@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::address::Route;
-use super::answers::sources;
+use super::answers::{self, sources};
 use super::machine::{Machine, Scheduled, default_route_probe};
 use super::procfs;
 use super::routes::{Lookup, RoutingRule, RoutingTables};
@@ -34,7 +34,9 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
         routes: RoutingTables::default(),
         listeners,
         connections,
+        complaints: if role.is_some() { 0 } else { procfs::complaints() },
         rp_filter_drops: procfs::rp_filter_drops(),
+        waiting: Vec::new(),
         without_route: role.map_or(0, |role| procfs::connections_without_route(role.vip.is_ipv4())),
         twice: Vec::new(),
         has_ftp_helper: procfs::has_ftp_helper(),
@@ -72,7 +74,10 @@ pub(crate) fn machine(destinations: &HashSet<IpAddr>, role: Option<&RealServer>)
     let found = routing.look_up(&gateways).map_err(unread)?;
     machine.lookups.extend(gateways.iter().map(|packet| packet.to).zip(found));
     machine.routes = match role {
-        Some(role) => routes_of(role, &machine, &mut routing).map_err(unread)?,
+        Some(role) => {
+            machine.waiting = answers::ways(role, &machine, &mut routing);
+            routes_of(role, &machine, &mut routing).map_err(unread)?
+        }
         // All routes may be as many as the Internet has.
         None => RoutingTables { rules: routing.rules().map_err(unread)?, ..RoutingTables::default() },
     };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::sysctl;
 
 /// Those of the whole machine.
-const OF_MACHINE: [&str; 15] = [
+const OF_MACHINE: [&str; 18] = [
     "net/ipv4/fib_multipath_use_neigh",
     "net/ipv4/ip_forward",
     "net/ipv4/vs/am_droprate",
@@ -18,12 +18,16 @@ const OF_MACHINE: [&str; 15] = [
     "net/ipv4/vs/pmtu_disc",
     "net/ipv4/vs/run_estimation",
     "net/ipv4/vs/secure_tcp",
+    "net/ipv4/vs/snat_reroute",
     "net/ipv6/bindv6only",
     "net/ipv6/conf/all/forwarding",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
     "net/netfilter/nf_conntrack_tcp_loose",
 ];
 /// Those that each interface has for IPv4; where `all` has another value, the higher is in effect.
-const OF_LINK: [&str; 7] = [
+const OF_LINK: [&str; 8] = [
+    "accept_local",
     "arp_announce",
     "arp_filter",
     "arp_ignore",

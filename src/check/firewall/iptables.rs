@@ -104,9 +104,16 @@ fn rule(words: &[String], line: &str) -> Rule {
                 wanted = false;
                 continue;
             }
-            "-m" | "--match" => {
-                let is_plain = PLAIN_MATCHES.contains(&value());
-                (!is_plain).then_some(Condition::Unknown)
+            "-m" | "--match" => match value() {
+                "rpfilter" => Some(Condition::WayBack),
+                name => (!PLAIN_MATCHES.contains(&name)).then_some(Condition::Unknown),
+            },
+            // Of rpfilter.
+            "--invert" => {
+                if let Some((Condition::WayBack, wanted)) = rule.tests.last_mut() {
+                    *wanted = false;
+                }
+                None
             }
             "--comment" => {
                 value();
@@ -169,7 +176,8 @@ fn action(target: &str, options: &[String]) -> Action {
         "CT" | "NOTRACK" => Action::Untrack,
         "MARK" => mark(options),
         "CONNMARK" if options.iter().any(|option| option == "--restore-mark") => Action::Mark(None),
-        "HMARK" | "SET" | "CLUSTERIP" | "NFQUEUE" | "QUEUE" | "SYNPROXY" => Action::Unknown,
+        "HMARK" | "SET" | "CLUSTERIP" | "NFQUEUE" | "QUEUE" => Action::Unknown,
+        "SYNPROXY" => Action::SynProxy,
         "SNAT" | "MASQUERADE" => Action::Translate,
         "LOG" | "NFLOG" | "ULOG" | "CONNMARK" | "TRACE" | "TCPMSS" | "CHECKSUM" | "CLASSIFY" | "DSCP"
         | "TOS" | "TTL" | "HL" | "AUDIT" | "ECN" | "TEE" | "SECMARK" | "CONNSECMARK" | "RATEEST" => {
@@ -251,6 +259,7 @@ mod tests {
             state: Some("new"),
             is_local: Some(true),
             flags: Some(SYN),
+            has_way_back: Some(false),
             ..Packet::of(Family::V4, 6)
         }
     }
@@ -283,6 +292,7 @@ mod tests {
             "INPUT -m iprange --dst-range 192.168.1.99-192.168.1.100 -j DROP",
             "INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP",
             "INPUT -p tcp -m tcp ! --tcp-flags ALL NONE -j DROP",
+            "INPUT -m rpfilter --invert -j DROP",
         ] {
             assert_eq!(dropped("ACCEPT", &[rule]).as_deref(), Some(rule));
             assert_eq!(
@@ -306,6 +316,8 @@ mod tests {
             "INPUT -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW -j DROP",
             "INPUT -p tcp -m tcp --tcp-flags SYN,RST SYN,RST -j DROP",
             "INPUT -m set --match-set bad src -j DROP",
+            "INPUT -m rpfilter -j DROP",
+            "INPUT -m rpfilter --loose --invert -j DROP",
             "INPUT -j LOG --log-prefix \"a -j DROP\"",
             "INPUT -j sub",
         ] {

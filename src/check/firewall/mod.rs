@@ -7,6 +7,7 @@ mod grammar;
 pub(crate) mod iptables;
 mod json;
 pub(crate) mod marked;
+mod meets;
 mod named_sets;
 mod nft;
 pub(crate) mod packets;

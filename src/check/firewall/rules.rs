@@ -49,6 +49,8 @@ pub(crate) struct Packet {
     pub(crate) state: Option<&'static str>,
     /// Whether it is for this machine.
     pub(crate) is_local: Option<bool>,
+    /// Whether the way back to its sender leaves by the interface that it arrives on.
+    pub(crate) has_way_back: Option<bool>,
 }
 
 impl Packet {
@@ -68,6 +70,7 @@ impl Packet {
             leaves: None,
             state: None,
             is_local: None,
+            has_way_back: None,
         }
     }
 }
@@ -94,6 +97,8 @@ pub(crate) enum Condition {
     States(Vec<String>),
     /// It is for this machine.
     Local,
+    /// The way back to its sender leaves by the interface that it arrives on.
+    WayBack,
     /// Something else.
     Unknown,
 }
@@ -139,6 +144,7 @@ impl Condition {
                 packet.state.map(|state| states.iter().any(|other| other.eq_ignore_ascii_case(state)))
             }
             Self::Local => packet.is_local,
+            Self::WayBack => packet.has_way_back,
             Self::Unknown => None,
         }
     }
@@ -181,6 +187,8 @@ pub(crate) enum Action {
     Redirect(Option<Target>),
     /// It changes the source, and accepts.
     Translate,
+    /// It answers clients of TCP itself, and then opens the connection.
+    SynProxy,
     /// Anything.
     Unknown,
 }

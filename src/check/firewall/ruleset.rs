@@ -78,7 +78,7 @@ impl Ruleset {
     }
 
     /// The chains at a hook below a priority, as packets of a family pass them.
-    fn bases(&self, hook: Hook, below: i32, family: Family) -> Vec<(&RuleTable, &Base)> {
+    pub(super) fn bases(&self, hook: Hook, below: i32, family: Family) -> Vec<(&RuleTable, &Base)> {
         let of_family = self.tables.iter().filter(|table| table.family.is_none_or(|of| of == family));
         let passed = move |base: &&Base| base.hook == hook && base.priority < below;
         let bases =
@@ -197,7 +197,7 @@ impl RuleTable {
                 Action::Drop | Action::Continue | Action::Untrack | Action::Mark(_) => {}
                 Action::Return if is_sure => break,
                 Action::Return => may_return = true,
-                Action::Accept | Action::Translate | Action::Unknown => may_pass = true,
+                Action::Accept | Action::Translate | Action::SynProxy | Action::Unknown => may_pass = true,
                 Action::Jump(target) | Action::Goto(target) => {
                     match self.walk(target, packet, depth + 1) {
                         Walk::Redirects(rule) => {

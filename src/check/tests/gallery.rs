@@ -7,7 +7,7 @@ use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, Sy
 use super::super::director::Director;
 use super::{ETH0, director, ip, table, two_servers};
 use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkKind, Listener, Neighbour};
+use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Listener, Neighbour};
 
 pub(super) const SERVICE: &str = "TCP 192.168.1.100:80";
 pub(super) const FIRST: &str = "TCP 192.168.1.100:80 -> 192.168.1.11:80";
@@ -40,6 +40,7 @@ pub(super) fn link(index: u32, name: &str) -> Link {
         name: name.to_owned(),
         is_up: true,
         has_carrier: true,
+        facts: LinkFacts::default(),
         parent: None,
         kind: LinkKind::Ethernet,
     }

@@ -4,7 +4,7 @@ use super::super::finding::Finding;
 use super::server_findings as findings;
 use super::{ETH0, by_ends, ip, machine, no_rules};
 use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
+use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Listener, Machine};
 use crate::check::facts::routes::RoutingTables;
 use crate::command::{Method, RealServer};
 use ipvs::Protocol;
@@ -25,7 +25,15 @@ pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
 }
 
 pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {
-    Link { index, name: name.to_owned(), is_up: true, has_carrier: true, parent: None, kind }
+    Link {
+        index,
+        name: name.to_owned(),
+        is_up: true,
+        has_carrier: true,
+        facts: LinkFacts::default(),
+        parent: None,
+        kind,
+    }
 }
 
 pub(super) fn by(gateway: &str) -> Route {
@@ -300,9 +308,14 @@ fn listeners_of_another_kind() {
     let id = ["no-listener", "80"];
     let of = |what: &str| format!("nothing listens on port 80 of 192.168.1.100, only {what}");
     let restart = "systemctl restart SERVICE";
-    for (protocol, is_tcp, what) in [(Protocol::Udp, true, "with TCP"), (Protocol::Tcp, false, "with UDP")] {
+    // TCP is usual on this port: the director's service is mistyped.
+    let change = "ssh 192.168.1.1 'ipvsadm -S -n | sed -n '\\''s/ -u 192\\.168\\.1\\.100:80 / -t 192.168.1.100:80 /p'\\'' | ipvsadm -R && \
+                  ipvsadm -D -u 192.168.1.100:80'";
+    for (protocol, is_tcp, what, fix) in
+        [(Protocol::Udp, true, "with TCP", change), (Protocol::Tcp, false, "with UDP", restart)]
+    {
         let other = listen(Some(protocol), all("0.0.0.0", is_tcp, false), 0);
-        assert_one(&other, [id[0], id[1], &of(what), restart]);
+        assert_one(&other, [id[0], id[1], &of(what), fix]);
         assert_eq!(listen(Some(protocol), all("0.0.0.0", !is_tcp, false), 0), vec![]);
     }
     let v6only = of("on :: without IPv4 (IPV6_V6ONLY)");

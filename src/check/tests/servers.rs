@@ -177,8 +177,8 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
     let mark = ServiceId::fwmark(7, ipvs::Family::V4).unwrap();
     let sctp = ServiceId::Address { protocol: ipvs::Protocol::Sctp, address: ip("192.168.1.100"), port: 80 };
     for (id, is_tcp, is_served) in [
-        (ServiceId::udp(ip("192.168.1.100"), 80), false, true),
-        (ServiceId::udp(ip("192.168.1.100"), 80), true, false),
+        (ServiceId::udp(ip("192.168.1.100"), 53), false, true),
+        (ServiceId::udp(ip("192.168.1.100"), 53), true, false),
         (web(), true, true),
         (web(), false, false),
         // Any port, or a protocol that this tool does not see.
@@ -190,8 +190,10 @@ fn who_listens_here_is_judged_as_far_as_it_can_be() {
         director.table[0].0.service.id = id;
         director.rules.is_whole = false; // whether a rule sets the mark
         director.machine.lookups.insert(ip("192.168.1.11"), Route::Local);
-        director.machine.listeners =
-            vec![Listener { address: ip("192.168.1.100"), port: 80, is_tcp, is_v6only: false }];
+        director.machine.listeners = vec![80, 53]
+            .into_iter()
+            .map(|port| Listener { address: ip("192.168.1.100"), port, is_tcp, is_v6only: false })
+            .collect();
         assert_eq!(found(&director).is_empty(), is_served, "{id}");
     }
 }

@@ -8,7 +8,7 @@ use super::gallery::{
 };
 use super::{ETH0, ip};
 use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkKind};
+use crate::check::facts::machine::{Link, LinkFacts, LinkKind};
 use crate::check::facts::routes::RoutingRule;
 
 const REDIRECTS: &[(&str, u32)] =
@@ -296,6 +296,7 @@ fn forwarding_of_ipv6() {
                 name: "eth1".into(),
                 is_up,
                 has_carrier: true,
+                facts: LinkFacts::default(),
                 parent: None,
                 kind,
             });

@@ -11,12 +11,12 @@ use crate::check::facts::table::Table;
 use crate::check::firewall::iptables;
 use crate::check::firewall::ruleset::Ruleset;
 
-fn expiry() -> Expiry {
+pub(super) fn expiry() -> Expiry {
     Expiry::new(Timeouts { tcp: 900, tcp_fin: 120, udp: 300 }, None)
 }
 
 /// `count` rows of connections to a server, `idle` seconds after the last packet.
-fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
+pub(super) fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
     let whole = match state {
         "ESTABLISHED" => 900,
         "FIN_WAIT" | "TIME_WAIT" => 120,
@@ -31,14 +31,14 @@ fn rows(server: &str, state: &str, count: usize, idle: u64) -> String {
 }
 
 /// The connections in lines of the kernel.
-fn connections(lines: &str, table: &Table, expiry: Expiry) -> Count {
+pub(super) fn connections(lines: &str, table: &Table, expiry: Expiry) -> Count {
     const HEADING: &str = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
     let file = HEADING.to_owned() + lines;
     count_rows(table, expiry, ipvs::Connections::from_reader(file.as_bytes()).unwrap()).unwrap()
 }
 
-const RS1: &str = "C0A8010B";
-const RS2: &str = "C0A8010C";
+pub(super) const RS1: &str = "C0A8010B";
+pub(super) const RS2: &str = "C0A8010C";
 const WITHOUT_RS1: &str = "ipvsadm -e -t 192.168.1.100:80 -r 192.168.1.11:80 -g -w 0";
 
 #[test]

@@ -36,10 +36,14 @@ impl Stage {
         Some(match finding.id {
             "server-filter" if finding.at.starts_with("INPUT") => Self::OnServer,
             "vip-missing" | "vip-link-down" | "vip-void" | "vip-on-loopback" | "vip-on-other-link"
-            | "vip-unanswered" | "vip-twice" | "mark-unset" | "filter-input" | "rp-filter" | "arp-ignore"
-            | "arp-announce" | "server-vip-on-wire" => Self::In,
+            | "vip-unanswered" | "vip-twice" | "mark-unset" | "filter-input" | "syn-proxy"
+            | "conntrack-full" | "rp-filter" | "arp-ignore" | "arp-announce" | "server-vip-on-wire" => {
+                Self::In
+            }
             "no-server" | "all-weights-zero" | "drop-packet" | "backup-only" => Self::Ipvs,
             "filter-output"
+            | "vip-as-source"
+            | "client-translated"
             | "server-behind-gateway"
             | "server-unreachable"
             | "server-silent"
@@ -49,10 +53,14 @@ impl Stage {
             "server-filter"
             | "filter-forward"
             | "client-beside"
+            | "snat-ignored"
+            | "snat-reroute"
+            | "no-way-to-clients"
             | "ip-forward"
             | "send-redirects"
             | "server-vip-mask"
             | "no-way-back"
+            | "udp-source"
             | "gateway-is-director"
             | "gateway-not-director" => Self::Answer,
             _ => return None,

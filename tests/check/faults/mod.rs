@@ -5,6 +5,8 @@ mod filters;
 mod saved;
 mod server;
 mod settings;
+mod tracking;
+mod ways;
 
 use crate::cluster::Kind;
 
@@ -62,7 +64,15 @@ const SECOND_ALONE: &str = "rs2 rs2 rs2 rs2";
 
 /// Every fault.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    [&cluster::FAULTS[..], &filters::FAULTS, &settings::FAULTS, &saved::FAULTS, &server::FAULTS]
-        .into_iter()
-        .flatten()
+    [
+        &cluster::FAULTS[..],
+        &filters::FAULTS,
+        &settings::FAULTS,
+        &saved::FAULTS,
+        &server::FAULTS,
+        &tracking::FAULTS,
+        &ways::FAULTS,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipvs::{DaemonState, DestinationEntry};
 
+use super::mistyped;
 use crate::check::checks::fixes::{delete_address, move_address, remote_check, set_arp};
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
@@ -15,7 +16,7 @@ use crate::check::fix::{AddressStep, Fix, INTERFACE, Step, Word};
 use crate::check::verdict::Examined;
 use crate::shell;
 
-const VIP_MISSING: Kind =
+pub(super) const VIP_MISSING: Kind =
     Kind::error("vip-missing", "no machine answers ARP for the address, so no request arrives here");
 const VIP_LINK_DOWN: Kind =
     Kind::error("vip-link-down", "an interface that is down answers for none of its addresses");
@@ -108,7 +109,12 @@ fn vip_of(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Opt
     }
     let on_link = machine.on_link(vip);
     if machine.route(vip) != Route::Local {
-        return missing(machine, vip, servers, elsewhere);
+        // Nobody can be asked, and each of a pair runs both daemons.
+        if director.daemons.len() > 1 && on_link.is_none() {
+            return None;
+        }
+        let mistyped = || if elsewhere.is_none() { mistyped::address(director, vip) } else { None };
+        return mistyped().or_else(|| missing(machine, vip, servers, elsewhere));
     }
     // If the address is in none of this machine's networks, a route leads here, and no ARP is needed.
     let link = on_link?;

@@ -2,17 +2,15 @@
 
 use std::net::IpAddr;
 
-use ipvs::{DestinationEntry, Family, ForwardingMethod, ServiceId};
+use ipvs::ServiceId;
 
 use crate::check::checks::discovery::neighbours;
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
-use crate::check::facts::protocols::ICMP;
-use crate::check::facts::table::address;
 use crate::check::finding::{Finding, Kind};
 use crate::check::firewall::dropped::{accept, chain, dropped, named};
 use crate::check::firewall::packets::wires;
-use crate::check::firewall::rules::{ALL, ARRIVING, LEAVING, Packet, Target};
+use crate::check::firewall::rules::{ARRIVING, Packet, Target};
 use crate::check::firewall::ruleset::Dropped;
 use crate::check::firewall::{SCHEDULED, packets};
 use crate::check::fix::Fix;
@@ -26,28 +24,12 @@ const FILTER_FORWARD: Kind = Kind::error(
     "filter-forward",
     "answers of masqueraded servers pass the director, which drops them: clients time out",
 );
-const FILTER_ICMP: Kind = Kind::error(
-    "filter-icmp",
-    "whoever sends packets that are too long for the tunnel is not told so: large requests hang",
-);
-
 /// What it finds, and how.
-pub(super) const CHECK: OfDirector =
-    Check { kinds: &[FILTER_INPUT, FILTER_OUTPUT, FILTER_FORWARD, FILTER_ICMP], run };
+pub(super) const CHECK: OfDirector = Check { kinds: &[FILTER_INPUT, FILTER_OUTPUT, FILTER_FORWARD], run };
 
 fn run(director: &Examined<'_>) -> Vec<Finding> {
-    [
-        neighbour_discovery(director),
-        requests(director),
-        forwarded(director),
-        answers(director),
-        too_long(director),
-    ]
-    .concat()
+    [neighbour_discovery(director), requests(director), forwarded(director), answers(director)].concat()
 }
-
-/// "Fragmentation needed".
-const TOO_LONG: (u8, u8) = (3, 4);
 
 /// The same on the director, for addresses in its networks.
 fn neighbour_discovery(director: &Examined<'_>) -> Vec<Finding> {
@@ -138,41 +120,6 @@ fn of_servers(
             }
         }
         findings.extend(all.first().map(|(what, _)| kind.of_service(&service.id, what, fix)));
-    }
-    findings
-}
-
-/// The messages that say how long packets through a tunnel may be: to clients, and to this director.
-fn too_long(director: &Examined<'_>) -> Vec<Finding> {
-    let is_tunnelled = |server: &DestinationEntry| {
-        matches!(server.destination.forwarding, ForwardingMethod::Tunnel(_))
-            && server.destination.id.address.is_ipv4()
-            && server.destination.weight > 0
-    };
-    let machine = &director.machine;
-    let tunnelled = director.servers().find(|(_, server)| is_tunnelled(server));
-    let is_silent = machine.sysctl("net/ipv4/vs/pmtu_disc") == Some(0);
-    let Some((service, server)) = tunnelled.filter(|_| !is_silent) else { return Vec::new() };
-    let Some(vip) = address(&service.id).filter(IpAddr::is_ipv4) else { return Vec::new() };
-    let message = Packet { icmp: Some(TOO_LONG), ..Packet::of(Family::V4, ICMP) };
-    let to_clients: Vec<Packet> =
-        wires(machine, vip).map(|leaves| Packet { leaves, ..message.clone() }).collect();
-    let from_servers = Packet {
-        arrives: machine
-            .route(server.destination.id.address)
-            .link()
-            .map(|link| machine.name(link).to_owned()),
-        is_local: Some(true),
-        ..message
-    };
-    let mut findings = Vec::new();
-    for (at, hooks, packets) in
-        [("OUTPUT", &LEAVING[..], to_clients), ("INPUT", &ARRIVING, vec![from_servers])]
-    {
-        if let Some((what, fix)) = dropped(&director.rules, hooks, ALL, &packets) {
-            let what = format!("{what}; packets through a tunnel must be shorter by its header");
-            findings.push(FILTER_ICMP.at(&at, what, fix));
-        }
     }
     findings
 }

@@ -17,6 +17,11 @@ fn marks(director: &Examined<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (service, _) in director.services() {
         let ServiceId::Fwmark { mark, family } = service.id else { continue };
+        // It may be for programs of this machine, whose packets pass OUTPUT.
+        let is_own = |client| director.machine.holders(client).next().is_some();
+        if director.connections.has_clients(&service.id, is_own) {
+            continue;
+        }
         let Some(is_set) = director.rules.may_set(mark.get(), family) else { continue };
         let nowhere =
             || Misplaced { what: format!("no rule of the packet filter sets the mark {mark}"), fix: None };

@@ -1,13 +1,12 @@
 //! What the director's connections show about masqueraded servers, both of whose directions it sees.
 
-use ipvs::{DestinationEntry, Family, ForwardingMethod, Service};
+use ipvs::{DestinationEntry, ForwardingMethod, Service};
 
-use crate::check::checks::fixes::{remote_check, take_out, with_weight};
+use super::tracking::track;
+use crate::check::checks::fixes::{masquerade, remote_check, take_out, with_weight};
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::finding::{Finding, Kind, counted};
-use crate::check::firewall;
-use crate::check::fix::{Fix, IptablesRule, Step, words};
 use crate::check::verdict::{Examined, MANY, Verdict};
 
 const CLIENT_BESIDE: Kind = Kind::error(
@@ -48,29 +47,8 @@ fn clients_beside(director: &Examined<'_>) -> Vec<Finding> {
             counted(u64::try_from(clients.len()).unwrap_or(u64::MAX), "connection")
         );
         let id = server.destination.id;
-        let track = Fix::set([("net/ipv4/vs/conntrack", 1)]);
-        let protocol = if matches!(service.id, ipvs::ServiceId::Address { protocol: ipvs::Protocol::Udp, .. }) {
-            "udp"
-        } else {
-            "tcp"
-        };
-        let port = if id.port == 0 { String::new() } else { format!(" --dport {}", id.port) };
-        let translate = match firewall::tool(&director.rules, Family::from(id.address)) {
-            firewall::Tool::Nft => {
-                let ip = if id.address.is_ipv4() { "ip" } else { "ip6" };
-                let to = if id.port == 0 { format!("meta l4proto {protocol}") } else { format!("{protocol} dport {}", id.port) };
-                Step::Firewall(format!(
-                    "nft 'add table {ip} ipvs; add chain {ip} ipvs beside {{ type nat hook postrouting priority srcnat; }}; \
-                     add rule {ip} ipvs beside {ip} saddr {network} {ip} daddr {} {to} masquerade'",
-                    id.address
-                ))
-            }
-            firewall::Tool::Iptables(tool) => {
-                let rule = format!("-s {network} -d {} -p {protocol}{port} -j MASQUERADE", id.address);
-                Step::Iptables(IptablesRule::append(tool, "nat", "POSTROUTING", words(&rule)))
-            }
-        };
-        Some(CLIENT_BESIDE.of_server(&service.id, &id, what, track.and(translate)))
+        let translate = masquerade(director, &service.id, &id, Some(network));
+        Some(CLIENT_BESIDE.of_server(&service.id, &id, what, track(director).and(translate)))
     });
     troubled.collect()
 }

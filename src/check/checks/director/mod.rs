@@ -14,13 +14,19 @@ mod limits;
 mod marks;
 mod masks;
 mod masqueraded;
+mod mistyped;
 mod reachability;
 mod reverse_path;
 mod saved;
 mod services;
+mod source;
 mod standby;
 mod sync;
 mod thresholds;
+mod too_long;
+mod tracking;
+mod translated;
+mod uplinks;
 mod waiting;
 
 use crate::check::checks::value::OfDirector;
@@ -33,10 +39,16 @@ pub(super) const CHECKS: &[OfDirector] = &[
     balance::CHECK,
     ftp::CHECK,
     masks::CHECK,
+    mistyped::CHECK,
     marks::CHECK,
     filters::CHECK,
+    tracking::CHECK,
+    too_long::CHECK,
+    source::CHECK,
     reachability::CHECK,
     masqueraded::CHECK,
+    translated::CHECK,
+    uplinks::CHECK,
     waiting::CHECK,
     gue_port::CHECK,
     thresholds::CHECK,

@@ -2,6 +2,7 @@
 
 use ipvs::{DestinationEntry, Family, Service};
 
+use super::source;
 use crate::check::checks::fixes::{examine, take_out, with_weight};
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::facts::address::full_prefix;
@@ -41,6 +42,9 @@ fn reachability(director: &Examined<'_>) -> Vec<Finding> {
                 Trouble::Silent => SERVER_SILENT,
                 Trouble::IsDirector => SERVER_IS_DIRECTOR,
             };
+            if *trouble == Trouble::Silent && source::asker(director, service, server).is_some() {
+                continue;
+            }
             let fix = fix(director, *trouble, service, verdicts, server);
             let what = with_weight(what, server);
             findings.push(kind.of_server(&service.id, &server.destination.id, what, fix));

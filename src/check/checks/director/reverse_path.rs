@@ -33,7 +33,12 @@ fn reverse_path(director: &Examined<'_>) -> Vec<Finding> {
         holders.find(|link| link.kind == LinkKind::Ethernet).or_else(|| machine.on_link(vip))
     };
     let vips = director.table.iter().filter_map(|(entry, _)| address(&entry.service.id));
-    vips.filter_map(|vip| strict_rp_filter(machine, vip, wire(vip)?)).collect()
+    // Where they arrive is not known of an address that is in no network here.
+    let is_in_use = |link: &&Link| link.kind == LinkKind::Ethernet && link.is_up && link.has_carrier;
+    let wires =
+        |vip| wire(vip).map_or_else(|| machine.links.iter().filter(is_in_use).collect(), |wire| vec![wire]);
+    vips.flat_map(|vip| wires(vip).into_iter().filter_map(move |wire| strict_rp_filter(machine, vip, wire)))
+        .collect()
 }
 
 /// ARP requests for an address that the kernel drops, without counting them, because the way back to the machine that asks is

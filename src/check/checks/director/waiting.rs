@@ -2,6 +2,7 @@
 
 use ipvs::{DestinationEntry, DestinationId, ForwardingMethod, Service};
 
+use super::{translated, uplinks};
 use crate::check::checks::fixes::{remote_check, take_out, with_weight};
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
@@ -30,7 +31,11 @@ fn syn_recv(director: &Examined<'_>) -> Vec<Finding> {
             continue;
         }
         let suspects: Vec<(&DestinationEntry, Stuck)> = used()
-            .filter(|(_, verdict)| !verdict.has_known_cause())
+            .filter(|(server, verdict)| {
+                !verdict.has_known_cause()
+                    && translated::cause(director, service, server, verdict).is_none()
+                    && uplinks::cause(director, service, server).is_none()
+            })
             .filter_map(|(server, verdict)| Some((server, verdict.stuck?)))
             .collect();
         let works = verdicts.iter().any(Verdict::works);

@@ -1,15 +1,16 @@
 //! The answers of a real server: whether they have a way to clients at all.
 
-use ipvs::Family;
+use ipnet::IpNet;
 
-use crate::check::checks::fixes::{default_route, restore_route};
+use crate::check::checks::fixes::{default_route, delete_route, restore_route};
 use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::Route;
-use crate::check::facts::answers::{silent, silent_hop};
-use crate::check::facts::machine::Machine;
-use crate::check::facts::routes::{Hop, MAIN, RouteEntry, RouteEntryKind};
+use crate::check::facts::answers::{hop_of, silent, silent_hop};
+use crate::check::facts::machine::{LinkKind, Machine, TcpState};
+use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind};
+use crate::check::facts::rtnetlink::questions::Way;
 use crate::check::finding::{Finding, Kind, counted};
-use crate::check::fix::{GATEWAY, RouteChange, RouteStep, words};
+use crate::check::fix::GATEWAY;
 use crate::check::server::Server;
 use crate::command::{Method, RealServer};
 
@@ -53,10 +54,49 @@ fn is_among_clients(role: &RealServer, machine: &Machine) -> bool {
     machine.on_link(role.vip).is_some() || machine.routes.all.iter().any(is_far)
 }
 
+/// A route to some clients alone that leads nowhere: to a gateway that is gone, to nobody, or to a network that they are not in.
+fn astray(machine: &Machine) -> Option<Finding> {
+    machine.waiting.iter().find_map(|(client, way)| {
+        let Way::Leaves { gateway, link, table } = *way else { return None };
+        let name = machine.name(link);
+        let is_it = |route: &&RouteEntry| {
+            route.prefix > 0
+                && route.table == table
+                && !route.is_automatic
+                && (route.gateway, route.link) == (gateway, Some(link))
+                && IpNet::new(route.to, route.prefix).is_ok_and(|network| network.contains(client))
+        };
+        let route = machine.routes.all.iter().filter(is_it).max_by_key(|route| route.prefix)?;
+        let is_nowhere = machine.link(link).is_some_and(|link| link.kind == LinkKind::Dummy);
+        let why = match (silent(machine, hop_of(*client, *way)), gateway) {
+            _ if is_nowhere => format!("leads to {name}, behind which is nobody"),
+            (Some((hop, _)), Some(_)) => {
+                format!("leads to {hop}, which does not answer on {name} (ip neigh)")
+            }
+            (Some(_), None) => format!("makes it a neighbour on {name}, which does not answer (ip neigh)"),
+            (None, _) => return None,
+        };
+        let network = format!("{}/{}", route.to, route.prefix);
+        let what = format!("{client} waits for answers, and the route to {network} {why}");
+        Some(NO_WAY_BACK.at(&network, what, delete_route(route)))
+    })
+}
+
+/// Whether clients in this server's networks are served: then it may be for them alone, and others that it could not answer may be
+/// packets with forged senders.
+fn serves_neighbours(role: &RealServer, machine: &Machine) -> bool {
+    machine.connections.iter().any(|connection| {
+        connection.local.ip() == role.vip
+            && role.port.is_none_or(|port| port == connection.local.port())
+            && connection.state != TcpState::Opening
+            && machine.on_link(connection.remote.ip()).is_some()
+    })
+}
+
 /// How it is known that a server without a default route has clients outside its networks; none if it is not.
 fn why_far_clients_matter(role: &RealServer, machine: &Machine) -> Option<String> {
     let dropped = machine.without_route;
-    if dropped > 0 {
+    if dropped > 0 && !serves_neighbours(role, machine) {
         let dropped = counted(dropped, "connection");
         return Some(format!(
             "and this server has dropped {dropped} of clients because no route leads to them (nstat -az TcpExtListenDrops)"
@@ -85,14 +125,7 @@ fn barred(role: &RealServer, machine: &Machine) -> Option<Finding> {
         "a route drops packets to {network}, and this server has dropped {} of clients because no route leads to them",
         counted(dropped, "connection")
     );
-    let is_main = route.table == MAIN;
-    let fix = RouteStep {
-        family: Family::from(route.to),
-        how: RouteChange::Delete,
-        to: network.clone(),
-        words: if is_main { Vec::new() } else { words(&format!("table {}", route.table)) },
-        is_main,
-    };
+    let fix = delete_route(route);
     Some(NO_WAY_BACK.at(&network, what, fix))
 }
 
@@ -100,7 +133,7 @@ fn barred(role: &RealServer, machine: &Machine) -> Option<Finding> {
 /// is the director.
 fn way_back(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let answers = &machine.routes.answers;
-    if let Some(finding) = barred(role, machine) {
+    if let Some(finding) = barred(role, machine).or_else(|| astray(machine)) {
         return Some(finding);
     }
     if role.method == Method::Masquerade || answers.is_empty() {

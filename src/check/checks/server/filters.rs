@@ -56,9 +56,15 @@ fn on_server(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Findi
         Method::Masquerade => answers::sources(role, machine).into_iter().flatten().collect(),
         _ => vec![role.vip],
     };
+    // Answers leave by another interface than a tunnel's.
+    let back: Vec<Option<u32>> = machine.routes.answers.iter().map(|route| route.link()).collect();
+    let is_astray = tunnel.is_some_and(|tunnel| {
+        !back.is_empty() && back.iter().all(|link| link.is_some_and(|link| link != tunnel.index))
+    });
     let requests = ends.iter().map(|to| Packet {
         to: Some(*to),
         to_port: Some(port),
+        has_way_back: is_astray.then_some(false),
         arrives: arrives.clone(),
         state: Some("new"),
         flags: (protocol == TCP).then_some(SYN),

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipvs::{Family, Protocol};
 
-use super::place::{is_redirected, request};
+use super::redirected::{is_redirected, request};
 use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Listener, Machine};
-use crate::check::facts::protocols::{TCP, UDP};
+use crate::check::facts::protocols::{TCP, UDP, usual};
 use crate::check::finding::{Finding, Kind};
 use crate::check::firewall;
 use crate::check::firewall::dropped::accept;
@@ -17,6 +17,7 @@ use crate::check::firewall::ruleset::Ruleset;
 use crate::check::fix::{Fix, IptablesRule, SERVICE, Step, words};
 use crate::check::server::Server;
 use crate::command::{Method, RealServer};
+use crate::shell;
 
 const NO_LISTENER: Kind = Kind::error("no-listener", "connections that the director sends here are refused");
 
@@ -66,7 +67,7 @@ fn redirected_to_nobody(role: &RealServer, machine: &Machine, rules: &Ruleset, p
         _ => role.vip,
     };
     let is_tcp = role.protocol != Some(Protocol::Udp);
-    let packet = request(machine, to, Some(port), if is_tcp { TCP } else { UDP });
+    let packet = request(role, machine, to, if is_tcp { TCP } else { UDP });
     let (redirected, target) = rules.redirects(&packet)?;
     let new_port = target.port.unwrap_or(port);
     let mut ends = match target.address {
@@ -100,8 +101,13 @@ fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> 
     let mut of_port = machine.listeners.iter().filter(|it| it.port == port);
     if let Some(other) = of_port.clone().find(|it| it.is_tcp == is_tcp).or(of_port.next()) {
         if other.is_tcp != is_tcp {
-            let protocol = if other.is_tcp { "TCP" } else { "UDP" };
-            return (format!(", only with {protocol}"), restart());
+            let protocol = if other.is_tcp { Protocol::Tcp } else { Protocol::Udp };
+            let fix = if usual(port) == Some(protocol) {
+                other_protocol(role, port, protocol).into()
+            } else {
+                restart()
+            };
+            return (format!(", only with {protocol}"), fix);
         }
         if other.is_v6only {
             let path = "net/ipv6/bindv6only";
@@ -136,6 +142,18 @@ fn instead(role: &RealServer, machine: &Machine, rules: &Ruleset, port: u16) -> 
         }
         _ => (String::new(), restart()),
     }
+}
+
+/// The command for the director that gives the service the protocol that is usual on its port.
+fn other_protocol(role: &RealServer, port: u16, protocol: Protocol) -> Step {
+    let (wrong, right) = if protocol == Protocol::Tcp { ("-u", "-t") } else { ("-t", "-u") };
+    let service = SocketAddr::new(role.vip, port);
+    let pattern = service.to_string().replace('.', "\\.").replace('[', "\\[").replace(']', "\\]");
+    let change = format!(
+        "ipvsadm -S -n | sed -n 's/ {wrong} {pattern} / {right} {service} /p' | ipvsadm -R && ipvsadm -D {wrong} {service}"
+    );
+    let director = role.director.map_or("DIRECTOR".to_owned(), |director| director.to_string());
+    Step::Remote(shell::line(["ssh", &director, &change]))
 }
 
 /// Sends packets for the port to a socket.

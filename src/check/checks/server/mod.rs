@@ -7,8 +7,11 @@ mod filters;
 mod gateway;
 mod listener;
 mod place;
+mod redirected;
 mod reverse_path;
+mod tracking;
 mod tunnels;
+mod udp_source;
 
 use crate::check::checks::value::OfServer;
 
@@ -22,4 +25,6 @@ pub(super) const CHECKS: &[OfServer] = &[
     gateway::CHECK,
     listener::CHECK,
     filters::CHECK,
+    tracking::CHECK,
+    udp_source::CHECK,
 ];

@@ -1,14 +1,7 @@
 //! Whether a real server is to have the VIP: not if it is the director, or gives the packets another address.
 
-use std::net::IpAddr;
-
-use ipvs::{Family, Protocol};
-
-use crate::check::facts::answers::sources;
+use super::redirected::is_redirected;
 use crate::check::facts::machine::{LinkKind, Machine};
-use crate::check::facts::protocols::{TCP, UDP};
-use crate::check::firewall::rules::{Hook, Packet};
-use crate::check::firewall::ruleset::Ruleset;
 use crate::check::server::Server;
 use crate::command::{Method, RealServer};
 
@@ -24,7 +17,7 @@ pub(super) enum Place<'a> {
 }
 
 pub(super) fn wants_vip(server: &Server) -> Place<'_> {
-    let Server { role, machine, rules } = server;
+    let Server { role, machine, rules, .. } = server;
     // A server that gives the VIP's packets another address needs no VIP.
     let is_held = machine.holders(role.vip).next().is_some();
     let is_redirected = || !is_held && is_redirected(role, machine, rules);
@@ -45,39 +38,5 @@ fn place<'a>(role: &RealServer, machine: &'a Machine) -> Place<'a> {
         _ if machine.scheduled.addresses.contains(&role.vip) => Place::Elsewhere,
         None => Place::Here,
         Some(reason) => Place::Unknown { link: &link.name, reason },
-    }
-}
-
-/// Whether a rule may change the destination of clients' packets. Without a port it is enough that there is one for the
-/// address.
-pub(super) fn is_redirected(role: &RealServer, machine: &Machine, rules: &Ruleset) -> bool {
-    let of_protocol = |number| {
-        ends(role, machine)
-            .into_iter()
-            .any(|to| rules.may_redirect(&[Hook::Prerouting], &request(machine, to, role.port, number)))
-    };
-    match role.protocol {
-        Some(Protocol::Udp) => of_protocol(UDP),
-        Some(_) => of_protocol(TCP),
-        None => of_protocol(TCP) || of_protocol(UDP),
-    }
-}
-
-/// The addresses that clients' packets have when they arrive here: with masquerading the server's own.
-pub(super) fn ends(role: &RealServer, machine: &Machine) -> Vec<IpAddr> {
-    match role.method {
-        Method::Masquerade => sources(role, machine).into_iter().flatten().collect(),
-        Method::DirectRouting | Method::Tunnel => vec![role.vip],
-    }
-}
-
-/// A client's first packet, as it arrives here.
-pub(super) fn request(machine: &Machine, to: IpAddr, to_port: Option<u16>, protocol: u8) -> Packet {
-    Packet {
-        to: Some(to),
-        to_port,
-        state: Some("new"),
-        is_local: Some(machine.holders(to).next().is_some()),
-        ..Packet::of(Family::from(to), protocol)
     }
 }

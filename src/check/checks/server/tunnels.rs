@@ -1,15 +1,19 @@
 //! Whether a real server takes packets out of the director's tunnel.
 
+use std::net::IpAddr;
+use std::path::Path;
+
 use ipvs::{Family, TunnelKind};
 
 use crate::check::checks::value::{Check, OfServer};
 use crate::check::facts::address::Route;
-use crate::check::facts::machine::{LinkKind, Machine};
-use crate::check::facts::tunnels::{is_six_in_four, usable};
+use crate::check::facts::machine::{Link, LinkKind, Machine};
+use crate::check::facts::tunnels::{is_of_kind, is_six_in_four, takes, usable};
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};
 use crate::check::server::Server;
 use crate::command::{Method, RealServer};
+use crate::programs;
 
 const TUNNEL_DOWN: Kind =
     Kind::error("tunnel-down", "packets from the director are not decapsulated: clients time out");
@@ -58,7 +62,18 @@ fn down(role: &RealServer, machine: &Machine) -> Finding {
     let mut others = machine.links.iter().filter(|link| {
         link.is_up && matches!(link.kind, LinkKind::Tunnel | LinkKind::Gre | LinkKind::OtherTunnel)
     });
+    let is_of_others = |link: &&Link| link.is_up && is_of_kind(role, link) && !takes(role, machine, link);
+    let of_others = machine.links.iter().find(is_of_others);
     let what = match (others.next(), role.tunnel) {
+        _ if of_others.is_some() => of_others.map_or(String::new(), |link| {
+            let end = |address: Option<IpAddr>| address.map_or("any".to_owned(), |it| it.to_string());
+            format!(
+                "{} takes packets from {} to {} alone, not those of the director",
+                link.name,
+                end(link.facts.remote),
+                end(link.facts.local)
+            )
+        }),
         (Some(other), Some((kind, _))) => {
             format!(
                 "no tunnel of the director's kind, {kind}, is up on this server; {} is of another",
@@ -74,10 +89,30 @@ fn down(role: &RealServer, machine: &Machine) -> Finding {
 fn closed_port(role: &RealServer, machine: &Machine) -> Option<Finding> {
     let (TunnelKind::Gue, port) = role.tunnel? else { return None };
     if machine.listeners.iter().any(|listener| !listener.is_tcp && listener.port == port) {
-        return None;
+        return without_header(role, port);
     }
     let open = Step::GuePort { port, family: Family::from(role.vip) };
     let what = format!("nothing takes GUE from UDP port {port} (ip fou show)");
     let fix = Fix(vec![Step::Module("fou"), open]);
+    Some(TUNNEL_DOWN.at(&format_args!("UDP port {port}"), what, fix))
+}
+
+/// The port takes packets in UDP without GUE's header.
+fn without_header(role: &RealServer, port: u16) -> Option<Finding> {
+    // To ask a kernel without it would load it.
+    let printed =
+        Path::new("/sys/module/fou").exists().then(|| programs::output("ip", &["fou", "show"]).ok())??;
+    let is_of_port = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.find(|word| *word == "port").and(words.next()) == Some(port.to_string().as_str())
+    };
+    let line = printed.lines().find(is_of_port)?;
+    if line.split_whitespace().any(|word| word == "gue") {
+        return None;
+    }
+    let again = Step::GuePort { port, family: Family::from(role.vip) };
+    let fix = Fix(vec![Step::Firewall(format!("ip fou del port {port}")), again]);
+    let what =
+        format!("UDP port {port} takes packets without the header of GUE (ip fou show): {}", line.trim());
     Some(TUNNEL_DOWN.at(&format_args!("UDP port {port}"), what, fix))
 }

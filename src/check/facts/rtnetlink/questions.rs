@@ -59,6 +59,17 @@ pub(crate) enum Refusal {
 impl Routing {
     /// What the kernel does with a packet.
     pub(crate) fn ask(&mut self, question: &Question) -> io::Result<Way> {
+        Ok(self.route_of(question)?.map_or_else(Way::Refused, way))
+    }
+
+    /// The address that the kernel gives a packet without one.
+    pub(crate) fn source(&mut self, question: &Question) -> io::Result<Option<IpAddr>> {
+        let route = self.route_of(question)?.ok();
+        Ok(route.and_then(|message| values::route(RouteNetlinkMessage::NewRoute(message))?.source))
+    }
+
+    /// The route of a packet.
+    fn route_of(&mut self, question: &Question) -> io::Result<Result<RouteMessage, Refusal>> {
         let request = std::iter::once(RouteNetlinkMessage::GetRoute(request(question)));
         let sequence = self.send(request, 0)?;
         loop {
@@ -68,10 +79,10 @@ impl Routing {
                 }
                 match reply {
                     Ok(Reply::InnerMessage(RouteNetlinkMessage::NewRoute(message))) => {
-                        return Ok(way(message));
+                        return Ok(Ok(message));
                     }
                     Ok(Reply::Error(error)) => {
-                        return Ok(Way::Refused(refusal(error.to_io().raw_os_error().unwrap_or(0))));
+                        return Ok(Err(refusal(error.to_io().raw_os_error().unwrap_or(0))));
                     }
                     _ => return Err(io::Error::other("a route is not of a known form")),
                 }

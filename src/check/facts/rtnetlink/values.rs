@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressScope};
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType};
+use netlink_packet_route::link::{
+    InfoData, InfoGre, InfoGre6, InfoIpTunnel, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
+};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMetric, RouteNextHop, RouteNextHopFlags, RouteProtocol,
@@ -13,7 +15,7 @@ use netlink_packet_route::rule::RuleAttribute;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkKind, Neighbour};
+use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Neighbour};
 use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind, RoutingRule};
 
 pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
@@ -53,7 +55,52 @@ pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
         has_carrier: flags.contains(LinkFlags::LowerUp),
         parent: parent.filter(|_| is_child),
         kind,
+        facts: facts(&message.attributes),
     })
+}
+
+fn facts(attributes: &[LinkAttribute]) -> LinkFacts {
+    let mut facts = LinkFacts::default();
+    for attribute in attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => facts.mtu = Some(*mtu),
+            LinkAttribute::Stats64(stats) => facts.received = stats.rx_packets,
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let LinkInfo::Data(data) = info {
+                        (facts.local, facts.remote) = ends(data);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    facts
+}
+
+/// The ends of a tunnel, as far as it has certain ones.
+fn ends(data: &InfoData) -> (Option<IpAddr>, Option<IpAddr>) {
+    let (mut local, mut remote) = (None, None);
+    match data {
+        InfoData::IpTunnel(all) => all.iter().for_each(|it| match it {
+            InfoIpTunnel::Local(address) => local = Some(*address),
+            InfoIpTunnel::Remote(address) => remote = Some(*address),
+            _ => {}
+        }),
+        InfoData::GreTun(all) => all.iter().for_each(|it| match it {
+            InfoGre::Local(address) => local = Some(IpAddr::V4(*address)),
+            InfoGre::Remote(address) => remote = Some(IpAddr::V4(*address)),
+            _ => {}
+        }),
+        InfoData::GreTun6(all) => all.iter().for_each(|it| match it {
+            InfoGre6::Local(address) => local = Some(IpAddr::V6(*address)),
+            InfoGre6::Remote(address) => remote = Some(IpAddr::V6(*address)),
+            _ => {}
+        }),
+        _ => {}
+    }
+    let certain = |address: Option<IpAddr>| address.filter(|address| !address.is_unspecified());
+    (certain(local), certain(remote))
 }
 
 pub(super) fn address(message: RouteNetlinkMessage) -> Option<Address> {
