@@ -30,7 +30,7 @@ fn network() -> Client {
             ip neigh add 192.0.2.$host lladdr 02:00:00:00:00:$host dev wire
             ip neigh add 2001:db8:f::$host lladdr 02:00:00:00:00:$host dev wire
         done
-        sysctl -q -w net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1";
+        echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind && echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind";
     let done = Command::new("sh").args(["-ec", set_up]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Client::open().unwrap()
