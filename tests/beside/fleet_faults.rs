@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::OURS;
 use crate::etcd::{KEY, Store, etcdctl, put};
 use crate::fleet::{FIRST, document, follow, log, metric, table, with};
@@ -159,7 +161,7 @@ fn round(store: Store, fault: Fault, number: u32, is_large: bool, random: &mut R
     let mut store = store;
     match fault {
         Fault::Killed | Fault::Restarted => {
-            store.process.signal(if fault == Fault::Killed { "-KILL" } else { "-TERM" });
+            store.process.signal(if fault == Fault::Killed { Signal::SIGKILL } else { Signal::SIGTERM });
             pause(random.below(8));
             drop(store);
             store = Store::start();
@@ -182,9 +184,9 @@ fn round(store: Store, fault: Fault, number: u32, is_large: bool, random: &mut R
             assert!(done, "{said}");
         }
         Fault::Halted => {
-            store.process.signal("-STOP");
+            store.process.signal(Signal::SIGSTOP);
             pause(random.below(8));
-            store.process.signal("-CONT");
+            store.process.signal(Signal::SIGCONT);
         }
         Fault::CutOff | Fault::Revoked => {
             let is_cable = fault == Fault::CutOff;

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+
 use crate::running::unpacked;
 use lab::network::{enter, within};
 
@@ -55,7 +57,7 @@ impl Wrk {
 
     /// Ends it, and returns how many requests it has made; a panic if one has failed.
     pub(crate) fn end(self) -> usize {
-        assert!(Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap().success());
+        kill(lab::pid(&self.0), Signal::SIGINT).unwrap();
         let output = self.0.wait_with_output().unwrap();
         let report = String::from_utf8(output.stdout).unwrap();
         let requests =

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill, killpg};
 
 /// What a test writes: [`own_folder`] gives it one of its own.
 pub(crate) const FOLDER: &str = "/run/beside";
@@ -35,9 +36,8 @@ impl Running {
         Self { process: command.spawn().unwrap(), log }
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
-        let kill = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
-        assert!(kill.unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(lab::pid(&self.process), signal).unwrap();
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -51,8 +51,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let group = format!("-{}", self.process.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = killpg(lab::pid(&self.process), Signal::SIGKILL);
         let _ = self.process.wait();
     }
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::OURS;
 use crate::running::{FOLDER, Running, own_folder, unpacked};
 use lab::network::{build, enter, within};
@@ -179,7 +181,7 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
     // By its configuration weights change for good: it brings back what was drained, and what is not its own stays.
     assert_eq!(ours("--drain -r 192.168.1.12 --wait 10 --quiet --netns d1").2, "");
     configure("d1", 150, 7);
-    first.signal("-HUP");
+    first.signal(Signal::SIGHUP);
     until("the new weights", 60, || table("d1") == format!("{}{own}", BOTH.replace("-w 3", "-w 7")));
     let stays = "TCP 192.168.1.100:80 -> 192.168.1.12:80 has weight 7 already, and is left as it is\n";
     assert_eq!(ours("--undrain --netns d1").1, stays);
@@ -193,7 +195,7 @@ fn keepalived_fails_over_while_this_tool_reads_and_drains() {
     until("the connection is synchronized", 60, || {
         ours("-Lnc --netns d2").1.contains("ESTABLISHED 192.168.1.10:")
     });
-    first.signal("-TERM");
+    first.signal(Signal::SIGTERM);
     until("the second has the address", 60, || has_vip("d2"));
     assert_eq!(say(&mut stream, "still there?").unwrap(), format!("{server} still there?"));
     let mut new = connect();
@@ -266,6 +268,6 @@ fn ldirectord_leaves_a_drain_alone_until_a_check_changes() {
     until("it is out", 60, || !table("d1").contains("192.168.1.12"));
     fs::remove_file(format!("{FOLDER}/maintenance/192.168.1.12")).unwrap();
     until("it is in", 60, || table("d1") == format!("{BOTH}{own}"));
-    ldirectord.signal("-TERM");
+    ldirectord.signal(Signal::SIGTERM);
     until("it has taken its service with it", 60, || table("d1") == own);
 }

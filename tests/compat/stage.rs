@@ -12,6 +12,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use nix::mount::umount;
+use nix::sys::signal::{Signal, kill};
 
 use crate::corpus::{ABSENT, Case, Outcome, escaped, unescaped};
 use crate::scene::{Kernel, Scene};
@@ -127,10 +128,10 @@ pub fn call(tool: &Path, args: &[String], stdin: Option<&[u8]>) -> Outcome {
         let _ = pipe.write_all(bytes); // a tool that ends early does not read everything
     }
     let (ended, end) = channel::<()>();
-    let id = child.id().to_string();
+    let process = lab::pid(&child);
     std::thread::spawn(move || {
         if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = Command::new("kill").args(["-9", &id]).status();
+            let _ = kill(process, Signal::SIGKILL);
         }
     });
     let output = child.wait_with_output().expect("the tool ends");

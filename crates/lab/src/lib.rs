@@ -19,10 +19,11 @@ pub mod points;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Pid;
 
 /// The original tool, from the distribution's package `ipvsadm`.
 pub const ORIGINAL: &str = "/sbin/ipvsadm";
@@ -97,6 +98,11 @@ pub fn isolate() {
     fs::write("/run/netns/class/net/lo/flags", IFF_UP).expect("lo comes up");
     umount2("/run/netns", MntFlags::MNT_DETACH).expect("sysfs goes"); // even if another thread has just looked at it
     mount(Some("lab"), "/run/netns", Some("tmpfs"), MsFlags::empty(), nothing).expect("/run/netns");
+}
+
+/// The number of a process, for the system's calls.
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("the number of a process"))
 }
 
 /// Binds a file or folder over another, in the calling test's mounts.
