@@ -20,6 +20,7 @@ mod names;
 mod netns;
 mod nftables;
 mod own_addresses;
+mod random;
 mod repaired;
 mod saved;
 mod standby;

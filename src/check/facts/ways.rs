@@ -44,13 +44,18 @@ pub(crate) fn read(table: &Table, connections: &Count, machine: &mut Machine) ->
     for (entry, servers) in table {
         let id = entry.service.id;
         let Some(vip) = address(&id) else { continue };
-        for server in servers.iter().filter(|server| is_masqueraded(server)) {
-            let of = server.destination.id;
-            let unanswered = connections.unanswered(&id, &of);
-            if unanswered.len() >= MANY {
-                let clients: BTreeSet<IpAddr> = unanswered.into_iter().collect();
-                asked.extend(clients.into_iter().take(MOST_OF_SERVER).map(|client| (id, of, client, vip)));
-            }
+        let of_server = |server: &DestinationEntry| {
+            let server = server.destination.id;
+            (server, connections.unanswered(&id, &server))
+        };
+        let waiting: Vec<_> = servers.iter().filter(|server| is_masqueraded(server)).map(of_server).collect();
+        // The servers have the way back in common.
+        if waiting.iter().map(|(_, clients)| clients.len()).sum::<usize>() < MANY {
+            continue;
+        }
+        for (server, clients) in waiting {
+            let clients: BTreeSet<IpAddr> = clients.into_iter().collect();
+            asked.extend(clients.into_iter().take(MOST_OF_SERVER).map(|client| (id, server, client, vip)));
         }
     }
     asked.truncate(MOST);
