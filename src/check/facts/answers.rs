@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{Address, Route};
 use super::machine::{Connection, LinkKind, Machine, TcpState};
 use super::protocols::TCP;
+use super::question::{Question, Way};
 use super::routes::Hop;
 use super::rtnetlink::Routing;
-use super::rtnetlink::questions::{Question, Way};
 use crate::command::{Method, RealServer};
 
 /// The server's own addresses on Ethernet interfaces.

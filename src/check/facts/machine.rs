@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::address::{Address, Route};
 use super::indexed::{Indexed, Keyed};
+use super::question::Way;
 use super::routes::RoutingTables;
-use super::rtnetlink::questions::Way;
 use super::settings::Settings;
 use crate::check::fix::{INTERFACE, Word};
 

@@ -8,6 +8,7 @@ pub(crate) mod machine;
 pub(crate) mod neighbours;
 pub(crate) mod procfs;
 pub(crate) mod protocols;
+pub(crate) mod question;
 pub(crate) mod read;
 pub(crate) mod routes;
 pub(crate) mod rtnetlink;

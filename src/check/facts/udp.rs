@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::machine::default_route_probe;
 use super::procfs;
 use super::protocols::UDP;
+use super::question::Question;
 use super::rtnetlink::Routing;
-use super::rtnetlink::questions::Question;
 use crate::command::RealServer;
 
 /// The answers of a socket that is bound to no address.

@@ -12,9 +12,9 @@ use super::connections::Count;
 use super::machine::{Link, LinkKind, Machine};
 use super::neighbours;
 use super::protocols::{TCP, UDP};
+use super::question::{Question, Way};
 use super::routes::{RouteEntry, RouteEntryKind};
 use super::rtnetlink::Routing;
-use super::rtnetlink::questions::{Question, Way};
 use super::table::{Table, address};
 
 /// So many connections without an answer are no accident.

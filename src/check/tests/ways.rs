@@ -5,8 +5,8 @@ use ipvs::{ForwardingMethod, ServiceId};
 use super::{ETH0, director, found, ip, server, table, two_servers};
 use crate::check::facts::address::Address;
 use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Neighbour};
+use crate::check::facts::question::{Refusal, Way};
 use crate::check::facts::routes::{RouteEntry, RouteEntryKind};
-use crate::check::facts::rtnetlink::questions::{Refusal, Way};
 use crate::check::facts::settings::Settings;
 use crate::check::facts::ways::ClientWay;
 

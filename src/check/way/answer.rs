@@ -7,7 +7,7 @@ use super::arrival::reverse_path;
 use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
 use super::{Flow, end};
-use crate::check::facts::rtnetlink::questions::{Question, Refusal, Way};
+use crate::check::facts::question::{Question, Refusal, Way};
 use crate::check::firewall::dropped::dropped;
 use crate::check::firewall::packets;
 use crate::check::firewall::rules::{FORWARDED, Packet, SENT};

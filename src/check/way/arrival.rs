@@ -6,7 +6,7 @@ use super::roads::{Roads, plain};
 use super::stage::{Stage, Step};
 use crate::check::facts::machine::{LinkKind, Machine};
 use crate::check::facts::protocols::TCP;
-use crate::check::facts::rtnetlink::questions::{Refusal, Way};
+use crate::check::facts::question::{Refusal, Way};
 use crate::check::firewall::SCHEDULED;
 use crate::check::firewall::dropped::{chain, dropped, named};
 use crate::check::firewall::packets::later;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::Flow;
 use crate::check::facts::address::Route;
 use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::question::{Question, Refusal, Way};
 use crate::check::facts::routes::STANDARD_TABLES;
 use crate::check::facts::rtnetlink::Routing;
-use crate::check::facts::rtnetlink::questions::{PrintedRule, Question, Refusal, Way, table_name};
+use crate::check::facts::rtnetlink::questions::{PrintedRule, table_name};
 use crate::check::failure::{check_failure, unread};
 use crate::messages::Result;
 

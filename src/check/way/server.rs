@@ -11,7 +11,7 @@ use super::stage::{Stage, Step};
 use super::{Flow, Walk, end, number};
 use crate::check::facts::machine::{LinkKind, Machine};
 use crate::check::facts::protocols::{TCP, UDP};
-use crate::check::facts::rtnetlink::questions::{Refusal, Way};
+use crate::check::facts::question::{Refusal, Way};
 use crate::check::facts::tunnels;
 use crate::check::failure::report_unseen;
 use crate::check::finding::without_duplicates;

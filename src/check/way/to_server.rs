@@ -6,7 +6,7 @@ use super::super::director::Director;
 use super::Flow;
 use super::roads::Roads;
 use super::stage::{Stage, Step};
-use crate::check::facts::rtnetlink::questions::{Question, Way};
+use crate::check::facts::question::{Question, Way};
 use crate::check::firewall::dropped::dropped;
 use crate::check::firewall::packets;
 use crate::check::firewall::rules::{LEAVING, Packet};

@@ -16,7 +16,7 @@ use crate::check::fix::{AddressStep, Fix, INTERFACE, Step, Word};
 use crate::check::verdict::Examined;
 use crate::shell;
 
-pub(super) const VIP_MISSING: Kind =
+const VIP_MISSING: Kind =
     Kind::error("vip-missing", "no machine answers ARP for the address, so no request arrives here");
 const VIP_LINK_DOWN: Kind =
     Kind::error("vip-link-down", "an interface that is down answers for none of its addresses");
@@ -113,7 +113,8 @@ fn vip_of(director: &Director, vip: IpAddr, servers: &[DestinationEntry]) -> Opt
         if director.daemons.len() > 1 && on_link.is_none() {
             return None;
         }
-        let mistyped = || if elsewhere.is_none() { mistyped::address(director, vip) } else { None };
+        let mistyped =
+            || if elsewhere.is_none() { mistyped::address(director, vip, VIP_MISSING) } else { None };
         return mistyped().or_else(|| missing(machine, vip, servers, elsewhere));
     }
     // If the address is in none of this machine's networks, a route leads here, and no ARP is needed.

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use ipvs::{Change, DestinationEntry, Protocol, Service, ServiceId};
 
-use super::addresses::VIP_MISSING;
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::address::Address;
@@ -22,7 +21,7 @@ const PROTOCOL_UNUSUAL: Kind =
 pub(super) const CHECK: OfDirector = Check { kinds: &[PROTOCOL_UNUSUAL], run: protocol };
 
 /// An address that this director lacks, where it has another one of the same network that no service uses.
-pub(super) fn address(director: &Director, vip: IpAddr) -> Option<Finding> {
+pub(super) fn address(director: &Director, vip: IpAddr, missing: Kind) -> Option<Finding> {
     let machine = &director.machine;
     let network = machine.on_link(vip)?;
     let (vips, marked): (_, Vec<IpAddr>) = (director.vips(), director.rules.marked_addresses().collect());
@@ -44,7 +43,7 @@ pub(super) fn address(director: &Director, vip: IpAddr) -> Option<Finding> {
         "no interface of this director has the address {vip}, and no service has {meant}, which is on {}: probably that is meant",
         network.name
     );
-    Some(VIP_MISSING.at(&vip, what, fix))
+    Some(missing.at(&vip, what, fix))
 }
 
 /// Services of a protocol that nobody speaks on their port, and that nobody has used.

@@ -8,8 +8,8 @@ use crate::check::checks::fixes::{default_route, delete_route, move_address, rou
 use crate::check::checks::value::{Check, OfDirector};
 use crate::check::director::Director;
 use crate::check::facts::machine::{LinkKind, Machine};
+use crate::check::facts::question::{Refusal, Way};
 use crate::check::facts::routes::RouteEntryKind;
-use crate::check::facts::rtnetlink::questions::{Refusal, Way};
 use crate::check::facts::ways::ClientWay;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, GATEWAY, Step, Word, words};

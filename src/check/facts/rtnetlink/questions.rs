@@ -10,51 +10,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::{Reply, Routing, messages, values};
 use crate::check::facts::address::full_prefix;
 use crate::check::facts::protocols::{TCP, UDP};
-
-/// A packet whose way is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Question {
-    pub(crate) to: IpAddr,
-    pub(crate) from: Option<IpAddr>,
-    /// The interface that it arrives on; none for a packet of this machine itself.
-    pub(crate) arrives: Option<u32>,
-    pub(crate) mark: Option<u32>,
-    pub(crate) protocol: u8,
-    pub(crate) from_port: Option<u16>,
-    pub(crate) to_port: Option<u16>,
-}
-
-/// What the kernel does with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// It is for this machine, by a route of this table.
-    Local {
-        table: u32,
-    },
-    Leaves {
-        gateway: Option<IpAddr>,
-        link: u32,
-        table: u32,
-    },
-    /// None: with the kernel's reason.
-    Refused(Refusal),
-}
-
-/// Why the kernel would drop it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// `ENETUNREACH`
-    NoRoute,
-    /// `EHOSTUNREACH`: a route of the type unreachable, or it would be forwarded and must not be.
-    Unreachable,
-    /// `EACCES`: a route of the type prohibit.
-    Prohibited,
-    /// `EXDEV`: `rp_filter`.
-    ReversePath,
-    /// `EINVAL`: a blackhole route, or a packet that comes in with an address of this machine.
-    Invalid,
-    Other(i32),
-}
+use crate::check::facts::question::{Question, Refusal, Way};
 
 impl Routing {
     /// What the kernel does with a packet.
