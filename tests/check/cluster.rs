@@ -351,7 +351,7 @@ fn done(command: &str) {
 
 /// Things that outlive a cluster, and may exist from an earlier program: programs by name, pages, and separate folders
 /// for the saved table and a supervisor's configuration.
-fn prepare() {
+pub(crate) fn prepare() {
     static ONCE: Once = Once::new();
     let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
     ONCE.call_once(|| {
@@ -375,7 +375,7 @@ fn spawn(host: &str, command: &mut Command) -> Child {
 }
 
 /// A command line. If it is only a program of the network's with plain words, it needs no shell, whose start takes 12 ms.
-fn shell(line: &str) -> Command {
+pub(crate) fn shell(line: &str) -> Command {
     let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:,@+=[] ".contains(char);
     let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
     let mut command = match words[..] {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::cluster::OURS;
+use crate::cluster::{OURS, prepare, shell};
 
 /// Interface names that the kernel accepts, and that a shell, a terminal, `ip` or sysctl would interpret.
 const NAMES: [&str; 8] =
@@ -16,7 +16,7 @@ const NAMES: [&str; 8] =
 const FOLDER: &str = "/run/check-names";
 
 fn sh(line: &str) -> Output {
-    Command::new("/bin/sh").args(["-c", line]).current_dir(FOLDER).output().unwrap()
+    shell(line).current_dir(FOLDER).output().unwrap()
 }
 
 fn succeed(line: &str) {
@@ -63,6 +63,7 @@ fn fix(id: &str, options: &[&str]) -> Value {
 /// A director whose only Ethernet interface has the name.
 fn director(name: &str) {
     lab::isolate();
+    prepare();
     let _ = std::fs::remove_dir_all(FOLDER);
     std::fs::create_dir(FOLDER).unwrap();
     // A name that is a pattern would match this.

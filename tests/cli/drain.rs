@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
 
 use crate::{Answer, OURS, rest, run, set_up, table, until};
 
@@ -153,7 +154,7 @@ impl Waiting {
     }
 
     fn signal(&self, signal: &str) {
-        assert_eq!(run("kill", &format!("-{signal} {}", self.child.id())).0, 0);
+        kill(lab::pid(&self.child), format!("SIG{signal}").parse::<Signal>().unwrap()).unwrap();
     }
 
     /// The status, stdout and stderr at its end.

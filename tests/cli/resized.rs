@@ -99,12 +99,16 @@ fn a_table_that_is_never_left_alone_is_said_to_be_one() {
             let _ = socket.send_to(b"ping", "192.0.2.254:53");
         }
     };
-    let (status, listing, said) = resizing(begin, 2, || run(OURS, "-Lnc"));
-    let (all, different) = rows(&listing);
-    assert_eq!((status, all), (1, different), "{said}");
-    assert!(
-        said.starts_with("warning: the kernel resized its connection table during each reading: "),
-        "{said}"
-    );
+    // A reading may fall into a moment in which nothing happens, and is right then.
+    let is_said = (0..8).any(|_| {
+        let (status, listing, said) = resizing(begin, 2, || run(OURS, "-Lnc"));
+        let (all, different) = rows(&listing);
+        assert_eq!(all, different, "{said}");
+        let warns =
+            said.starts_with("warning: the kernel resized its connection table during each reading: ");
+        assert_eq!((status, said.is_empty()), (i32::from(warns), !warns), "{said}");
+        warns
+    });
+    assert!(is_said);
     assert_eq!(run(OURS, "-Lnc").0, 0);
 }
