@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use nix::libc;
@@ -55,7 +56,7 @@ fn one_byte_at_a_time() {
 }
 
 /// Whether a call is a read or a write of a length, or of so many buffers. The kernel gives each of its settings at once, and
-/// to the next read nothing.
+/// to the next read nothing; and the list of its functions is millions of bytes.
 fn is_shortened(call: &Call) -> bool {
     const CALLS: [i64; 6] = [
         libc::SYS_read,
@@ -67,7 +68,7 @@ fn is_shortened(call: &Call) -> bool {
     ];
     let is_setting = || {
         let file = fs::read_link(format!("/proc/{}/fd/{}", call.pid, call.registers.rdi));
-        file.is_ok_and(|path| path.starts_with("/proc/sys"))
+        file.is_ok_and(|path| path.starts_with("/proc/sys") || path == Path::new("/proc/kallsyms"))
     };
     CALLS.contains(&call.number) && call.registers.rdx > 1 && !is_setting()
 }
