@@ -3,6 +3,12 @@
 use crate::terminal::Terminal;
 use crate::{quiet, table};
 
+/// An empty screen: what is typed before `clear` has run would be cleared, too.
+fn clear(terminal: &Terminal) {
+    terminal.line("clear");
+    terminal.wait("an empty screen", |screen| screen.trim() == "$");
+}
+
 #[test]
 fn what_is_said_on_a_narrow_terminal_is_broken_between_words() {
     quiet();
@@ -14,7 +20,7 @@ fn what_is_said_on_a_narrow_terminal_is_broken_between_words() {
         ("ipvsadm -a -t 192.0.2.3:81 -r 10.0.0.1 -m; echo e''nd", "there is TCP 192.0.2.3:80"),
         ("ipvsadm -L --stats -c; echo e''nd", "--prometheus"),
     ] {
-        terminal.line("clear");
+        clear(&terminal);
         terminal.line(line);
         let screen = terminal.wait("what is said", |screen| screen.contains("\nend"));
         let typed = |line: &&str| !line.ends_with("nd");
@@ -25,7 +31,7 @@ fn what_is_said_on_a_narrow_terminal_is_broken_between_words() {
         assert!(all.ends_with(ends), "{all}\n{screen}");
     }
     // The command that brings a server back is whole.
-    terminal.line("clear");
+    clear(&terminal);
     terminal.line("ipvsadm --drain --force -r 10.0.0.9; echo e''nd");
     let screen = terminal.wait("a drain", |screen| screen.contains("\nend"));
     let words =
@@ -33,7 +39,7 @@ fn what_is_said_on_a_narrow_terminal_is_broken_between_words() {
     assert!(screen.contains(words), "{screen}");
     // Into a pipe it is one line.
     table(&["-a -t 192.0.2.3:80 -r 10.0.0.9:80 -m -w 3"]);
-    terminal.line("clear");
+    clear(&terminal);
     terminal.line("ipvsadm --drain --force -r 10.0.0.9 | wc -l");
     terminal.wait("one line", |screen| screen.contains("\n1\n"));
 }
