@@ -23,7 +23,7 @@ leave() {
     [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null
     for n in 2 3 4; do
         ip netns pids "server$n"
-    done | xargs -r kill 2>/dev/null
+    done | xargs -r busybox kill 2>/dev/null
 }
 trap leave EXIT
 
@@ -32,7 +32,7 @@ web() {
     if [ "$2" = on ]; then
         busybox nsenter "--net=/run/netns/server$1" busybox httpd -p 8080 -h "$PWD/pages" >/dev/null 2>&1
     else
-        ip netns pids "server$1" | xargs -r kill
+        ip netns pids "server$1" | xargs -r busybox kill
     fi
 }
 mkdir pages

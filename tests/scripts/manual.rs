@@ -60,6 +60,7 @@ fn mandoc_and_groff_have_no_complaint_about_the_pages() {
     let mandoc = unpacked("mandoc", "usr/bin/mandoc");
     let groff = unpacked("groff-base", "usr/bin");
     let share = unpacked("groff-base", "usr/share/groff");
+    let libraries = unpacked("libuchardet0", &format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
     let version = fs::read_dir(&share).expect("groff").filter_map(Result::ok).map(|entry| entry.file_name());
     let version = version.filter(|name| name.to_string_lossy().starts_with("1.")).max().expect("a version");
     let share = share.join(version);
@@ -72,6 +73,7 @@ fn mandoc_and_groff_have_no_complaint_about_the_pages() {
             .env("GROFF_TMAC_PATH", share.join("tmac"))
             .env("GROFF_FONT_PATH", share.join("font"))
             .env("GROFF_BIN_PATH", &groff)
+            .env("LD_LIBRARY_PATH", &libraries)
             .env("PATH", &groff);
         groff_itself.args(words).arg(page).output().expect("groff")
     };
