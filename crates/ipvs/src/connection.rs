@@ -150,7 +150,9 @@ fn parse_v4(line: &[u8]) -> Option<Connection<'_>> {
     };
     let mut ends = ends.chunks_exact(END).map(end);
     let ends = [ends.next()??, ends.next()??, ends.next()??];
-    rest(text(protocol.trim_ascii_end())?, ends, words(behind.strip_prefix(b" ")?))
+    let protocol = protocol.trim_ascii_end();
+    let is_a_word = !protocol.is_empty() && !protocol.iter().any(u8::is_ascii_whitespace);
+    rest(text(protocol).filter(|_| is_a_word)?, ends, words(behind.strip_prefix(b" ")?))
 }
 
 /// The words between blanks.
