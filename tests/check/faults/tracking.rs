@@ -5,11 +5,13 @@ use crate::cluster::Kind;
 
 /// Fills the table of the connection tracking with connections of this machine's own, and says that it is full. Only the first
 /// network namespace may do that.
-const FILL: &str = "(perl -MSocket -e '\
+const FILL: &str = "busybox nsenter --net=/proc/1/ns/net sysctl -w net.netfilter.nf_conntrack_max=65536 && \
+    (perl -MSocket -e '\
     socket my $l, AF_INET, SOCK_STREAM, 6; bind $l, sockaddr_in(9999, INADDR_LOOPBACK); listen $l, 400; my @all; \
     for (1 .. 250) { socket my $s, AF_INET, SOCK_STREAM, 6; connect $s, sockaddr_in(9999, INADDR_LOOPBACK); push @all, $s } \
     sleep 40' </dev/null >/dev/null 2>&1 &) && \
-    until [ $(cat /proc/sys/net/netfilter/nf_conntrack_count) -gt 240 ]; do sleep 0.1; done && sleep 0.5 && \
+    for i in $(seq 300); do [ $(cat /proc/sys/net/netfilter/nf_conntrack_count) -gt 240 ] && break; sleep 0.1; done && \
+    [ $(cat /proc/sys/net/netfilter/nf_conntrack_count) -gt 240 ] && sleep 0.5 && \
     busybox nsenter --net=/proc/1/ns/net sysctl -w net.netfilter.nf_conntrack_max=240";
 
 pub(super) const FAULTS: [Fault; 6] = [
