@@ -24,27 +24,6 @@ pub(super) enum Then {
 /// How many rows the wheel moves by a step.
 const WHEEL: isize = 3;
 
-/// Keys and what they do, for the help.
-pub(super) const HELP: [(&str, &str); 17] = [
-    ("Up Down, k j", "select a row"),
-    ("PgUp PgDn", "a screen up or down"),
-    ("Home End, g G", "the first row, whichever it is; the last"),
-    ("Enter", "the selected service in full"),
-    ("c", "the connections of the selected server"),
-    ("Space", "fold or unfold the selected service"),
-    ("f", "fold or unfold all"),
-    ("s S", "sort by the next column, or the one before"),
-    ("r", "sort the other way"),
-    ("/", "filter services by protocol, address, port, scheduler"),
-    ("Mouse", "click: select, or sort by a heading; wheel: move; Shift: copy"),
-    ("Esc", "back; on the table: no filter"),
-    ("?", "this help"),
-    ("q, Ctrl-C", "quit"),
-    ("Ctrl-Z, Ctrl-L", "suspend; draw again"),
-    ("+ - ~", "in front of a row: new, gone, edited"),
-    ("!", "no server with a weight above 0"),
-];
-
 /// Does what a key is for.
 pub(super) fn press(key: Key, view: &mut View, model: &mut Model, read: Read<'_>, area: Rect) -> Then {
     let height = draw::height(area);

@@ -7,7 +7,6 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::columns::{method, name};
-use super::input::HELP;
 use super::model::{KeptServer, Server, Service};
 use super::number;
 use super::rate::{Meter, Rate};
@@ -15,6 +14,27 @@ use super::scene::Scene;
 use super::theme;
 use crate::cli::value::scheduler_flags_text;
 use crate::text::{AddressFormatter, protocol_of};
+
+/// What the keys of `input` do.
+const HELP: [(&str, &str); 17] = [
+    ("Up Down, k j", "select a row"),
+    ("PgUp PgDn", "a screen up or down"),
+    ("Home End, g G", "the first row, whichever it is; the last"),
+    ("Enter", "the selected service in full"),
+    ("c", "the connections of the selected server"),
+    ("Space", "fold or unfold the selected service"),
+    ("f", "fold or unfold all"),
+    ("s S", "sort by the next column, or the one before"),
+    ("r", "sort the other way"),
+    ("/", "filter services by protocol, address, port, scheduler"),
+    ("Mouse", "click: select, or sort by a heading; wheel: move; Shift: copy"),
+    ("Esc", "back; on the table: no filter"),
+    ("?", "this help"),
+    ("q, Ctrl-C", "quit"),
+    ("Ctrl-Z, Ctrl-L", "suspend; draw again"),
+    ("+ - ~", "in front of a row: new, gone, edited"),
+    ("!", "no server with a weight above 0"),
+];
 
 /// Lines, from the one on to which the page is scrolled; at least the last stays.
 fn lines(frame: &mut Frame<'_>, scene: &Scene<'_>, area: Rect, lines: Vec<Line<'static>>) {
