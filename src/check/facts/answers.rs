@@ -49,13 +49,10 @@ pub(crate) fn ways(role: &RealServer, machine: &Machine, routing: &mut Routing) 
         machine.connections.iter().filter(is_waiting).map(|it| (it.remote.ip(), it.local)).collect();
     let mut ask = |(client, local): (IpAddr, SocketAddr)| {
         let question = Question {
-            to: client,
             from: Some(local.ip()),
-            arrives: None,
-            mark: None,
             protocol: TCP,
             from_port: Some(local.port()),
-            to_port: None,
+            ..Question::to(client)
         };
         Some((client, routing.ask(&question).ok()?))
     };

@@ -15,6 +15,13 @@ pub(crate) struct Question {
     pub(crate) to_port: Option<u16>,
 }
 
+impl Question {
+    /// One about which nothing else is known than where it goes to, from this machine.
+    pub(crate) fn to(to: IpAddr) -> Self {
+        Self { to, from: None, arrives: None, mark: None, protocol: 0, from_port: None, to_port: None }
+    }
+}
+
 /// What the kernel does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {

@@ -19,15 +19,8 @@ pub(crate) struct UdpAnswers {
 }
 
 pub(crate) fn read(role: &RealServer) -> UdpAnswers {
-    let question = Question {
-        to: role.director.unwrap_or_else(|| default_route_probe(role.vip)),
-        from: None,
-        arrives: None,
-        mark: None,
-        protocol: UDP,
-        from_port: role.port,
-        to_port: None,
-    };
+    let to = role.director.unwrap_or_else(|| default_route_probe(role.vip));
+    let question = Question { protocol: UDP, from_port: role.port, ..Question::to(to) };
     let source = Routing::open().and_then(|mut routing| routing.source(&question));
     UdpAnswers { source: source.unwrap_or_default(), refused: procfs::refused_packets(role.vip.is_ipv4()) }
 }

@@ -88,13 +88,10 @@ fn ask(
     let is_udp = matches!(service, ServiceId::Address { protocol: Protocol::Udp, .. });
     let port = Some(service.port()).filter(|port| *port != 0);
     let plain = Question {
-        to: client,
         from: Some(vip),
-        arrives: None,
-        mark: None,
         protocol: if is_udp { UDP } else { TCP },
         from_port: port,
-        to_port: None,
+        ..Question::to(client)
     };
     let from_server = Question {
         from: Some(server.address),

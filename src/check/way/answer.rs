@@ -31,15 +31,7 @@ pub(super) fn step(
         return Ok(step);
     }
     let machine = &director.machine;
-    let to = Question {
-        to: address,
-        from: None,
-        arrives: None,
-        mark: None,
-        protocol: 0,
-        from_port: None,
-        to_port: None,
-    };
+    let to = Question::to(address);
     let way = roads.ask(&to)?;
     let Some(link) = plain(way).link() else { return Ok(step) };
     step.note(format!("comes back through the director: from {address} on {}", machine.name(link)));

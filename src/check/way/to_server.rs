@@ -24,15 +24,7 @@ pub(super) fn step(
     let mut step = Step::new(Stage::ToServer);
     let address = server.destination.id.address;
     let method = server.destination.forwarding;
-    let plain = Question {
-        to: address,
-        from: None,
-        arrives: None,
-        mark: None,
-        protocol: 0,
-        from_port: None,
-        to_port: None,
-    };
+    let plain = Question::to(address);
     let way = roads.ask(&plain)?;
     let words = roads.words(way, machine);
     match way {
