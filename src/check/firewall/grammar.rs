@@ -10,9 +10,9 @@ use super::rules::{ARRIVING, Packet, RuleTable, SYN};
 use super::ruleset::Ruleset;
 use super::{iptables, nft};
 
-/// Whatever the rules are, a request is judged by them.
-fn judge(tables: Vec<RuleTable>) {
-    let request = Packet {
+/// The first packet of a client.
+pub(super) fn request() -> Packet {
+    Packet {
         to: Some([192, 168, 1, 100].into()),
         to_port: Some(80),
         arrives: Some("eth0".to_owned()),
@@ -20,7 +20,12 @@ fn judge(tables: Vec<RuleTable>) {
         is_local: Some(true),
         flags: Some(SYN),
         ..Packet::of(Family::V4, 6)
-    };
+    }
+}
+
+/// Whatever the rules are, a request is judged by them.
+fn judge(tables: Vec<RuleTable>) {
+    let request = request();
     let rules = Ruleset::new(tables);
     let _ = (rules.drops(&ARRIVING, 98, &request), rules.redirects(&request), rules.may_translate(&request));
     let _ = (rules.marked(7, Family::V4), rules.may_set(7, Family::V4), rules.ports());

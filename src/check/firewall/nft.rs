@@ -255,7 +255,8 @@ fn family(values: &[&Value]) -> Option<Condition> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Packet;
+    use super::super::grammar::request;
+
     use super::super::ruleset::Ruleset;
     use super::*;
 
@@ -270,17 +271,8 @@ mod tests {
             {}]}}"#,
             rules.iter().map(rule).collect::<String>()
         );
-        let request = Packet {
-            to: Some([192, 168, 1, 100].into()),
-            to_port: Some(80),
-            arrives: Some("eth0".to_owned()),
-            state: Some("new"),
-            is_local: Some(true),
-            flags: Some(super::super::rules::SYN),
-            ..Packet::of(Family::V4, 6)
-        };
         let ruleset = Ruleset::new(tables(&printed).0);
-        ruleset.drops(&[Hook::Input], 98, &request).is_some()
+        ruleset.drops(&[Hook::Input], 98, &request()).is_some()
     }
 
     /// A statement with a payload field.

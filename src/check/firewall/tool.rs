@@ -1,7 +1,7 @@
 //! The tools of packet filters, and which of them may be run: those whose part of the kernel is loaded.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 use ipvs::Family;
@@ -44,7 +44,10 @@ fn is_built_in() -> bool {
     match fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim_end())) {
         Ok(list) => list.lines().any(|line| line.ends_with("/nf_tables.ko")),
         // A container has no list of the host's modules.
-        Err(_) => fs::read_to_string("/proc/kallsyms").is_ok_and(|names| names.contains(" nft_do_chain")),
+        Err(_) => File::open("/proc/kallsyms").is_ok_and(|names| {
+            let mut names = BufReader::new(names).lines().map_while(Result::ok);
+            names.any(|line| line.contains(" nft_do_chain"))
+        }),
     }
 }
 
