@@ -1,7 +1,7 @@
 //! Like `real_servers.rs`, for the VIP and what is moved with it.
 
-use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, link, own, set_all};
-use super::{ETH0, ip};
+use super::real_servers::{ETH1, LO, Server, VIP, assert_healthy, assert_one, found, set_all};
+use super::{ETH0, ip, link, own};
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Connection, LinkKind, TcpState};
 use crate::check::facts::routes::{Hop, RouteEntry, RouteEntryKind};

@@ -1,8 +1,8 @@
 //! Like `real_servers.rs`, for the routes of their answers.
 
 use super::addresses::route;
-use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, own, server};
-use super::{ETH0, ip};
+use super::real_servers::{LO, Server, VIP, assert_healthy, assert_one, by, found, server};
+use super::{ETH0, ip, own};
 use crate::check::facts::address::Route;
 use crate::check::facts::answers::sources;
 use crate::check::facts::machine::{Connection, Listener, Neighbour, TcpState};

@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use ipvs::{DaemonState, Destination, Family, Persistence, Service, ServiceId, SyncDaemon};
 
 use super::super::director::Director;
-use super::{ETH0, director, ip, table, two_servers};
-use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Listener, Neighbour};
+use super::{ETH0, director, ip, link, own, table, two_servers};
+use crate::check::facts::address::Route;
+use crate::check::facts::machine::{LinkKind, Listener, Neighbour};
 
 pub(super) const SERVICE: &str = "TCP 192.168.1.100:80";
 pub(super) const FIRST: &str = "TCP 192.168.1.100:80 -> 192.168.1.11:80";
@@ -26,24 +26,8 @@ pub(super) fn with(change: impl FnOnce(&mut Director)) -> Director {
     director
 }
 
-fn place(address: &str, prefix: u8, link: u32) -> Address {
-    Address { link, ..Address::network(ip(address), prefix) }
-}
-
 fn listener(address: &str, port: u16, is_tcp: bool) -> Listener {
     Listener { address: ip(address), port, is_tcp, is_v6only: false }
-}
-
-pub(super) fn link(index: u32, name: &str) -> Link {
-    Link {
-        index,
-        name: name.to_owned(),
-        is_up: true,
-        has_carrier: true,
-        facts: LinkFacts::default(),
-        parent: None,
-        kind: LinkKind::Ethernet,
-    }
 }
 
 pub(super) fn service(director: &mut Director) -> &mut Service {
@@ -97,8 +81,8 @@ fn addresses() {
     // In the smallest of several networks.
     let wide = with(|director| {
         missing(director);
-        director.machine.links.push(link(3, "wide"));
-        director.machine.addresses.insert(0, place("192.168.0.1", 16, 3));
+        director.machine.links.push(link(3, "wide", LinkKind::Ethernet));
+        director.machine.addresses.insert(0, own("192.168.0.1", 16, 3));
     });
     assert!(wide.findings()[0].fix.to_string().ends_with(" dev eth0"));
     // In one whose interface is down.
@@ -184,13 +168,13 @@ fn interfaces_of_addresses() {
     );
     let both = with(|director| {
         down(director);
-        director.machine.addresses.push(place("192.168.1.100", 32, 1));
+        director.machine.addresses.push(own("192.168.1.100", 32, 1));
     });
     assert_healthy(&both, "it is on lo too, and no other interface asks for it");
 
     let on_lo = |director: &mut Director| {
         without_vip(director);
-        director.machine.addresses.push(place("192.168.1.100", 32, 1));
+        director.machine.addresses.push(own("192.168.1.100", 32, 1));
         set_all(director, &[("net/ipv4/conf/eth0/arp_ignore", 1)]);
     };
     assert_one(
@@ -209,7 +193,7 @@ fn interfaces_of_addresses() {
     assert_healthy(&answers, "eth0 answers for it");
     let too = with(|director| {
         on_lo(director);
-        director.machine.addresses.push(place("192.168.1.100", 32, ETH0));
+        director.machine.addresses.push(own("192.168.1.100", 32, ETH0));
     });
     assert_healthy(&too, "eth0 has it too");
 }
@@ -325,7 +309,7 @@ fn marks() {
     let on_lo = with(|director| {
         marked(director);
         without_vip(director);
-        director.machine.addresses.push(place("192.168.1.100", 32, 1));
+        director.machine.addresses.push(own("192.168.1.100", 32, 1));
     });
     assert!(on_lo.findings()[0].fix.to_string().contains("-d VIP "));
     let unknown = with(|director| {

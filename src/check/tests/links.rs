@@ -1,10 +1,10 @@
 //! The interfaces of a director's addresses: which one has the address, and what is below it.
 
 use super::super::director::Director;
-use super::gallery::{assert_healthy, assert_one, link, with, without_vip};
-use super::{ETH0, ip};
+use super::gallery::{assert_healthy, assert_one, with, without_vip};
+use super::{ETH0, ip, link};
 use crate::check::facts::address::Address;
-use crate::check::facts::machine::Link;
+use crate::check::facts::machine::{Link, LinkKind};
 use crate::check::facts::settings::Settings;
 
 const ETH1: u32 = 3;
@@ -13,7 +13,7 @@ const VIP: &str = "192.168.1.100";
 /// The address is on another interface, and that of its network does not answer for it.
 fn elsewhere(director: &mut Director) {
     without_vip(director);
-    director.machine.links.push(link(ETH1, "eth1"));
+    director.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
     director.machine.addresses.push(Address { link: ETH1, ..Address::network(ip(VIP), 32) });
     director.machine.settings = Settings::from_iter([("net/ipv4/conf/eth0/arp_ignore", 1)]);
 }
@@ -65,7 +65,7 @@ fn what_is_below_an_interface_counts() {
     let vlan = with(|director| {
         cut(director);
         director.machine.links[1].parent = Some(ETH1);
-        director.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1") });
+        director.machine.links.push(Link { is_up: false, ..link(ETH1, "eth1", LinkKind::Ethernet) });
     });
     assert_one(
         &vlan,
@@ -78,7 +78,7 @@ fn what_is_below_an_interface_counts() {
     );
     let other_wire = with(|director| {
         cut(director);
-        director.machine.links.push(link(ETH1, "eth1"));
+        director.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
         director.machine.addresses.push(Address { link: ETH1, ..Address::network(ip("192.168.1.2"), 24) });
     });
     assert_healthy(&other_wire, "another interface of the network answers for it");

@@ -1,31 +1,20 @@
 //! Conditions that the lab cannot produce, on constructed machines.
 
-use std::net::IpAddr;
-
-use ipvs::{Destination, DestinationEntry, ForwardingMethod, Service, ServiceEntry, ServiceId, Stats};
+use ipvs::ForwardingMethod;
 
 use super::director::Director;
-use super::facts::table::Table;
-use super::finding::Finding;
 use super::fix::Fix;
-use super::server::Server;
 use crate::check::facts::address::{Address, Route};
-use crate::check::facts::connections::Count;
 use crate::check::facts::machine::{
-    Connection, Link, LinkFacts, LinkKind, Listener, Machine, Neighbour, Scheduled, TcpState,
-    default_route_probe,
+    Connection, Link, LinkFacts, LinkKind, Listener, Machine, Neighbour, TcpState, default_route_probe,
 };
-use crate::check::facts::routes::RoutingTables;
 use crate::check::facts::settings::Settings;
-use crate::check::facts::udp::UdpAnswers;
-use crate::check::firewall::rules::RuleTable;
-use crate::check::firewall::ruleset::Ruleset;
 use crate::command::{Method, RealServer};
-use crate::supervisors::Supervisors;
 
 mod addresses;
 mod answers;
 mod balance;
+mod constructed;
 mod forged;
 mod gallery;
 mod limits;
@@ -37,116 +26,10 @@ mod standby;
 mod waiting;
 mod ways;
 
-const ETH0: u32 = 2;
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-/// A director with one interface, whose network is 192.168.1.0/24, and the address 192.168.1.100.
-pub(super) fn machine() -> Machine {
-    let link = |index, name: &str, kind| Link {
-        index,
-        name: name.to_owned(),
-        is_up: true,
-        has_carrier: true,
-        facts: LinkFacts::default(),
-        parent: None,
-        kind,
-    };
-    let own = |address, prefix, link| Address { link, ..Address::network(ip(address), prefix) };
-    let lookups = [
-        ("192.168.1.100", Route::Local),
-        ("192.168.1.11", Route::OnLink(ETH0)),
-        ("192.168.1.12", Route::OnLink(ETH0)),
-        ("240.0.0.1", Route::Via(ip("192.168.1.254"), ETH0)),
-    ];
-    Machine {
-        links: vec![link(1, "lo", LinkKind::Loopback), link(ETH0, "eth0", LinkKind::Ethernet)].into(),
-        addresses: vec![own("127.0.0.1", 8, 1), own("192.168.1.1", 24, ETH0), own("192.168.1.100", 32, ETH0)]
-            .into(),
-        neighbours: Vec::new().into(),
-        lookups: lookups.into_iter().map(|(to, route)| (ip(to), route)).collect(),
-        routes: RoutingTables::default(),
-        listeners: Vec::new(),
-        connections: Vec::new(),
-        complaints: 0,
-        rp_filter_drops: 0,
-        without_route: 0,
-        waiting: Vec::new(),
-        has_ftp_helper: Some(true),
-        twice: Vec::new(),
-        scheduled: Scheduled::default(),
-        settings: Settings::default(),
-    }
-}
-
-/// Settings of a machine by the ends of their paths; of several that match the first counts.
-pub(super) fn by_ends(machine: &Machine, ends: &[(&str, u32)]) -> Settings {
-    let names: Vec<&str> = machine.links.iter().map(|link| link.name.as_str()).collect();
-    Settings::by_ends(&names, ends)
-}
-
-/// A packet filter without rules.
-pub(super) fn no_rules() -> Ruleset {
-    Ruleset::new(vec![RuleTable::new("iptables", "filter", None)])
-}
-
-/// What is found on a real server.
-pub(super) fn server_findings(role: &RealServer, machine: &Machine, rules: &Ruleset) -> Vec<Finding> {
-    let udp = UdpAnswers::default();
-    Server { role: *role, machine: machine.clone(), rules: rules.clone(), udp }.findings()
-}
-
-fn web() -> ServiceId {
-    ServiceId::tcp(ip("192.168.1.100"), 80)
-}
-
-fn server(address: &str, port: u16, forwarding: ForwardingMethod) -> DestinationEntry {
-    let destination = Destination::new(ip(address), port, forwarding);
-    DestinationEntry {
-        destination,
-        active_connections: 0,
-        inactive_connections: 0,
-        persistent_connections: 0,
-        stats: Stats::default(),
-    }
-}
-
-fn table(scheduler: &str, servers: Vec<DestinationEntry>) -> Table {
-    let service = Service::new(web(), scheduler.parse().unwrap());
-    vec![(ServiceEntry { service, stats: Stats::default() }, servers)]
-}
-
-fn two_servers() -> Vec<DestinationEntry> {
-    ["192.168.1.11", "192.168.1.12"]
-        .map(|address| server(address, 80, ForwardingMethod::DirectRouting))
-        .into()
-}
-
-fn director(table: Table) -> Director {
-    Director {
-        table,
-        daemons: Vec::new(),
-        timeouts: None,
-        connections: Count::default(),
-        ways: Vec::new(),
-        load: None,
-        estimating: None,
-        supervisors: Supervisors::default(),
-        unseen: Vec::new(),
-        idle_supervisor: None,
-        weights: std::collections::HashMap::new(),
-        saved: None,
-        rules: no_rules(),
-        machine: machine(),
-    }
-}
-
-/// Ids and fixes of the findings.
-fn found(director: &Director) -> Vec<(&'static str, String)> {
-    director.findings().into_iter().map(|finding| (finding.id, finding.fix.to_string())).collect()
-}
+pub(super) use constructed::machine;
+use constructed::{
+    ETH0, by_ends, director, found, ip, link, no_rules, own, server, server_findings, table, two_servers, web,
+};
 
 #[test]
 fn schedulers_without_weights_are_known() {

@@ -2,9 +2,9 @@
 
 use super::super::finding::Finding;
 use super::server_findings as findings;
-use super::{ETH0, by_ends, ip, machine, no_rules};
-use crate::check::facts::address::{Address, Route};
-use crate::check::facts::machine::{Link, LinkFacts, LinkKind, Listener, Machine};
+use super::{ETH0, by_ends, ip, link, machine, no_rules, own};
+use crate::check::facts::address::Route;
+use crate::check::facts::machine::{Link, LinkKind, Listener, Machine};
 use crate::check::facts::routes::RoutingTables;
 use crate::command::{Method, RealServer};
 use ipvs::Protocol;
@@ -18,22 +18,6 @@ pub(super) const TUNL0: u32 = 4;
 pub(super) struct Server {
     pub(super) role: RealServer,
     pub(super) machine: Machine,
-}
-
-pub(super) fn own(address: &str, prefix: u8, link: u32) -> Address {
-    Address { link, ..Address::network(ip(address), prefix) }
-}
-
-pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {
-    Link {
-        index,
-        name: name.to_owned(),
-        is_up: true,
-        has_carrier: true,
-        facts: LinkFacts::default(),
-        parent: None,
-        kind,
-    }
 }
 
 pub(super) fn by(gateway: &str) -> Route {

@@ -3,10 +3,8 @@
 use ipvs::{DaemonState, Family, ForwardingMethod, Persistence, ServiceId, SyncDaemon};
 
 use super::super::director::Director;
-use super::gallery::{
-    FIRST, Twin, assert_healthy, assert_one, first, link, service, set_all, with, without_vip,
-};
-use super::{ETH0, ip};
+use super::gallery::{FIRST, Twin, assert_healthy, assert_one, first, service, set_all, with, without_vip};
+use super::{ETH0, ip, link};
 use crate::check::facts::address::{Address, Route};
 use crate::check::facts::machine::{Link, LinkFacts, LinkKind};
 use crate::check::facts::routes::RoutingRule;
@@ -74,7 +72,7 @@ fn requests_for_the_address_that_are_dropped() {
     const FILTERED: &[(&str, u32)] =
         &[("net/ipv4/conf/all/arp_filter", 1), ("net/ipv4/conf/all/arp_ignore", 1)];
     let by_eth1 = |director: &mut Director| {
-        director.machine.links.push(link(ETH1, "eth1"));
+        director.machine.links.push(link(ETH1, "eth1", LinkKind::Ethernet));
         director.machine.lookups.insert(ip("192.168.1.254"), Route::OnLink(ETH1));
     };
     for (settings, setting, fix) in [
