@@ -107,6 +107,11 @@ fn healthy(last: Option<Cluster>, fault: &Fault) -> Cluster {
             return last;
         }
     }
+    staged(fault)
+}
+
+/// A new one.
+fn staged(fault: &Fault) -> Cluster {
     let mut cluster = Cluster::new(fault.kind);
     for (host, command) in fault.stage {
         match command.strip_prefix("start ") {

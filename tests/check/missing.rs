@@ -8,7 +8,7 @@ use lab::{Part, parts};
 use crate::cluster::Cluster;
 use crate::faults::{self, Fault};
 use crate::repaired::undo;
-use crate::{each, settles};
+use crate::{each, staged};
 
 /// A finding of each shape that a fix has which is carried out.
 const IDS: [&str; 17] = [
@@ -51,14 +51,7 @@ fn what_a_missing_program_cannot_do_is_not_done(part: Part) {
     let of = |id: &&str| faults::all().find(|fault| fault.id == *id).unwrap_or_else(|| panic!("{id}"));
     let chosen: Vec<&Fault> = IDS.iter().map(of).collect();
     each(part.share(&chosen), |fault| {
-        let mut cluster = Cluster::new(fault.kind);
-        for (host, command) in fault.stage {
-            match command.strip_prefix("start ") {
-                Some(command) => cluster.start(host, command),
-                None => drop(cluster.succeed(host, command)),
-            }
-        }
-        settles(&cluster, fault.probe, fault.healthy, "before the fault");
+        let cluster = staged(fault);
         cluster.succeed(fault.at, fault.make);
         for missing in MISSING {
             cluster.probe(fault.probe); // some faults show only with traffic

@@ -1,78 +1,11 @@
 //! Listings while the table changes: objects that nobody changes appear exactly once.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipvs::{Change, Client, Destination, ForwardingMethod, Service, ServiceId};
+use ipvs::{Client, Service};
+use lab::churn::{COUNT, Kind, SERVERS, SERVICES, address, web};
 
 use crate::{OURS, feed, run};
-
-/// Of so many services or servers, every tenth is deleted and added again.
-const COUNT: u32 = 5000;
-
-/// The objects that are deleted and added.
-#[derive(Clone, Copy)]
-struct Kind {
-    add: fn(u32) -> Change,
-    delete: fn(u32) -> Change,
-}
-
-fn address(number: u32) -> Ipv4Addr {
-    Ipv4Addr::from_bits(0x0a00_0001 + number)
-}
-
-fn id(number: u32) -> ServiceId {
-    ServiceId::tcp(address(number).into(), 80)
-}
-
-const SERVICES: Kind = Kind {
-    add: |number| Change::AddService(Service::new(id(number), "rr".parse().unwrap())),
-    delete: |number| Change::DeleteService(id(number)),
-};
-
-fn web() -> ServiceId {
-    ServiceId::tcp("192.0.2.1".parse().unwrap(), 80)
-}
-
-fn server(number: u32) -> Destination {
-    Destination::new(address(number).into(), 80, ForwardingMethod::DirectRouting)
-}
-
-const SERVERS: Kind = Kind {
-    add: |number| Change::AddDestination { service: web(), destination: server(number) },
-    delete: |number| Change::DeleteDestination { service: web(), destination: server(number).id },
-};
-
-impl Kind {
-    fn add_all(self) {
-        let all: Vec<Change> = (0..COUNT).map(self.add).collect();
-        Client::open().unwrap().apply_all(&all).unwrap();
-    }
-
-    /// Deletes and adds some until it is stopped.
-    fn meddle(self, stop: &AtomicBool) {
-        let mut client = Client::open().unwrap();
-        let some = |from: u32| (from..from + 1000).step_by(10).map(|number| number % COUNT);
-        for from in (0..).step_by(1000).take_while(|_| !stop.load(Ordering::Relaxed)) {
-            let gone: Vec<Change> = some(from).map(self.delete).collect();
-            let back: Vec<Change> = some(from).map(self.add).collect();
-            client.apply_all(&gone).unwrap();
-            client.apply_all(&back).unwrap();
-        }
-    }
-
-    /// Works while some are deleted and added.
-    fn meanwhile<T>(self, work: impl FnOnce() -> T) -> T {
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.meddle(&stop));
-            let result = work();
-            stop.store(true, Ordering::Relaxed);
-            result
-        })
-    }
-}
 
 /// How many unchanged objects are missing from a listing, and how many lines are extra.
 fn wrong(listing: &str) -> (usize, usize) {

@@ -11,6 +11,7 @@
     reason = "a test ends where it fails"
 )]
 
+pub mod churn;
 pub mod dns;
 pub mod kernel;
 pub mod many_connections;

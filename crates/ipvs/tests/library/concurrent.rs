@@ -2,46 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use ipvs::{Change, Client, Destination, DestinationId, ForwardingMethod, Service, ServiceId, Transport};
+use ipvs::{Change, Client, DestinationId, Service, Transport};
+use lab::churn::{COUNT, Kind, SERVERS, SERVICES, id, server, web};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_GENERIC;
-
-use crate::web;
-
-/// Of so many services or servers, every tenth is deleted and added again.
-const COUNT: u32 = 5000;
-
-/// The objects that are deleted and added.
-#[derive(Clone, Copy)]
-struct Kind {
-    add: fn(u32) -> Change,
-    delete: fn(u32) -> Change,
-}
-
-fn address(number: u32) -> Ipv4Addr {
-    Ipv4Addr::from_bits(0x0a00_0001 + number)
-}
-
-fn id(number: u32) -> ServiceId {
-    ServiceId::tcp(address(number).into(), 80)
-}
-
-const SERVICES: Kind = Kind {
-    add: |number| Change::AddService(Service::new(id(number), "rr".parse().unwrap())),
-    delete: |number| Change::DeleteService(id(number)),
-};
-
-fn server(number: u32) -> Destination {
-    Destination::new(address(number).into(), 80, ForwardingMethod::DirectRouting)
-}
-
-const SERVERS: Kind = Kind {
-    add: |number| Change::AddDestination { service: web(), destination: server(number) },
-    delete: |number| Change::DeleteDestination { service: web(), destination: server(number).id },
-};
 
 /// The kernel, with another program that after each datagram deletes 50 objects of a kind, or adds them again.
 struct Meddling {
