@@ -8,8 +8,11 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture.md")).expect("the document")
 });
 /// Where each table of the text has its files.
-const TABLES: [(&str, &str); 2] =
-    [("| tool: `src/` |", "src"), ("| library: `crates/ipvs/src/` |", "crates/ipvs/src")];
+const TABLES: [(&str, &str); 3] = [
+    ("| tool: `src/` |", "src"),
+    ("| tests' crate: `crates/lab/src/` |", "crates/lab/src"),
+    ("| library: `crates/ipvs/src/` |", "crates/ipvs/src"),
+];
 
 /// The files below a folder, without those of tests, and the folders.
 fn walk(folder: &Path) -> Vec<PathBuf> {
