@@ -15,6 +15,7 @@ mod connections;
 mod drain;
 #[cfg(all(target_env = "gnu", not(any(test, fuzzing))))]
 mod entry;
+mod files;
 mod format;
 #[cfg(any(fuzzing, test))]
 #[allow(

@@ -16,9 +16,9 @@ use ipvs::{Change, Destination, DestinationId, Error, ServiceId, Table};
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
+use crate::files::atomic_file;
 use crate::json;
 use crate::messages;
-use crate::rules::atomic_file;
 use identity::{Identity, number};
 
 pub(crate) use note::{Note, Now, State};

@@ -9,12 +9,12 @@ use std::path::Path;
 use ipvs::{Change, Client};
 
 use crate::command::{ChangeRequest, Command, Restore, RestoreMode};
+use crate::files::atomic_file;
 use crate::format;
 use crate::messages::{self, Failure, Result, STATUS_REFUSED, STATUS_VALUE, at_line, report};
 use crate::notes;
 use crate::refusal;
 use crate::rules::apply;
-use crate::rules::atomic_file;
 use crate::rules::document;
 use crate::rules::lines::{commands, drained, each_command, expect_names, parse, words};
 use crate::rules::replace;

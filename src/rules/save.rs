@@ -9,16 +9,16 @@ use ipvs::{Change, Client, Destination, Service, ServiceEntry, SyncDaemon, Timeo
 use serde::Serialize;
 
 use crate::command::Save;
+use crate::files::atomic_file;
+use crate::files::place::{self, Hint};
 use crate::format;
 use crate::json::Object;
 use crate::list::{ListedServer, Order, destinations, endpoints, services};
 use crate::messages::{self, Failure, report};
 use crate::notes;
 use crate::resolver::Resolver;
-use crate::rules::atomic_file;
 use crate::rules::document;
 use crate::rules::lines::{DRAINED, comes_back};
-use crate::rules::place::{self, Hint};
 use crate::shell;
 use crate::text::AddressFormatter;
 

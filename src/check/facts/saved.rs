@@ -8,12 +8,13 @@ use ipvs::{Client, Destination, DestinationId, Service, ServiceId};
 
 use super::table::Table;
 use crate::check::failure::refused;
+use crate::files::atomic_file;
 use crate::lookup::Question;
 use crate::messages::{self, Result};
 use crate::netns;
 use crate::notes;
 use crate::resolver::Resolver;
-use crate::rules::{apply, atomic_file, lines};
+use crate::rules::{apply, lines};
 
 /// The paths below `/etc` used by the distributions' init scripts and units.
 const PLACES: [&str; 2] = ["ipvsadm.rules", "sysconfig/ipvsadm"];

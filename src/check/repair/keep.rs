@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::rules::backup;
+use crate::files::backup;
 use crate::shell;
 
 /// Copies a file that will be overwritten, and returns the command that brings it back.

@@ -18,11 +18,11 @@ use super::finding::Finding;
 use super::fix::{Fix as Steps, Step};
 use super::show;
 use crate::command::{Check, Fix};
+use crate::files::place;
 use crate::format::command_line_inside as command_line;
 use crate::lines::{terminal_width, wrapped};
 use crate::messages::{self, Failure, Result};
 use crate::netns;
-use crate::rules::place;
 use keep::keep_file;
 use undo::Undo;
 

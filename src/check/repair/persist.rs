@@ -15,9 +15,9 @@ use crate::check::facts::saved;
 use crate::check::failure::unwritten;
 use crate::check::fix::{Fix, Setting, Step};
 use crate::command::Check;
+use crate::files::atomic_file;
 use crate::messages::{self, Result};
 use crate::netns;
-use crate::rules::atomic_file;
 use crate::shell;
 
 /// Read after the files of others, so that its values are in effect.

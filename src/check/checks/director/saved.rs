@@ -17,7 +17,7 @@ use crate::check::facts::table::Table;
 use crate::check::finding::{Finding, Kind};
 use crate::check::fix::{Fix, Step};
 use crate::check::verdict::Examined;
-use crate::rules::backup;
+use crate::files::backup;
 use crate::supervisors::Supervisors;
 use crate::{format, messages, shell};
 

@@ -11,8 +11,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::files::place::{self, Hint, Place};
 use crate::messages::{self, Failure};
-use crate::rules::place::{self, Hint, Place};
 
 /// Whether a path means stdin or stdout.
 pub(crate) fn is_standard(path: &Path) -> bool {
